@@ -1,0 +1,236 @@
+"""MattingBase, the coarse network, and MattingRefine, which adds the refiner."""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.segmentation.deeplabv3 import ASPP
+
+from .decoder import Decoder
+from .mobilenet import MobileNetV2Encoder
+from .patches import CropMethod, ReplaceMethod
+from .refiner import CELL, HIDDEN_CHANNELS, RefineMode, Refiner
+from .resnet import ResNetEncoder
+
+Backbone = Literal["resnet50", "resnet101", "mobilenetv2"]
+
+# Frame and plate, three channels each.
+IN_CHANNELS = 6
+# Alpha 1, foreground residual 3, error 1, hidden features.
+OUT_CHANNELS = 1 + 3 + 1 + HIDDEN_CHANNELS
+ASPP_RATES = [3, 6, 9]
+DECODER_CHANNELS = (256, 128, 64, 48, OUT_CHANNELS)
+MAX_BACKBONE_SCALE = 0.5
+
+
+class BaseOutput(NamedTuple):
+    """What MattingBase predicts, everything at the input's size.
+
+    Attributes:
+        pha: (B, 1, H, W) alpha in [0, 1].
+        fgr: (B, 3, H, W) foreground, RGB in [0, 1].
+        err: (B, 1, H, W) predicted absolute error of alpha in [0, 1].
+        hid: (B, 32, H, W) hidden features, at least 0.
+    """
+
+    pha: Tensor
+    fgr: Tensor
+    err: Tensor
+    hid: Tensor
+
+
+class RefineOutput(NamedTuple):
+    """What MattingRefine predicts, at the input's size and at the coarse size (`_sm`).
+
+    Attributes:
+        pha: (B, 1, H, W) alpha in [0, 1].
+        fgr: (B, 3, H, W) foreground, RGB in [0, 1].
+        pha_sm: (B, 1, h, w) coarse alpha in [0, 1].
+        fgr_sm: (B, 3, h, w) coarse foreground, RGB in [0, 1].
+        err_sm: (B, 1, h, w) predicted absolute error of the coarse alpha in [0, 1].
+        ref_sm: (B, 1, H / 4, W / 4) 1 where a 4x4-pixel cell was refined, else 0.
+    """
+
+    pha: Tensor
+    fgr: Tensor
+    pha_sm: Tensor
+    fgr_sm: Tensor
+    err_sm: Tensor
+    ref_sm: Tensor
+
+
+class MattingBase(nn.Module):
+    """The coarse network: encoder, ASPP and decoder over frame and plate.
+
+    Args:
+        backbone: `resnet50`, `resnet101` or `mobilenetv2`.
+
+    Raises:
+        ValueError: for an unknown backbone.
+
+    Source: paper section 4.1.
+
+    Example:
+        >>> model = MattingBase("mobilenetv2").eval()
+        >>> src, bgr = torch.rand(2, 1, 3, 64, 96)
+        >>> model(src, bgr).pha.shape
+        torch.Size([1, 1, 64, 96])
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        if backbone not in get_args(Backbone):
+            raise ValueError(f"backbone must be one of {get_args(Backbone)}, got {backbone!r}")
+        self.backbone = (
+            MobileNetV2Encoder(IN_CHANNELS)
+            if backbone == "mobilenetv2"
+            else ResNetEncoder(backbone, IN_CHANNELS)
+        )
+        widths = self.backbone.out_channels
+        self.aspp = ASPP(widths[0], ASPP_RATES, DECODER_CHANNELS[0])
+        self.decoder = Decoder(DECODER_CHANNELS, widths[1:])
+
+    def forward(self, src: Tensor, bgr: Tensor) -> BaseOutput:
+        """Predicts the matte at the size of the input.
+
+        Args:
+            src: (B, 3, H, W) float, RGB in [0, 1], the captured frame.
+            bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+
+        Returns:
+            See `BaseOutput`.
+
+        Raises:
+            ValueError: when the two differ in shape or are not (B, 3, H, W).
+        """
+        _check_inputs(src, bgr)
+        pha, residual, err, hid = self._coarse(src, bgr)
+        return BaseOutput(pha, (residual + src).clamp(0, 1), err, hid)
+
+    def _coarse(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Alpha, foreground residual (not clamped), error and hidden features, at src's size."""
+        features, *skips = self.backbone(torch.cat([src, bgr], dim=1))
+        x = self.decoder(self.aspp(features), *skips)
+        pha, residual, err, hid = x.split([1, 3, 1, HIDDEN_CHANNELS], dim=1)
+        return pha.clamp(0, 1), residual, err.clamp(0, 1), hid.relu()
+
+
+class MattingRefine(MattingBase):
+    """The coarse network on a reduced frame, and the refiner at full resolution.
+
+    `backbone_scale` and the refiner's `mode`, `sample_pixels` and `threshold` may be changed on a
+    built model (`model.backbone_scale = 1 / 8`, `model.refiner.sample_pixels = 320_000`).
+
+    Args:
+        backbone: `resnet50`, `resnet101` or `mobilenetv2`.
+        backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2].
+        refine_mode: see `Refiner`, as are the following.
+        refine_sample_pixels: pixels of each frame to refine.
+        refine_threshold: predicted error in [0, 1].
+        refine_kernel_size: 1 or 3.
+        refine_prevent_oversampling: False only to time constant work.
+        refine_patch_crop_method: `unfold`, `roi_align` or `gather`.
+        refine_patch_replace_method: `scatter_nd` or `scatter_element`.
+
+    Raises:
+        ValueError: for a value outside the above.
+
+    Source: paper section 4; presets HD (1/4, 80,000 pixels) and 4K (1/8, 320,000 pixels).
+
+    Example:
+        >>> model = MattingRefine("mobilenetv2", backbone_scale=0.25).eval()
+        >>> src, bgr = torch.rand(2, 1, 3, 128, 192)
+        >>> model(src, bgr).ref_sm.shape
+        torch.Size([1, 1, 32, 48])
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        backbone_scale: float = 0.25,
+        refine_mode: RefineMode = "sampling",
+        refine_sample_pixels: int = 80_000,
+        refine_threshold: float = 0.1,
+        refine_kernel_size: int = 3,
+        refine_prevent_oversampling: bool = True,
+        refine_patch_crop_method: CropMethod = "unfold",
+        refine_patch_replace_method: ReplaceMethod = "scatter_nd",
+    ) -> None:
+        super().__init__(backbone)
+        self.backbone_scale = backbone_scale
+        self.refiner = Refiner(
+            mode=refine_mode,
+            sample_pixels=refine_sample_pixels,
+            threshold=refine_threshold,
+            kernel_size=refine_kernel_size,
+            prevent_oversampling=refine_prevent_oversampling,
+            crop_method=refine_patch_crop_method,
+            replace_method=refine_patch_replace_method,
+        )
+
+    @property
+    def backbone_scale(self) -> float:
+        """Size of the coarse input as a fraction of the frame's, in (0, 1/2]."""
+        return self._backbone_scale
+
+    @backbone_scale.setter
+    def backbone_scale(self, backbone_scale: float) -> None:
+        if not 0 < backbone_scale <= MAX_BACKBONE_SCALE:
+            raise ValueError(
+                f"backbone scale must be above 0 and at most {MAX_BACKBONE_SCALE}, "
+                f"got {backbone_scale}"
+            )
+        self._backbone_scale = float(backbone_scale)
+
+    def forward(self, src: Tensor, bgr: Tensor) -> RefineOutput:  # type: ignore[override]
+        """Predicts the matte coarsely and refines it.
+
+        Args:
+            src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
+            bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+
+        Returns:
+            See `RefineOutput`.
+
+        Raises:
+            ValueError: when the two differ in shape, are not (B, 3, H, W), or H or W is not
+                divisible by 4.
+        """
+        _check_inputs(src, bgr)
+        height, width = src.shape[2:]
+        if height % CELL or width % CELL:
+            padded = -(-height // CELL) * CELL, -(-width // CELL) * CELL
+            raise ValueError(
+                f"height and width must be divisible by {CELL}, got {height} x {width}; "
+                f"pad src and bgr to {padded[0]} x {padded[1]} and crop the outputs"
+            )
+        src_sm, bgr_sm = self._reduce(src), self._reduce(bgr)
+        pha_sm, residual_sm, err_sm, hid_sm = self._coarse(src_sm, bgr_sm)
+        pha, residual, ref_sm = self.refiner(src, bgr, pha_sm, residual_sm, err_sm, hid_sm)
+        return RefineOutput(
+            pha=pha.clamp(0, 1),
+            fgr=(residual + src).clamp(0, 1),
+            pha_sm=pha_sm,
+            fgr_sm=(residual_sm + src_sm).clamp(0, 1),
+            err_sm=err_sm,
+            ref_sm=ref_sm,
+        )
+
+    def _reduce(self, picture: Tensor) -> Tensor:
+        """Resizes to the coarse size, floor(H * backbone_scale) x floor(W * backbone_scale)."""
+        return F.interpolate(
+            picture,
+            scale_factor=self.backbone_scale,
+            mode="bilinear",
+            align_corners=False,
+            recompute_scale_factor=True,
+        )
+
+
+def _check_inputs(src: Tensor, bgr: Tensor) -> None:
+    if src.shape != bgr.shape or src.ndim != 4 or src.shape[1] != 3:
+        raise ValueError(
+            "src and bgr must both be (B, 3, H, W) of the same size, "
+            f"got {tuple(src.shape)} and {tuple(bgr.shape)}"
+        )

@@ -1,0 +1,195 @@
+"""The refiner: full-resolution alpha and foreground where the coarse output is likely wrong."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .patches import CropMethod, ReplaceMethod, crop_patches, replace_patches, select_cells
+
+RefineMode = Literal["sampling", "thresholding", "full"]
+
+# A cell of the quarter-resolution error map is a square of this many pixels of the frame.
+CELL = 4
+HIDDEN_CHANNELS = 32
+
+
+class Refiner(nn.Module):
+    """Selects the most error-prone 4x4-pixel cells and computes them at full resolution.
+
+    `mode`, `sample_pixels` and `threshold` may be changed on a built module.
+
+    Args:
+        mode: `sampling` refines the cells of largest predicted error, `thresholding` all cells of
+            predicted error above `threshold`, `full` everything, by ordinary convolutions.
+        sample_pixels: pixels of each frame to refine in mode `sampling`; more than the frame has
+            means all of them.
+        threshold: predicted error in [0, 1] above which mode `thresholding` refines.
+        kernel_size: 3, or 1 for convolutions that see no neighbours.
+        prevent_oversampling: mode `sampling` leaves out cells of predicted error 0, even if fewer
+            than `sample_pixels` remain. False makes the work constant, for timing.
+        crop_method: see `crop_patches`.
+        replace_method: see `replace_patches`.
+
+    Raises:
+        ValueError: for a value outside the above.
+
+    Source: paper section 4.2.
+    """
+
+    def __init__(
+        self,
+        mode: RefineMode = "sampling",
+        sample_pixels: int = 80_000,
+        threshold: float = 0.1,
+        kernel_size: int = 3,
+        prevent_oversampling: bool = True,
+        crop_method: CropMethod = "unfold",
+        replace_method: ReplaceMethod = "scatter_nd",
+    ) -> None:
+        super().__init__()
+        if kernel_size not in (1, 3):
+            raise ValueError(f"refine kernel size must be 1 or 3, got {kernel_size!r}")
+        if crop_method not in get_args(CropMethod):
+            raise ValueError(
+                f"patch crop method must be one of {get_args(CropMethod)}, got {crop_method!r}"
+            )
+        if replace_method not in get_args(ReplaceMethod):
+            raise ValueError(
+                f"patch replace method must be one of {get_args(ReplaceMethod)}, "
+                f"got {replace_method!r}"
+            )
+        self.mode = mode
+        self.sample_pixels = sample_pixels
+        self.threshold = threshold
+        self.kernel_size = kernel_size
+        self.prevent_oversampling = prevent_oversampling
+        self.crop_method: CropMethod = crop_method
+        self.replace_method: ReplaceMethod = replace_method
+
+        # 36 channels of the coarse output (hidden, alpha, residual) and 6 of the pictures.
+        self.conv1 = nn.Conv2d(HIDDEN_CHANNELS + 4 + 6, 24, kernel_size, bias=False)
+        self.bn1 = nn.BatchNorm2d(24)
+        self.conv2 = nn.Conv2d(24, 16, kernel_size, bias=False)
+        self.bn2 = nn.BatchNorm2d(16)
+        self.conv3 = nn.Conv2d(16 + 6, 12, kernel_size, bias=False)
+        self.bn3 = nn.BatchNorm2d(12)
+        self.conv4 = nn.Conv2d(12, 4, kernel_size)
+        self.relu = nn.ReLU(inplace=True)
+
+    @property
+    def mode(self) -> RefineMode:
+        """How the refined cells are chosen."""
+        return self._mode
+
+    @mode.setter
+    def mode(self, mode: RefineMode) -> None:
+        if mode not in get_args(RefineMode):
+            raise ValueError(f"refine mode must be one of {get_args(RefineMode)}, got {mode!r}")
+        self._mode: RefineMode = mode
+
+    @property
+    def sample_pixels(self) -> int:
+        """Pixels of each frame to refine in mode `sampling`."""
+        return self._sample_pixels
+
+    @sample_pixels.setter
+    def sample_pixels(self, sample_pixels: int) -> None:
+        if sample_pixels < 0:
+            raise ValueError(f"refine sample pixels must be 0 or more, got {sample_pixels}")
+        self._sample_pixels = int(sample_pixels)
+
+    @property
+    def threshold(self) -> float:
+        """Predicted error in [0, 1] above which mode `thresholding` refines."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"refine threshold must lie in [0, 1], got {threshold}")
+        self._threshold = float(threshold)
+
+    def forward(
+        self, src: Tensor, bgr: Tensor, pha: Tensor, fgr: Tensor, err: Tensor, hid: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Refines a coarse prediction.
+
+        Args:
+            src: (B, 3, H, W) float, RGB in [0, 1]; H and W divisible by 4.
+            bgr: (B, 3, H, W) float, RGB in [0, 1].
+            pha: (B, 1, h, w) float in [0, 1], coarse alpha.
+            fgr: (B, 3, h, w) float, coarse foreground residual.
+            err: (B, 1, h, w) float in [0, 1], coarse predicted error.
+            hid: (B, 32, h, w) float, coarse hidden features.
+
+        Returns:
+            Alpha (B, 1, H, W) and foreground residual (B, 3, H, W), neither clamped, and the
+            selection map (B, 1, H / 4, W / 4): 1 where a cell was refined, else 0.
+        """
+        height, width = src.shape[2:]
+        pictures = torch.cat([src, bgr], dim=1)  # B 6 H W
+        features = torch.cat([hid, pha, fgr], dim=1)  # B 36 h w
+        margin_half, margin_full = (3, 2) if self.kernel_size == 3 else (0, 0)
+
+        if self.mode == "full":
+            half = _resize(features, height // 2, width // 2)
+            half = torch.cat([half, _resize(pictures, height // 2, width // 2)], dim=1)
+            refined = self._convolve(
+                F.pad(half, (margin_half,) * 4), F.pad(pictures, (margin_full,) * 4)
+            )
+            ref = src.new_ones((src.shape[0], 1, height // CELL, width // CELL))
+            return refined[:, :1], refined[:, 1:], ref
+
+        ref = self.select(_resize(err, height // CELL, width // CELL))
+        cells = select_cells(ref)
+        out = _resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
+        if len(cells.image):
+            half = _resize(features, height // 2, width // 2)
+            half = torch.cat([half, _resize(pictures, height // 2, width // 2)], dim=1)
+            patches = self._convolve(
+                crop_patches(half, cells, CELL // 2, margin_half, self.crop_method),  # P 42 8 8
+                crop_patches(pictures, cells, CELL, margin_full, self.crop_method),  # P 6 8 8
+            )
+            out = replace_patches(out, patches, cells, self.replace_method)
+        return out[:, :1], out[:, 1:], ref
+
+    def select(self, err: Tensor) -> Tensor:
+        """Selects the cells to refine.
+
+        Args:
+            err: (B, 1, H / 4, W / 4) float in [0, 1], predicted error of each cell.
+
+        Returns:
+            A tensor like `err`: 1 where a cell is selected, else 0.
+        """
+        if self.mode == "thresholding":
+            return (err > self.threshold).to(err.dtype)
+        flat = err.flatten(1)  # B cells
+        count = min(self.sample_pixels // CELL**2, flat.shape[1])
+        chosen = flat.topk(count, dim=1, sorted=False).indices
+        ref = torch.zeros_like(flat).scatter_(1, chosen, 1.0)
+        if self.prevent_oversampling:
+            ref = ref * (flat > 0)
+        return ref.view_as(err)
+
+    def _convolve(self, half: Tensor, pictures: Tensor) -> Tensor:
+        """The convolution stack, for whole frames and for patches alike.
+
+        Args:
+            half: (N, 42, y, x) features and pictures at half resolution, with their margins.
+            pictures: (N, 6, Y, X) at full resolution, with their margins.
+
+        Returns:
+            (N, 4, ., .) alpha and residual, without the margins.
+        """
+        x = self.relu(self.bn1(self.conv1(half)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x = self.relu(self.bn3(self.conv3(torch.cat([x, pictures], dim=1))))
+        return self.conv4(x)
+
+
+def _resize(x: Tensor, height: int, width: int) -> Tensor:
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
