@@ -1,0 +1,160 @@
+"""Settings of a script: frozen dataclasses from a YAML file and the command line.
+
+Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
+the project, and every package may import it.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import tyro
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+T = TypeVar("T")
+
+# Marks a setting that the file or the command line must give.
+REQUIRED: Any = tyro.MISSING
+
+
+class SettingsError(ValueError):
+    """A settings file that can't be used; the message names the file, the key and what to do."""
+
+
+def flags(prefix: str) -> Callable[[type[T]], type[T]]:
+    """Names the flags of a group of settings `--prefix-field` instead of `--group.field`.
+
+    To be applied below `@dataclass`. In a YAML file the group stays nested.
+
+    Args:
+        prefix: the flags' first part; empty for `--field`.
+
+    Returns:
+        A class decorator.
+    """
+
+    def rename(group: type[T]) -> type[T]:
+        for name, hint in group.__annotations__.items():
+            flag = f"{prefix}-{name}".strip("-").replace("_", "-")
+            argument = tyro.conf.arg(name=flag, prefix_name=False)
+            group.__annotations__[name] = Annotated[(hint, argument)]
+        return group
+
+    return rename
+
+
+def parse_settings(settings_type: type[T], description: str, args: list[str]) -> T:
+    """Reads the settings of a script; on `--help` or a wrong flag, prints and exits.
+
+    Args:
+        settings_type: a frozen dataclass of settings and groups (dataclasses) of settings. Its
+            field `config` names the YAML file, nested as the dataclasses are.
+        description: what the script does, for `--help`.
+        args: the command line without the script's name.
+
+    Returns:
+        The settings, checked.
+
+    Raises:
+        SettingsError: when the file is missing, no YAML, or holds an unknown key or a wrong value.
+    """
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--config", type=Path)
+    path = early.parse_known_args(args)[0].config
+    default = _read_file(settings_type, path) if path else settings_type()
+    return tyro.cli(settings_type, args=args, description=description, default=default)
+
+
+def to_plain(settings: Any) -> Any:
+    """Turns settings into dicts, lists, strings and numbers, as YAML and JSON hold them.
+
+    Args:
+        settings: a dataclass, or any value inside one.
+
+    Returns:
+        The same nesting; paths as strings, tuples as lists.
+    """
+    if dataclasses.is_dataclass(settings):
+        fields = dataclasses.fields(settings)
+        return {field.name: to_plain(getattr(settings, field.name)) for field in fields}
+    if isinstance(settings, (tuple, list)):
+        return [to_plain(value) for value in settings]
+    return str(settings) if isinstance(settings, Path) else settings
+
+
+def to_yaml(settings: Any) -> str:
+    """Writes settings as a file that `--config` takes.
+
+    Args:
+        settings: a dataclass.
+
+    Returns:
+        YAML without the settings that choose the file (`config`) or print it (`print_config`).
+    """
+    plain = to_plain(settings)
+    kept = {key: value for key, value in plain.items() if key not in ("config", "print_config")}
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but `1e-4` is the number that everyone means."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _read_file(settings_type: type[T], path: Path) -> T:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings file {path} can't be read: {error}") from error
+    try:
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise SettingsError(f"settings file {path} is not YAML: {error}") from error
+    content = {} if content is None else content
+    _refuse_unknown_keys(settings_type, content, path, "")
+    try:
+        # JSON, because strictness there still takes a list for a tuple and a string for a path.
+        return TypeAdapter(settings_type).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        found = "; ".join(_explain(detail) for detail in error.errors())
+        raise SettingsError(f"settings file {path}: {found}") from error
+    except TypeError as error:  # a date, say, which JSON does not hold
+        raise SettingsError(f"settings file {path}: {error}") from error
+
+
+def _refuse_unknown_keys(group: type, content: object, path: Path, parent: str) -> None:
+    if not isinstance(content, dict):
+        where = f"key '{parent}'" if parent else "the file"
+        raise SettingsError(
+            f"settings file {path}: {where} must map names to values, got {content!r}"
+        )
+    hints = get_type_hints(group)
+    for key, value in content.items():
+        name = f"{parent}.{key}" if parent else str(key)
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)[0]
+            near = f"{parent}.{near}" if parent else near
+            raise SettingsError(
+                f"settings file {path}: unknown key '{name}'; perhaps you meant '{near}'. "
+                f"Known here: {', '.join(hints)}"
+            )
+        if dataclasses.is_dataclass(hints[key]):
+            _refuse_unknown_keys(hints[key], value, path, name)
+
+
+def _explain(detail: Any) -> str:
+    # A union reports each of its alternatives; the key is the part before those.
+    key = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
+    return f"key '{key}': {detail['msg']}, got {detail['input']!r}"

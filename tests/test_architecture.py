@@ -1,0 +1,47 @@
+"""Which package may import which, held over the import statements."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"model", "dataset", "training", "inference"}
+MAY_IMPORT = {
+    "model": {"model"},
+    "dataset": {"dataset"},
+    "training": {"training", "model", "dataset"},
+    "inference": {"inference", "model", "dataset"},
+}
+SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {"settings"}
+
+
+def imported(path: Path) -> set[str]:
+    """First parts of the absolute names that a file imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES & {p.name for p in ROOT.iterdir()}))
+def test_packages_import_only_what_they_may(package: str) -> None:
+    for path in (ROOT / package).rglob("*.py"):
+        names = imported(path)
+        assert names & PACKAGES <= MAY_IMPORT[package], path
+        assert not names & SCRIPTS, f"{path} imports a script"
+        assert "BackgroundMattingV2" not in names, f"{path} imports the reference"
+
+
+def test_settings_module_and_scripts_stand_apart() -> None:
+    assert not imported(ROOT / "settings.py") & (PACKAGES | SCRIPTS)
+    for script in SCRIPTS:
+        assert not imported(ROOT / f"{script}.py") & (SCRIPTS | {"BackgroundMattingV2"}), script
+
+
+def test_walker_sees_imports(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("import model.build\ndef f():\n    from dataset import images\n")
+    assert imported(tmp_path / "a.py") == {"model", "dataset"}
