@@ -1,0 +1,70 @@
+"""Pairing the pictures of two folders by relative path and stem."""
+
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The pictures that belong together.
+
+    Attributes:
+        matched: partner of each picture that has one.
+        unmatched: why each of the other pictures has none, in words.
+        unused: partners that belong to no picture.
+    """
+
+    matched: dict[Path, Path]
+    unmatched: dict[Path, str]
+    unused: list[Path]
+
+
+def stem_key(path: Path, root: Path) -> str:
+    """Names a picture by its path below a folder, without extension.
+
+    Args:
+        path: a picture below `root`, or `root` itself if that is a file.
+        root: a folder or a file.
+
+    Returns:
+        The key; the same for the two Unicode spellings of an accented letter, which differ between
+        file systems.
+    """
+    relative = Path(path.name) if path == root else path.relative_to(root)
+    return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
+
+
+def pair_by_stem(
+    pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
+) -> Pairing:
+    """Pairs every picture with the partner of the same relative path and stem.
+
+    Args:
+        pictures: pictures below `root`.
+        root: the pictures' folder.
+        partners: candidates below `partner_root`.
+        partner_root: the candidates' folder.
+
+    Returns:
+        See `Pairing`. A picture with several candidates counts as unmatched.
+    """
+    candidates: dict[str, list[Path]] = defaultdict(list)
+    for partner in partners:
+        candidates[stem_key(partner, partner_root)].append(partner)
+    matched: dict[Path, Path] = {}
+    unmatched: dict[Path, str] = {}
+    for picture in pictures:
+        key = stem_key(picture, root)
+        found = candidates.get(key, [])
+        if len(found) == 1:
+            matched[picture] = found[0]
+        elif found:
+            names = ", ".join(path.name for path in found)
+            unmatched[picture] = f"several pictures named {key} in {partner_root}: {names}"
+        else:
+            unmatched[picture] = f"no picture named {key} in {partner_root}"
+    keys = {stem_key(picture, root) for picture in pictures}
+    unused = [p for p in partners if stem_key(p, partner_root) not in keys]
+    return Pairing(matched, unmatched, unused)
