@@ -43,7 +43,7 @@ class Architecture:
         return f"{self.type} with {self.backbone}{kernel}"
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
+def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     """Reads tensors by name onto the CPU, without running anything that the file contains.
 
     Args:
@@ -56,6 +56,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         CheckpointError: when the file is missing, too large, damaged, holds code or is not a
             state dict.
     """
+    path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist or is not a file")
     _check_size(path, path.stat().st_size)
@@ -150,7 +151,7 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
 
 
 def load_network(
-    path: Path,
+    path: Path | str,
     *,
     type: NetworkType | None = None,
     backbone: Backbone | None = None,
