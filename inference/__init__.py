@@ -1,0 +1,1 @@
+"""What the inference scripts share: from picture files to mattes and back to files."""

@@ -1,0 +1,96 @@
+"""Devices and precisions, checked before anything runs."""
+
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "float16", "bfloat16"]
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def resolve_device(name: DeviceName) -> torch.device:
+    """Finds a device; `auto` takes CUDA, then Apple's MPS, then the CPU.
+
+    Args:
+        name: the device wanted.
+
+    Returns:
+        A device that is present.
+
+    Raises:
+        ValueError: when the device is absent.
+    """
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device in ("cuda", "mps", "cpu") if present[device])
+    if not present[name]:
+        found = ", ".join(device for device, there in present.items() if there)
+        reason = "" if name == "mps" or torch.version.cuda else " (PyTorch was built without CUDA)"
+        raise ValueError(
+            f"device {name} was asked for, but there is none{reason}; present: {found}. Use one of "
+            "these or --device auto"
+        )
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """Names a device for the log.
+
+    Args:
+        device: a device that is present.
+
+    Returns:
+        Its kind and model.
+    """
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        return f"cpu ({platform.processor() or platform.machine()}, {threads} threads)"
+    return device.type
+
+
+def precision_note(device: torch.device, precision: Precision) -> str | None:
+    """Warns where a precision is computed by emulation.
+
+    Args:
+        device: where the network runs.
+        precision: of its convolutions.
+
+    Returns:
+        A sentence for the user, or None where the precision is worth its name.
+    """
+    if device.type != "cpu" or precision == "float32" or not torch.backends.mkldnn.is_available():
+        return None
+    supported = {
+        "bfloat16": torch.ops.mkldnn._is_mkldnn_bf16_supported,
+        "float16": torch.ops.mkldnn._is_mkldnn_fp16_supported,
+    }
+    if supported[precision]():
+        return None
+    return f"this CPU has no {precision} arithmetic; float32 is many times faster here"
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Runs convolutions in the given precision; weights and pictures stay float32.
+
+    Pictures are not rounded, so the foreground (frame plus residual) keeps its full depth.
+
+    Args:
+        device: where the network is.
+        precision: `float32` leaves everything as it is.
+
+    Returns:
+        A context manager.
+    """
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])

@@ -1,0 +1,130 @@
+"""The predictor: pictures of any size in, mattes of that size out."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model import MattingBase, MattingRefine
+from model.refiner import CELL
+
+from .budget import Budget
+from .device import Precision, autocast
+
+# The coarse network sees no smaller input: ours, because its features have stride 16.
+_MIN_COARSE_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Matte:
+    """What is predicted for a picture of H x W pixels.
+
+    Attributes:
+        pha: (H, W) float32, alpha in [0, 1].
+        fgr: (H, W, 3) float32, foreground, RGB in [0, 1]; meaningful where alpha is above 0.
+        err: (H, W) float32, predicted absolute error of the coarse alpha in [0, 1].
+        ref: (H, W) bool, where the refiner has computed; nowhere without a refiner.
+    """
+
+    pha: np.ndarray
+    fgr: np.ndarray
+    err: np.ndarray
+    ref: np.ndarray
+
+
+class Predictor:
+    """Runs a network on pictures.
+
+    Args:
+        network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
+            resized. It is moved to the device and put in evaluation mode.
+        device: where to compute.
+        precision: of the convolutions.
+    """
+
+    def __init__(
+        self,
+        network: MattingBase | MattingRefine,
+        device: torch.device,
+        precision: Precision = "float32",
+    ) -> None:
+        self.network = network.to(device).eval()
+        self.device = device
+        self.precision = precision
+
+    @torch.inference_mode()
+    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: Budget) -> Matte:
+        """Predicts the matte of one picture.
+
+        Args:
+            src: (H, W, 3) uint8 or uint16, RGB, the captured frame; any size.
+            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate.
+            budget: work to spend.
+
+        Returns:
+            See `Matte`.
+
+        Raises:
+            ValueError: when the two differ in size or are of another type.
+        """
+        if src.shape != bgr.shape:
+            raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
+        height, width = src.shape[:2]
+        src_padded, bgr_padded = (
+            self._pad(self._to_tensor(picture), budget.backbone_scale) for picture in (src, bgr)
+        )
+        with autocast(self.device, self.precision):
+            if isinstance(self.network, MattingRefine):
+                outputs = _refine(self.network, src_padded, bgr_padded, budget)
+            else:
+                outputs = _coarse(self.network, src_padded, bgr_padded, budget)
+        pha, fgr, err, ref = (
+            output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
+            for output in outputs
+        )
+        return Matte(pha[..., 0], fgr, err[..., 0], ref[..., 0] > 0)
+
+    def _to_tensor(self, picture: np.ndarray) -> Tensor:
+        """(H, W, 3) integers to (1, 3, H, W) float32 in [0, 1] on the device."""
+        if picture.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
+        tensor = torch.from_numpy(picture).to(self.device).float() / np.iinfo(picture.dtype).max
+        return tensor.permute(2, 0, 1)[None]
+
+    @staticmethod
+    def _pad(picture: Tensor, scale: float) -> Tensor:
+        """Repeats the last row and column up to a size that the network takes."""
+        smallest = ceil(_MIN_COARSE_SIDE / scale)
+        bottom, right = (-max(side, smallest) // CELL * -CELL - side for side in picture.shape[2:])
+        return F.pad(picture, (0, right, 0, bottom), mode="replicate")
+
+
+def _refine(
+    network: MattingRefine, src: Tensor, bgr: Tensor, budget: Budget
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
+    network.backbone_scale = budget.backbone_scale
+    network.refiner.sample_pixels = budget.refine_sample_pixels
+    output = network(src, bgr)
+    err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
+    ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
+    return output.pha, output.fgr, err, ref
+
+
+def _coarse(
+    network: MattingBase, src: Tensor, bgr: Tensor, budget: Budget
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The same of MattingBase: predicted on a reduced frame and resized, nothing refined."""
+    size = [int(side * budget.backbone_scale) for side in src.shape[2:]]
+    src_sm, bgr_sm = (
+        F.interpolate(picture, size, mode="bilinear", align_corners=False) for picture in (src, bgr)
+    )
+    output = network(src_sm, bgr_sm)
+    stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
+    stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
+    pha, err, residual = stacked.split([1, 1, 3], dim=1)
+    # The residual is applied to the full-resolution frame, which keeps its detail (section 3).
+    return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)

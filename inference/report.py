@@ -1,0 +1,90 @@
+"""The account of a run: on screen and in summary.json."""
+
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from .writers import write_whole
+
+Status = Literal["done", "skipped", "failed", "not reached"]
+
+
+@dataclass
+class Entry:
+    """What became of one input.
+
+    Attributes:
+        name: the input's name.
+        status: what became of it.
+        reason: why it failed, in words.
+        outputs: written files by type.
+        notes: what a user should know, in words.
+        details: numbers, for the file alone.
+    """
+
+    name: str
+    status: Status
+    reason: str | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Report:
+    """Collects entries and tells them.
+
+    Args:
+        facts: what holds for the whole run (settings, device, network), for the file.
+    """
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.entries: list[Entry] = []
+        self.notes: list[str] = []
+        self._start = time.perf_counter()
+
+    def count(self, status: Status) -> int:
+        """Counts the entries of one status."""
+        return sum(entry.status == status for entry in self.entries)
+
+    def write(self, path: Path, interrupted: bool) -> None:
+        """Writes everything as JSON.
+
+        Args:
+            path: the file.
+            interrupted: whether the run was.
+
+        Raises:
+            OSError: when that fails.
+        """
+        content = {
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "seconds": round(time.perf_counter() - self._start, 3),
+            "interrupted": interrupted,
+            "counts": self._counts(),
+            **self.facts,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+            "notes": self.notes,
+            "images": [asdict(entry) for entry in sorted(self.entries, key=lambda e: e.name)],
+        }
+        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+    def tell(self) -> None:
+        """Prints the counts, and what failed and why (to stderr)."""
+        seconds = time.perf_counter() - self._start
+        counts = ", ".join(f"{count} {status}" for status, count in self._counts().items())
+        print(f"{counts} in {seconds:.1f} s ({self.count('done') / seconds:.2f} images/s)")
+        for entry in self.entries:
+            if entry.status == "failed":
+                print(f"failed: {entry.name}: {entry.reason}", file=sys.stderr)
+
+    def _counts(self) -> dict[str, int]:
+        statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")
+        counts = {status: self.count(status) for status in statuses}
+        return {s: n for s, n in counts.items() if n or s != "not reached"}

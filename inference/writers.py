@@ -1,0 +1,86 @@
+"""Writing pictures: each file appears whole or not at all."""
+
+import io
+from pathlib import Path
+from uuid import uuid4
+
+import cv2
+import numpy as np
+from PIL import Image
+
+# zlib level: half the time of the default, 6, for mattes 10% larger.
+_PNG_LEVEL = 3
+
+
+def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) -> None:
+    """Writes a picture as PNG, whole.
+
+    Args:
+        path: where; missing folders are made, an existing file is replaced.
+        pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, uint8 or uint16.
+        icc_profile: a colour profile to embed.
+
+    Raises:
+        OSError: when the file can't be written; nothing is left of it then.
+    """
+    encode = _encode_16_bit if pixels.dtype == np.uint16 else _encode_8_bit
+    write_whole(path, encode(pixels, icc_profile))
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name in its folder and renames it.
+
+    Args:
+        path: where; missing folders are made, an existing file is replaced.
+        data: content.
+
+    Raises:
+        OSError: when that fails; the temporary file is removed then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{uuid4().hex}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder and tries to write in it.
+
+    Args:
+        folder: an output folder.
+
+    Raises:
+        ValueError: when it is a file, or nothing can be written there.
+    """
+    try:
+        probe = folder / f".{uuid4().hex}.partial"
+        write_whole(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"output folder {folder} can't be written: {error.strerror or error}. Name another "
+            "with --output-dir or change its permissions"
+        ) from error
+
+
+def _encode_8_bit(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
+    buffer = io.BytesIO()
+    picture = Image.fromarray(pixels)
+    picture.save(buffer, "PNG", icc_profile=icc_profile, compress_level=_PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def _encode_16_bit(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
+    """Encodes with OpenCV, since Pillow writes no 16-bit colour."""
+    swapped = pixels
+    if pixels.ndim == 3:
+        rgba = pixels.shape[2] == 4
+        swapped = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if rgba else cv2.COLOR_RGB2BGR)
+    metadata = {cv2.IMAGE_METADATA_ICCP: icc_profile} if icc_profile else {}
+    chunks = [np.frombuffer(chunk, np.uint8) for chunk in metadata.values()]
+    _, data = cv2.imencodeWithMetadata(".png", swapped, list(metadata), chunks)
+    return data.tobytes()

@@ -1,0 +1,50 @@
+"""The work that a picture gets."""
+
+import itertools
+
+import pytest
+
+from inference.budget import HD, UHD_4K, Budget, resolve_budget
+
+
+def test_auto_is_the_preset_at_the_presets_sizes() -> None:
+    assert resolve_budget(1080, 1920, "auto") == Budget(0.25, 80_000) == HD
+    assert resolve_budget(2160, 3840, "auto") == Budget(0.125, 320_000) == UHD_4K
+    assert resolve_budget(1920, 1080, "auto") == HD, "portrait as landscape"
+
+
+def test_presets_hold_at_any_size() -> None:
+    assert resolve_budget(100, 100, "hd") == HD
+    assert resolve_budget(100, 100, "4k") == UHD_4K
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "wanted"),
+    [
+        (540, 960, Budget(0.5, 40_000)),  # a quarter of HD's area, half its side
+        (270, 480, Budget(0.5, 20_000)),
+        (3, 5, Budget(0.5, 15)),  # no more than there is
+        (4320, 7680, Budget(0.0625, 1_280_000)),
+    ],
+)
+def test_auto_at_other_sizes(height: int, width: int, wanted: Budget) -> None:
+    assert resolve_budget(height, width, "auto") == wanted
+
+
+def test_auto_has_no_jumps() -> None:
+    budgets = [resolve_budget(9 * side, 16 * side, "auto") for side in range(10, 500)]
+    scales = [b.backbone_scale for b in budgets]
+    pixels = [b.refine_sample_pixels for b in budgets]
+    assert scales == sorted(scales, reverse=True)
+    assert pixels == sorted(pixels)
+    assert max(b / a for a, b in itertools.pairwise(pixels)) < 1.25
+
+
+def test_explicit_values_win() -> None:
+    assert resolve_budget(1080, 1920, "auto", backbone_scale=0.5) == Budget(0.5, 80_000)
+    assert resolve_budget(1080, 1920, "4k", refine_sample_pixels=0) == Budget(0.125, 0)
+
+
+def test_unknown_quality_is_refused() -> None:
+    with pytest.raises(ValueError, match="auto, hd or 4k, got 'best'"):
+        resolve_budget(10, 10, "best")

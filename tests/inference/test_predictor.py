@@ -1,0 +1,150 @@
+"""The predictor: any size, any depth, the network's own values."""
+
+import numpy as np
+import pytest
+import torch
+
+from inference.budget import Budget
+from inference.device import precision_note, resolve_device
+from inference.predictor import Predictor
+from model import MattingBase, MattingRefine
+
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(0)
+
+
+def random_pair(height: int, width: int) -> np.ndarray:
+    return RNG.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+
+
+def spread(network: MattingBase) -> MattingBase:
+    """Makes outputs vary, so that equality means something."""
+    torch.nn.init.normal_(network.decoder.conv4.weight, std=0.05)
+    torch.nn.init.constant_(network.decoder.conv4.bias, 0.3)
+    return network
+
+
+@pytest.fixture(scope="module")
+def network() -> MattingRefine:
+    torch.manual_seed(0)
+    return spread(MattingRefine("mobilenetv2"))
+
+
+@pytest.fixture(scope="module")
+def predictor(network: MattingRefine) -> Predictor:
+    return Predictor(network, CPU)
+
+
+def as_tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
+
+
+def test_values_are_the_networks(predictor: Predictor, network: MattingRefine) -> None:
+    src, bgr = random_pair(64, 96)
+    matte = predictor.predict(src, bgr, Budget(0.5, 800))
+    with torch.no_grad():
+        network.backbone_scale, network.refiner.sample_pixels = 0.5, 800
+        wanted = network(as_tensor(src), as_tensor(bgr))
+    assert np.array_equal(matte.pha, wanted.pha[0, 0].numpy())
+    assert np.array_equal(matte.fgr, wanted.fgr[0].permute(1, 2, 0).numpy())
+    assert matte.ref.sum() == 800
+    assert matte.pha.std() > 0.01
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (61, 90), (130, 33), (64, 64), (7, 300)])
+def test_any_size_is_padded_and_cropped_back(predictor: Predictor, size: tuple[int, int]) -> None:
+    src, bgr = random_pair(*size)
+    matte = predictor.predict(src, bgr, Budget(0.5, size[0] * size[1]))
+    assert matte.pha.shape == matte.err.shape == matte.ref.shape == size
+    assert matte.fgr.shape == (*size, 3)
+    assert matte.fgr.flags.c_contiguous
+    assert np.isfinite(matte.fgr).all()
+
+
+def test_padding_repeats_the_border(predictor: Predictor) -> None:
+    """A picture of odd size is that picture with its last row and column repeated."""
+    src, bgr = random_pair(62, 91)
+    padded = [np.pad(p, ((0, 2), (0, 1), (0, 0)), mode="edge") for p in (src, bgr)]
+    budget = Budget(0.25, 2000)
+    matte, wanted = predictor.predict(src, bgr, budget), predictor.predict(*padded, budget)
+    assert np.array_equal(matte.pha, wanted.pha[:62, :91])
+
+
+def test_16_bits_hold_what_8_bits_hold(predictor: Predictor) -> None:
+    src, bgr = random_pair(32, 48)
+    budget = Budget(0.5, 400)
+    wide = predictor.predict(src.astype(np.uint16) * 257, bgr.astype(np.uint16) * 257, budget)
+    # x * 257 / 65535 and x / 255 are equal but for float32 rounding.
+    assert np.abs(wide.pha - predictor.predict(src, bgr, budget).pha).max() < 1e-5
+
+
+def test_bfloat16_is_close_and_keeps_the_frames_depth(network: MattingRefine) -> None:
+    src, bgr = random_pair(64, 96)
+    budget = Budget(0.5, 64 * 96)
+    exact = Predictor(network, CPU).predict(src, bgr, budget)
+    reduced = Predictor(network, CPU, "bfloat16").predict(src, bgr, budget)
+    assert not np.array_equal(exact.pha, reduced.pha), "the precision had no effect"
+    # bfloat16 has 8 bits of significand; through some 60 layers errors add up to a few percent.
+    assert np.abs(exact.pha - reduced.pha).mean() < 0.02
+    # Values of the foreground between two 8-bit levels would be lost if pictures were rounded.
+    assert len(np.unique(reduced.fgr)) > 1000
+
+
+def test_coarse_network_applies_its_residual_to_the_full_frame() -> None:
+    torch.manual_seed(0)
+    base = MattingBase("mobilenetv2").eval()
+    with torch.no_grad():
+        base.decoder.conv4.weight.zero_()
+        base.decoder.conv4.bias.zero_()
+        base.decoder.conv4.bias[:5] = torch.tensor([0.75, 0.1, 0.0, -0.1, 0.25])
+    src = RNG.integers(64, 192, (60, 90, 3), dtype=np.uint8)
+    matte = Predictor(base, CPU).predict(src, src, Budget(0.25, 0))
+    # 1e-5: the residual is recovered as (residual + src) - src.
+    assert np.abs(matte.pha - 0.75).max() < 1e-5
+    assert np.abs(matte.err - 0.25).max() < 1e-5
+    assert np.abs(matte.fgr - (src / 255 + [0.1, 0.0, -0.1])).max() < 1e-5
+    assert not matte.ref.any()
+
+
+def test_wrong_pictures_are_refused(predictor: Predictor) -> None:
+    src, bgr = random_pair(32, 48)
+    with pytest.raises(ValueError, match="one size"):
+        predictor.predict(src, bgr[:16], Budget(0.5, 0))
+    with pytest.raises(ValueError, match="uint8 or uint16, got float64"):
+        predictor.predict(src / 255, bgr / 255, Budget(0.5, 0))
+
+
+def test_absent_devices_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert resolve_device("auto") == CPU
+    with pytest.raises(ValueError, match="device cuda was asked for.*present: cpu"):
+        resolve_device("cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert resolve_device("auto").type == "mps"
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_emulated_precision_is_told(monkeypatch: pytest.MonkeyPatch, supported: bool) -> None:
+    operators = type(
+        "Operators", (), {"_is_mkldnn_bf16_supported": staticmethod(lambda: supported)}
+    )
+    monkeypatch.setattr(operators, "_is_mkldnn_fp16_supported", lambda: True, raising=False)
+    monkeypatch.setattr(torch.ops, "mkldnn", operators)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    note = precision_note(CPU, "bfloat16")
+    assert note is None if supported else "no bfloat16 arithmetic" in note
+    assert precision_note(CPU, "float32") is None
+    assert precision_note(torch.device("cuda"), "bfloat16") is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("float16", 0.02)])
+def test_cuda_agrees_with_the_cpu(network: MattingRefine, precision: str, tolerance: float) -> None:
+    src, bgr = random_pair(128, 192)
+    budget = Budget(0.5, 128 * 192)
+    wanted = Predictor(network, CPU).predict(src, bgr, budget)
+    got = Predictor(network, torch.device("cuda"), precision).predict(src, bgr, budget)
+    network.to(CPU)
+    assert np.abs(got.pha - wanted.pha).mean() < tolerance
