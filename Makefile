@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 
 demo: $(VENV)/.installed
 	$(BIN)/python inference_images.py --config configs/demo.yaml
+	@echo "Look at the contact sheets in demo/output/sheet"
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

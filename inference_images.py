@@ -1,0 +1,194 @@
+"""Matte photographs: a folder of frames and a captured background plate become alpha mattes.
+
+Example: python inference_images.py --images-src photos --images-bgr plate.jpg --output-dir out
+"""
+
+import signal
+import sys
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from dataset.images import read_picture
+from inference.budget import Quality, resolve_budget
+from inference.device import describe_device, precision_note, resolve_device
+from inference.frames import Loaded, Matted, describe, load_frame, write_outputs
+from inference.jobs import Job, plan_jobs
+from inference.pipeline import overlap
+from inference.predictor import Predictor
+from inference.report import Entry, Report
+from inference.settings import (
+    ComputeSettings,
+    ImagesSettings,
+    ModelSettings,
+    OnExisting,
+    OutputSettings,
+)
+from inference.target import Target, parse_target
+from inference.writers import check_writable
+from model import MattingRefine
+from model.weights import identify, load_network
+from settings import parse_settings, to_plain, to_yaml
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of the script.
+
+    Attributes:
+        config: YAML file of settings; the command line wins over it.
+        quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k
+            as the paper has them. --model-backbone-scale and --model-refine-sample-pixels win.
+        preprocess_alignment: Align the plate to each frame (for a hand-held camera). Where that
+            is not safe the plate stays as it is, and the report says why.
+        target_bgr: New background of com and sheet: a colour (green, #00b140), a picture, a folder
+            of pictures paired with the frames by relative path and stem, or blur.
+        on_existing: Outputs that are there already: skip keeps them and makes only what is
+            missing, overwrite replaces them, error stops before anything is done.
+        overwrite: The same as --on-existing overwrite.
+        print_config: Print the resolved settings as YAML and stop.
+    """
+
+    images: ImagesSettings = field(default_factory=ImagesSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    compute: ComputeSettings = field(default_factory=ComputeSettings)
+    quality: Quality = "auto"
+    preprocess_alignment: bool = False
+    target_bgr: str | None = None
+    on_existing: OnExisting = "error"
+    overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
+    config: Path | None = None
+    print_config: bool = False
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.on_existing == "skip":
+            raise ValueError("--overwrite (-y) and --on-existing skip contradict each other")
+
+
+def main() -> int:
+    """Runs the script; returns its exit code: 0 only if all was done."""
+    try:
+        settings = parse_settings(Settings, __doc__, sys.argv[1:])
+        if settings.print_config:
+            print(to_yaml(settings), end="")
+            return 0
+        return matte_images(settings)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted before anything was done", file=sys.stderr)
+        return 130
+
+
+def matte_images(settings: Settings) -> int:
+    """Mattes every frame of the settings; returns the exit code."""
+    target = parse_target(settings.target_bgr)
+    plan = plan_jobs(
+        settings.images.src,
+        settings.images.bgr,
+        target,
+        settings.output.dir,
+        settings.output.types,
+        "overwrite" if settings.overwrite else settings.on_existing,
+    )
+    device = resolve_device(settings.compute.device)
+    network = load_network(
+        settings.model.checkpoint,
+        type=settings.model.type,
+        backbone=settings.model.backbone,
+        refine_kernel_size=settings.model.refine_kernel_size,
+    )
+    if isinstance(network, MattingRefine):
+        network.refiner.mode = settings.model.refine_mode
+        network.refiner.threshold = settings.model.refine_threshold
+    predictor = Predictor(network, device, settings.compute.precision)
+    check_writable(settings.output.dir)
+
+    facts = {
+        "network": str(identify(network.state_dict())),
+        "device": describe_device(device),
+        "precision": settings.compute.precision,
+        "settings": to_plain(settings),
+    }
+    report = Report(facts)
+    print(f"{facts['network']} from {settings.model.checkpoint}")
+    print(f"device {facts['device']}, precision {facts['precision']}")
+    slow = precision_note(device, settings.compute.precision)
+    for note in [*plan.notes, *([slow] if slow else [])]:
+        report.notes.append(note)
+        print(f"note: {note}")
+    report.entries += [Entry(name, "skipped") for name in plan.skipped]
+    report.entries += [Entry(name, "failed", reason) for name, reason in plan.failed.items()]
+
+    interrupted = run_jobs(plan.jobs, predictor, target, settings, report)
+
+    report.tell()
+    report.write(settings.output.dir / "summary.json", interrupted)
+    print(f"results are in {settings.output.dir}: {', '.join(settings.output.types)}")
+    if interrupted:
+        print("interrupted; --on-existing skip makes what is missing", file=sys.stderr)
+        return 130
+    return 1 if report.count("failed") else 0
+
+
+def run_jobs(
+    jobs: list[Job], predictor: Predictor, target: Target, settings: Settings, report: Report
+) -> bool:
+    """Reads, mattes and writes all jobs at the same time; returns whether it was interrupted."""
+    # A plate or target that serves many frames is decoded once.
+    read_background = lru_cache(maxsize=4)(read_picture)
+    progress = tqdm(total=len(jobs), unit="image", disable=None)
+
+    def load(job: Job) -> Loaded:
+        return load_frame(job, target, settings.preprocess_alignment, read_background)
+
+    def compute(job: Job, loaded: Loaded) -> Matted:
+        start = perf_counter()
+        height, width = loaded.src.pixels.shape[:2]
+        budget = resolve_budget(
+            height,
+            width,
+            settings.quality,
+            settings.model.backbone_scale,
+            settings.model.refine_sample_pixels,
+        )
+        matte = predictor.predict(loaded.src.pixels, loaded.bgr, budget)
+        return Matted(loaded, matte, budget, perf_counter() - start)
+
+    def store(job: Job, matted: Matted) -> None:
+        write_outputs(job, matted, settings.output.bit_depth)
+
+    def tell(job: Job, matted: Matted | None, error: Exception | None) -> None:
+        entry = describe(job, matted, error, settings.output.dir)
+        report.entries.append(entry)
+        for note in entry.notes:
+            progress.write(f"note: {job.name}: {note}")
+        progress.update()
+
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        overlap(jobs, load, compute, store, tell, settings.compute.num_workers)
+    except KeyboardInterrupt:
+        reached = {entry.name for entry in report.entries}
+        report.entries += [Entry(j.name, "not reached") for j in jobs if j.name not in reached]
+        return True
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        progress.close()
+    return False
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
