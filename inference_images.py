@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -74,6 +75,9 @@ class Settings:
 
 def main() -> int:
     """Runs the script; returns its exit code: 0 only if all was done."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A file name that the terminal can't show must not end the run.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         settings = parse_settings(Settings, __doc__, sys.argv[1:])
         if settings.print_config:

@@ -103,7 +103,12 @@ def to_yaml(settings: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but `1e-4` is the number that everyone means."""
+    """YAML 1.1 as PyYAML reads it, but `1e-4` is a number and `2024-01-31` may name a folder."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own table, copied to be changed
+        first: [(tag, pattern) for tag, pattern in table if not tag.endswith(":timestamp")]
+        for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 _Loader.add_implicit_resolver(
@@ -130,7 +135,7 @@ def _read_file(settings_type: type[T], path: Path) -> T:
     except ValidationError as error:
         found = "; ".join(_explain(detail) for detail in error.errors())
         raise SettingsError(f"settings file {path}: {found}") from error
-    except TypeError as error:  # a date, say, which JSON does not hold
+    except TypeError as error:  # what YAML can hold and JSON can't: binary data, sets
         raise SettingsError(f"settings file {path}: {error}") from error
 
 

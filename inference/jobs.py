@@ -76,7 +76,7 @@ def plan_jobs(
         ValueError: when an output would replace an input, or exists and `on_existing` is `error`.
     """
     plan = Plan()
-    _refuse_input_folder(output_dir, src, bgr, target)
+    _refuse_same_paths(output_dir, src, bgr, target)
     sources = _list_sources(src, bgr, target, output_dir, plan.notes)
     plates = _partners(sources, src, bgr, "plate", plan)
     targets = _partners(sources, src, target.path, "target background", plan)
@@ -143,20 +143,31 @@ def _partners(
 
 def _output_stems(sources: list[Path], root: Path, notes: list[str]) -> dict[Path, str]:
     """Path of each source's outputs below a type's folder, without the outputs' extension."""
-    stems = {source: source.relative_to(root).with_suffix("").as_posix() for source in sources}
-    # Case is folded because many file systems do.
-    count = Counter(stem.casefold() for stem in stems.values())
-    alike = [source for source in sources if count[stems[source].casefold()] > 1]
-    if alike:
+    names = {source: source.relative_to(root) for source in sources}
+    stems = {source: name.with_suffix("").as_posix() for source, name in names.items()}
+    whole: list[Path] = []
+    while True:
+        # Case is folded because many file systems do.
+        count = Counter(stem.casefold() for stem in stems.values())
+        alike = [s for s in sources if count[stems[s].casefold()] > 1 and s not in whole]
+        if not alike:
+            break
+        whole += alike
+        stems.update({source: names[source].as_posix() for source in alike})
+    if whole:
         notes.append(
-            f"frames that differ only in their extension keep it in the outputs' names: "
-            f"{_listed(alike)}"
+            "frames that differ only in their extension keep it in the outputs' names: "
+            f"{_listed(whole)}"
         )
-        stems.update({source: source.relative_to(root).as_posix() for source in alike})
     return stems
 
 
-def _refuse_input_folder(output_dir: Path, src: Path, bgr: Path, target: Target) -> None:
+def _refuse_same_paths(output_dir: Path, src: Path, bgr: Path, target: Target) -> None:
+    if src.resolve() == bgr.resolve():
+        raise ValueError(
+            f"--images-src and --images-bgr are the same ({src}); the plate is a picture of the "
+            "scene without the subject, captured by the same camera"
+        )
     for flag, path in (("images-src", src), ("images-bgr", bgr), ("target-bgr", target.path)):
         if path is not None and path.is_dir() and path.resolve() == output_dir.resolve():
             raise ValueError(

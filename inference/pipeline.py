@@ -44,8 +44,10 @@ def overlap(
     def finish(count: int) -> None:
         """Reports the oldest stores until `count` are left."""
         while len(storing) > count:
-            item, computed, future = storing.popleft()
-            report(item, computed, _exception(future))
+            item, computed, future = storing[0]
+            error = _exception(future)  # an interrupt here leaves the item for the next call
+            storing.popleft()
+            report(item, computed, error)
 
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         try:

@@ -73,7 +73,9 @@ class Report:
             "notes": self.notes,
             "images": [asdict(entry) for entry in sorted(self.entries, key=lambda e: e.name)],
         }
-        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        # File names need not be text; what is not becomes an escape, which JSON knows.
+        write_whole(path, text.encode(errors="backslashreplace"))
 
     def tell(self) -> None:
         """Prints the counts, and what failed and why (to stderr)."""

@@ -107,12 +107,17 @@ def test_numbers_as_everyone_writes_them(write, text: str, value: float) -> None
         ("part: 3", "key 'part' must map names to values, got 3"),
         ("- 1", "the file must map names to values"),
         ("a: [", "is not YAML"),
-        ("count: 2020-01-01", "date"),
+        ("count: 2020-01-01", "key 'count'.*integer.*got '2020-01-01'"),
+        ("names: [!!binary aGVsbG8=]", "bytes"),
     ],
 )
 def test_wrong_files_are_refused_by_key(write, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         parse("--config", write(text))
+
+
+def test_names_that_look_like_dates_are_names(write) -> None:
+    assert parse("--config", write("part: {path: 2020-01-01}")).part.path == Path("2020-01-01")
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_same_stem_keeps_both(tree) -> None:
     assert "keep it in the outputs' names" in got.notes[0]
 
 
+def test_whole_names_may_meet_others(tree) -> None:
+    root = tree("src/a.jpg", "src/a.png", "src/a.jpg.png", "plate.png")
+    names = sorted(job.outputs["pha"].name for job in plan(root).jobs)
+    assert names == ["a.jpg.png", "a.jpg.png.png", "a.png.png"]
+
+
+def test_frames_as_their_own_plates_are_refused(tree) -> None:
+    root = tree("src/a.jpg")
+    with pytest.raises(ValueError, match="--images-src and --images-bgr are the same"):
+        plan(root, "src")
+
+
 def test_plates_targets_and_outputs_inside_the_source_are_no_frames(tree) -> None:
     root = tree("src/a.jpg", "src/plate.png", "src/new/t.png", "src/out/pha/a.png")
     got = plan(
