@@ -15,7 +15,7 @@ import numpy as np
 # Pixels are those of the working size where nothing else is said.
 WORKING_LONG_SIDE = 1024  # the fit is good to 0.1 px here, so to 0.4 px of a 4K frame
 MIN_SIDE = 48  # pixels of the frame; below it SIFT finds next to nothing
-MAX_KEYPOINTS = 3000  # the strongest; with 1500, strong texture in one place takes them all
+MAX_KEYPOINTS = 2500  # the strongest; with 1500, strong texture in one place takes them all
 CONTRAST_THRESHOLD = 0.02  # half of SIFT's default, for dim rooms; false points do not match
 MATCH_RATIO = 0.75  # best over second-best descriptor distance: Lowe 2004, section 7.1
 FEATURE_TOLERANCE_PX = 2.0  # keeps a scene that is not quite a plane
