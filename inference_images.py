@@ -5,12 +5,12 @@ Example: python inference_images.py --images-src photos --images-bgr plate.jpg -
 
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
-from types import FrameType
 from typing import Annotated
 
 import tyro
@@ -20,10 +20,11 @@ from dataset.images import read_picture
 from inference.budget import Quality, resolve_budget
 from inference.device import describe_device, precision_note, resolve_device
 from inference.frames import Loaded, Matted, describe, load_frame, write_outputs
+from inference.interrupts import deferred_interrupts, raise_interrupt
 from inference.jobs import Job, plan_jobs
 from inference.pipeline import overlap
 from inference.predictor import Predictor
-from inference.report import Entry, Report
+from inference.report import Entry, Report, check_replaceable
 from inference.settings import (
     ComputeSettings,
     ImagesSettings,
@@ -52,7 +53,7 @@ class Settings:
             of pictures paired with the frames by relative path and stem, or blur.
         on_existing: Outputs that are there already: skip keeps them and makes only what is
             missing, overwrite replaces them, error stops before anything is done.
-        overwrite: The same as --on-existing overwrite.
+        overwrite: The same as --on-existing overwrite, over which it wins.
         print_config: Print the resolved settings as YAML and stop.
     """
 
@@ -68,16 +69,13 @@ class Settings:
     config: Path | None = None
     print_config: bool = False
 
-    def __post_init__(self) -> None:
-        if self.overwrite and self.on_existing == "skip":
-            raise ValueError("--overwrite (-y) and --on-existing skip contradict each other")
-
 
 def main() -> int:
     """Runs the script; returns its exit code: 0 only if all was done."""
     if isinstance(sys.stdout, TextIOWrapper):
         # A file name that the terminal can't show must not end the run.
         sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         settings = parse_settings(Settings, __doc__, sys.argv[1:])
         if settings.print_config:
@@ -88,7 +86,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted before anything was done", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
 
 
@@ -114,6 +112,8 @@ def matte_images(settings: Settings) -> int:
         network.refiner.mode = settings.model.refine_mode
         network.refiner.threshold = settings.model.refine_threshold
     predictor = Predictor(network, device, settings.compute.precision)
+    summary = settings.output.dir / "summary.json"
+    check_replaceable(summary)
     check_writable(settings.output.dir)
 
     facts = {
@@ -132,21 +132,31 @@ def matte_images(settings: Settings) -> int:
     report.entries += [Entry(name, "skipped") for name in plan.skipped]
     report.entries += [Entry(name, "failed", reason) for name, reason in plan.failed.items()]
 
-    interrupted = run_jobs(plan.jobs, predictor, target, settings, report)
-
-    report.tell()
-    report.write(settings.output.dir / "summary.json", interrupted)
+    with deferred_interrupts() as interrupted:
+        run_jobs(plan.jobs, predictor, target, settings, report, interrupted)
+        report.tell()
+        try:
+            report.write(summary)
+        except OSError as error:
+            print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+            return 1
     print(f"results are in {settings.output.dir}: {', '.join(settings.output.types)}")
-    if interrupted:
-        print("interrupted; --on-existing skip makes what is missing", file=sys.stderr)
+    if report.count("not reached"):
+        hint = "" if settings.overwrite else "; --on-existing skip makes what is missing"
+        print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 1 if report.count("failed") else 0
 
 
 def run_jobs(
-    jobs: list[Job], predictor: Predictor, target: Target, settings: Settings, report: Report
-) -> bool:
-    """Reads, mattes and writes all jobs at the same time; returns whether it was interrupted."""
+    jobs: list[Job],
+    predictor: Predictor,
+    target: Target,
+    settings: Settings,
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Reads, mattes and writes all jobs at the same time, and reports each."""
     # A plate or target that serves many frames is decoded once.
     read_background = lru_cache(maxsize=4)(read_picture)
     progress = tqdm(total=len(jobs), unit="image", disable=None)
@@ -177,21 +187,10 @@ def run_jobs(
             progress.write(f"note: {job.name}: {note}")
         progress.update()
 
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        overlap(jobs, load, compute, store, tell, settings.compute.num_workers)
-    except KeyboardInterrupt:
-        reached = {entry.name for entry in report.entries}
-        report.entries += [Entry(j.name, "not reached") for j in jobs if j.name not in reached]
-        return True
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        progress.close()
-    return False
-
-
-def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with progress:
+        overlap(jobs, load, compute, store, tell, settings.compute.num_workers, should_stop)
+    reached = {entry.name for entry in report.entries}
+    report.entries += [Entry(job.name, "not reached") for job in jobs if job.name not in reached]
 
 
 if __name__ == "__main__":

@@ -103,12 +103,22 @@ def to_yaml(settings: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but `1e-4` is a number and `2024-01-31` may name a folder."""
+    """PyYAML's, but `1e-4` is a number, `2024-01-31` may name a folder, and no key stands twice."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own table, copied to be changed
         first: [(tag, pattern) for tag, pattern in table if not tag.endswith(":timestamp")]
         for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Builds a mapping, as PyYAML does, whose keys are all different."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key '{twice[0]}' stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

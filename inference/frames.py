@@ -1,7 +1,7 @@
 """One frame's way from files to files: what surrounds the predictor."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from dataset.images import Picture, read_picture
 
 from .budget import Budget
-from .compose import BitDepth, render
+from .compose import BitDepth, OutputType, render
 from .jobs import Job
 from .plate import fit_plate
 from .predictor import Matte
@@ -50,12 +50,14 @@ class Matted:
         matte: the prediction.
         budget: the work that was spent.
         seconds: that it took.
+        written: types of the outputs that are written, in time.
     """
 
     loaded: Loaded
     matte: Matte
     budget: Budget
     seconds: float
+    written: list[OutputType] = field(default_factory=list)
 
 
 def load_frame(job: Job, target: Target, align: bool, read_background: Reader) -> Loaded:
@@ -104,6 +106,7 @@ def write_outputs(job: Job, matted: Matted, bit_depth: BitDepth) -> None:
             pixels = render(kind, matte, loaded.target, bit_depth)
         coloured = kind in ("com", "fgr", "sheet")
         write_png(path, pixels, loaded.src.icc_profile if coloured else None)
+        matted.written.append(kind)
 
 
 def describe(job: Job, matted: Matted | None, error: Exception | None, output_dir: Path) -> Entry:
@@ -126,10 +129,10 @@ def describe(job: Job, matted: Matted | None, error: Exception | None, output_di
             **asdict(matted.budget),
             "compute_seconds": round(matted.seconds, 4),
         }
-    if error is None:
         entry.outputs = {
-            kind: path.relative_to(output_dir).as_posix() for kind, path in job.outputs.items()
+            kind: job.outputs[kind].relative_to(output_dir).as_posix() for kind in matted.written
         }
+    if error is None:
         return entry
     entry.status = "failed"
     expected = isinstance(error, (ValueError, OSError))

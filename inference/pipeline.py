@@ -18,12 +18,14 @@ def overlap(
     store: Callable[[Item, Computed], None],
     report: Callable[[Item, Computed | None, Exception | None], None],
     workers: int,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Takes every item through load, compute and store; one that fails does not stop the others.
 
     `load` and `store` run in threads, `compute` and `report` in the caller's, items in order. At
     most `workers + 1` items wait before and after `compute`, so memory does not grow with their
-    number. On an interrupt, what is computed is still stored and reported; then it is raised.
+    number. When it should stop, or an exception is raised in the caller's thread, what is computed
+    is still stored and reported.
 
     Args:
         items: what to do.
@@ -32,9 +34,12 @@ def overlap(
         store: writes the result.
         report: told of every finished item, its result, and the exception if it failed.
         workers: threads that load, and as many that store; 0 does everything in the caller's.
+        should_stop: asked before each `compute`; the remaining items are then left.
     """
     if workers == 0:
         for item in items:
+            if should_stop():
+                return
             _do_one(item, load, compute, store, report)
         return
     remaining = iter(items)
@@ -51,7 +56,7 @@ def overlap(
 
     with ThreadPoolExecutor(workers) as readers, ThreadPoolExecutor(workers) as writers:
         try:
-            while True:
+            while not should_stop():
                 for item in islice(remaining, workers + 1 - len(loading)):
                     loading.append((item, readers.submit(load, item)))
                 if not loading:

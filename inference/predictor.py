@@ -1,7 +1,6 @@
 """The predictor: pictures of any size in, mattes of that size out."""
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import torch
@@ -14,8 +13,9 @@ from model.refiner import CELL
 from .budget import Budget
 from .device import Precision, autocast
 
-# The coarse network sees no smaller input: ours, because its features have stride 16.
-_MIN_COARSE_SIDE = 16
+# Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
+# one pixel of the features' stride.
+_MIN_SIDE = 32
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,19 @@ class Predictor:
             See `Matte`.
 
         Raises:
-            ValueError: when the two differ in size or are of another type.
+            ValueError: when the two differ in size or are of another type, or the budget's scale
+                leaves no pixel.
         """
         if src.shape != bgr.shape:
             raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
         height, width = src.shape[:2]
-        src_padded, bgr_padded = (
-            self._pad(self._to_tensor(picture), budget.backbone_scale) for picture in (src, bgr)
-        )
+        src_padded, bgr_padded = (self._pad(self._to_tensor(picture)) for picture in (src, bgr))
+        coarse = [int(side * budget.backbone_scale) for side in src_padded.shape[2:]]
+        if min(coarse) < 1:
+            raise ValueError(
+                f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
+                f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
+            )
         with autocast(self.device, self.precision):
             if isinstance(self.network, MattingRefine):
                 outputs = _refine(self.network, src_padded, bgr_padded, budget)
@@ -95,10 +100,9 @@ class Predictor:
         return tensor.permute(2, 0, 1)[None]
 
     @staticmethod
-    def _pad(picture: Tensor, scale: float) -> Tensor:
+    def _pad(picture: Tensor) -> Tensor:
         """Repeats the last row and column up to a size that the network takes."""
-        smallest = ceil(_MIN_COARSE_SIDE / scale)
-        bottom, right = (-max(side, smallest) // CELL * -CELL - side for side in picture.shape[2:])
+        bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
 
 

@@ -36,6 +36,28 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+def check_replaceable(path: Path) -> None:
+    """Refuses to replace a file that is not a report.
+
+    Args:
+        path: where a report is to be written.
+
+    Raises:
+        ValueError: when there is another file.
+    """
+    if not path.exists():
+        return
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict) or not {"counts", "images"} <= content.keys():
+        raise ValueError(
+            f"{path} is not a summary that this program wrote and would be replaced; move it or "
+            "use another --output-dir"
+        )
+
+
 class Report:
     """Collects entries and tells them.
 
@@ -53,12 +75,11 @@ class Report:
         """Counts the entries of one status."""
         return sum(entry.status == status for entry in self.entries)
 
-    def write(self, path: Path, interrupted: bool) -> None:
+    def write(self, path: Path) -> None:
         """Writes everything as JSON.
 
         Args:
             path: the file.
-            interrupted: whether the run was.
 
         Raises:
             OSError: when that fails.
@@ -66,7 +87,7 @@ class Report:
         content = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": round(time.perf_counter() - self._start, 3),
-            "interrupted": interrupted,
+            "interrupted": self.count("not reached") > 0,
             "counts": self._counts(),
             **self.facts,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},

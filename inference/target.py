@@ -44,9 +44,13 @@ def parse_target(text: str | None) -> Target:
     if text == "blur":
         return Target("blur")
     try:
-        return Target("colour", colour=ImageColor.getrgb(text)[:3])
+        colour = ImageColor.getrgb(text)[:3]
     except ValueError:
         path = Path(text)
+    else:
+        if max(colour) > 255:
+            raise ValueError(f"target background {text!r}: a channel goes from 0 to 255")
+        return Target("colour", colour=colour)
     if path.is_dir():
         return Target("folder", path=path)
     if path.is_file():

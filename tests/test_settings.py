@@ -107,6 +107,8 @@ def test_numbers_as_everyone_writes_them(write, text: str, value: float) -> None
         ("part: 3", "key 'part' must map names to values, got 3"),
         ("- 1", "the file must map names to values"),
         ("a: [", "is not YAML"),
+        ("count: 4\ncount: 5", "key 'count' stands twice"),
+        ("part: {rate: 0.1, rate: 0.2}", "key 'rate' stands twice"),
         ("count: 2020-01-01", "key 'count'.*integer.*got '2020-01-01'"),
         ("names: [!!binary aGVsbG8=]", "bytes"),
     ],

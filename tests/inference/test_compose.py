@@ -66,6 +66,11 @@ def test_targets_by_path(tmp_path) -> None:
         parse_target("grene")
 
 
+def test_colour_out_of_range_is_refused() -> None:
+    with pytest.raises(ValueError, match="from 0 to 255"):
+        parse_target("rgb(300,0,0)")
+
+
 def test_target_pictures_cover_the_frame() -> None:
     picture = np.zeros((10, 40, 3), np.uint8)
     picture[:, 10:30] = 200  # the middle, as wide as a frame of 2:1

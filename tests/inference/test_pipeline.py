@@ -16,7 +16,7 @@ class Trace:
         self.interrupt_at = interrupt_at
         self.stored: list[int] = []
         self.reported: list[tuple[int, object, str | None]] = []
-        self.loaded = self.finished = self.most_waiting = 0
+        self.loaded = self.computed = self.finished = self.most_waiting = 0
         self.lock = threading.Lock()
 
     def load(self, item: int) -> int:
@@ -28,6 +28,7 @@ class Trace:
     def compute(self, item: int, loaded: int) -> int:
         if item == self.interrupt_at:
             raise KeyboardInterrupt
+        self.computed += 1
         return self._pass("compute", item) * 10
 
     def store(self, item: int, computed: int) -> None:
@@ -44,8 +45,9 @@ class Trace:
             raise ValueError(f"{stage} of {item}")
         return item
 
-    def run(self, count: int, workers: int) -> None:
-        overlap(range(count), self.load, self.compute, self.store, self.report, workers)
+    def run(self, count: int, workers: int, stop_after: int | None = None) -> None:
+        stages = (self.load, self.compute, self.store, self.report)
+        overlap(range(count), *stages, workers, lambda: self.computed == stop_after)
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -95,3 +97,12 @@ def test_interrupt_stores_and_reports_what_is_computed(workers: int) -> None:
     assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
     assert [item for item, _, _ in trace.reported] == list(range(6))
     assert trace.loaded <= 6 + 1 + workers + 1
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_stop_leaves_the_rest_and_finishes_what_is_computed(workers: int) -> None:
+    trace = Trace()
+    trace.run(50, workers, stop_after=6)
+    assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
+    assert [item for item, _, _ in trace.reported] == list(range(6))
+    assert trace.loaded <= 6 + workers + 1

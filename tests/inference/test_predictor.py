@@ -114,6 +114,14 @@ def test_wrong_pictures_are_refused(predictor: Predictor) -> None:
         predictor.predict(src / 255, bgr / 255, Budget(0.5, 0))
 
 
+def test_scale_that_leaves_nothing_is_refused(predictor: Predictor) -> None:
+    src, bgr = random_pair(40, 400)
+    with pytest.raises(
+        ValueError, match=r"scale 0.01 leaves 4 x 0 pixels of a picture of 400 x 40"
+    ):
+        predictor.predict(src, bgr, Budget(0.01, 0))
+
+
 def test_absent_devices_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
