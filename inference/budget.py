@@ -22,7 +22,8 @@ class Budget:
     refine_sample_pixels: int
 
 
-# Source: paper section 5; both make a coarse input of 480 x 270 and refine 3.9% of the pixels.
+# Source: the paper, performance; both make a coarse input of 480 x 270 and refine 3.9% of the
+# pixels.
 HD = Budget(backbone_scale=1 / 4, refine_sample_pixels=80_000)
 UHD_4K = Budget(backbone_scale=1 / 8, refine_sample_pixels=320_000)
 _HD_PIXELS = 1920 * 1080
@@ -55,7 +56,7 @@ def resolve_budget(
     Raises:
         ValueError: for an unknown quality.
 
-    Source: presets of paper section 5; between and below them ours, because the paper has none.
+    Source: the presets of the paper; between and below them ours, because the paper has none.
     """
     budget = _by_quality(height, width, quality)
     return Budget(

@@ -57,7 +57,7 @@ def composite(matte: Matte, target: np.ndarray) -> np.ndarray:
     Returns:
         (H, W, 3) float32, RGB in [0, 1].
 
-    Source: paper section 3.
+    Source: the compositing equation of the paper.
     """
     alpha = matte.pha[..., None]
     return alpha * matte.fgr + (1 - alpha) * target

@@ -130,5 +130,5 @@ def _coarse(
     stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
     stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
     pha, err, residual = stacked.split([1, 1, 3], dim=1)
-    # The residual is applied to the full-resolution frame, which keeps its detail (section 3).
+    # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
     return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)

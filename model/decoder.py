@@ -14,7 +14,7 @@ class Decoder(nn.Module):
         channels: widths of the input and of the four convolutions, five numbers.
         skip_channels: widths of the four skips, coarsest first.
 
-    Source: paper section 4.1; widths in `MattingBase`.
+    Source: the paper, base network; widths in `MattingBase`.
     """
 
     def __init__(self, channels: tuple[int, ...], skip_channels: tuple[int, ...]) -> None:

@@ -69,7 +69,7 @@ class MattingBase(nn.Module):
     Raises:
         ValueError: for an unknown backbone.
 
-    Source: paper section 4.1.
+    Source: the paper, base network.
 
     Example:
         >>> model = MattingBase("mobilenetv2").eval()
@@ -136,7 +136,8 @@ class MattingRefine(MattingBase):
     Raises:
         ValueError: for a value outside the above.
 
-    Source: paper section 4; presets HD (1/4, 80,000 pixels) and 4K (1/8, 320,000 pixels).
+    Source: the paper, base and refinement network; presets HD (1/4, 80,000 pixels) and 4K (1/8,
+        320,000 pixels).
 
     Example:
         >>> model = MattingRefine("mobilenetv2", backbone_scale=0.25).eval()

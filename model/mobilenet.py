@@ -13,7 +13,7 @@ class MobileNetV2Encoder(nn.Module):
     Args:
         in_channels: channels of the input.
 
-    Source: paper section 4.1.
+    Source: the paper, base network.
     """
 
     def __init__(self, in_channels: int = 6) -> None:

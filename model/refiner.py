@@ -35,7 +35,7 @@ class Refiner(nn.Module):
     Raises:
         ValueError: for a value outside the above.
 
-    Source: paper section 4.2.
+    Source: the paper, refinement network.
     """
 
     def __init__(

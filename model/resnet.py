@@ -17,7 +17,7 @@ class ResNetEncoder(nn.Module):
     Raises:
         ValueError: for an unknown variant.
 
-    Source: paper section 4.1.
+    Source: the paper, base network.
     """
 
     def __init__(self, variant: str, in_channels: int = 6) -> None:

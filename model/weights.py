@@ -208,7 +208,7 @@ def initialise_from_deeplab(
     Raises:
         CheckpointError: when none of the encoder's tensors fits.
 
-    Source: the paper's section 5.1; names of the DeepLabV3Plus-Pytorch checkpoints.
+    Source: the paper, training; names of the DeepLabV3Plus-Pytorch checkpoints.
     """
     renamed = {_from_deeplab_name(key): value for key, value in state.items()}
     own = network.state_dict()
