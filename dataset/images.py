@@ -134,7 +134,7 @@ def _decode(image: Image.Image, data: bytes) -> Picture:
     tiles = getattr(image, "tile", [])
     sixteen_bit = any(";16" in str(tile[3]) for tile in tiles)
     notes = []
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    stored_orientation = image.getexif().get(_ORIENTATION, 1)
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         notes.append("alpha channel dropped")
@@ -143,14 +143,14 @@ def _decode(image: Image.Image, data: bytes) -> Picture:
         notes.append(f"first of {frames} frames taken")
     image.load()  # fails on a truncated file, which OpenCV would fill with grey
     if sixteen_bit:
-        pixels = _decode_16_bit(data)
+        pixels, orientation = _decode_16_bit(data), stored_orientation
     elif image.mode in ("I", "F"):
         raise PictureError(
             f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 bits"
         )
     else:
-        if image.format == "TIFF":
-            orientation = 1  # Pillow has turned it on loading
+        # As it is after loading, which turns TIFF upright.
+        orientation = image.getexif().get(_ORIENTATION, 1)
         if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
             profile = None  # it describes those channels, not RGB
         pixels = np.array(image.convert("RGB"))

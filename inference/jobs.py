@@ -78,14 +78,14 @@ def plan_jobs(
     plan = Plan()
     _refuse_same_paths(output_dir, src, bgr, target)
     sources = _list_sources(src, bgr, target, output_dir, plan.notes)
-    plates = _partners(sources, src, bgr, "plate", plan)
-    targets = _partners(sources, src, target.path, "target background", plan)
     root = src if src.is_dir() else src.parent
-    stems = _output_stems(sources, root, plan.notes)
+    names = {source: source.relative_to(root).as_posix() for source in sources}
+    plates = _partners(names, root, bgr, "plate", plan)
+    targets = _partners(names, root, target.path, "target background", plan)
+    stems = _output_stems(names, plan.notes)
     inputs = {path.resolve() for path in (*sources, *plates.values(), *targets.values())}
     existing: list[Path] = []
-    for source in sources:
-        name = source.relative_to(root).as_posix()
+    for source, name in names.items():
         if name in plan.failed:
             continue
         outputs = {
@@ -124,36 +124,34 @@ def _list_sources(
 
 
 def _partners(
-    sources: list[Path], src: Path, partner: Path | None, what: str, plan: Plan
+    names: dict[Path, str], root: Path, partner: Path | None, what: str, plan: Plan
 ) -> dict[Path, Path]:
     """Partner file of each source; sources without one are entered as failed."""
     if partner is None:
         return {}
     candidates = list_pictures(partner)
     if partner.is_file():
-        return dict.fromkeys(sources, partner)
-    pairing = pair_by_stem(sources, src, candidates, partner)
-    root = src if src.is_dir() else src.parent
+        return dict.fromkeys(names, partner)
+    pairing = pair_by_stem(list(names), root, candidates, partner)
     for source, reason in pairing.unmatched.items():
-        plan.failed.setdefault(source.relative_to(root).as_posix(), f"no {what}: {reason}")
+        plan.failed.setdefault(names[source], f"no {what}: {reason}")
     if pairing.unused and what == "plate":
         plan.notes.append(f"plates that match no frame: {_listed(pairing.unused)}")
     return pairing.matched
 
 
-def _output_stems(sources: list[Path], root: Path, notes: list[str]) -> dict[Path, str]:
+def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
     """Path of each source's outputs below a type's folder, without the outputs' extension."""
-    names = {source: source.relative_to(root) for source in sources}
-    stems = {source: name.with_suffix("").as_posix() for source, name in names.items()}
+    stems = {source: Path(name).with_suffix("").as_posix() for source, name in names.items()}
     whole: list[Path] = []
     while True:
         # Case is folded because many file systems do.
         count = Counter(stem.casefold() for stem in stems.values())
-        alike = [s for s in sources if count[stems[s].casefold()] > 1 and s not in whole]
+        alike = [s for s in names if count[stems[s].casefold()] > 1 and s not in whole]
         if not alike:
             break
         whole += alike
-        stems.update({source: names[source].as_posix() for source in alike})
+        stems.update({source: names[source] for source in alike})
     if whole:
         notes.append(
             "frames that differ only in their extension keep it in the outputs' names: "

@@ -85,7 +85,7 @@ class Predictor:
             if isinstance(self.network, MattingRefine):
                 outputs = _refine(self.network, src_padded, bgr_padded, budget)
             else:
-                outputs = _coarse(self.network, src_padded, bgr_padded, budget)
+                outputs = _coarse(self.network, src_padded, bgr_padded, coarse)
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
@@ -119,10 +119,9 @@ def _refine(
 
 
 def _coarse(
-    network: MattingBase, src: Tensor, bgr: Tensor, budget: Budget
+    network: MattingBase, src: Tensor, bgr: Tensor, size: list[int]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same of MattingBase: predicted on a reduced frame and resized, nothing refined."""
-    size = [int(side * budget.backbone_scale) for side in src.shape[2:]]
+    """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
     src_sm, bgr_sm = (
         F.interpolate(picture, size, mode="bilinear", align_corners=False) for picture in (src, bgr)
     )

@@ -47,23 +47,24 @@ def treat_edges(rng: np.random.Generator, canvas: Canvas) -> None:
     kind = str(rng.choice(list(EDGE_WEIGHTS), p=list(EDGE_WEIGHTS.values())))
     size, angle = float(np.exp(rng.uniform(np.log(0.003), np.log(0.03)))), rng.uniform(0, np.pi)
     turn = rng.uniform(0, 2 * np.pi)
-    if kind != "sharp":
-        size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
-        colour = extend_colours(canvas.colour, canvas.alpha)
-        # Wide blurs are computed at a lower resolution, which they don't need.
-        shrink = min(1.0, 6 / size)
-        small = (max(8, round(canvas.width * shrink)), max(8, round(canvas.height * shrink)))
-        both = cv2.merge((colour, canvas.alpha))
-        if shrink < 1:
-            both = cv2.resize(both, small, interpolation=cv2.INTER_AREA)
-        both = blur(both, kind, size * shrink, angle)
-        both = cv2.resize(both, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
-        blurred, alpha = both[..., :3], both[..., 3]
-        if kind == "depth":  # in focus on one side only
-            ramp = np.clip(_ramp(canvas.height, canvas.width, turn) * 2.5 + 0.3, 0, 1)
-            blurred = cv2.blendLinear(np.ascontiguousarray(blurred), colour, ramp, 1 - ramp)
-            alpha = np.rint(canvas.alpha + (alpha - canvas.alpha.astype(np.float32)) * ramp)
-        canvas.colour, canvas.alpha = np.ascontiguousarray(blurred), alpha.astype(np.uint8)
+    if kind == "sharp":
+        return
+    size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
+    colour = extend_colours(canvas.colour, canvas.alpha)
+    # Wide blurs are computed at a lower resolution, which they don't need.
+    shrink = min(1.0, 6 / size)
+    small = (max(8, round(canvas.width * shrink)), max(8, round(canvas.height * shrink)))
+    both = cv2.merge((colour, canvas.alpha))
+    if shrink < 1:
+        both = cv2.resize(both, small, interpolation=cv2.INTER_AREA)
+    both = blur(both, kind, size * shrink, angle)
+    both = cv2.resize(both, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR)
+    blurred, alpha = both[..., :3], both[..., 3]
+    if kind == "depth":  # in focus on one side only
+        ramp = np.clip(_ramp(canvas.height, canvas.width, turn) * 2.5 + 0.3, 0, 1)
+        blurred = cv2.blendLinear(np.ascontiguousarray(blurred), colour, ramp, 1 - ramp)
+        alpha = np.rint(canvas.alpha + (alpha - canvas.alpha.astype(np.float32)) * ramp)
+    canvas.colour, canvas.alpha = np.ascontiguousarray(blurred), alpha.astype(np.uint8)
 
 
 def _ramp(height: int, width: int, turn: float) -> np.ndarray:

@@ -1,12 +1,11 @@
 """Heads of synthetic people: face, glasses, beard, hair of many kinds, hats and scarves."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from .materials import Material, random_colour, random_material
+from .materials import Dress, Material, random_colour, random_material
 from .shapes import (
     Canvas,
     blob,
@@ -31,8 +30,6 @@ HAIR_WEIGHTS = {
 BEARD_SHARE = 0.18
 GLASSES_SHARE = 0.25
 HALO_SHARE = 0.35  # hair that thins out into a translucent rim
-
-Dress = Callable[[Material], Material]
 
 
 @dataclass(frozen=True)

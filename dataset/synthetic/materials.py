@@ -5,6 +5,7 @@ any resolution. Whatever needs a number of random values that depends on the res
 from a generator of its own (`branch`), so that the caller's generator is not disturbed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import cv2
@@ -53,6 +54,10 @@ class Material:
     seed: int
     near: str = ""
     offset: np.ndarray | None = None
+
+
+# Changes a material on its way to the canvas, for similarity to the background.
+Dress = Callable[[Material], Material]
 
 
 def branch(rng: np.random.Generator) -> np.random.Generator:

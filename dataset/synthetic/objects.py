@@ -9,7 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .materials import Material, random_colour, random_material, smooth_noise
+from .materials import Dress, random_colour, random_material, smooth_noise
 from .shapes import (
     Canvas,
     blob,
@@ -22,7 +22,6 @@ from .shapes import (
     smooth_path,
 )
 
-Dress = Callable[[Material], Material]
 Draw = Callable[[np.random.Generator, Canvas, Dress, np.ndarray, float], None]
 
 
@@ -74,8 +73,7 @@ def _plant(
                 outline = np.concatenate((np.stack((t, rim), 1), np.stack((t, -rim), 1)[::-1])) * (
                     length * rng.uniform(0.6, 1.2)
                 )
-                cos, sin = np.cos(angle), np.sin(angle)
-                fill(leaves, place + outline @ np.array(((cos, sin), (-sin, cos))))
+                fill(leaves, _turned(outline, place, angle))
         canvas.add(stems, stem)
         shade = replace(leaf, colours=np.clip(leaf.colours * np.float32(tone), 0, 255))
         canvas.add(leaves, shade)

@@ -8,14 +8,13 @@ import numpy as np
 
 from .heads import (
     HAIR_WEIGHTS,
-    Dress,
     Figure,
     draw_hair_behind,
     draw_hair_in_front,
     draw_head,
 )
 from .limbs import draw_arm, draw_legs
-from .materials import random_colour, random_material
+from .materials import Dress, random_colour, random_material
 from .shapes import Canvas, blob, fill, limb, lines, smooth_path
 
 # How large the head is, as a fraction of the picture's shorter side, and how often.
