@@ -18,9 +18,7 @@ from tqdm import tqdm
 
 from dataset.images import read_picture
 from inference.budget import Quality, resolve_budget
-from inference.device import describe_device, precision_note, resolve_device
 from inference.frames import Loaded, Matted, describe, load_frame, write_outputs
-from inference.interrupts import deferred_interrupts, raise_interrupt
 from inference.jobs import Job, plan_jobs
 from inference.pipeline import overlap
 from inference.predictor import Predictor
@@ -36,6 +34,8 @@ from inference.target import Target, parse_target
 from inference.writers import check_writable
 from model import MattingRefine
 from model.weights import identify, load_network
+from runtime.device import describe_device, precision_note, resolve_device
+from runtime.interrupts import deferred_interrupts, raise_interrupt
 from settings import parse_settings, to_plain, to_yaml
 
 

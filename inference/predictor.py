@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from model import MattingBase, MattingRefine
 from model.refiner import CELL
+from runtime.device import Precision, autocast
 
 from .budget import Budget
-from .device import Precision, autocast
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
 # one pixel of the features' stride.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from .writers import write_whole
+from runtime.files import write_whole
 
 Status = Literal["done", "skipped", "failed", "not reached"]
 

@@ -7,10 +7,10 @@ from typing import Literal
 from model.build import NetworkType
 from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import RefineMode
+from runtime.device import DeviceName, Precision
 from settings import REQUIRED, flags
 
 from .compose import BitDepth, OutputType
-from .device import DeviceName, Precision
 
 DEFAULT_CHECKPOINT = (
     Path(__file__).resolve().parents[1] / "weights" / "mattingrefine_mobilenetv2.safetensors"

@@ -1,4 +1,4 @@
-"""Writing pictures: each file appears whole or not at all."""
+"""Writing pictures."""
 
 import io
 from pathlib import Path
@@ -7,6 +7,8 @@ from uuid import uuid4
 import cv2
 import numpy as np
 from PIL import Image
+
+from runtime.files import write_whole
 
 # zlib level: half the time of the default, 6, for mattes 10% larger.
 _PNG_LEVEL = 3
@@ -25,26 +27,6 @@ def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) 
     """
     encode = _encode_16_bit if pixels.dtype == np.uint16 else _encode_8_bit
     write_whole(path, encode(pixels, icc_profile))
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name in its folder and renames it.
-
-    Args:
-        path: where; missing folders are made, an existing file is replaced.
-        data: content.
-
-    Raises:
-        OSError: when that fails; the temporary file is removed then.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid4().hex}.partial")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def check_writable(folder: Path) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"model", "dataset", "training", "inference"}
+PACKAGES = {"model", "dataset", "training", "inference", "runtime"}
 MAY_IMPORT = {
+    "runtime": {"runtime"},
     "model": {"model"},
     "dataset": {"dataset"},
-    "training": {"training", "model", "dataset"},
-    "inference": {"inference", "model", "dataset"},
+    "training": {"training", "model", "dataset", "runtime"},
+    "inference": {"inference", "model", "dataset", "runtime"},
 }
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {"settings"}
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from inference.budget import Budget
-from inference.device import precision_note, resolve_device
 from inference.predictor import Predictor
 from model import MattingBase, MattingRefine
+from runtime.device import precision_note, resolve_device
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)

@@ -1,13 +1,10 @@
-"""The report: what it replaces, what it counts, and interrupts that wait."""
+"""The report: what it replaces and what it counts."""
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from inference.interrupts import deferred_interrupts
 from inference.report import Entry, Report, check_replaceable
 
 
@@ -35,16 +32,3 @@ def test_report_counts_and_sorts(tmp_path: Path, capsys: pytest.CaptureFixture) 
     told = capsys.readouterr()
     assert "1 done, 0 skipped, 1 failed, 1 not reached" in told.out
     assert "failed: b.png: the file is empty" in told.err
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_first_interrupt_waits_and_the_second_does_not(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with deferred_interrupts() as came:
-        assert not came()
-        os.kill(os.getpid(), number)
-        assert came()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
-    assert signal.getsignal(number) is before

@@ -1,0 +1,1 @@
+"""What every script stands on: devices, interrupts, files that appear whole."""

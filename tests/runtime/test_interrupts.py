@@ -1,0 +1,21 @@
+"""Interrupts that wait."""
+
+import os
+import signal
+
+import pytest
+
+from runtime.interrupts import deferred_interrupts
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_interrupt_waits_and_the_second_does_not(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with deferred_interrupts() as came:
+        assert not came()
+        os.kill(os.getpid(), number)
+        assert came()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
