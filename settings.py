@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -67,8 +67,29 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path)
     path = early.parse_known_args(args)[0].config
-    default = _read_file(settings_type, path) if path else settings_type()
+    default = _structure(settings_type, _load(path), path) if path else settings_type()
     return tyro.cli(settings_type, args=args, description=description, default=default)
+
+
+def read_section(path: Path, section: str, group: type[T]) -> T:
+    """Reads one group of settings from a file, whatever else the file holds.
+
+    Args:
+        path: a YAML file.
+        section: the group's key at the top of the file.
+        group: the group's dataclass.
+
+    Returns:
+        The group. A setting that is `REQUIRED` and not in the file stays `REQUIRED`.
+
+    Raises:
+        SettingsError: as `parse_settings`, or when the file has no such section.
+    """
+    content = _load(path)
+    if not isinstance(content, dict) or section not in content:
+        raise SettingsError(f"settings file {path} has no section '{section}'")
+    whole = dataclasses.make_dataclass("Section", [(section, group)], frozen=True)
+    return getattr(_structure(whole, {section: content[section]}, path), section)
 
 
 def to_plain(settings: Any) -> Any:
@@ -83,6 +104,8 @@ def to_plain(settings: Any) -> Any:
     if dataclasses.is_dataclass(settings):
         fields = dataclasses.fields(settings)
         return {field.name: to_plain(getattr(settings, field.name)) for field in fields}
+    if isinstance(settings, dict):
+        return {key: to_plain(value) for key, value in settings.items()}
     if isinstance(settings, (tuple, list)):
         return [to_plain(value) for value in settings]
     return str(settings) if isinstance(settings, Path) else settings
@@ -128,15 +151,18 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _read_file(settings_type: type[T], path: Path) -> T:
+def _load(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings file {path} can't be read: {error}") from error
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise SettingsError(f"settings file {path} is not YAML: {error}") from error
+
+
+def _structure(settings_type: type[T], content: Any, path: Path) -> T:
     content = {} if content is None else content
     _refuse_unknown_keys(settings_type, content, path, "")
     try:
@@ -165,8 +191,23 @@ def _refuse_unknown_keys(group: type, content: object, path: Path, parent: str) 
                 f"settings file {path}: unknown key '{name}'; perhaps you meant '{near}'. "
                 f"Known here: {', '.join(hints)}"
             )
-        if dataclasses.is_dataclass(hints[key]):
-            _refuse_unknown_keys(hints[key], value, path, name)
+        _refuse_unknown_keys_inside(hints[key], value, path, name)
+
+
+def _refuse_unknown_keys_inside(hint: Any, value: object, path: Path, name: str) -> None:
+    """Goes on through dicts, lists, tuples and optional groups; other values have no keys."""
+    inside = get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        _refuse_unknown_keys(hint, value, path, name)  # type: ignore[arg-type]
+    elif get_origin(hint) is dict and isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unknown_keys_inside(inside[1], item, path, f"{name}.{key}")
+    elif get_origin(hint) in (tuple, list) and isinstance(value, list):
+        for index, item in enumerate(value):
+            _refuse_unknown_keys_inside(inside[0], item, path, f"{name}.{index}")
+    elif type(None) in inside and value is not None:
+        for alternative in inside:
+            _refuse_unknown_keys_inside(alternative, value, path, name)
 
 
 def _explain(detail: Any) -> str:

@@ -2,6 +2,8 @@
 
 import io
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,12 +59,15 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def list_pictures(root: Path, exclude: tuple[Path, ...] = ()) -> list[Path]:
+def list_pictures(
+    root: Path, exclude: tuple[Path, ...] = (), extensions: frozenset[str] = EXTENSIONS
+) -> list[Path]:
     """Finds the pictures below a folder, in all its subfolders; hidden files are left out.
 
     Args:
         root: a folder, or a single picture file of any extension.
         exclude: files and folders not to look at.
+        extensions: what counts as a picture, in lower case with the dot.
 
     Returns:
         Paths that begin with `root`, sorted.
@@ -86,14 +91,15 @@ def list_pictures(root: Path, exclude: tuple[Path, ...] = ()) -> list[Path]:
         found += [
             here / name
             for name in files
-            if Path(name).suffix.lower() in EXTENSIONS
+            if Path(name).suffix.lower() in extensions
             and not name.startswith(".")
-            and (here / name).resolve() not in excluded
+            # Resolving half a million names takes a minute; mostly nothing is excluded.
+            and not (excluded and (here / name).resolve() in excluded)
         ]
     if not found:
         raise PictureError(
             f"no picture was found in {root} or its subfolders; looked for "
-            f"{' '.join(sorted(EXTENSIONS))} in any case"
+            f"{' '.join(sorted(extensions))} in any case"
         )
     return sorted(found)
 
@@ -111,6 +117,23 @@ def read_picture(path: Path) -> Picture:
         PictureError: when the file is missing, empty, damaged, truncated, too large or of a kind
             that is not supported.
     """
+    with open_picture(path) as (image, data):
+        return _decode(image, data)
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
+    """Opens a picture with Pillow, which reads no more than its head until asked for pixels.
+
+    Args:
+        path: a picture file.
+
+    Yields:
+        The picture and the bytes of its file.
+
+    Raises:
+        PictureError: as `read_picture`, also for what goes wrong while it is open.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -119,7 +142,7 @@ def read_picture(path: Path) -> Picture:
         raise PictureError("the file is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return _decode(image, data)
+            yield image, data
     except UnidentifiedImageError as error:
         hint = "; HEIC needs the package pillow-heif" if path.suffix.lower()[:4] == ".hei" else ""
         raise PictureError(f"not a picture that can be read{hint}") from error
@@ -129,12 +152,30 @@ def read_picture(path: Path) -> Picture:
         raise PictureError(f"damaged, truncated or too large: {error}") from error
 
 
+def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns a stored picture as its EXIF orientation says.
+
+    Args:
+        pixels: (H, W) or (H, W, C), as stored.
+        orientation: 1 to 8; anything else counts as 1, upright.
+
+    Returns:
+        The upright picture, contiguous.
+    """
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda a: a)(pixels))
+
+
+def stored_orientation(image: Image.Image) -> int:
+    """EXIF orientation of a picture opened with Pillow; 1 where none is stored."""
+    return image.getexif().get(_ORIENTATION, 1)
+
+
 def _decode(image: Image.Image, data: bytes) -> Picture:
     # (decoder, extents, offset, raw mode) of the stored data; gone once anything else is asked.
     tiles = getattr(image, "tile", [])
     sixteen_bit = any(";16" in str(tile[3]) for tile in tiles)
     notes = []
-    stored_orientation = image.getexif().get(_ORIENTATION, 1)
+    orientation = stored_orientation(image)
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         notes.append("alpha channel dropped")
@@ -143,19 +184,18 @@ def _decode(image: Image.Image, data: bytes) -> Picture:
         notes.append(f"first of {frames} frames taken")
     image.load()  # fails on a truncated file, which OpenCV would fill with grey
     if sixteen_bit:
-        pixels, orientation = _decode_16_bit(data), stored_orientation
+        pixels = _decode_16_bit(data)
     elif image.mode in ("I", "F"):
         raise PictureError(
             f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 bits"
         )
     else:
         # As it is after loading, which turns TIFF upright.
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        orientation = stored_orientation(image)
         if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
             profile = None  # it describes those channels, not RGB
         pixels = np.array(image.convert("RGB"))
-    upright = _UPRIGHT.get(orientation, lambda a: a)(pixels)
-    return Picture(np.ascontiguousarray(upright), profile, tuple(notes))
+    return Picture(turn_upright(pixels, orientation), profile, tuple(notes))
 
 
 def _decode_16_bit(data: bytes) -> np.ndarray:

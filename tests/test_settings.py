@@ -5,8 +5,17 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import tyro
 
-from settings import REQUIRED, SettingsError, flags, parse_settings, to_plain, to_yaml
+from settings import (
+    REQUIRED,
+    SettingsError,
+    flags,
+    parse_settings,
+    read_section,
+    to_plain,
+    to_yaml,
+)
 
 
 @dataclass(frozen=True)
@@ -153,3 +162,46 @@ def test_settings_survive_the_way_through_yaml(write) -> None:
     assert "config" not in text
     after = parse("--config", write(text))
     assert to_plain(after) | {"config": None} == to_plain(before)
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Groups in dicts, tuples and options."""
+
+    parts: tyro.conf.Suppress[dict[str, tuple[Part, ...]]] = field(default_factory=dict)
+    other: Part | None = None
+    config: Path | None = None
+
+
+def test_groups_in_dicts_and_tuples_are_read_and_written_back(write) -> None:
+    config = write("parts: {a: [{rate: 0.25, path: p}, {path: q}], b: []}")
+    settings = parse_settings(Nested, "", ["--config", config])
+    assert settings.parts == {"a": (Part(0.25, path=Path("p")), Part(path=Path("q"))), "b": ()}
+    again = parse_settings(Nested, "", ["--config", write(to_yaml(settings))])
+    assert again.parts == settings.parts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("parts: {a: [{path: p}, {raet: 1}]}", r"unknown key 'parts\.a\.1\.raet'; .*a\.1\.rate'"),
+        ("parts: {a: [3]}", r"key 'parts\.a\.0' must map names to values, got 3"),
+        ("parts: {a: {path: p}}", r"key 'parts\.a'"),
+        ("parts: [1]", "key 'parts'"),
+        ("parts: {a: [{path: p, rate: 7}]}", r"key 'parts\.a\.0'.*rate must lie in"),
+        ("other: {pth: p}", r"unknown key 'other\.pth'; perhaps you meant 'other\.path'"),
+    ],
+)
+def test_groups_in_dicts_and_tuples_are_as_strict(write, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse_settings(Nested, "", ["--config", write(text)])
+
+
+def test_one_section_is_read_strictly_and_the_others_are_left_alone(write) -> None:
+    path = Path(write("part: {rate: 0.25}\nanything: {goes: here}"))
+    part = read_section(path, "part", Part)
+    assert (part.rate, part.path is REQUIRED) == (0.25, True)
+    with pytest.raises(SettingsError, match="has no section 'prat'"):
+        read_section(path, "prat", Part)
+    with pytest.raises(SettingsError, match=r"unknown key 'part\.raet'"):
+        read_section(Path(write("part: {raet: 0.25}")), "part", Part)

@@ -1,0 +1,69 @@
+"""Photographs to put foregrounds before."""
+
+from pathlib import Path
+
+import numpy as np
+
+from .decoding import DatasetError, read_rgb
+from .images import PictureError, list_pictures
+from .pairing import FilePaths
+
+
+class Backgrounds:
+    """Photographs of one or more folders, in an order shuffled by a seed; picklable."""
+
+    def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
+        """Lists the folders with their subfolders.
+
+        Args:
+            folders: folders of pictures, or single files.
+            seed: gives the order, and the choices.
+
+        Raises:
+            DatasetError: when a folder is missing or holds no picture.
+        """
+        try:
+            paths = [path for folder in folders for path in list_pictures(folder)]
+        except PictureError as error:
+            raise DatasetError(f"backgrounds: {error}") from error
+        if not paths:
+            raise DatasetError("backgrounds: name at least one folder of photographs, got none")
+        order = np.random.default_rng(seed).permutation(len(paths))
+        self._paths = FilePaths([paths[index] for index in order])
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, index: int) -> str:
+        """Names a photograph in messages: its file."""
+        return str(self._paths[index])
+
+    def choose(self, index: int, epoch: int) -> int:
+        """Chooses the photograph for a foreground: another one every epoch until all were met.
+
+        Args:
+            index: of the foreground.
+            epoch: 0 or more.
+
+        Returns:
+            The index of a photograph.
+        """
+        first = np.random.default_rng((self._seed, index)).integers(len(self))
+        return int(first + epoch) % len(self)
+
+    def read(self, index: int, shorter_side: int | None = None) -> np.ndarray:
+        """Reads a photograph.
+
+        Args:
+            index: 0 to the length - 1.
+            shorter_side: when given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long
+                as its shorter side stays that many pixels long.
+
+        Returns:
+            (H, W, 3) uint8 RGB, upright.
+
+        Raises:
+            DatasetError: when the file can't be read.
+        """
+        return read_rgb(self._paths[index], shorter_side)

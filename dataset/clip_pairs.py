@@ -1,0 +1,105 @@
+"""Foregrounds and alphas in pairs of clips, by frame."""
+
+import os
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from .clips import ClipIndex, ClipReader, frame_alpha, frame_rgb, index_clip
+from .decoding import DatasetError, check_sizes
+
+# Frames of a clip to be read one after the other: what makes up for seeking.
+RUN_LENGTH = 16
+_OPEN_PAIRS = 2  # clips kept open; a decoder of 4K holds some 200 MB
+
+
+class ClipPairs:
+    """Frames of pairs of clips; see `sources.Foregrounds`. One thread at a time may read."""
+
+    def __init__(
+        self, pairs: list[tuple[Path, Path]], indices: list[tuple[ClipIndex, ClipIndex]]
+    ) -> None:
+        self._pairs = pairs
+        self._indices = indices
+        self._starts = np.cumsum([0, *(len(fgr) for fgr, _ in indices)])
+        self._open: OrderedDict[int, tuple[ClipReader, ClipReader]] = OrderedDict()
+        self._process = os.getpid()
+        self.runs = tuple(
+            range(first, min(first + RUN_LENGTH, int(end)))
+            for start, end in zip(self._starts, self._starts[1:], strict=False)
+            for first in range(int(start), int(end), RUN_LENGTH)
+        )
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_open": OrderedDict()}
+
+    def name(self, index: int) -> str:
+        """Names a frame in messages; see `sources.Foregrounds`."""
+        clip, frame = self._locate(index)
+        return f"{self._pairs[clip][0]} frame {frame}"
+
+    def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a frame, always at its full size; see `sources.Foregrounds`."""
+        clip, frame = self._locate(index)
+        fgr_reader, pha_reader = self._readers(clip)
+        fgr = frame_rgb(fgr_reader.read(frame))
+        pha = frame_alpha(pha_reader.read(frame))
+        check_sizes(self._pairs[clip][0], fgr.shape[:2], self._pairs[clip][1], pha.shape)
+        return fgr, pha
+
+    def close(self) -> None:
+        """Closes all files; reading opens them again."""
+        while self._open:
+            self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        for reader in self._open.popitem(last=False)[1]:
+            reader.close()
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must lie in [0, {len(self)}), got {index}")
+        clip = int(np.searchsorted(self._starts, index, "right")) - 1
+        return clip, index - int(self._starts[clip])
+
+    def _readers(self, clip: int) -> tuple[ClipReader, ClipReader]:
+        if self._process != os.getpid():  # a forked worker would share the files' positions
+            self._open, self._process = OrderedDict(), os.getpid()
+        if clip not in self._open:
+            while len(self._open) >= _OPEN_PAIRS:
+                self._close_oldest()
+            fgr, pha = zip(self._pairs[clip], self._indices[clip], strict=True)
+            self._open[clip] = ClipReader(*fgr), ClipReader(*pha)
+        self._open.move_to_end(clip)
+        return self._open[clip]
+
+
+def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipIndex]]:
+    """Finds the frames of pairs of clips, several at a time.
+
+    Args:
+        pairs: foreground and alpha clips.
+
+    Returns:
+        The indices of each pair.
+
+    Raises:
+        DatasetError: when a clip is unreadable, or the two of a pair differ in frames.
+    """
+    with ThreadPoolExecutor() as pool:  # reading packets leaves Python's lock alone
+        return list(pool.map(index_pair, pairs))
+
+
+def index_pair(pair: tuple[Path, Path]) -> tuple[ClipIndex, ClipIndex]:
+    """Finds the frames of a pair of clips; see `index_pairs`."""
+    fgr, pha = (index_clip(path) for path in pair)
+    if len(fgr) != len(pha):
+        raise DatasetError(
+            f"{pair[0]} has {len(fgr)} frames and {pair[1]} {len(pha)}; a pair must have as many"
+        )
+    return fgr, pha

@@ -1,0 +1,183 @@
+"""Foregrounds with their alphas from files: pairs of pictures, RGBA pictures, pairs of clips."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
+from .clips import CLIP_EXTENSIONS
+from .decoding import DatasetError, EncodedPicture, check_sizes
+from .images import EXTENSIONS, PictureError, list_pictures
+from .pairing import FilePaths, pair_by_stem
+from .settings import SourceSettings
+
+__all__ = ["RUN_LENGTH", "DatasetError", "Foregrounds", "open_source"]
+
+_NAMED = 3  # files that an error names
+
+
+class Foregrounds(Protocol):
+    """Foregrounds with alpha, by index; picklable, for the workers of a loader.
+
+    Attributes:
+        runs: indices that are best read in order, all together each index once: single ones for
+            pictures, up to `RUN_LENGTH` consecutive frames for clips.
+    """
+
+    @property
+    def runs(self) -> tuple[range, ...]:
+        """See the class."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Names a foreground in messages: its file, and the frame of a clip."""
+
+    def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a foreground.
+
+        Args:
+            index: 0 to the length - 1.
+            shorter_side: when given, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long
+                as the shorter side stays that many pixels long.
+
+        Returns:
+            fgr: (H, W, 3) uint8 RGB, straight colours.
+            pha: (H, W) uint8.
+
+        Raises:
+            DatasetError: when a file can't be read, or the two differ in size.
+        """
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The files of a source.
+
+    Attributes:
+        kind: pictures, rgba or clips.
+        pairs: foreground and alpha, sorted; the same file twice for rgba.
+        unpaired: why each of the other files has no partner, in words.
+    """
+
+    kind: str
+    pairs: list[tuple[Path, Path]]
+    unpaired: dict[Path, str]
+
+
+def open_source(settings: SourceSettings) -> Foregrounds:
+    """Opens a source of foregrounds that are files.
+
+    Args:
+        settings: its folders; `repeat` is the caller's to follow.
+
+    Returns:
+        The foregrounds, of which clips were looked through once to find their frames.
+
+    Raises:
+        DatasetError: when a folder is missing or holds nothing, files are unpaired, or a clip is
+            unreadable.
+    """
+    found = find_files(settings)
+    if found.unpaired:
+        first = "; ".join(f"{p}: {why}" for p, why in list(found.unpaired.items())[:_NAMED])
+        more = len(found.unpaired) - _NAMED
+        raise DatasetError(
+            f"{len(found.unpaired)} files of {settings} have no partner: {first}"
+            + (f"; and {more} more" if more > 0 else "")
+            + ". Remove them or add their partners; `python -m dataset.check` lists them all"
+        )
+    if found.kind == "clips":
+        return ClipPairs(found.pairs, index_pairs(found.pairs))
+    return PicturePairs(found.pairs) if found.kind == "pictures" else RgbaPictures(found.pairs)
+
+
+def find_files(settings: SourceSettings) -> FoundFiles:
+    """Lists and pairs the files of a source.
+
+    Args:
+        settings: a source that is not synthetic.
+
+    Returns:
+        What was found.
+
+    Raises:
+        DatasetError: when a folder is missing, holds nothing, or both pictures and clips; or when
+            no file has a partner.
+    """
+    if settings.rgba is not None:
+        pictures, kind = _list_files(settings.rgba)
+        if kind == "clips":
+            raise DatasetError(
+                f"{settings.rgba} holds clips; a folder given as rgba must hold RGBA pictures"
+            )
+        return FoundFiles("rgba", [(path, path) for path in pictures], {})
+    if settings.fgr is None or settings.pha is None:
+        raise DatasetError(f"{settings} has no files to open")
+    fgrs, kind = _list_files(settings.fgr)
+    phas, pha_kind = _list_files(settings.pha)
+    if kind != pha_kind:
+        raise DatasetError(
+            f"{settings.fgr} holds {kind}, {settings.pha} {pha_kind}; both must hold the same"
+        )
+    if settings.fgr.is_file() and settings.pha.is_file():
+        return FoundFiles(kind, [(settings.fgr, settings.pha)], {})
+    pairing = pair_by_stem(fgrs, settings.fgr, phas, settings.pha)
+    unused = dict.fromkeys(pairing.unused, f"no foreground of that name in {settings.fgr}")
+    if not pairing.matched:
+        raise DatasetError(
+            f"no file of {settings.fgr} has a partner of the same relative path and name in "
+            f"{settings.pha}; their first files are {fgrs[0]} and {phas[0]}"
+        )
+    return FoundFiles(kind, list(pairing.matched.items()), pairing.unmatched | unused)
+
+
+def _list_files(root: Path) -> tuple[list[Path], str]:
+    try:
+        files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
+    except PictureError as error:
+        raise DatasetError(str(error)) from error
+    clips = [path for path in files if path.suffix.lower() in CLIP_EXTENSIONS]
+    if clips and len(clips) < len(files):
+        picture = next(path for path in files if path.suffix.lower() not in CLIP_EXTENSIONS)
+        raise DatasetError(
+            f"{root} holds clips and pictures, such as {clips[0]} and {picture}; keep them apart"
+        )
+    return files, "clips" if clips else "pictures"
+
+
+class PicturePairs:
+    """Foregrounds and alphas in picture files each; see `Foregrounds`."""
+
+    def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
+        self._fgrs = FilePaths([fgr for fgr, _ in pairs])
+        self._phas = FilePaths([pha for _, pha in pairs])
+        self.runs = tuple(range(index, index + 1) for index in range(len(pairs)))
+
+    def __len__(self) -> int:
+        return len(self._fgrs)
+
+    def name(self, index: int) -> str:
+        return str(self._fgrs[index])
+
+    def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        fgr, pha = EncodedPicture(self._fgrs[index]), EncodedPicture(self._phas[index])
+        check_sizes(fgr.path, fgr.size, pha.path, pha.size)
+        # A PNG beside a JPEG is made smaller by the same divisor.
+        reduction = max(fgr.reduction(shorter_side), pha.reduction(shorter_side))
+        return fgr.rgb(reduction), pha.alpha(reduction)
+
+
+class RgbaPictures(PicturePairs):
+    """Foregrounds with their alpha channel; see `Foregrounds`."""
+
+    def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        path = self._fgrs[index]
+        channels = EncodedPicture(path).channels()
+        if channels.ndim == 2 or channels.shape[2] != 4:
+            raise DatasetError(
+                f"{path}: has no alpha channel; a folder given as rgba must hold RGBA pictures"
+            )
+        return np.ascontiguousarray(channels[..., :3]), np.ascontiguousarray(channels[..., 3])
