@@ -180,55 +180,72 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> np.nda
 
 
 class SyntheticForegrounds:
-    """A map-style dataset of drawn foregrounds, a new set every epoch.
+    """Drawn foregrounds, a new set every epoch, at any size.
 
     Args:
         length: samples in an epoch.
-        height: pixels.
-        width: pixels.
-        seed: samples depend on nothing but (seed, epoch, index).
+        seed: 0 or more; foregrounds depend on nothing but (seed, epoch, index) and their size.
+
+    Attributes:
+        runs: indices that are best drawn one after another: each for itself.
 
     Raises:
-        ValueError: when a size or the length is out of range.
+        ValueError: when the length or the seed is out of range.
     """
 
-    def __init__(self, length: int, height: int, width: int, seed: int = 0) -> None:
+    def __init__(self, length: int, seed: int = 0) -> None:
         if length < 1:
             raise ValueError(f"length must be 1 or more, got {length}")
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, got {seed}")
-        _check(np.random.default_rng(0), height, width)
-        self.length, self.height, self.width, self.seed = length, height, width, seed
-        self.epoch = 0
+        self.length, self.seed = length, seed
 
-    def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch; before worker processes start, since they hold copies."""
-        if epoch < 0:
-            raise ValueError(f"epoch must be 0 or more, got {epoch}")
-        self.epoch = epoch
+    @property
+    def runs(self) -> tuple[range, ...]:
+        """Runs of one index each."""
+        return tuple(range(index, index + 1) for index in range(self.length))
 
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.draw(index)
-
-    def draw(
-        self, index: int, background: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws a sample, optionally for a background that some parts are to resemble.
+    def name(self, index: int) -> str:
+        """Names a foreground, for messages.
 
         Args:
             index: from 0 to the length less 1.
-            background: (H, W, 3) uint8 RGB, of the dataset's size.
+
+        Returns:
+            Such as "synthetic 7 (seed 0)".
+        """
+        return f"synthetic {index} (seed {self.seed})"
+
+    def draw(
+        self,
+        index: int,
+        epoch: int,
+        height: int,
+        width: int,
+        background: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws a foreground, optionally for a background that some parts are to resemble.
+
+        Args:
+            index: from 0 to the length less 1.
+            epoch: 0 or more.
+            height: pixels, 32 or more.
+            width: pixels, 32 or more.
+            background: (H, W, 3) uint8 RGB, of this size.
 
         Returns:
             Foreground (H, W, 3) uint8 RGB and alpha (H, W) uint8, as `draw_foreground`.
 
         Raises:
             IndexError: when there is no such index.
+            ValueError: when the epoch or the size is out of range, or the background doesn't match.
         """
         if not 0 <= index < self.length:
             raise IndexError(f"index must be from 0 to {self.length - 1}, got {index}")
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        return draw_foreground(rng, self.height, self.width, background)
+        if epoch < 0:
+            raise ValueError(f"epoch must be 0 or more, got {epoch}")
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return draw_foreground(rng, height, width, background)

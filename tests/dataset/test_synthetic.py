@@ -65,25 +65,24 @@ def test_content_does_not_depend_on_resolution() -> None:
 
 
 def test_dataset_is_seeded_by_epoch_and_index() -> None:
-    dataset = SyntheticForegrounds(4, 64, 96, seed=7)
+    dataset = SyntheticForegrounds(4, seed=7)
     assert len(dataset) == 4
-    alphas = [dataset[index][1] for index in range(4)]
-    dataset.set_epoch(1)
-    alphas += [dataset[index][1] for index in range(4)]
+    assert [list(run) for run in dataset.runs] == [[0], [1], [2], [3]]
+    assert dataset.name(2) == "synthetic 2 (seed 7)"
+    alphas = [dataset.draw(index, epoch, 64, 96)[1] for epoch in (0, 1) for index in range(4)]
+    assert alphas[0].shape == (64, 96)
     for i, a in enumerate(alphas):
         assert not any(np.array_equal(a, b) for b in alphas[:i])
-    other = SyntheticForegrounds(4, 64, 96, seed=8)
-    assert not np.array_equal(other[0][1], alphas[0])
-    dataset.set_epoch(0)
-    assert np.array_equal(dataset[2][1], alphas[2])
-    assert [len(pair) for pair in dataset] == [2] * 4  # iteration ends
+    other = SyntheticForegrounds(4, seed=8)
+    assert not np.array_equal(other.draw(0, 0, 64, 96)[1], alphas[0])
+    assert np.array_equal(dataset.draw(2, 0, 64, 96)[1], alphas[2])
 
 
 def test_dataset_travels_to_workers() -> None:
-    dataset = SyntheticForegrounds(3, 64, 64, seed=1)
-    dataset.set_epoch(2)
+    dataset = SyntheticForegrounds(3, seed=1)
     copy = pickle.loads(pickle.dumps(dataset))
-    assert all(np.array_equal(a, b) for a, b in zip(copy[1], dataset[1], strict=True))
+    pairs = zip(copy.draw(1, 2, 64, 64), dataset.draw(1, 2, 64, 64), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
 
 
 def test_alpha_has_all_that_matting_needs(samples: list) -> None:
@@ -232,16 +231,16 @@ def test_wrong_backgrounds(background: object) -> None:
 
 def test_wrong_datasets() -> None:
     with pytest.raises(ValueError, match="length must be 1 or more, got 0"):
-        SyntheticForegrounds(0, 64, 64)
-    with pytest.raises(ValueError, match="height must be at least"):
-        SyntheticForegrounds(1, 16, 64)
+        SyntheticForegrounds(0)
     with pytest.raises(ValueError, match="seed must be 0 or more"):
-        SyntheticForegrounds(1, 64, 64, seed=-1)
-    dataset = SyntheticForegrounds(2, 64, 64)
+        SyntheticForegrounds(1, seed=-1)
+    dataset = SyntheticForegrounds(2)
+    with pytest.raises(ValueError, match="height must be at least"):
+        dataset.draw(0, 0, 16, 64)
     with pytest.raises(ValueError, match="epoch must be 0 or more"):
-        dataset.set_epoch(-1)
+        dataset.draw(0, -1, 64, 64)
     with pytest.raises(IndexError, match="from 0 to 1, got 2"):
-        dataset[2]
+        dataset.draw(2, 0, 64, 64)
 
 
 @pytest.mark.parametrize("pattern", list(PATTERN_WEIGHTS))

@@ -1,0 +1,280 @@
+"""The augmentation of training samples: its settings, and what is drawn for one picture.
+
+The defaults are the published recipe, and what goes beyond it (`AugmentationSettings`) is off.
+Everything random about a sample is drawn on the CPU, once, so that it depends on its seed alone.
+What happens to pictures is in `geometry` and `colours` (before the composite, on the CPU) and in
+`training.synthesis` (the composite and what follows, on the training device).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+
+from .disturbances import (
+    DarkNoiseSettings,
+    DefocusSettings,
+    ExposureSettings,
+    JpegSettings,
+    NoiseSettings,
+    PlateColourSettings,
+    PlatePositionSettings,
+    ShadowSettings,
+    WhiteBalanceSettings,
+)
+from .ranges import check_fraction, check_range, check_value
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What happens to a foreground or a background before they meet.
+
+    Attributes:
+        rotation: largest angle either way, degrees.
+        shift: largest way from the middle, a fraction of the picture as resized to cover the crop.
+        shear: largest angle either way, degrees.
+        scale: smallest and largest size; 1 covers the square around the crop.
+        flip: probability of a horizontal flip.
+        brightness: largest change of the factor of all colours; 0.15 is 0.85 to 1.15.
+        contrast: largest change of the factor of the distance from the mean grey.
+        saturation: largest change of the factor of the distance from each pixel's grey.
+        hue: largest turn of the colours either way, a fraction of the circle.
+        blur: probability of a box blur; of a foreground, its alpha goes with it.
+        blur_radius: largest radius of the blur, pixels of the crop; 0 to this one, equally often.
+        sharpen: probability of sharpening; of a foreground, its alpha goes with it.
+
+    Source: the paper, training; the release for what the numbers refer to.
+    """
+
+    rotation: float = 5.0
+    shift: float = 0.1
+    shear: float = 5.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.5
+    brightness: float = 0.15
+    contrast: float = 0.15
+    saturation: float = 0.15
+    hue: float = 0.05
+    blur: float = 0.1
+    blur_radius: int = 5
+    sharpen: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_value("rotation", self.rotation, 0, 180, "degrees")
+        check_value("shear", self.shear, 0, 60, "degrees")
+        check_value("shift", self.shift, 0, 1, "a fraction of the picture")
+        check_range("scale", self.scale, 0.05, 20)
+        check_value("blur_radius", self.blur_radius, 0, 100, "pixels")
+        check_value("hue", self.hue, 0, 0.5, "a fraction of the circle")
+        for name in ("flip", "brightness", "contrast", "saturation", "blur", "sharpen"):
+            check_fraction(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class ForegroundSettings(PictureSettings):
+    """`PictureSettings` of foregrounds; `scale` is that of stage 1, and 0.3 to 1 in stage 2."""
+
+    scale: tuple[float, float] = (0.4, 1.0)
+
+
+@dataclass(frozen=True)
+class BackgroundSettings(PictureSettings):
+    """`PictureSettings` of backgrounds, which must cover the crop."""
+
+    scale: tuple[float, float] = (1.0, 2.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale[0] < 1:
+            raise ValueError(
+                f"scale of backgrounds must be 1 or more, got {self.scale}; below 1 a background "
+                "does not cover the crop"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """All augmentations of training; a group each.
+
+    Attributes:
+        foreground: see `PictureSettings`.
+        background: see `PictureSettings`.
+        shadow: see `ShadowSettings`.
+        plate_colour: see `PlateColourSettings`.
+        plate_position: see `PlatePositionSettings`.
+        noise: see `NoiseSettings`.
+        exposure: see `ExposureSettings`; off.
+        white_balance: see `WhiteBalanceSettings`; off.
+        dark_noise: see `DarkNoiseSettings`; off.
+        defocus: see `DefocusSettings`; off.
+        jpeg: see `JpegSettings`; off.
+    """
+
+    foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
+    background: BackgroundSettings = field(default_factory=BackgroundSettings)
+    shadow: ShadowSettings = field(default_factory=ShadowSettings)
+    plate_colour: PlateColourSettings = field(default_factory=PlateColourSettings)
+    plate_position: PlatePositionSettings = field(default_factory=PlatePositionSettings)
+    noise: NoiseSettings = field(default_factory=NoiseSettings)
+    exposure: ExposureSettings = field(default_factory=ExposureSettings)
+    white_balance: WhiteBalanceSettings = field(default_factory=WhiteBalanceSettings)
+    dark_noise: DarkNoiseSettings = field(default_factory=DarkNoiseSettings)
+    defocus: DefocusSettings = field(default_factory=DefocusSettings)
+    jpeg: JpegSettings = field(default_factory=JpegSettings)
+
+
+class PictureChange(NamedTuple):
+    """What happens to one foreground or background; the default is nothing.
+
+    Attributes:
+        rotation: degrees, clockwise as seen.
+        shear: degrees.
+        shift_x: to the right, as a fraction of the width of the picture resized to cover.
+        shift_y: down, as a fraction of the height of the picture resized to cover.
+        scale: 1 covers the square around the crop.
+        flip: whether left and right change places, last.
+        brightness: factor.
+        contrast: factor.
+        saturation: factor.
+        hue: fraction of the circle, from red towards yellow.
+        blur_radius: pixels of the crop; 0 is no blur.
+        sharpen: whether to sharpen.
+    """
+
+    rotation: float = 0.0
+    shear: float = 0.0
+    shift_x: float = 0.0
+    shift_y: float = 0.0
+    scale: float = 1.0
+    flip: bool = False
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    hue: float = 0.0
+    blur_radius: int = 0
+    sharpen: bool = False
+
+
+def draw_change(rng: np.random.Generator, settings: PictureSettings) -> PictureChange:
+    """Draws what happens to a picture; always as many numbers, whatever the settings.
+
+    Args:
+        rng: the source of randomness.
+        settings: the bounds.
+
+    Returns:
+        Each value uniform within its bounds.
+    """
+    either, chance = rng.uniform(-1, 1, 8).tolist(), rng.random(4).tolist()
+    radius = int(chance[3] * (settings.blur_radius + 1))
+    return PictureChange(
+        rotation=either[0] * settings.rotation,
+        shear=either[1] * settings.shear,
+        shift_x=either[2] * settings.shift,
+        shift_y=either[3] * settings.shift,
+        scale=float(rng.uniform(*settings.scale)),
+        flip=chance[0] < settings.flip,
+        brightness=1 + either[4] * settings.brightness,
+        contrast=1 + either[5] * settings.contrast,
+        saturation=1 + either[6] * settings.saturation,
+        hue=either[7] * settings.hue,
+        blur_radius=radius if chance[1] < settings.blur else 0,
+        sharpen=chance[2] < settings.sharpen,
+    )
+
+
+# What does nothing, by name.
+UNDISTURBED: Mapping[str, float | int] = MappingProxyType(
+    {
+        **{"shadow_strength": 0.0, "shadow_rotation": 0.0, "shadow_shear": 0.0},
+        **{"shadow_shift_x": 0.0, "shadow_shift_y": 0.0, "shadow_scale": 1.0, "shadow_blur": 1},
+        **{"plate_rotation": 0.0, "plate_shift_x": 0.0, "plate_shift_y": 0.0},
+        **{"defocus_radius": 0.0, "exposure_stops": 0.0},
+        **{"white_balance_red": 1.0, "white_balance_blue": 1.0},
+        **{"plate_brightness": 0.0, "plate_contrast": 1.0},
+        **{"plate_saturation": 1.0, "plate_hue": 0.0},
+        **{"noise_src": 0.0, "noise_bgr": 0.0, "dark_noise": 0.0, "noise_seed": 0},
+        **{"jpeg_src": 0, "jpeg_bgr": 0},
+    }
+)
+
+
+def draw_disturbance(
+    rng: np.random.Generator, settings: AugmentationSettings
+) -> dict[str, float | int]:
+    """Draws the disturbances of a sample; always as many numbers, whatever the settings.
+
+    Args:
+        rng: the source of randomness.
+        settings: probabilities and bounds.
+
+    Returns:
+        The names of `UNDISTURBED`, with its values for what was not chosen. Angles are in degrees,
+        shifts fractions of the crop, strengths fractions of white, sizes pixels of the crop;
+        `noise_seed`, below 2^63, serves all noise of the sample.
+    """
+    shadow, position, colour = settings.shadow, settings.plate_position, settings.plate_colour
+    balance, quality = settings.white_balance.strength, settings.jpeg.quality
+
+    def between(low: float, high: float) -> float:
+        return float(rng.uniform(low, high))
+
+    def either(bound: float) -> float:
+        return between(-bound, bound)
+
+    def pick(bounds: tuple[int, int]) -> int:
+        return int(rng.integers(bounds[0], bounds[1] + 1))
+
+    groups: tuple[tuple[float, dict[str, float | int]], ...] = (
+        (
+            shadow.probability,
+            {
+                "shadow_strength": between(0, shadow.strength),
+                "shadow_rotation": either(shadow.rotation),
+                "shadow_shear": either(shadow.shear),
+                "shadow_shift_x": either(shadow.shift),
+                "shadow_shift_y": either(shadow.shift),
+                "shadow_scale": between(*shadow.scale),
+                "shadow_blur": pick(shadow.blur),
+            },
+        ),
+        (
+            position.probability,
+            {
+                "plate_rotation": either(position.rotation),
+                "plate_shift_x": either(position.shift),
+                "plate_shift_y": either(position.shift),
+            },
+        ),
+        (
+            colour.probability,
+            {
+                "plate_brightness": either(colour.brightness),
+                "plate_contrast": 1 + either(colour.contrast),
+                "plate_saturation": 1 + either(colour.saturation),
+                "plate_hue": either(colour.hue),
+            },
+        ),
+        (
+            settings.noise.probability,
+            {
+                "noise_src": between(0, settings.noise.sigma),
+                "noise_bgr": between(0, settings.noise.sigma),
+            },
+        ),
+        (settings.exposure.probability, {"exposure_stops": either(settings.exposure.stops)}),
+        (
+            settings.white_balance.probability,
+            {"white_balance_red": 1 + either(balance), "white_balance_blue": 1 + either(balance)},
+        ),
+        (settings.dark_noise.probability, {"dark_noise": between(0, settings.dark_noise.sigma)}),
+        (settings.defocus.probability, {"defocus_radius": between(*settings.defocus.radius)}),
+        (settings.jpeg.probability, {"jpeg_src": pick(quality), "jpeg_bgr": pick(quality)}),
+    )
+    drawn = dict(UNDISTURBED)
+    for probability, values in groups:
+        if rng.random() < probability:
+            drawn |= values
+    return drawn | {"noise_seed": int(rng.integers(2**63))}

@@ -1,0 +1,138 @@
+"""Which samples make a batch, of what size, and in which order: seeded, sharded, resumable."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from settings import flags
+
+from .samples import Request
+
+# Streams of random numbers that share a seed.
+_ORDER, _SIZE = 0, 1
+
+
+@dataclass(frozen=True)
+@flags("crop")
+class CropSettings:
+    """Size of the training crops; height and width are drawn for each batch.
+
+    Attributes:
+        smallest: Pixels.
+        largest: Pixels.
+        multiple: Both sizes are multiples of this many pixels; MattingRefine needs 4.
+    """
+
+    smallest: int = 256
+    largest: int = 512
+    multiple: int = 1
+
+    def __post_init__(self) -> None:
+        if self.multiple < 1 or self.smallest < 32 or self.largest < self.smallest:
+            raise ValueError(
+                "crop sizes must be 32 <= smallest <= largest and multiple 1 or more, got "
+                f"smallest {self.smallest}, largest {self.largest}, multiple {self.multiple}"
+            )
+        if not self.choices:
+            raise ValueError(
+                f"there is no multiple of {self.multiple} from {self.smallest} to {self.largest}"
+            )
+
+    @property
+    def choices(self) -> range:
+        """Sizes to choose from, in pixels."""
+        first = -(-self.smallest // self.multiple) * self.multiple
+        return range(first, self.largest + 1, self.multiple)
+
+
+class Batches:
+    """A batch sampler: lists of requests for one process, without end of its own state.
+
+    Every epoch has another order. Runs (consecutive frames of a clip) stay in order and are read by
+    one worker: a global batch takes a sample of as many runs as it has places, and workers take
+    batches in turn, each with runs of its own. Pictures are runs of length one, so they are simply
+    shuffled. All processes together take each sample once; what does not fill a batch is left out.
+
+    Args:
+        runs: global indices to be read in order, which together are the epoch.
+        batch_size: samples of each process in a batch.
+        crop: sizes of the crops.
+        seed: with the epoch, decides everything.
+        workers: of each process's loader; 0 counts as 1.
+        rank: this process, from 0.
+        world_size: number of processes.
+
+    Raises:
+        ValueError: when there are not enough samples for one batch.
+
+    Source: ours, because decoding a clip forward costs a frame and seeking costs many.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[range],
+        batch_size: int,
+        crop: CropSettings,
+        seed: int,
+        workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        samples = sum(len(run) for run in runs)
+        if samples < batch_size * world_size:
+            raise ValueError(
+                f"an epoch has {samples} samples, fewer than one batch of {batch_size} for each of "
+                f"{world_size} processes; give more data, raise `repeat` of the source or lower "
+                "--batch-size"
+            )
+        self.runs, self.batch_size, self.crop, self.seed = runs, batch_size, crop, seed
+        self.slots, self.rank, self.world_size = max(workers, 1), rank, world_size
+        self.epoch = self.start = 0
+        self._length = samples // (batch_size * world_size)
+
+    def begin(self, epoch: int, start: int = 0) -> None:
+        """Chooses the epoch, and the batch in it to begin with, for the next iteration."""
+        self.epoch, self.start = epoch, start
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[list[Request]]:
+        sizes = self._sizes()
+        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        for number, batch in enumerate(self._global_batches()):
+            if number >= self.start:
+                height, width = sizes[number]
+                yield [Request(index, self.epoch, height, width) for index in batch[mine]]
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        rng = np.random.default_rng((self.seed, self.epoch, _SIZE))
+        drawn = rng.choice(self.crop.choices, (self._length, 2))
+        return [(int(height), int(width)) for height, width in drawn]
+
+    def _global_batches(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng((self.seed, self.epoch, _ORDER))
+        queue = deque(iter(self.runs[number]) for number in rng.permutation(len(self.runs)))
+        places = self.batch_size * self.world_size
+        lanes: list[list[Iterator[int]]] = [[iter(())] * places for _ in range(self.slots)]
+        for number in range(self._length):
+            slot = lanes[number % self.slots]
+            yield [_next_of(slot, place, queue, lanes) for place in range(places)]
+
+
+def _next_of(
+    slot: list[Iterator[int]],
+    place: int,
+    queue: deque[Iterator[int]],
+    lanes: list[list[Iterator[int]]],
+) -> int:
+    """Takes the next index of a lane; of a new run when it has ended; at last of any lane."""
+    for index in slot[place]:
+        return index
+    while queue:
+        slot[place] = queue.popleft()
+        for index in slot[place]:
+            return index
+    return next(index for others in lanes for lane in others for index in lane)

@@ -1,0 +1,206 @@
+"""Settings of the disturbances that make frame and captured plate differ as they do in practice.
+
+`draw_disturbance` of `augmentation` draws the numbers of one sample within these bounds, and
+`training.synthesis` applies them on the training device. What the paper lacks is off by default.
+"""
+
+from dataclasses import dataclass
+
+from .ranges import check_fraction, check_range, check_value
+
+
+@dataclass(frozen=True)
+class ShadowSettings:
+    """The subject's shadow, on the scene but not on the captured plate.
+
+    Attributes:
+        probability: share of samples.
+        rotation: largest angle of the shadow against the matte either way, degrees.
+        shear: largest angle either way, degrees.
+        shift: largest way either way, a fraction of the crop.
+        scale: smallest and largest size against the matte.
+        blur: smallest and largest side of the box blur, pixels of the crop.
+        strength: largest darkness, as a fraction of white; 0 to this one.
+
+    Source: the paper, training; the release for the shear.
+    """
+
+    probability: float = 0.3
+    rotation: float = 5.0
+    shear: float = 5.0
+    shift: float = 0.2
+    scale: tuple[float, float] = (0.5, 1.5)
+    blur: tuple[int, int] = (20, 39)
+    strength: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_value("rotation", self.rotation, 0, 180, "degrees")
+        check_value("shear", self.shear, 0, 60, "degrees")
+        check_value("shift", self.shift, 0, 1, "a fraction of the crop")
+        check_range("scale", self.scale, 0.05, 20)
+        check_range("blur", self.blur, 1, 1000)
+        check_fraction("strength", self.strength)
+
+
+@dataclass(frozen=True)
+class PlateColourSettings:
+    """Colours of the captured plate, which is never captured perfectly.
+
+    Attributes:
+        probability: share of samples.
+        brightness: largest offset either way, as a fraction of white.
+        contrast: largest change of the factor of all colours.
+        saturation: largest change of the factor of the distance from each pixel's grey.
+        hue: largest turn of the colours either way, a fraction of the circle.
+
+    Source: the release, whose version of kornia adds the brightness and multiplies by the contrast.
+    """
+
+    probability: float = 0.8
+    brightness: float = 0.18
+    contrast: float = 0.18
+    saturation: float = 0.18
+    hue: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "brightness", "contrast", "saturation"):
+            check_fraction(name, getattr(self, name))
+        check_value("hue", self.hue, 0, 0.5, "a fraction of the circle")
+
+
+@dataclass(frozen=True)
+class PlatePositionSettings:
+    """Position of the captured plate against the frame's background.
+
+    Attributes:
+        probability: share of samples.
+        rotation: largest angle either way, degrees.
+        shift: largest way either way, a fraction of the crop.
+
+    Source: the paper, training.
+    """
+
+    probability: float = 0.3
+    rotation: float = 1.0
+    shift: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_value("rotation", self.rotation, 0, 180, "degrees")
+        check_value("shift", self.shift, 0, 1, "a fraction of the crop")
+
+
+@dataclass(frozen=True)
+class NoiseSettings:
+    """Noise on the composite and on the plate, independent of each other.
+
+    Attributes:
+        probability: share of samples.
+        sigma: largest standard deviation, as a fraction of white; 0 to this one, for each of the
+            two pictures.
+
+    Source: the paper, training.
+    """
+
+    probability: float = 0.4
+    sigma: float = 0.03
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_fraction("sigma", self.sigma)
+
+
+@dataclass(frozen=True)
+class ExposureSettings:
+    """Exposure of the plate against the frame's, as an automatic camera changes it.
+
+    Attributes:
+        probability: share of samples.
+        stops: largest change either way; a stop is twice the light.
+
+    Source: ours, because users report it.
+    """
+
+    probability: float = 0.0
+    stops: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_value("stops", self.stops, 0, 4, "stops")
+
+
+@dataclass(frozen=True)
+class WhiteBalanceSettings:
+    """White balance of the plate against the frame's.
+
+    Attributes:
+        probability: share of samples.
+        strength: largest change of the factors of red and of blue, each for itself.
+
+    Source: ours, because users report it.
+    """
+
+    probability: float = 0.0
+    strength: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_fraction("strength", self.strength)
+
+
+@dataclass(frozen=True)
+class DarkNoiseSettings:
+    """Sensor noise that grows with darkness, on the composite and, as strong, on the plate.
+
+    Attributes:
+        probability: share of samples.
+        sigma: largest standard deviation in black, as a fraction of white; 0 to this one.
+
+    Source: ours, because webcams and dim rooms show it.
+    """
+
+    probability: float = 0.0
+    sigma: float = 0.06
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_fraction("sigma", self.sigma)
+
+
+@dataclass(frozen=True)
+class DefocusSettings:
+    """Defocus of the plate: without the subject, the camera focuses elsewhere.
+
+    Attributes:
+        probability: share of samples.
+        radius: smallest and largest radius of the disc of confusion, pixels of the crop.
+
+    Source: ours, because users report it.
+    """
+
+    probability: float = 0.0
+    radius: tuple[float, float] = (1.0, 4.0)
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_range("radius", self.radius, 0.5, 50)
+
+
+@dataclass(frozen=True)
+class JpegSettings:
+    """JPEG compression of the composite and of the plate, each with a quality of its own.
+
+    Attributes:
+        probability: share of samples.
+        quality: smallest and largest, as libjpeg counts it.
+
+    Source: ours, because webcams and videos show it.
+    """
+
+    probability: float = 0.0
+    quality: tuple[int, int] = (40, 95)
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_range("quality", self.quality, 1, 100)

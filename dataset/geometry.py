@@ -1,0 +1,152 @@
+"""Geometry of a training sample: from a picture straight to the crop, in one resampling."""
+
+import math
+
+import cv2
+import numpy as np
+
+from .augmentation import PictureChange
+
+# Pixels of the crop by which the colours of a foreground continue beyond its picture, where alpha
+# is 0: more than resampling, sharpening or a loss at a coarser size reach.
+_CONTINUED = 6
+
+
+def linear_part(rotation: float, shear: float, scale: float) -> np.ndarray:
+    """Computes the linear part of an affine map: shear, then rotation, then scale.
+
+    Args:
+        rotation: degrees, clockwise as seen (y points down).
+        shear: degrees.
+        scale: factor.
+
+    Returns:
+        (2, 2) float64.
+    """
+    turn, lean = math.radians(rotation), math.tan(math.radians(shear))
+    cos, sin = math.cos(turn), math.sin(turn)
+    return scale * np.array(((cos, -cos * lean - sin), (sin, -sin * lean + cos)))
+
+
+def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, int]) -> np.ndarray:
+    """Computes where the points of a picture lie in the crop.
+
+    The picture is resized to cover the square around the crop, changed about its middle, which
+    comes to lie on the crop's middle, and moved. Where the authors' release makes a square of a
+    fixed size, reduces it and crops it, this is all of that in one map.
+
+    Args:
+        change: its geometric part is used.
+        source: height and width of the picture, pixels.
+        crop: height and width of the crop, pixels.
+
+    Returns:
+        (2, 3) float64, from (x, y) in the picture to (x, y) in the crop, in pixels, where (0, 0)
+        is the corner of the first pixel.
+
+    Source: the release, `PairRandomAffineAndResize` and the crop of its training scripts.
+    """
+    cover = max(crop) / min(source)
+    linear = linear_part(change.rotation, change.shear, change.scale * cover)
+    offset = np.array((crop[1] / 2, crop[0] / 2)) - linear @ (source[1] / 2, source[0] / 2)
+    offset += cover * np.array((change.shift_x * source[1], change.shift_y * source[0]))
+    matrix = np.column_stack((linear, offset))
+    if change.flip:
+        matrix[0] = (0, 0, crop[1]) - matrix[0]
+    return matrix
+
+
+def needed_side(change: PictureChange, crop: tuple[int, int]) -> int:
+    """Computes how large a picture has to be read.
+
+    Args:
+        change: its scale is used.
+        crop: height and width of the crop, pixels.
+
+    Returns:
+        The shorter side, pixels, at which the picture is neither enlarged nor reduced.
+    """
+    return math.ceil(change.scale * max(crop))
+
+
+def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
+    """Reduces a picture by a whole factor, so that what is left to resample does not alias.
+
+    Args:
+        picture: (H, W) or (H, W, 3) uint8.
+        shorter_side: pixels that shall be left at least.
+
+    Returns:
+        The picture, its shorter side from `shorter_side` to below twice that; or itself, when it
+        is not larger.
+    """
+    height, width = picture.shape[:2]
+    factor = min(height, width) // shorter_side
+    if factor < 2:
+        return picture
+    # Rounded up, so that the shorter side stays long enough.
+    size = (-(-width // factor), -(-height // factor))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def warp_foreground(
+    fgr: np.ndarray, pha: np.ndarray, change: PictureChange, crop: tuple[int, int]
+) -> np.ndarray:
+    """Brings a foreground and its alpha to the crop.
+
+    Args:
+        fgr: (H, W, 3) uint8, RGB.
+        pha: (H, W) uint8; resized if it differs from the foreground in size.
+        change: its geometric part is used.
+        crop: height and width of the crop, pixels.
+
+    Returns:
+        (h, w, 4) uint8, RGB and alpha. Beyond the picture alpha is 0; the colours go on for as far
+        as anything reaches that is done to them later, and are black from there.
+    """
+    if pha.shape != fgr.shape[:2]:
+        pha = cv2.resize(pha, fgr.shape[1::-1], interpolation=cv2.INTER_AREA)
+    matrix = crop_map(change, pha.shape[:2], crop)
+    gain = change.scale * max(crop) / min(pha.shape)
+    margin = math.ceil((_CONTINUED + 2 * change.blur_radius) / gain) + 1
+    sides = (margin,) * 4
+    # OpenCV warps four channels twice as fast as three.
+    both = cv2.cvtColor(cv2.copyMakeBorder(fgr, *sides, cv2.BORDER_REPLICATE), cv2.COLOR_RGB2RGBA)
+    cv2.insertChannel(cv2.copyMakeBorder(pha, *sides, cv2.BORDER_CONSTANT, value=0), both, 3)
+    return _warp(both, matrix, (margin, margin), crop)
+
+
+def warp_background(bgr: np.ndarray, change: PictureChange, crop: tuple[int, int]) -> np.ndarray:
+    """Brings a background to the crop; corners that it leaves free show its reflection.
+
+    Args:
+        bgr: (H, W, 3) uint8, RGB.
+        change: its geometric part is used.
+        crop: height and width of the crop, pixels.
+
+    Returns:
+        (h, w, 3) uint8, RGB.
+    """
+    height, width = bgr.shape[:2]
+    matrix = crop_map(change, (height, width), crop)
+    corners = np.array(((0, 0), (crop[1], 0), (0, crop[0]), crop[::-1]), float)
+    there = np.linalg.solve(matrix[:, :2], (corners - matrix[:, 2]).T)
+    left, top = (max(0, math.ceil(1 - low)) for low in there.min(1))
+    right = max(0, math.ceil(there[0].max() + 1 - width))
+    bottom = max(0, math.ceil(there[1].max() + 1 - height))
+    if max(left, top, right, bottom) > 0:
+        bgr = cv2.copyMakeBorder(bgr, top, bottom, left, right, cv2.BORDER_REFLECT_101)
+    whole = cv2.cvtColor(bgr, cv2.COLOR_RGB2RGBA)
+    return cv2.cvtColor(_warp(whole, matrix, (left, top), crop), cv2.COLOR_RGBA2RGB)
+
+
+def _warp(
+    picture: np.ndarray, matrix: np.ndarray, start: tuple[int, int], crop: tuple[int, int]
+) -> np.ndarray:
+    """Resamples, where the map's origin lies at pixel `start` (x, y) of the picture."""
+    # From corners to OpenCV's middles of pixels, and the other way in the crop.
+    offset = matrix[:, 2] + matrix[:, :2] @ (0.5 - np.array(start)) - 0.5
+    centred = np.column_stack((matrix[:, :2], offset))
+    return cv2.warpAffine(
+        picture, centred, crop[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )

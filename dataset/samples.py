@@ -1,0 +1,180 @@
+"""Training samples: a foreground, its alpha and a background, cropped, and what is to disturb them.
+
+A sample depends on nothing but the seed and its request, so neither on the worker that makes it
+nor on the samples before it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from .augmentation import AugmentationSettings, draw_change, draw_disturbance
+from .backgrounds import Backgrounds
+from .colours import blur_and_sharpen, change_colours
+from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
+from .sources import Foregrounds
+from .synthetic import SyntheticForegrounds, draw_background
+
+# The stream of random numbers of what this module draws; others of the same sample have their own.
+_STREAM = 1
+_BACKGROUND_STREAM = 2
+
+
+class Request(NamedTuple):
+    """Asks for a sample.
+
+    Attributes:
+        index: from 0 to the number of samples less 1.
+        epoch: 0 or more.
+        height: of the crop, pixels.
+        width: of the crop, pixels.
+    """
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    epoch: int
+    height: int
+    width: int
+
+
+class Samples(Dataset[dict[str, Any]]):
+    """A map-style dataset whose keys are requests.
+
+    Args:
+        foregrounds: the sources, one after another.
+        backgrounds: photographs; None draws them.
+        augmentation: what to draw.
+        seed: 0 or more.
+        repeats: how often an epoch takes each source, every time with other random numbers and
+            another background; None is once. A drawn foreground keeps its shape.
+
+    Attributes:
+        runs: indices to be read one after another, of all sources and repeats.
+
+    Raises:
+        ValueError: when there is no source, or the numbers of sources and repeats differ.
+    """
+
+    def __init__(
+        self,
+        foregrounds: Sequence[Foregrounds | SyntheticForegrounds],
+        backgrounds: Backgrounds | None,
+        augmentation: AugmentationSettings,
+        seed: int,
+        repeats: Sequence[int] | None = None,
+    ) -> None:
+        repeats = [1] * len(foregrounds) if repeats is None else repeats
+        if not foregrounds:
+            raise ValueError("foregrounds must hold at least one source, got none")
+        if len(repeats) != len(foregrounds) or min(repeats) < 1:
+            raise ValueError(
+                f"repeats must be a number of 1 or more for each of {len(foregrounds)} sources of "
+                f"foregrounds, got {list(repeats)}"
+            )
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {seed}")
+        self._backgrounds, self._augmentation, self._seed = backgrounds, augmentation, seed
+        self._sources: list[Foregrounds | SyntheticForegrounds] = []
+        self._starts = [0]
+        runs: list[range] = []
+        for source, repeat in zip(foregrounds, repeats, strict=True):
+            for _ in range(repeat):
+                start = self._starts[-1]
+                runs += [
+                    range(run.start + start, run.stop + start, run.step) for run in source.runs
+                ]
+                self._sources.append(source)
+                self._starts.append(start + len(source))
+        self.runs = tuple(runs)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def name(self, request: Request) -> str:
+        """Names the foreground and the background of a sample, for messages.
+
+        Args:
+            request: its size does not matter.
+
+        Returns:
+            Such as "0001/0007.jpg on beach.jpg".
+        """
+        source, index = self._locate(request.index)
+        if self._backgrounds is None:
+            return f"{source.name(index)} on a drawn background"
+        background = self._backgrounds.choose(request.index, request.epoch)
+        return f"{source.name(index)} on {self._backgrounds.name(background)}"
+
+    def __getitem__(self, request: Request) -> dict[str, Any]:
+        """Makes a sample.
+
+        Args:
+            request: which, in which epoch, and how large.
+
+        Returns:
+            `fgr` (3, h, w), `pha` (1, h, w) and `bgr` (3, h, w), uint8, RGB, before the
+            `disturbance`, numbers by name (`draw_disturbance`); and the `name`.
+
+        Raises:
+            IndexError: when there is no such index.
+            ValueError: when a file can't be read.
+        """
+        source, index = self._locate(request.index)
+        crop = (request.height, request.width)
+        rng = np.random.default_rng((self._seed, request.epoch, request.index, _STREAM))
+        change = draw_change(rng, self._augmentation.foreground)
+        bgr = self._background(rng, request, crop)
+        if isinstance(source, SyntheticForegrounds):
+            # Drawn straight to the crop over the finished background, whose colours some parts
+            # resemble: a change of colours would undo that, and they are random anyhow.
+            both = _join(*source.draw(index, request.epoch, *crop, bgr))
+        else:
+            side = needed_side(change, crop)
+            fgr, pha = (reduce_picture(part, side) for part in source.read(index, side))
+            same = pha if pha.shape == fgr.shape[:2] else None
+            both = warp_foreground(change_colours(fgr, change, same), pha, change, crop)
+        parts = _planes(blur_and_sharpen(both, change))
+        return {
+            "fgr": parts[:3],
+            "pha": parts[3:],
+            "bgr": _planes(bgr),
+            "disturbance": draw_disturbance(rng, self._augmentation),
+            "name": self.name(request),
+        }
+
+    def _locate(self, index: int) -> tuple[Foregrounds | SyntheticForegrounds, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be from 0 to {len(self) - 1}, got {index}")
+        place = bisect_right(self._starts, index) - 1
+        return self._sources[place], index - self._starts[place]
+
+    def _background(
+        self, rng: np.random.Generator, request: Request, crop: tuple[int, int]
+    ) -> np.ndarray:
+        change = draw_change(rng, self._augmentation.background)
+        if self._backgrounds is None:
+            key = (self._seed, request.epoch, request.index, _BACKGROUND_STREAM)
+            bgr = draw_background(np.random.default_rng(key), *crop)
+            return blur_and_sharpen(change_colours(bgr, change), change)
+        side = needed_side(change, crop)
+        index = self._backgrounds.choose(request.index, request.epoch)
+        bgr = reduce_picture(self._backgrounds.read(index, side), side)
+        # Colours first, since the picture as read mostly has fewer pixels than the crop.
+        return blur_and_sharpen(warp_background(change_colours(bgr, change), change, crop), change)
+
+
+def _join(fgr: np.ndarray, pha: np.ndarray) -> np.ndarray:
+    """Makes (h, w, 4) of (h, w, 3) and (h, w)."""
+    both = cv2.cvtColor(fgr, cv2.COLOR_RGB2RGBA)
+    return cv2.insertChannel(pha, both, 3)
+
+
+def _planes(picture: np.ndarray) -> torch.Tensor:
+    """Makes a (C, h, w) tensor of an (h, w, C) picture."""
+    planes = np.empty((picture.shape[2], *picture.shape[:2]), np.uint8)
+    cv2.split(picture, list(planes))
+    return torch.from_numpy(planes)

@@ -1,0 +1,229 @@
+"""From the parts of training samples to frames and captured plates, on the training device.
+
+Every disturbance follows numbers that came with its sample (`dataset.augmentation`), and works on
+that sample alone: the result does not depend on what else is in the batch, and what was not drawn
+costs nothing. Light meets the camera in this order: shadow and composite (frame) or position,
+defocus and colours (plate); then noise; then JPEG.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dataset.augmentation import UNDISTURBED
+from dataset.colours import tint_matrix
+from dataset.geometry import linear_part
+
+from .jpeg import compress
+
+# Shadows are wide; they are computed at this part of the size.
+_SHADOW_REDUCTION = 4
+# Elements that are worked on at once on the CPU.
+_PIECE = 2**18
+# Light is about the coded value to this power (sRGB as a whole).
+_GAMMA = 2.2
+# Coded value at which the noise of `dark_noise` has fallen by 2^-1.2, and the share that never
+# falls: read noise is even in light, so it falls as the slope of the coding curve, value^-1.2; shot
+# noise is about even in coded values.
+_DARK, _SHOT_SHARE = 0.1, 0.2
+
+
+class Sample(NamedTuple):
+    """A batch to train on; float32 in [0, 1], on the device.
+
+    Attributes:
+        src: (B, 3, H, W), the frame, RGB.
+        bgr: (B, 3, H, W), the captured plate, RGB.
+        pha: (B, 1, H, W), the true alpha.
+        fgr: (B, 3, H, W), the true foreground, RGB, not premultiplied.
+    """
+
+    src: Tensor
+    bgr: Tensor
+    pha: Tensor
+    fgr: Tensor
+
+
+def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
+    """Composes frames and disturbs frames and plates.
+
+    Args:
+        batch: collated samples of `dataset.samples.Samples`: `fgr` (B, 3, H, W), `pha`
+            (B, 1, H, W) and `bgr` (B, 3, H, W), uint8, and `disturbance`, (B,) tensors by name.
+        device: where to compute.
+
+    Returns:
+        The batch. The same samples give the same values in any batch; noise differs from one kind
+        of device to another.
+
+    Raises:
+        ValueError: when a disturbance is missing or unknown.
+    """
+    values = {name: value.tolist() for name, value in batch["disturbance"].items()}
+    if values.keys() != UNDISTURBED.keys():
+        wrong = sorted(values.keys() ^ UNDISTURBED.keys())
+        raise ValueError(
+            f"the disturbance of a batch must hold what draw_disturbance draws; {', '.join(wrong)} "
+            "are missing or unknown"
+        )
+    # No lower precision here, whatever the network uses.
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        fgr, pha, bgr = (
+            batch[name].to(device, non_blocking=True).float().div_(255)
+            for name in ("fgr", "pha", "bgr")
+        )
+        samples = [{name: value[i] for name, value in values.items()} for i in range(len(fgr))]
+        scene = bgr.clone() if any(values["shadow_strength"]) else bgr
+        for i, drawn in enumerate(samples):
+            cast_shadow(scene[i], pha[i], drawn)
+        src = torch.lerp(scene, fgr, pha)
+        for i, drawn in enumerate(samples):
+            move_plate(bgr[i], drawn)
+            defocus_plate(bgr[i], drawn)
+            tint_plate(bgr[i], drawn)
+            generator = torch.Generator(device).manual_seed(int(drawn["noise_seed"]))
+            for picture, name in ((src[i], "src"), (bgr[i], "bgr")):
+                add_noise(picture, drawn[f"noise_{name}"], drawn["dark_noise"], generator)
+                if drawn[f"jpeg_{name}"]:
+                    picture.copy_(compress(picture, int(drawn[f"jpeg_{name}"])))
+    return Sample(src, bgr, pha, fgr)
+
+
+def cast_shadow(scene: Tensor, pha: Tensor, drawn: dict[str, float]) -> None:
+    """Darkens a scene by a moved and blurred matte.
+
+    Args:
+        scene: (3, H, W) float, RGB in [0, 1]; changed in place.
+        pha: (1, H, W) float in [0, 1].
+        drawn: the names that begin with `shadow_` are used.
+
+    Source: the paper, training; at a reduced size, which a box of 20 pixels and more allows.
+    """
+    if drawn["shadow_strength"] == 0:
+        return
+    height, width = pha.shape[1:]
+    small = (-(-height // _SHADOW_REDUCTION), -(-width // _SHADOW_REDUCTION))
+    matte = F.interpolate(pha[None], small, mode="area")[0]
+    linear = linear_part(drawn["shadow_rotation"], drawn["shadow_shear"], drawn["shadow_scale"])
+    moved = torch.empty_like(matte)
+    _move(matte, linear, (drawn["shadow_shift_x"], drawn["shadow_shift_y"]), "zeros", moved)
+    # A box of any width: its outermost pixels count by the part that it covers.
+    half = drawn["shadow_blur"] / _SHADOW_REDUCTION / 2
+    reach = math.ceil(half)
+    distance = torch.arange(-reach, reach + 1, device=pha.device, dtype=pha.dtype).abs()
+    box = (half + 0.5 - distance).clamp(0, 1)
+    box = box / box.sum()
+    padded = F.pad(moved[None], (reach,) * 4, mode="replicate")
+    blurred = F.conv2d(F.conv2d(padded, box[None, None, None]), box[None, None, :, None])
+    shadow = F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)[0]
+    scene.sub_(shadow, alpha=drawn["shadow_strength"]).clamp_(0, 1)
+
+
+def move_plate(bgr: Tensor, drawn: dict[str, float]) -> None:
+    """Turns and shifts a plate; its reflection shows where it leaves the crop free.
+
+    Args:
+        bgr: (3, H, W) float, RGB in [0, 1]; changed in place.
+        drawn: `plate_rotation` and `plate_shift_*` are used.
+
+    Source: the paper, training; the reflection is ours, because a real plate has no black edges.
+    """
+    shift = (drawn["plate_shift_x"], drawn["plate_shift_y"])
+    if (drawn["plate_rotation"], *shift) != (0, 0, 0):
+        _move(bgr.clone(), linear_part(drawn["plate_rotation"], 0, 1), shift, "reflection", bgr)
+
+
+def defocus_plate(bgr: Tensor, drawn: dict[str, float]) -> None:
+    """Blurs a plate by a disc.
+
+    Args:
+        bgr: (3, H, W) float, RGB in [0, 1]; changed in place.
+        drawn: `defocus_radius` is used.
+
+    Source: ours; a lens spreads a point over a disc.
+    """
+    radius = drawn["defocus_radius"]
+    if radius == 0:
+        return
+    reach = math.ceil(radius)
+    place = torch.arange(-reach, reach + 1, device=bgr.device, dtype=bgr.dtype)
+    disc = (radius + 0.5 - torch.hypot(place[:, None], place[None])).clamp(0, 1)
+    padded = F.pad(bgr[:, None], (reach,) * 4, mode="replicate")
+    bgr.copy_(F.conv2d(padded, (disc / disc.sum())[None, None])[:, 0])
+
+
+def tint_plate(bgr: Tensor, drawn: dict[str, float]) -> None:
+    """Changes exposure, white balance, brightness, contrast, saturation and hue of a plate.
+
+    Args:
+        bgr: (3, H, W) float, RGB in [0, 1]; changed in place.
+        drawn: `exposure_stops`, `white_balance_*` and `plate_*` but the position are used.
+
+    Source: the release for the order and for adding the brightness; exposure and white balance are
+    ours. A stop doubles the light, and so multiplies coded values by 2^(1/2.2).
+    """
+    balance = np.array((drawn["white_balance_red"], 1, drawn["white_balance_blue"]))
+    gain = balance * 2 ** (drawn["exposure_stops"] / _GAMMA)
+    tint = tint_matrix(drawn["plate_saturation"], drawn["plate_hue"]) * drawn["plate_contrast"]
+    offset = drawn["plate_contrast"] * drawn["plate_brightness"]  # tinting leaves greys alone
+    if offset == 0 and np.array_equal(tint * gain, np.eye(3)):
+        return
+    factors = bgr.new_tensor((tint * gain).tolist())
+    added = bgr.new_full((3, 1), offset)
+    for piece in _pieces(bgr.flatten(1)):
+        piece.copy_(torch.addmm(added, factors, piece).clamp_(0, 1))
+
+
+def add_noise(picture: Tensor, sigma: float, dark_sigma: float, generator: torch.Generator) -> None:
+    """Adds noise: even, and growing with darkness.
+
+    Args:
+        picture: (3, H, W) float, RGB in [0, 1]; changed in place.
+        sigma: standard deviation of the even noise, as a fraction of white.
+        dark_sigma: standard deviation in black of the other one.
+        generator: on the picture's device.
+
+    Source: the paper, training; dark noise is ours (`_DARK`).
+    """
+    if sigma == 0 and dark_sigma == 0:
+        return
+    for piece in _pieces(picture.flatten()):
+        noise = torch.empty_like(piece).normal_(generator=generator)
+        if dark_sigma:
+            falling = (_DARK / (_DARK + piece)).pow_(_GAMMA - 1)
+            dark = falling.mul_(1 - _SHOT_SHARE).add_(_SHOT_SHARE).mul_(dark_sigma)
+            # Independent noises add up by their squares.
+            noise.mul_(dark.square_().add_(sigma**2).sqrt_())
+        else:
+            noise.mul_(sigma)
+        piece.add_(noise).clamp_(0, 1)
+
+
+def _move(
+    picture: Tensor, linear: np.ndarray, shift: tuple[float, float], padding: str, out: Tensor
+) -> None:
+    """Moves (C, H, W) about its middle into `out`; shifts are fractions of the size."""
+    height, width = picture.shape[1:]
+    # Coordinates of grid_sample: from -1 to 1 over the picture.
+    half = np.diag((width / 2, height / 2))
+    (a, b), (c, d) = (np.linalg.inv(half) @ np.linalg.inv(linear) @ half).tolist()
+    across, down = (
+        (torch.arange(side, device=picture.device, dtype=picture.dtype) * 2 + 1) / side
+        - (1 + 2 * moved)
+        for side, moved in ((width, shift[0]), (height, shift[1]))
+    )
+    rows = max(1, _PIECE // width) if picture.device.type == "cpu" else height
+    for start in range(0, height, rows):
+        y = down[start : start + rows, None]
+        grid = torch.stack((a * across + b * y, c * across + d * y), -1)
+        moved = F.grid_sample(picture[None], grid[None], padding_mode=padding, align_corners=False)
+        out[:, start : start + rows] = moved[0]
+
+
+def _pieces(values: Tensor) -> tuple[Tensor, ...]:
+    """Splits the last dimension: processors work fast on what their cache holds."""
+    return values.split(_PIECE, -1) if values.device.type == "cpu" else (values,)
