@@ -1,5 +1,7 @@
 """The decoder: from coarse features back to the input's size."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,6 +35,8 @@ class Decoder(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels[3])
         self.conv4 = nn.Conv2d(channels[3] + skip_channels[3], channels[4], 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
+        # How many of the last channels, the first ones, are computed.
+        self.computed_channels = channels[4]
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
         """Decodes.
@@ -42,12 +46,18 @@ class Decoder(nn.Module):
             skips: four tensors (B, skip_channels[i], h_i, w_i), coarsest first.
 
         Returns:
-            (B, channels[4], h_3, w_3): the size of the last skip.
+            (B, channels[4], h_3, w_3): the size of the last skip; fewer channels if
+            `computed_channels` says so.
         """
         x = self.relu(self.bn1(self.conv1(_concat_upsampled(x, skips[0]))))
         x = self.relu(self.bn2(self.conv2(_concat_upsampled(x, skips[1]))))
         x = self.relu(self.bn3(self.conv3(_concat_upsampled(x, skips[2]))))
-        return self.conv4(_concat_upsampled(x, skips[3]))
+        x = _concat_upsampled(x, skips[3])
+        count = self.computed_channels
+        if count == self.conv4.out_channels:
+            return self.conv4(x)
+        weight, bias = self.conv4.weight, cast(Tensor, self.conv4.bias)
+        return F.conv2d(x, weight[:count], bias[:count], padding=1)
 
 
 def _concat_upsampled(x: Tensor, skip: Tensor) -> Tensor:

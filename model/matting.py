@@ -91,6 +91,19 @@ class MattingBase(nn.Module):
         self.aspp = ASPP(widths[0], ASPP_RATES, DECODER_CHANNELS[0])
         self.decoder = Decoder(DECODER_CHANNELS, widths[1:])
 
+    @property
+    def predicts_hidden(self) -> bool:
+        """Whether the hidden features are computed; without, `hid` has no channels.
+
+        Stage 1 learns nothing about them, and its steps are a third shorter without (float32, two
+        CPU cores, 192 pixels). MattingRefine needs them.
+        """
+        return self.decoder.computed_channels == OUT_CHANNELS
+
+    @predicts_hidden.setter
+    def predicts_hidden(self, predicts: bool) -> None:
+        self.decoder.computed_channels = OUT_CHANNELS - (0 if predicts else HIDDEN_CHANNELS)
+
     def forward(self, src: Tensor, bgr: Tensor) -> BaseOutput:
         """Predicts the matte at the size of the input.
 
@@ -112,7 +125,7 @@ class MattingBase(nn.Module):
         """Alpha, foreground residual (not clamped), error and hidden features, at src's size."""
         features, *skips = self.backbone(torch.cat([src, bgr], dim=1))
         x = self.decoder(self.aspp(features), *skips)
-        pha, residual, err, hid = x.split([1, 3, 1, HIDDEN_CHANNELS], dim=1)
+        pha, residual, err, hid = x.split([1, 3, 1, x.shape[1] - 5], dim=1)
         return pha.clamp(0, 1), residual, err.clamp(0, 1), hid.relu()
 
 

@@ -145,7 +145,9 @@ class Refiner(nn.Module):
         ref = self.select(_resize(err, height // CELL, width // CELL))
         cells = select_cells(ref)
         out = _resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
-        if len(cells.image):
+        # Processes that share statistics must all come to the batch norms, also without a patch.
+        shared = self.training and not isinstance(self.bn1, nn.BatchNorm2d)
+        if len(cells.image) or shared:
             half = _resize(features, height // 2, width // 2)
             half = torch.cat([half, _resize(pictures, height // 2, width // 2)], dim=1)
             patches = self._convolve(

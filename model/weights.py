@@ -5,6 +5,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -47,7 +48,8 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     """Reads tensors by name onto the CPU, without running anything that the file contains.
 
     Args:
-        path: a `.safetensors` file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict.
+        path: a `.safetensors` file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict or
+            a checkpoint of this project's training, of which the network is taken.
 
     Returns:
         Tensors by name.
@@ -56,12 +58,44 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
         CheckpointError: when the file is missing, too large, damaged, holds code or is not a
             state dict.
     """
-    path = Path(path)
+    state = _read_file(Path(path))
+    if _is_training_state(state):
+        state = state["network"]
+    if not isinstance(state, dict) or not state or not all(_is_entry(*i) for i in state.items()):
+        raise CheckpointError(
+            f"checkpoint {path} is not a state dict (names mapped to tensors); save "
+            "model.state_dict() and nothing else"
+        )
+    return state
+
+
+def read_training_state(path: Path | str) -> dict[str, Any] | None:
+    """Reads a checkpoint of this project's training, without running anything in it.
+
+    Args:
+        path: see `read_state_dict`.
+
+    Returns:
+        Its content: tensors, numbers, strings, lists and dicts by name; None if the file holds
+        weights alone.
+
+    Raises:
+        CheckpointError: when the file is missing, too large, damaged or holds code.
+    """
+    state = _read_file(Path(path))
+    return state if _is_training_state(state) else None
+
+
+def _is_training_state(state: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(state, dict) and isinstance(state.get("network"), dict) and "format" in state
+
+
+def _read_file(path: Path) -> object:
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} does not exist or is not a file")
     _check_size(path, path.stat().st_size)
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else _read_torch_file(path)
+        return load_file(path) if path.suffix == ".safetensors" else _read_torch_file(path)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"checkpoint {path} is refused: it holds Python objects other than tensors, which "
@@ -76,12 +110,6 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
             f"checkpoint {path} can't be read; it is damaged or not a weights file. "
             f"({_first(error)})"
         ) from error
-    if not isinstance(state, dict) or not state or not all(_is_entry(*i) for i in state.items()):
-        raise CheckpointError(
-            f"checkpoint {path} is not a state dict (names mapped to tensors); save "
-            "model.state_dict() and nothing else"
-        )
-    return state
 
 
 def identify(state: dict[str, Tensor]) -> Architecture:

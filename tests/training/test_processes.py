@@ -1,0 +1,104 @@
+"""Two gloo processes on the CPU against one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from training.sync_batch_norm import CpuSyncBatchNorm, synchronise_batch_norm
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Started by torchrun or alone: gradients of one batch, written to a file by the first process.
+GRADIENTS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import torch
+sys.path.insert(0, {root!r})
+from tests.training.conftest import CPU, make_settings
+from dataset.augmentation import AugmentationSettings
+from model.build import NetworkConfig, build_network
+from torch.nn.parallel import DistributedDataParallel
+from training.data import open_training_data, open_validation_data
+from training.losses import base_loss, refine_loss
+from training.processes import start_processes
+from training.sync_batch_norm import synchronise_batch_norm
+from training.synthesis import synthesise
+from training.validation import evaluate
+
+out, refine = Path(sys.argv[1]), sys.argv[2] == "refine"
+with start_processes(CPU) as processes:
+    world = processes.world_size
+    settings = make_settings(out.parent, refine, batch_size=4 // world)
+    loader, batches = open_training_data(settings, processes)
+    torch.manual_seed(0)
+    config = NetworkConfig("mattingrefine" if refine else "mattingbase", refine_sample_pixels=320)
+    network = build_network(config).double().train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0  # every process drops others
+    loss = refine_loss if refine else base_loss
+    wrapped = network
+    if world > 1:
+        synchronise_batch_norm(network, CPU)
+        wrapped = DistributedDataParallel(network)
+    batch = next(iter(loader))
+    # In float64: the batch norms of a random network enlarge rounding a thousandfold.
+    sample = type(sample := synthesise(batch, CPU))(*(x.double() for x in sample))
+    terms = loss(wrapped(sample.src, sample.bgr), sample.pha, sample.fgr)
+    torch.stack(list(terms.values())).sum().backward()
+    gradients = {{name: p.grad for name, p in network.named_parameters()}}
+    buffers = {{name: b.double() for name, b in network.named_buffers()}}
+    names = [n for share in processes.gather(batch["name"]) for n in share]
+    network.float()
+    metrics, _ = evaluate(network, loss, open_validation_data(settings, processes), "float32",
+                          processes)
+    if processes.is_first:
+        torch.save([gradients, buffers, names, metrics], out)
+"""
+
+
+def run_python(*args: str, processes: int = 1) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, *(launcher if processes > 1 else []), *args]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[:6000]
+
+
+@pytest.mark.parametrize("stage", ["base", "refine"])
+def test_two_processes_have_the_gradients_of_one(tmp_path: Path, stage: str) -> None:
+    script = tmp_path / "gradients.py"
+    script.write_text(GRADIENTS.format(root=str(ROOT)))
+    run_python(str(script), str(tmp_path / "one.pt"), stage)
+    run_python(str(script), str(tmp_path / "two.pt"), stage, processes=2)
+    one, two = (torch.load(tmp_path / f"{name}.pt") for name in ("one", "two"))
+    assert one[2] == two[2], "the processes took other samples"
+    for name, gradient in one[0].items():
+        scale = max(1.0, gradient.abs().max().item())
+        assert (gradient - two[0][name]).abs().max().item() <= 1e-5 * scale, name
+    for name, buffer in one[1].items():
+        assert torch.allclose(buffer, two[1][name], rtol=1e-4, atol=1e-6), name
+    # Three fixed samples: two for one process, one for the other. 1e-4 for other rounding in the
+    # running statistics, of which a sample's cells of largest error may change.
+    assert one[3] == pytest.approx(two[3], rel=1e-4)
+
+
+def test_alone_it_is_plain_batch_norm() -> None:
+    torch.manual_seed(0)
+    plain = nn.BatchNorm2d(3)
+    plain.weight.data.uniform_()
+    synchronised = synchronise_batch_norm(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
+    synchronised[0].load_state_dict(plain.state_dict())
+    assert type(synchronised[0]) is CpuSyncBatchNorm
+    x = torch.randn(4, 3, 5, 6)
+    assert torch.equal(plain(x), synchronised(x))
+    assert torch.equal(plain.running_var, synchronised[0].running_var)
+    assert torch.equal(plain.eval()(x), synchronised.eval()(x))

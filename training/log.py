@@ -1,0 +1,157 @@
+"""What a run tells: TensorBoard, a progress bar, and nothing from any but the first process."""
+
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.tensorboard import SummaryWriter
+from torchvision.utils import make_grid
+from tqdm import tqdm
+
+from model import BaseOutput, RefineOutput
+
+from .synthesis import Sample
+
+# Pictures of a batch that are shown, and their longest side in pixels.
+_SHOWN, _SIDE = 4, 512
+# Seconds between lines where there is no terminal to show a bar.
+_SILENCE = 60
+
+
+class Log:
+    """Writes scalars and pictures of a run.
+
+    Args:
+        folder: for TensorBoard's files, or None to write nothing.
+        step: of which the run goes on; what an earlier run wrote from there on is dropped from
+            view.
+        total_steps: of the whole run.
+    """
+
+    def __init__(self, folder: Path | None, step: int, total_steps: int) -> None:
+        self._writer = SummaryWriter(str(folder), purge_step=step) if folder else None
+        self._step, self._told = step, monotonic()
+        self._bar = tqdm(
+            total=total_steps, initial=step, unit="step", disable=None if folder else True
+        )
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+        if self._writer:
+            self._writer.close()
+
+    def advance(self) -> None:
+        """Counts a step."""
+        self._step += 1
+        self._bar.update()
+
+    def say(self, text: str) -> None:
+        """Prints a line above the progress bar."""
+        if self._writer:
+            self._bar.write(text)
+            sys.stdout.flush()
+
+    def text(self, name: str, text: str) -> None:
+        """Stores a text, as it is."""
+        if self._writer:
+            self._writer.add_text(name, f"```\n{text}\n```")
+
+    def result(self, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+        """Stores the last metrics beside the settings that led to them."""
+        if self._writer:
+            plain = (float, int, str, bool)
+            known = {k: v if isinstance(v, plain) else str(v) for k, v in hyperparameters.items()}
+            named = {f"final/{name}": value for name, value in metrics.items()}
+            self._writer.add_hparams(known, named, run_name="hparams")
+
+    def scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
+        """Writes numbers under group/name."""
+        if self._writer:
+            for name, value in values.items():
+                self._writer.add_scalar(f"{group}/{name}", value, step)
+
+    def progress(self, loss: float, samples_per_second: float) -> None:
+        """Shows loss and speed beside the progress bar, or now and then in a line."""
+        told = f"loss {loss:.4f}, {samples_per_second:.1f} samples/s"
+        self._bar.set_postfix_str(told)
+        if self._writer and self._bar.disable and monotonic() - self._told > _SILENCE:
+            self._told = monotonic()
+            self.say(f"step {self._step} of {self._bar.total}: {told}")
+
+    def pictures(
+        self, group: str, sample: Sample, output: BaseOutput | RefineOutput, step: int
+    ) -> None:
+        """Writes pictures of a batch under group/name."""
+        if self._writer:
+            for name, pictures in preview(sample, output).items():
+                self._writer.add_image(f"{group}/{name}", pictures, step)
+
+
+def preview(sample: Sample, output: BaseOutput | RefineOutput) -> dict[str, Tensor]:
+    """Makes a row of pictures for each thing that one wants to see of a batch.
+
+    Args:
+        sample: the batch.
+        output: what the network made of it.
+
+    Returns:
+        (3, H, W) float in [0, 1] by name.
+    """
+    green = sample.src.new_tensor((0.47, 1.0, 0.6)).view(1, 3, 1, 1)
+    shown = {
+        "src": sample.src,
+        "bgr": sample.bgr,
+        "true_pha": sample.pha,
+        "pred_pha": output.pha,
+        "true_fgr": sample.fgr * (sample.pha > 0),
+        "pred_fgr": output.fgr * (output.pha > 0),
+        "composite": output.pha * output.fgr + (1 - output.pha) * green,
+        "true_err": (output.pha - sample.pha).abs(),
+    }
+    if isinstance(output, RefineOutput):
+        shown |= {"pred_pha_sm": output.pha_sm, "pred_err": output.err_sm, "refined": output.ref_sm}
+    else:
+        shown |= {"pred_err": output.err}
+    return {name: _grid(pictures) for name, pictures in shown.items()}
+
+
+def _grid(pictures: Tensor) -> Tensor:
+    pictures = pictures[:_SHOWN].detach().float()
+    scale = _SIDE / max(pictures.shape[2:])
+    if scale < 1:
+        pictures = F.interpolate(pictures, scale_factor=scale, mode="area")
+    return make_grid(pictures.clamp(0, 1).cpu(), nrow=_SHOWN)
+
+
+def peak_memory(device: torch.device) -> float:
+    """Tells the most memory that the run has held.
+
+    Args:
+        device: CUDA tells of its own memory, others of the process's.
+
+    Returns:
+        GiB; nan on Windows without CUDA, which does not tell.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    try:
+        import resource
+    except ImportError:
+        return math.nan
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
