@@ -1,6 +1,7 @@
 """A step of the optimiser against plain PyTorch code, written out here."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from training.loop import train_step
 from training.optimiser import ScheduleSettings, set_learning_rates
+from training.settings import BaseSettings
 from training.synthesis import synthesise
 
 from .conftest import CPU, MakeRun, make_settings
@@ -99,9 +101,7 @@ def test_schedule_by_hand() -> None:
     assert rate(110, cosine) == pytest.approx(0.02)
 
 
-def test_clipping_bounds_the_gradient(make_run: MakeRun, settings) -> None:
-    from dataclasses import replace
-
+def test_clipping_bounds_the_gradient(make_run: MakeRun, settings: BaseSettings) -> None:
     run, state = make_run(replace(settings, schedule=ScheduleSettings(clip_norm=1e-3)))
     train_step(run, state, next(iter(run.loader)))
     norms = [p.grad.norm() for p in state.network.parameters()]
