@@ -20,9 +20,9 @@ def prepare_random_weights(network: MattingBase) -> None:
     Args:
         network: just built; changed in place.
 
-    Source: ours, because the release begins from DeepLabV3 weights. On drawn foregrounds at 176
-        pixels the mean alpha error after 150 steps of 4 samples was BEFORE without and AFTER with
-        it.
+    Source: ours, because the release begins from DeepLabV3 weights. On the same drawn samples of
+        128 pixels, 4 a step, the mean alpha error of steps 51 to 100 was 0.205 without and 0.164
+        with it.
     """
     first = next(p for p in network.backbone.parameters() if p.ndim == 4)
     half = len(first) // 2

@@ -1,0 +1,159 @@
+"""The loop: what it logs, keeps, judges and refuses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from training.checkpoint import load_checkpoint, newest_checkpoint
+from training.log import Log
+from training.loop import NonFiniteLossError, fit, train_step
+from training.optimiser import make_optimiser
+from training.settings import BaseSettings
+from training.synthesis import synthesise
+from training.validation import evaluate, measure
+
+from .conftest import MakeRun, make_settings
+
+
+def folder_of(settings: BaseSettings) -> Path:
+    return settings.run.checkpoint_dir / settings.model.name
+
+
+def test_the_loss_falls_on_one_batch(make_run: MakeRun) -> None:
+    run, state = make_run()
+    batch = next(iter(run.loader))
+    losses = [train_step(run, state, batch)["total"] for _ in range(12)]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_run_logs_and_keeps_what_it_should(make_run: MakeRun, settings: BaseSettings) -> None:
+    with Log(settings.log.dir / "run", 0, 8) as log:
+        run, state = make_run(settings, log=log)
+        assert fit(run, state)
+    assert (state.epoch, state.batch, state.step) == (2, 0, 8)
+    names = {path.name for path in folder_of(settings).iterdir()}
+    assert names == {"best.pth", "epoch-1-step-4.pth", "epoch-2-step-8.pth"}
+    best = load_checkpoint(folder_of(settings) / "best.pth")
+    assert best is not None
+    assert best.best == state.best
+
+    events = EventAccumulator(str(settings.log.dir / "run"))
+    events.Reload()
+    scalars = set(events.Tags()["scalars"])
+    for name in ("pha_l1", "pha_sobel", "fgr_l1", "err_mse", "total"):
+        assert f"loss/{name}" in scalars
+    assert {f"learning_rate/{part}" for part in ("backbone", "aspp", "decoder")} <= scalars
+    assert {f"valid/{name}" for name in ("mad", "mse", "grad", "loss_pha_l1")} <= scalars
+    assert [e.step for e in events.Scalars("loss/total")] == list(range(1, 9))
+    total = events.Scalars("loss/total")[-1].value
+    parts = [events.Scalars(f"loss/{n}")[-1].value for n in ("pha_l1", "pha_sobel", "fgr_l1")]
+    assert total == pytest.approx(sum(parts) + events.Scalars("loss/err_mse")[-1].value, rel=1e-5)
+    share = events.Scalars("speed/data_wait_share")[-1].value
+    assert 0 < share < 1
+    pictures = set(events.Tags()["images"])
+    shown = ("src", "bgr", "true_pha", "pred_pha", "pred_fgr", "composite", "true_err", "pred_err")
+    assert {f"{group}/{name}" for group in ("train", "valid") for name in shown} <= pictures
+
+
+def test_refined_cells_are_shown(make_run: MakeRun, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, refine=True)
+    with Log(settings.log.dir / "run", 0, 8) as log:
+        run, state = make_run(settings, log=log)
+        fit(run, state)
+    events = EventAccumulator(str(settings.log.dir / "run"))
+    events.Reload()
+    assert {"valid/refined", "valid/pred_pha_sm"} <= set(events.Tags()["images"])
+    assert {"valid/mad_coarse", "valid/grad_coarse"} <= set(events.Tags()["scalars"])
+
+
+def test_validation_does_not_change_with_time_or_batches(
+    make_run: MakeRun, settings: BaseSettings
+) -> None:
+    run, state = make_run(settings)
+    judge = lambda run: evaluate(  # noqa: E731
+        state.network, run.loss, run.validation, "float32", run.processes
+    )[0]
+    first = judge(run)
+    torch.rand(7)  # the state of the generator must not matter
+    assert judge(run) == first
+    one_by_one = replace(settings, validation=replace(settings.validation, batch_size=1))
+    other, _ = make_run(replace(one_by_one, model=replace(settings.model, name="other")))
+    assert judge(other) == pytest.approx(first, rel=1e-4)
+
+
+def test_validation_samples_are_not_those_of_training(make_run: MakeRun) -> None:
+    run, _ = make_run()
+    seen = [batch["pha"].float().mean((1, 2, 3)) for batch in run.loader]
+    judged = [batch["pha"].float().mean((1, 2, 3)) for batch in run.validation]
+    assert not set(torch.cat(seen).tolist()) & set(torch.cat(judged).tolist())
+
+
+def test_measured_means_are_over_samples(make_run: MakeRun, settings: BaseSettings) -> None:
+    """Three samples in batches of two: the last one counts as much as the others."""
+    run, state = make_run(settings)
+    metrics, _ = evaluate(state.network, run.loss, run.validation, "float32", run.processes)
+    values = []
+    state.network.eval()
+    for batch in run.validation:
+        sample = synthesise(batch, torch.device("cpu"))
+        with torch.no_grad():
+            values.append(measure(state.network(sample.src, sample.bgr), sample.pha)["mad"])
+    assert metrics["mad"] == pytest.approx(torch.cat(values).mean().item(), rel=1e-6)
+
+
+def test_a_loss_that_is_not_finite_stops_after_saving(make_run: MakeRun) -> None:
+    run, state = make_run()
+
+    def explode(*args: torch.Tensor) -> dict[str, torch.Tensor]:
+        terms = run.loss(*args)
+        if state.step == 3:
+            terms["pha_l1"] = terms["pha_l1"] * float("nan")
+        return terms
+
+    broken = replace(run, loss=explode)
+    with pytest.raises(NonFiniteLossError, match="nan at step 3, epoch 0, batch 3") as caught:
+        fit(broken, state)
+    assert "synthetic" in str(caught.value), "the samples are not named"
+    assert "step-3.pth" in str(caught.value)
+    checkpoint = load_checkpoint(newest_checkpoint(folder_of(run.settings)))
+    assert checkpoint is not None
+    assert checkpoint.step == 3
+    assert all(value.isfinite().all() for value in checkpoint.network.values())
+
+
+def test_failing_data_end_the_run_after_saving(make_run: MakeRun) -> None:
+    run, state = make_run()
+    draw = run.loader.dataset.__class__.__getitem__
+
+    class Broken(run.loader.dataset.__class__):
+        def __getitem__(self, request):
+            if state.step == 2:
+                raise ValueError("0007.jpg can't be read")
+            return draw(self, request)
+
+    run.loader.dataset.__class__ = Broken
+    with pytest.raises(ValueError, match="0007.jpg can't be read"):
+        fit(run, state)
+    newest = newest_checkpoint(folder_of(run.settings))
+    assert newest is not None
+    assert newest.name == "epoch-0-step-2.pth"
+
+
+def test_frozen_base_stays_as_it_was(make_run: MakeRun, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, refine=True)
+    run, state = make_run(settings)
+    network = state.network
+    for part in (network.backbone, network.aspp, network.decoder):
+        part.requires_grad_(False)
+    state.optimiser = make_optimiser(network, settings.learning_rates)
+    assert [group["name"] for group in state.optimiser.param_groups] == ["refiner"]
+    with torch.no_grad():  # so that there are cells to refine
+        network.decoder.conv4.bias[4] = 0.5
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    train_step(run, state, next(iter(run.loader)))
+    changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
+    assert {name.split(".")[0] for name in changed} == {"refiner"}
+    assert len(changed) > 10
