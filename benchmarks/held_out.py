@@ -93,7 +93,8 @@ def judge(predictors: dict[str, Predictor], pairs: list[Pair], scale: float | No
     for name, predictor in predictors.items():
         errors = []
         for _, src, bgr, true in pairs:
-            budget = resolve_budget(*src.shape[:2], "auto", scale)
+            height, width = src.shape[:2]
+            budget = resolve_budget(height, width, "auto", scale)
             pha = torch.from_numpy(predictor.predict(src, bgr, budget).pha)[None, None].double()
             target = torch.from_numpy(true)[None, None]
             errors.append(

@@ -6,18 +6,66 @@ import pytest
 
 from inference_images import Settings
 from settings import parse_settings, to_plain
+from training.settings import BaseSettings, RefineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = ["--images-src", "s", "--images-bgr", "b", "--output-dir", "o"]
+BASE = [
+    *("smoke", "synthetic_base", "stage1_base_videomatte240k"),
+    *("stage1_base_videomatte240k_resnet101", "stage1_base_videomatte240k_mobilenetv2"),
+]
+REFINE = [
+    *("smoke_refine", "synthetic_refine", "stage2_refine_videomatte240k"),
+    *("stage3_refine_photomatte85", "stage4_refine_distinctions646"),
+]
 
 
 def parse(*args: str) -> Settings:
     return parse_settings(Settings, "", list(args))
 
 
+def parse_training(name: str) -> BaseSettings | RefineSettings:
+    settings_type = BaseSettings if name in BASE else RefineSettings
+    return parse_settings(settings_type, "", ["--config", str(ROOT / "configs" / f"{name}.yaml")])
+
+
 def test_every_config_has_a_test() -> None:
-    found = {path.name for path in (ROOT / "configs").glob("*.yaml")}
-    assert found == {"inference_images.yaml", "demo.yaml"}
+    found = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
+    assert found == {"inference_images", "demo", *BASE, *REFINE}
+
+
+@pytest.mark.parametrize("name", BASE + REFINE)
+def test_training_configs_are_complete(name: str) -> None:
+    settings = parse_training(name)
+    assert settings.dataset.split().train
+    assert settings.model.last_checkpoint == "auto", "the same command should go on"
+    assert settings.learning_rates.refiner is not None or name in BASE
+    assert all(size % 4 == 0 for size in settings.crop.choices) or name in BASE
+    head = (ROOT / "configs" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[:8]
+    script = "train_base.py" if name in BASE else "train_refine.py"
+    assert any(f"{script} --config configs/{name}.yaml" in line for line in head)
+
+
+def test_stages_follow_the_published_recipe() -> None:
+    """Batch, crops and rates as the release has them (the paper, training)."""
+    one = parse_training("stage1_base_videomatte240k")
+    rates = to_plain(one.learning_rates)
+    assert rates == {"backbone": 1e-4, "aspp": 5e-4, "decoder": 5e-4, "refiner": None}
+    assert (one.run.batch_size, one.crop.smallest, one.crop.largest) == (8, 256, 512)
+    assert one.augmentation.foreground.scale == (0.4, 1.0)
+    assert one.schedule.kind == "constant"
+    for name in REFINE[2:]:
+        later = parse_training(name)
+        rates = to_plain(later.learning_rates)
+        assert rates == {"backbone": 5e-5, "aspp": 5e-5, "decoder": 1e-4, "refiner": 3e-4}
+        assert (later.run.batch_size, later.crop.smallest, later.crop.largest) == (4, 1024, 2048)
+        assert later.augmentation.foreground.scale == (0.3, 1.0)
+        assert (later.model.backbone_scale, later.model.refine_sample_pixels) == (0.25, 80_000)
+        stage = int(name[5])
+        assert (
+            str(later.model.initial_checkpoint) == f"checkpoint/stage{stage - 1}_resnet50/best.pth"
+        )
+        assert later.model.name == f"stage{stage}_resnet50"
 
 
 def test_inference_config_writes_out_the_defaults() -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+import cv2
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
@@ -43,6 +44,7 @@ def run_command(
         can mend before the run, 1 for what ended it.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
+    cv2.setNumThreads(1)  # its threads would be missing in the workers, which are forked
     try:
         settings = parse_settings(settings_type, description, sys.argv[1:])
         if settings.print_config:
@@ -51,7 +53,7 @@ def run_command(
         with start_processes(resolve_device(settings.run.device)) as processes:
             return train(settings, processes, build, loss)
     except (NonFiniteLossError, RuntimeError) as error:
-        if not isinstance(error, NonFiniteLossError) and "DataLoader worker" not in str(error):
+        if not isinstance(error, NonFiniteLossError) and "DataLoader" not in str(error):
             raise
         print(f"error: {_cause(error)}", file=sys.stderr)
         return 1

@@ -23,6 +23,10 @@ from .settings import TrainingSettings, ValidationSettings
 _VALIDATION_SEEDS = 1 << 31
 
 
+# Seconds after which a batch that a worker does not deliver ends the run.
+_PATIENCE = 600
+
+
 def open_training_data(
     settings: TrainingSettings, processes: Processes
 ) -> tuple[DataLoader, Batches]:
@@ -117,6 +121,7 @@ def _make_loader(
         num_workers=workers,
         pin_memory=processes.device.type == "cuda",
         persistent_workers=workers > 0,
+        timeout=_PATIENCE if workers else 0,
         worker_init_fn=_begin_worker,
         # Its own, so that opening it takes nothing from the generator that a checkpoint restores.
         generator=torch.Generator(),

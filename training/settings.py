@@ -8,7 +8,7 @@ from dataset.augmentation import AugmentationSettings
 from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings
 from model.matting import MAX_BACKBONE_SCALE, Backbone
-from model.refiner import RefineMode
+from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
 from settings import REQUIRED, flags
 
@@ -208,3 +208,10 @@ class RefineSettings(TrainingSettings):
     """All settings of train_refine.py."""
 
     model: RefineModelSettings = field(default_factory=RefineModelSettings)
+
+    def __post_init__(self) -> None:
+        if self.crop.multiple % CELL:
+            raise ValueError(
+                f"crop multiple must be a multiple of {CELL}, the side of a refined cell, got "
+                f"{self.crop.multiple}"
+            )

@@ -169,6 +169,56 @@ def test_noise_is_independent_and_as_strong_as_drawn() -> None:
     assert not torch.equal(other.src, result.src)
 
 
+def test_noise_of_large_pictures_is_normal_and_unrelated() -> None:
+    # Larger than the table of normal numbers; tolerances are four standard errors of a million.
+    side = 1024
+    result = even(0.5, (side, side), noise_src=0.03, noise_bgr=0.03, noise_seed=3)
+    again = even(0.5, (side, side), noise_src=0.03, noise_bgr=0.03, noise_seed=3)
+    assert all(torch.equal(one, other) for one, other in zip(result, again, strict=True))
+    level = round(0.5 * 255) / 255
+    noise = (result.bgr[0].double() - level) / 0.03
+    assert noise.mean().abs() < 4e-3
+    assert noise.std().item() == pytest.approx(1, abs=3e-3)
+    assert (noise**3).mean().abs() < 4e-3 * 15**0.5
+    assert (noise**4).mean().item() == pytest.approx(3, abs=4e-3 * 96**0.5)
+    for sigmas, share in ((1, 0.3173), (2, 0.0455), (3, 0.0027), (4, 6.3e-5)):
+        error = 4e-3 * share**0.5
+        assert (noise.abs() > sigmas).double().mean().item() == pytest.approx(share, abs=error)
+    src = (result.src[0].double() - level) / 0.03
+    shown = result.pha[0, 0] == 0
+    assert (src * noise)[:, shown].mean().abs() < 4e-3
+    assert (noise[0] * noise[1]).mean().abs() < 4e-3
+    # Numbers come again, but at no distance more than a part of them, and never close by.
+    spectrum = torch.fft.rfft2(noise, s=(2 * side, 2 * side))
+    for one, other in ((0, 0), (0, 1), (1, 2), (2, 0)):
+        product = spectrum[one] * spectrum[other].conj()
+        alike = torch.fft.irfft2(product, s=(2 * side, 2 * side)) / side**2
+        if one == other:
+            assert alike[0, 0].item() == pytest.approx(1, abs=0.01)
+            alike[0, 0] = 0
+        assert alike.abs().max() < 0.15
+        assert alike[:32, :32].abs().max() < 8e-3
+
+
+def test_plate_moves_as_grid_sample_moves_it() -> None:
+    size = (150, 210)
+    drawn = {"plate_rotation": 0.8, "plate_shift_x": 0.01, "plate_shift_y": -0.007}
+    batch = default_collate([sample(size=size, **drawn)])
+    turn = np.deg2rad(-0.8)
+    y, x = (
+        torch.arange(side, dtype=torch.float64) + 0.5 - side / 2 - moved * side
+        for side, moved in zip(size, (-0.007, 0.01), strict=True)
+    )
+    across = np.cos(turn) * x - np.sin(turn) * y[:, None]
+    down = np.sin(turn) * x + np.cos(turn) * y[:, None]
+    grid = torch.stack((across * 2 / size[1], down * 2 / size[0]), -1)[None]
+    expected = F.grid_sample(
+        batch["bgr"].double() / 255, grid, padding_mode="reflection", align_corners=False
+    )
+    # OpenCV computes places in float32: about 1e-5 px here, and colours change by less than 1 a px.
+    assert torch.allclose(synthesise(batch, CPU).bgr.double(), expected, atol=1e-4)
+
+
 def test_dark_noise_grows_with_darkness() -> None:
     sigmas = [even(v, (128, 128), dark_noise=0.02).bgr.std().item() for v in (0.2, 0.5, 0.8)]
     expected = [
