@@ -189,7 +189,7 @@ def test_an_unreadable_picture_is_named_by_the_worker_that_met_it(tmp_path: Path
     folders = ["--checkpoint-dir", str(tmp_path / "c"), "--log-dir", str(tmp_path / "l")]
     done = run("train_base.py", *own_data(tmp_path / "rgba"), *folders)
     assert done.returncode == 2
-    assert re.fullmatch(r"error: .*2\.png.*\n", done.stderr), done.stderr
+    assert re.fullmatch(r"error: \S*2\.png: damaged.*\n", done.stderr), done.stderr
     assert "the data failed; saved as" in done.stdout
 
 

@@ -1,5 +1,7 @@
 """What both training scripts do around their network and loss."""
 
+import multiprocessing
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -63,6 +65,16 @@ def run_command(
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+    finally:
+        _end_workers()
+
+
+def _end_workers() -> None:
+    """Ends the loaders' processes that an error has left, which hear no SIGTERM."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's would call that a failure
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def train(settings: S, processes: Processes, build: Callable[[S], MattingBase], loss: Loss) -> int:
@@ -156,7 +168,9 @@ def _wrap(state: State, settings: Settings, processes: Processes) -> torch.nn.Mo
 def _cause(error: Exception) -> str:
     """The error that a worker process met, without the worker's call stack."""
     text = str(error).strip()
-    return text.splitlines()[-1] if "in DataLoader worker process" in text else text
+    if "in DataLoader worker process" not in text:
+        return text
+    return re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])  # the error's class
 
 
 def _say_nothing(text: str) -> None:

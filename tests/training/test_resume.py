@@ -94,7 +94,9 @@ def kill_and_resume(command: list[str], folder: Path, processes: int = 1) -> str
     return finish(start(command, processes))
 
 
-@pytest.mark.parametrize("refine", [False, True], ids=["base", "refine"])
+@pytest.mark.parametrize(
+    "refine", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["base", "refine"]
+)
 def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path, refine: bool) -> None:
     command, whole = write_config(tmp_path / "whole", refine)
     finish(start(command))
@@ -119,7 +121,9 @@ def test_two_processes_resume_within_rounding(tmp_path: Path) -> None:
         assert torch.allclose(value, got[name], rtol=1e-4, atol=1e-6), name
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_signals_save_and_exit(tmp_path: Path, number: signal.Signals) -> None:
     command, settings = write_config(tmp_path)
     folder = settings.run.checkpoint_dir / "run"
