@@ -113,10 +113,13 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     Raises:
         NonFiniteLossError: after saving the state before that step.
     """
+    if state.batch >= len(run.batches):  # steps have become larger, or the data fewer
+        state.epoch, state.batch = state.epoch + 1, 0
+        return
     run.batches.begin(state.epoch, state.batch)
     meter = Meter()
     batches = iter(run.loader)
-    while state.batch < len(run.batches):
+    while True:
         start = perf_counter()
         batch = _next_batch(run, state, batches)
         waited = perf_counter() - start

@@ -150,14 +150,19 @@ def _restore(
     rates = {group["name"]: group["full_lr"] for group in state.optimiser.param_groups}
     try:
         state.optimiser.load_state_dict(checkpoint.optimiser)
-        state.scaler.load_state_dict(checkpoint.scaler)
+        if checkpoint.scaler and state.scaler.is_enabled():  # else the precision has changed
+            state.scaler.load_state_dict(checkpoint.scaler)
     except (ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"the checkpoint's optimiser does not fit the run: {error}"
         ) from error
     for group in state.optimiser.param_groups:
         group["full_lr"] = rates[group["name"]]  # those of the settings, which may have changed
-    state.epoch, state.batch = checkpoint.epoch, checkpoint.batch
+    flat = flatten(yaml.safe_load(checkpoint.settings))
+    before = int(flat.get("run.batch_size", settings.run.batch_size)) * len(checkpoint.random)
+    # As many samples of the epoch are done, whatever the size of a step.
+    state.batch = checkpoint.batch * before // (settings.run.batch_size * processes.world_size)
+    state.epoch = checkpoint.epoch
     state.step, state.best = checkpoint.step, checkpoint.best
     notes = [
         f"changed since: {name} {old!r} -> {new!r}"

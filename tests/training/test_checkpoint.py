@@ -18,7 +18,7 @@ from training.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from training.loop import save, train_step
+from training.loop import save, train_one_epoch, train_step
 from training.settings import BaseSettings
 from training.state import begin
 
@@ -175,6 +175,29 @@ def test_changed_settings_are_told_and_win(settings: BaseSettings, make_run: Mak
     _, notes = begin(state.network, changed, run.processes, "float32")
     assert "changed since: learning_rates.decoder 0.003 -> 0.5" in notes
     assert {g["name"]: g["full_lr"] for g in state.optimiser.param_groups}["decoder"] == 0.5
+
+
+@pytest.mark.parametrize(("batch_size", "place"), [(2, 3), (1, 6), (4, 1)])
+def test_the_place_in_the_epoch_is_counted_in_samples(
+    settings: BaseSettings, make_run: MakeRun, batch_size: int, place: int
+) -> None:
+    run, state = make_run(settings)
+    state.batch = 3  # of two samples
+    save(run, state)
+    changed = replace(
+        settings,
+        model=replace(settings.model, last_checkpoint="auto"),
+        run=replace(settings.run, batch_size=batch_size),
+    )
+    run, state = make_run(changed)
+    assert (state.epoch, state.batch) == (0, place)
+
+
+def test_a_place_beyond_the_epoch_begins_the_next(make_run: MakeRun) -> None:
+    run, state = make_run()
+    state.batch = 4
+    assert list(train_one_epoch(run, state)) == []
+    assert (state.epoch, state.batch) == (1, 0)
 
 
 def test_missing_file_is_named(settings: BaseSettings, make_run: MakeRun) -> None:
