@@ -23,8 +23,8 @@ from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
 from training.synthesis import synthesise
 
-# How every composite was captured: noise, JPEG 88, a shadow of a quarter, the plate moved by 0.2%
-# and 4% brighter.
+# How composites are captured, beside perfectly: noise, JPEG 88, a shadow of a quarter, the plate
+# moved by 0.2% and 4% brighter.
 CAPTURE = {
     **{"noise_src": 0.01, "noise_bgr": 0.01, "jpeg_src": 88, "jpeg_bgr": 88},
     **{"shadow_strength": 0.25, "shadow_shift_x": 0.06, "shadow_shift_y": 0.03},
@@ -33,12 +33,13 @@ CAPTURE = {
 Pair = tuple[str, np.ndarray, np.ndarray, np.ndarray]  # name, src, bgr, true alpha in [0, 1]
 
 
-def compose(mattes: Path, backgrounds: Path) -> Iterator[Pair]:
+def compose(mattes: Path, backgrounds: Path, capture: dict[str, float]) -> Iterator[Pair]:
     """Lays every matte over every background and captures both.
 
     Args:
         mattes: folder of NAME_fgr.png and NAME_pha.png.
         backgrounds: folder of photographs; each is resized and cropped to the matte's size.
+        capture: disturbances of frame and plate, by the names of `UNDISTURBED`.
 
     Yields:
         Frames and plates, (H, W, 3) uint8 RGB, with alpha (H, W) float64.
@@ -49,7 +50,7 @@ def compose(mattes: Path, backgrounds: Path) -> Iterator[Pair]:
         height, width = pha.shape
         for number, photograph in enumerate(list_pictures(backgrounds)):
             bgr = cover(read_picture(photograph).pixels, height, width)
-            disturbance = {**UNDISTURBED, **CAPTURE, "noise_seed": 100 * seed + number}
+            disturbance = {**UNDISTURBED, **capture, "noise_seed": 100 * seed + number}
             batch = {
                 **{"fgr": planes(fgr), "pha": planes(pha[..., None]), "bgr": planes(bgr)},
                 "disturbance": {k: torch.tensor([v]) for k, v in disturbance.items()},
@@ -126,9 +127,10 @@ def main() -> None:
         print("captured pairs, plate aligned")
         judge(predictors, list(captured(args.pairs)), args.backbone_scale)
     if args.mattes and args.backgrounds:
-        composites = list(compose(args.mattes, args.backgrounds))
-        print(f"{len(composites)} composites")
-        judge(predictors, composites, args.backbone_scale)
+        for name, capture in (("perfectly captured", {}), ("as a camera captures", CAPTURE)):
+            composites = list(compose(args.mattes, args.backgrounds, capture))
+            print(f"{len(composites)} composites, {name}")
+            judge(predictors, composites, args.backbone_scale)
 
 
 if __name__ == "__main__":
