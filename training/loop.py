@@ -175,9 +175,11 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     total = torch.stack(list(terms.values())).sum()
     _refuse_non_finite(run, state, total, batch["name"])
 
-    state.optimiser.zero_grad(set_to_none=True)
-    state.scaler.scale(total).backward()
-    apply_gradients(state, run.settings.schedule)
+    # With a frozen base, a batch without a cell to refine has nothing to teach.
+    if total.requires_grad:
+        state.optimiser.zero_grad(set_to_none=True)
+        state.scaler.scale(total).backward()
+        apply_gradients(state, run.settings.schedule)
     if (state.step + 1) % run.settings.log.train_images_interval == 0:
         run.log.pictures("train", sample, output, state.step + 1)
     return {name: term.item() for name, term in terms.items()} | {"total": total.item()}

@@ -11,7 +11,8 @@ from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import NonFiniteLossError, fit, train_step
 from training.optimiser import make_optimiser
-from training.settings import BaseSettings
+from training.settings import BaseSettings, RefineSettings
+from training.state import State
 from training.synthesis import synthesise
 from training.validation import evaluate, measure
 
@@ -142,16 +143,33 @@ def test_failing_data_end_the_run_after_saving(make_run: MakeRun) -> None:
     assert newest.name == "epoch-0-step-2.pth"
 
 
-def test_frozen_base_stays_as_it_was(make_run: MakeRun, tmp_path: Path) -> None:
-    settings = make_settings(tmp_path, refine=True)
-    run, state = make_run(settings)
+def freeze_base(state: State, settings: RefineSettings, first_error: float) -> None:
     network = state.network
     for part in (network.backbone, network.aspp, network.decoder):
         part.requires_grad_(False)
     state.optimiser = make_optimiser(network, settings.learning_rates)
+    with torch.no_grad():  # so that there are cells to refine, or none
+        network.decoder.conv4.bias[4] = first_error
+
+
+def test_frozen_base_without_a_cell_to_refine_changes_nothing(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    settings = make_settings(tmp_path, refine=True)
+    run, state = make_run(settings)
+    freeze_base(state, settings, first_error=-9.0)
+    before = {name: value.clone() for name, value in state.network.state_dict().items()}
+    terms = train_step(run, state, next(iter(run.loader)))
+    assert terms["total"] > 0
+    assert all(torch.equal(v, before[k]) for k, v in state.network.state_dict().items())
+
+
+def test_frozen_base_stays_as_it_was(make_run: MakeRun, tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, refine=True)
+    run, state = make_run(settings)
+    freeze_base(state, settings, first_error=0.5)
+    network = state.network
     assert [group["name"] for group in state.optimiser.param_groups] == ["refiner"]
-    with torch.no_grad():  # so that there are cells to refine
-        network.decoder.conv4.bias[4] = 0.5
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train_step(run, state, next(iter(run.loader)))
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
