@@ -73,7 +73,8 @@ def run_python(*args: str, processes: int = 1) -> None:
     assert done.returncode == 0, done.stderr[:6000]
 
 
-@pytest.mark.parametrize("stage", ["base", pytest.param("refine", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["base", "refine"])
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path, stage: str) -> None:
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS.format(root=str(ROOT)))
