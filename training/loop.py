@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from dataset.batches import Batches
 from model import BaseOutput, RefineOutput
-from runtime.device import Precision, autocast
+from runtime.device import Precision
 from settings import to_plain
 
 from .checkpoint import save_best, save_checkpoint
@@ -23,7 +23,7 @@ from .processes import Processes
 from .settings import ScheduleSettings
 from .state import Settings, State, flatten
 from .synthesis import Sample, synthesise
-from .validation import evaluate
+from .validation import evaluate, predict
 
 Output = BaseOutput | RefineOutput
 Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
@@ -91,7 +91,7 @@ def fit(run: Run, state: State) -> bool:
                 validated = state.step
             if finished or state.step % run.settings.run.checkpoint_interval == 0:
                 save(run, state)
-            if run.processes.any(run.interrupted())[0]:
+            if run.processes.any(run.interrupted()):
                 run.log.say(f"stopped by a signal; saved as {save(run, state)}")
                 return False
     if state.step != validated:
@@ -162,15 +162,12 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     Raises:
         NonFiniteLossError: after saving the state before that step.
     """
-    device = run.processes.device
-    sample = to_layout(synthesise(batch, device), run.settings.run.channels_last)
+    sample = to_layout(synthesise(batch, run.processes.device), run.settings.run.channels_last)
     set_learning_rates(state.optimiser, run.settings.schedule, state.step, run.total_steps)
     for part in state.network.children():
         part.train(not is_frozen(part))
     state.network.training = True
-    with autocast(device, run.precision):
-        output = run.network(sample.src, sample.bgr)
-    output = type(output)(*(value.float() for value in output))
+    output = predict(run.network, sample, run.precision)
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
     _refuse_non_finite(run, state, total, batch["name"])
@@ -276,7 +273,7 @@ def _tell(run: Run, state: State, meter: Meter) -> None:
 
 def _refuse_non_finite(run: Run, state: State, total: Tensor, names: list[str]) -> None:
     broken = not bool(total.isfinite())
-    if not run.processes.any(broken)[0]:
+    if not run.processes.any(broken):
         return
     where = save(run, state)
     if not broken:

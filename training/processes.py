@@ -37,12 +37,9 @@ class Processes:
         distributed.all_reduce(summed)
         return summed.to(values.device)
 
-    def any(self, *flags: bool) -> tuple[bool, ...]:
-        """Tells of each flag whether it is set in any process."""
-        if self.world_size == 1:
-            return flags
-        counts = self.total(torch.tensor(flags, dtype=torch.float32))
-        return tuple(bool(count > 0) for count in counts)
+    def any(self, flag: bool) -> bool:
+        """Tells whether a flag is set in any process."""
+        return bool(self.total(torch.tensor(float(flag))) > 0)
 
     def gather(self, value: Any) -> list[Any]:
         """Collects an object of each process, in every process, by rank."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
@@ -51,9 +51,7 @@ def evaluate(
     shown = None
     for batch in loader:
         sample = synthesise(batch, processes.device)
-        with autocast(processes.device, precision):
-            output = network(sample.src, sample.bgr)
-        output = type(output)(*(value.float() for value in output))
+        output = predict(network, sample, precision)
         size = len(sample.pha)
         for name, term in loss(output, sample.pha, sample.fgr).items():
             sums[f"loss_{name}"] += term.item() * size
@@ -62,6 +60,13 @@ def evaluate(
         count += size
         shown = shown or (sample, output)
     return _means(sums, count, processes), shown
+
+
+def predict(network: nn.Module, sample: Sample, precision: Precision) -> BaseOutput | RefineOutput:
+    """Runs a network in a precision; what it predicts is float32, for losses and metrics."""
+    with autocast(sample.src.device, precision):
+        output = network(sample.src, sample.bgr)
+    return type(output)(*(value.float() for value in output))
 
 
 def measure(output: BaseOutput | RefineOutput, true_pha: Tensor) -> dict[str, Tensor]:
