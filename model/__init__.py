@@ -1,7 +1,8 @@
 """The matting networks: tensors in, tensors out."""
 
 from .build import NetworkConfig, build_network
-from .matting import BaseOutput, MattingBase, MattingRefine, RefineOutput
+from .matting import MattingBase, MattingRefine
+from .outputs import BaseOutput, RefineOutput
 
 __all__ = [
     "BaseOutput",

@@ -49,15 +49,32 @@ class Decoder(nn.Module):
             (B, channels[4], h_3, w_3): the size of the last skip; fewer channels if
             `computed_channels` says so.
         """
-        x = self.relu(self.bn1(self.conv1(_concat_upsampled(x, skips[0]))))
-        x = self.relu(self.bn2(self.conv2(_concat_upsampled(x, skips[1]))))
-        x = self.relu(self.bn3(self.conv3(_concat_upsampled(x, skips[2]))))
-        x = _concat_upsampled(x, skips[3])
+        x = self.features(x, *skips)
         count = self.computed_channels
         if count == self.conv4.out_channels:
             return self.conv4(x)
-        weight, bias = self.conv4.weight, cast(Tensor, self.conv4.bias)
+        weight, bias = self.last
         return F.conv2d(x, weight[:count], bias[:count], padding=1)
+
+    @property
+    def last(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the last convolution."""
+        return self.conv4.weight, cast(Tensor, self.conv4.bias)
+
+    def features(self, x: Tensor, *skips: Tensor) -> Tensor:
+        """Decodes up to the last convolution.
+
+        Args:
+            x: as in `forward`, as are the skips.
+            skips: see `forward`.
+
+        Returns:
+            (B, channels[3] + skip_channels[3], h_3, w_3): what the last convolution takes.
+        """
+        x = self.relu(self.bn1(self.conv1(_concat_upsampled(x, skips[0]))))
+        x = self.relu(self.bn2(self.conv2(_concat_upsampled(x, skips[1]))))
+        x = self.relu(self.bn3(self.conv3(_concat_upsampled(x, skips[2]))))
+        return _concat_upsampled(x, skips[3])
 
 
 def _concat_upsampled(x: Tensor, skip: Tensor) -> Tensor:

@@ -134,22 +134,22 @@ class Refiner(nn.Module):
         margin_half, margin_full = (3, 2) if self.kernel_size == 3 else (0, 0)
 
         if self.mode == "full":
-            half = _resize(features, height // 2, width // 2)
-            half = torch.cat([half, _resize(pictures, height // 2, width // 2)], dim=1)
+            half = resize(features, height // 2, width // 2)
+            half = torch.cat([half, resize(pictures, height // 2, width // 2)], dim=1)
             refined = self._convolve(
                 F.pad(half, (margin_half,) * 4), F.pad(pictures, (margin_full,) * 4)
             )
             ref = src.new_ones((src.shape[0], 1, height // CELL, width // CELL))
             return refined[:, :1], refined[:, 1:], ref
 
-        ref = self.select(_resize(err, height // CELL, width // CELL))
+        ref = self.select(resize(err, height // CELL, width // CELL))
         cells = select_cells(ref)
-        out = _resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
+        out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
         # Processes that share statistics must all come to the batch norms, also without a patch.
         shared = self.training and not isinstance(self.bn1, nn.BatchNorm2d)
         if len(cells.image) or shared:
-            half = _resize(features, height // 2, width // 2)
-            half = torch.cat([half, _resize(pictures, height // 2, width // 2)], dim=1)
+            half = resize(features, height // 2, width // 2)
+            half = torch.cat([half, resize(pictures, height // 2, width // 2)], dim=1)
             patches = self._convolve(
                 crop_patches(half, cells, CELL // 2, margin_half, self.crop_method),  # P 42 8 8
                 crop_patches(pictures, cells, CELL, margin_full, self.crop_method),  # P 6 8 8
@@ -193,5 +193,6 @@ class Refiner(nn.Module):
         return self.conv4(x)
 
 
-def _resize(x: Tensor, height: int, width: int) -> Tensor:
+def resize(x: Tensor, height: int, width: int) -> Tensor:
+    """Resizes (B, C, h, w) bilinearly, as all of the refiner's inputs are."""
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
