@@ -111,7 +111,7 @@ def matte_images(settings: Settings) -> int:
     if isinstance(network, MattingRefine):
         network.refiner.mode = settings.model.refine_mode
         network.refiner.threshold = settings.model.refine_threshold
-    predictor = Predictor(network, device, settings.compute.precision)
+    predictor = Predictor(network, device, settings.compute.precision, settings.compute.backend)
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)
@@ -120,11 +120,14 @@ def matte_images(settings: Settings) -> int:
         "network": str(identify(network.state_dict())),
         "device": describe_device(device),
         "precision": settings.compute.precision,
+        "backend": settings.compute.backend,
         "settings": to_plain(settings),
     }
     report = Report(facts)
     print(f"{facts['network']} from {settings.model.checkpoint}")
-    print(f"device {facts['device']}, precision {facts['precision']}")
+    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
+    if predictor.parity is not None:
+        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
     slow = precision_note(device, settings.compute.precision)
     for note in [*plan.notes, *([slow] if slow else [])]:
         report.notes.append(note)

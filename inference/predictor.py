@@ -1,5 +1,6 @@
 """The predictor: pictures of any size in, mattes of that size out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model import MattingBase, MattingRefine
+from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from model.refiner import CELL
 from runtime.device import Precision, autocast
 
+from .backends import Backend, build_fast, check_backend, measure_parity
 from .budget import Budget
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
@@ -43,6 +45,14 @@ class Predictor:
             resized. It is moved to the device and put in evaluation mode.
         device: where to compute.
         precision: of the convolutions.
+        backend: what computes the coarse network.
+
+    Attributes:
+        parity: largest difference of the backend's coarse alpha from PyTorch's on noise, or None
+            where PyTorch computes it.
+
+    Raises:
+        ValueError: when the backend is not installed or can't do this.
     """
 
     def __init__(
@@ -50,10 +60,32 @@ class Predictor:
         network: MattingBase | MattingRefine,
         device: torch.device,
         precision: Precision = "float32",
+        backend: Backend = "pytorch",
     ) -> None:
+        check_backend(backend, network, device, precision)
         self.network = network.to(device).eval()
         self.device = device
         self.precision = precision
+        self.compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput] = network
+        self.parity: float | None = None
+        if backend != "pytorch" and isinstance(network, MattingRefine):
+            self.compute = fast = build_fast(network, backend, precision)
+            self.parity = measure_parity(network, fast)
+
+    @torch.inference_mode()
+    def run(self, src: Tensor, bgr: Tensor) -> BaseOutput | RefineOutput:
+        """Runs the network on tensors, with its own settings.
+
+        Args:
+            src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
+                divisible by 4.
+            bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
+
+        Returns:
+            What the network predicts.
+        """
+        with autocast(self.device, self.precision):
+            return self.compute(src, bgr)
 
     @torch.inference_mode()
     def predict(self, src: np.ndarray, bgr: np.ndarray, budget: Budget) -> Matte:
@@ -81,11 +113,10 @@ class Predictor:
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
                 f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
             )
-        with autocast(self.device, self.precision):
-            if isinstance(self.network, MattingRefine):
-                outputs = _refine(self.network, src_padded, bgr_padded, budget)
-            else:
-                outputs = _coarse(self.network, src_padded, bgr_padded, coarse)
+        if isinstance(self.network, MattingRefine):
+            outputs = self._refined(src_padded, bgr_padded, budget)
+        else:
+            outputs = self._coarse(src_padded, bgr_padded, coarse)
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
@@ -105,29 +136,31 @@ class Predictor:
         bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
 
+    def _refined(
+        self, src: Tensor, bgr: Tensor, budget: Budget
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
+        assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
+        self.network.backbone_scale = budget.backbone_scale
+        self.network.refiner.sample_pixels = budget.refine_sample_pixels
+        output = self.run(src, bgr)
+        assert isinstance(output, RefineOutput)  # noqa: S101 - of a MattingRefine
+        err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
+        ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
+        return output.pha, output.fgr, err, ref
 
-def _refine(
-    network: MattingRefine, src: Tensor, bgr: Tensor, budget: Budget
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
-    network.backbone_scale = budget.backbone_scale
-    network.refiner.sample_pixels = budget.refine_sample_pixels
-    output = network(src, bgr)
-    err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
-    ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
-    return output.pha, output.fgr, err, ref
-
-
-def _coarse(
-    network: MattingBase, src: Tensor, bgr: Tensor, size: list[int]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
-    src_sm, bgr_sm = (
-        F.interpolate(picture, size, mode="bilinear", align_corners=False) for picture in (src, bgr)
-    )
-    output = network(src_sm, bgr_sm)
-    stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
-    stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
-    pha, err, residual = stacked.split([1, 1, 3], dim=1)
-    # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
-    return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
+    def _coarse(
+        self, src: Tensor, bgr: Tensor, size: list[int]
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
+        src_sm, bgr_sm = (
+            F.interpolate(picture, size, mode="bilinear", align_corners=False)
+            for picture in (src, bgr)
+        )
+        output = self.run(src_sm, bgr_sm)
+        assert isinstance(output, BaseOutput)  # noqa: S101 - of a MattingBase
+        stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
+        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
+        pha, err, residual = stacked.split([1, 1, 3], dim=1)
+        # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
+        return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)

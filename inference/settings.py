@@ -10,6 +10,7 @@ from model.refiner import RefineMode
 from runtime.device import DeviceName, Precision
 from settings import REQUIRED, flags
 
+from .backends import Backend
 from .compose import BitDepth, OutputType
 
 DEFAULT_CHECKPOINT = (
@@ -107,12 +108,15 @@ class ComputeSettings:
     Attributes:
         device: auto takes CUDA, then MPS, then the CPU.
         precision: Of the convolutions; pictures and weights stay float32.
+        backend: What computes the coarse network on a CPU; onnxruntime and openvino are packages
+            of that name, compile takes minutes to start.
         num_workers: Threads that read and as many that write beside the computation; 0 does one
             thing after the other.
     """
 
     device: DeviceName = "auto"
     precision: Precision = "float32"
+    backend: Backend = "pytorch"
     num_workers: int = 2
 
     def __post_init__(self) -> None:

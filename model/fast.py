@@ -54,7 +54,7 @@ class FastMatting:
 
     def __init__(self, network: "MattingRefine", coarse: Coarse | None = None) -> None:
         self.network = network
-        folded = fold_batch_norms(network).to(memory_format=torch.channels_last)
+        folded = fold_batch_norms(network)
         self.kernel_size = network.refiner.kernel_size
         self.coarse = coarse or CoarseNetwork(folded)
         refiner = folded.refiner
@@ -194,24 +194,26 @@ class FastMatting:
         return down, across
 
 
-class CoarseNetwork:
+class CoarseNetwork(nn.Module):
     """The coarse network of a folded copy, without the hidden features.
 
     Args:
-        folded: see `fold_batch_norms`, in channels-last memory.
+        folded: see `fold_batch_norms`.
     """
 
     def __init__(self, folded: "MattingRefine") -> None:
-        self.folded = folded
+        super().__init__()
+        self.backbone, self.aspp, self.decoder = folded.backbone, folded.aspp, folded.decoder
         weight, bias = folded.decoder.last
         channels = weight.shape[1], 8
         self.predict = _convolution(weight[:_PREDICTED], bias[:_PREDICTED], 1, channels)
+        self.eval().to(memory_format=torch.channels_last)
 
-    def __call__(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
         """Computes what `Coarse` describes."""
         pictures = torch.cat([src, bgr], dim=1).contiguous(memory_format=torch.channels_last)
-        features, *skips = self.folded.backbone(pictures)
-        features = self.folded.decoder.features(self.folded.aspp(features), *skips)
+        features, *skips = self.backbone(pictures)
+        features = self.decoder.features(self.aspp(features), *skips)
         return self.predict(features), features
 
 
