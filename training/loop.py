@@ -20,7 +20,7 @@ from .checkpoint import save_best, save_checkpoint
 from .log import Log, peak_memory
 from .optimiser import is_frozen, set_learning_rates
 from .processes import Processes
-from .settings import ScheduleSettings
+from .settings import RefineModelSettings, ScheduleSettings
 from .state import Settings, State, flatten
 from .synthesis import Sample, synthesise
 from .validation import evaluate, predict
@@ -167,7 +167,12 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     for part in state.network.children():
         part.train(not is_frozen(part))
     state.network.training = True
+    model = run.settings.model
+    if isinstance(model, RefineModelSettings):
+        state.network.backbone_scale = model.scale_of_step(run.settings.run.seed, state.step)
     output = predict(run.network, sample, run.precision)
+    if isinstance(model, RefineModelSettings):
+        state.network.backbone_scale = model.backbone_scale
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
     _refuse_non_finite(run, state, total, batch["name"])

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from dataset.augmentation import AugmentationSettings
 from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings
@@ -56,6 +58,8 @@ class RefineModelSettings(BaseModelSettings):
 
     Attributes:
         backbone_scale: Size of the coarse input as a fraction of the crop's, in (0, 1/2].
+        backbone_scale_largest: Where given, each step draws its scale between backbone_scale and
+            this one, so that one refiner serves small and large pictures.
         refine_mode: How refined cells are chosen.
         refine_sample_pixels: Pixels of each picture to refine in mode sampling.
         refine_threshold: Predicted error in [0, 1], for mode thresholding.
@@ -64,6 +68,7 @@ class RefineModelSettings(BaseModelSettings):
     """
 
     backbone_scale: float = 0.25
+    backbone_scale_largest: float | None = None
     refine_mode: RefineMode = "sampling"
     refine_sample_pixels: int = 80_000
     refine_threshold: float = 0.1
@@ -77,6 +82,25 @@ class RefineModelSettings(BaseModelSettings):
                 f"backbone_scale must be above 0 and at most {MAX_BACKBONE_SCALE}, got "
                 f"{self.backbone_scale}"
             )
+        largest = self.backbone_scale_largest
+        if largest is not None and not self.backbone_scale <= largest <= MAX_BACKBONE_SCALE:
+            raise ValueError(
+                f"backbone_scale_largest must be at least backbone_scale, {self.backbone_scale}, "
+                f"and at most {MAX_BACKBONE_SCALE}, got {largest}"
+            )
+
+    def scale_of_step(self, seed: int, step: int) -> float:
+        """Draws the scale of the coarse input, the same for all processes.
+
+        Args:
+            seed: of the run.
+            step: of the run, from 0.
+
+        Returns:
+            A scale between `backbone_scale` and `backbone_scale_largest`, which default to one.
+        """
+        largest = self.backbone_scale_largest or self.backbone_scale
+        return float(np.random.default_rng((seed, step)).uniform(self.backbone_scale, largest))
 
 
 @dataclass(frozen=True)

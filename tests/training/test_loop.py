@@ -11,7 +11,7 @@ from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import NonFiniteLossError, fit, train_step
 from training.optimiser import make_optimiser
-from training.settings import BaseSettings, RefineSettings
+from training.settings import BaseSettings, RefineModelSettings, RefineSettings
 from training.state import State
 from training.synthesis import synthesise
 from training.validation import evaluate, measure
@@ -175,3 +175,30 @@ def test_frozen_base_stays_as_it_was(make_run: MakeRun, tmp_path: Path) -> None:
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
     assert {name.split(".")[0] for name in changed} == {"refiner"}
     assert len(changed) > 10
+
+
+def test_every_step_draws_its_scale_and_validation_does_not(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(tmp_path, refine=True)
+    model = replace(settings.model, backbone_scale=0.2, backbone_scale_largest=0.5)
+    run, state = make_run(replace(settings, model=model))
+    scales: dict[bool, list[float]] = {True: [], False: []}
+    reduce = state.network.reduce
+
+    def spy(picture: torch.Tensor) -> torch.Tensor:
+        scales[state.network.training].append(state.network.backbone_scale)
+        return reduce(picture)
+
+    monkeypatch.setattr(state.network, "reduce", spy)
+    assert fit(run, state)
+    expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
+    assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]
+    assert len(set(expected)) == state.step
+    assert all(0.2 <= scale <= 0.5 for scale in expected)
+    assert set(scales[False]) == {0.2}
+
+
+def test_a_scale_that_is_not_between_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least backbone_scale, 0.25, and at most 0.5, got 0.2"):
+        RefineModelSettings(name="run", backbone_scale_largest=0.2)
