@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from inference_images import Settings
+from inference_speed_test import Settings as SpeedSettings
 from settings import parse_settings, to_plain
 from training.settings import BaseSettings, RefineSettings
 
@@ -31,7 +32,7 @@ def parse_training(name: str) -> BaseSettings | RefineSettings:
 
 def test_every_config_has_a_test() -> None:
     found = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    assert found == {"inference_images", "demo", *BASE, *REFINE}
+    assert found == {"inference_images", "speed_test", "demo", *BASE, *REFINE}
 
 
 @pytest.mark.parametrize("name", BASE + REFINE)
@@ -71,6 +72,16 @@ def test_stages_follow_the_published_recipe() -> None:
 def test_inference_config_writes_out_the_defaults() -> None:
     written_out = parse("--config", str(ROOT / "configs/inference_images.yaml"), *PATHS)
     assert to_plain(written_out) | {"config": None} == to_plain(parse(*PATHS))
+
+
+def test_speed_test_config_writes_out_the_defaults() -> None:
+    path = ROOT / "configs/speed_test.yaml"
+    written_out = parse_settings(SpeedSettings, "", ["--config", str(path)])
+    assert to_plain(written_out) | {"config": None} == to_plain(
+        parse_settings(SpeedSettings, "", [])
+    )
+    head = path.read_text(encoding="utf-8").splitlines()[:3]
+    assert any("inference_speed_test.py --config configs/speed_test.yaml" in line for line in head)
 
 
 def test_demo_config_names_pictures_that_exist_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

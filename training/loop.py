@@ -12,7 +12,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
 from dataset.batches import Batches
-from model import BaseOutput, RefineOutput
+from model import BaseOutput, MattingRefine, RefineOutput
 from runtime.device import Precision
 from settings import to_plain
 
@@ -167,12 +167,12 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     for part in state.network.children():
         part.train(not is_frozen(part))
     state.network.training = True
-    model = run.settings.model
-    if isinstance(model, RefineModelSettings):
-        state.network.backbone_scale = model.scale_of_step(run.settings.run.seed, state.step)
+    network, model = state.network, run.settings.model
+    if isinstance(network, MattingRefine) and isinstance(model, RefineModelSettings):
+        network.backbone_scale = model.scale_of_step(run.settings.run.seed, state.step)
     output = predict(run.network, sample, run.precision)
-    if isinstance(model, RefineModelSettings):
-        state.network.backbone_scale = model.backbone_scale
+    if isinstance(network, MattingRefine) and isinstance(model, RefineModelSettings):
+        network.backbone_scale = model.backbone_scale  # as everyone else expects it
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
     _refuse_non_finite(run, state, total, batch["name"])

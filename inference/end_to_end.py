@@ -1,0 +1,151 @@
+"""Speed from files to files, and of each share of the way alone, so that the bound is seen."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import cycle, islice
+from pathlib import Path
+from tempfile import gettempdir
+from time import perf_counter
+from typing import Any
+
+from dataset.images import read_picture
+
+from .budget import resolve_budget
+from .frames import Loaded, Matted, load_frame, write_outputs
+from .jobs import Job, plan_jobs
+from .pipeline import overlap
+from .predictor import Predictor
+from .settings import ModelSettings
+from .speed_settings import PictureSettings
+from .target import Target
+
+_NO_TARGET = Target("none")
+# Frames and mattes that are kept for the shares that need them made: 0.9 GB at 4K.
+_HELD = 4
+
+
+def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
+    """Finds frames and plates as `inference_images.py` does.
+
+    Args:
+        image: frames and plates.
+        output_dir: where the outputs com and pha would go; nothing may be there yet.
+
+    Returns:
+        One job for each frame.
+
+    Raises:
+        ValueError: when a path holds no picture or a frame has no plate.
+    """
+    if image.src is None or image.bgr is None:
+        raise ValueError("pictures are needed; name them with --image-src and --image-bgr")
+    plan = plan_jobs(image.src, image.bgr, _NO_TARGET, output_dir, ("com", "pha"), "error")
+    if plan.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
+        raise ValueError(f"every frame of --image-src needs a plate in --image-bgr; {reasons}")
+    return plan.jobs
+
+
+def load_pictures(job: Job, align: bool) -> Loaded:
+    """Reads a frame and its plate, and makes them fit; see `load_frame`."""
+    return load_frame(job, _NO_TARGET, align, read_picture)
+
+
+def measure_end_to_end(
+    jobs: list[Job],
+    predictor: Predictor,
+    model: ModelSettings,
+    align: bool,
+    workers: int,
+    frames: int,
+) -> dict[str, Any]:
+    """Times decoding, computing and encoding: all at the same time, and each alone.
+
+    Args:
+        jobs: frames. Their outputs are removed as soon as they are written.
+        predictor: computes the mattes.
+        model: scale and pixels, where they are given; else those of the quality `auto`.
+        align: whether to align the plates, which counts as decoding.
+        workers: threads that decode and as many that encode.
+        frames: to pass at least; every job passes once at least, in turns.
+
+    Returns:
+        `frames_per_second` of everything, `decode`, `compute`, `encode` and `decode_encode` (the
+        two together, without the network) in frames a second, and `share_of_bound`: the rate of
+        everything as a share of the slower of compute and decode_encode.
+
+    Raises:
+        ValueError: when a picture can't be read or does not fit its plate.
+        OSError: when an output can't be written.
+    """
+    scale, pixels = model.backbone_scale, model.refine_sample_pixels
+    passing = list(islice(cycle(jobs), max(frames, len(jobs))))
+
+    def compute(job: Job, loaded: Loaded) -> Matted:
+        start = perf_counter()
+        height, width = loaded.src.pixels.shape[:2]
+        budget = resolve_budget(height, width, "auto", scale, pixels)
+        matte = predictor.predict(loaded.src.pixels, loaded.bgr, budget)
+        return Matted(loaded, matte, budget, perf_counter() - start)
+
+    def store(job: Job, matted: Matted) -> None:
+        write_outputs(job, matted, 8)
+        for path in job.outputs.values():
+            path.unlink(missing_ok=True)  # the disk does not fill
+
+    # Stand for all frames where something else is measured; this warms the network up, too.
+    step = -(-len(jobs) // _HELD)
+    turns = cycle([compute(job, load_pictures(job, align)) for job in jobs[::step]])
+
+    def loader() -> Callable[[Job], Loaded]:
+        # A plate that serves many frames is decoded once, as in inference_images.py.
+        read_background = lru_cache(maxsize=4)(read_picture)
+        return lambda job: load_frame(job, _NO_TARGET, align, read_background)
+
+    def rate(
+        load: Callable[[Job], Any],
+        process: Callable[[Job, Any], Any],
+        save: Callable[[Job, Any], None],
+        threads: int = workers,
+    ) -> float:
+        start = perf_counter()
+        overlap(passing, load, process, save, _raise, threads)
+        return len(passing) / (perf_counter() - start)
+
+    def take(job: Job, loaded: object) -> Matted:
+        return next(turns)
+
+    decode = rate(loader(), _nothing, _nothing)
+    alone = rate(_nothing, lambda job, loaded: compute(job, next(turns).loaded), _nothing, 0)
+    encode = rate(_nothing, take, store)
+    both = rate(loader(), take, store)
+    everything = rate(loader(), compute, store)
+    return {
+        **{"frames": len(passing), "num_workers": workers, "folder": gettempdir()},
+        **{"frames_per_second": everything, "decode": decode, "compute": alone},
+        **{"encode": encode, "decode_encode": both},
+        "share_of_bound": everything / min(alone, both),
+    }
+
+
+def format_rates(rates: dict[str, Any]) -> str:
+    """Writes the figures of `measure_end_to_end` for a reader, one a line."""
+    names = {
+        "frames_per_second": "frames/s from files to files",
+        "decode": "decoding alone",
+        "compute": "the network alone",
+        "encode": "encoding alone",
+        "decode_encode": "decoding and encoding",
+    }
+    lines = [f"{text:<30}{rates[name]:.2f}" for name, text in names.items()]
+    bound = "the slower of the network alone and decoding and encoding"
+    return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}"])
+
+
+def _nothing(*passed: object) -> None:
+    """A share of the way that is left out."""
+
+
+def _raise(job: Job, computed: object, error: Exception | None) -> None:
+    if error is not None:
+        raise error
