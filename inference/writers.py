@@ -1,17 +1,16 @@
 """Writing pictures."""
 
-import io
 from pathlib import Path
 from uuid import uuid4
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from runtime.files import write_whole
 
-# zlib level: half the time of the default, 6, for mattes 10% larger.
-_PNG_LEVEL = 3
+# Half the time of Pillow's level 3 with its choice of filters, for files as large within 3%
+# (photographs, composites and mattes at HD).
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
 
 
 def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) -> None:
@@ -25,8 +24,7 @@ def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) 
     Raises:
         OSError: when the file can't be written; nothing is left of it then.
     """
-    encode = _encode_16_bit if pixels.dtype == np.uint16 else _encode_8_bit
-    write_whole(path, encode(pixels, icc_profile))
+    write_whole(path, _encode(pixels, icc_profile))
 
 
 def check_writable(folder: Path) -> None:
@@ -49,20 +47,13 @@ def check_writable(folder: Path) -> None:
         ) from error
 
 
-def _encode_8_bit(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
-    buffer = io.BytesIO()
-    picture = Image.fromarray(pixels)
-    picture.save(buffer, "PNG", icc_profile=icc_profile, compress_level=_PNG_LEVEL)
-    return buffer.getvalue()
-
-
-def _encode_16_bit(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
-    """Encodes with OpenCV, since Pillow writes no 16-bit colour."""
+def _encode(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
+    """Encodes with OpenCV, which lets the filter be chosen and knows 16-bit colour."""
     swapped = pixels
     if pixels.ndim == 3:
         rgba = pixels.shape[2] == 4
         swapped = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if rgba else cv2.COLOR_RGB2BGR)
     metadata = {cv2.IMAGE_METADATA_ICCP: icc_profile} if icc_profile else {}
     chunks = [np.frombuffer(chunk, np.uint8) for chunk in metadata.values()]
-    _, data = cv2.imencodeWithMetadata(".png", swapped, list(metadata), chunks)
+    _, data = cv2.imencodeWithMetadata(".png", swapped, list(metadata), chunks, _PNG)
     return data.tobytes()
