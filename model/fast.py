@@ -127,7 +127,8 @@ class FastMatting:
                     looked_at[blocks.image, row // _TILE, column // _TILE] = True
         if float(looked_at.float().mean()) > _DENSE_SHARE:
             hidden = features.new_empty((batch, h, w, HIDDEN_CHANNELS + 4 + _ROOM))
-            computed = F.relu_(self.hidden(F.pad(features, (1, 1, 1, 1))))
+            weight, bias = self.hidden.weight, self.hidden.bias
+            computed = F.relu_(F.conv2d(features, weight, bias, padding=1))
             hidden[..., :HIDDEN_CHANNELS] = computed.permute(0, 2, 3, 1)
             return hidden.permute(0, 3, 1, 2)
         # Tiles that nobody looks at remain as they are: any number.

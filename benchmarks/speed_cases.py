@@ -1,0 +1,90 @@
+"""What the speed benchmarks run on: networks, presets, a real frame, and timing in turn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, cast
+
+import cv2
+import torch
+from torch import Tensor
+
+from dataset.images import list_pictures, read_picture
+from inference.alignment import align_plate
+from model import MattingRefine
+from model.matting import Backbone
+from model.weights import load_network
+
+CPU = torch.device("cpu")
+# Name: height, width, scale of the coarse input, pixels to refine. Source: the paper, performance.
+PRESETS = {"HD": (1080, 1920, 1 / 4, 80_000), "4K": (2160, 3840, 1 / 8, 320_000)}
+REAL = Path("../shared/data/real_pairs")
+DEMO = Path("demo")
+
+
+def read_pair(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Reads a real frame with its aligned plate, (1, 3, height, width) each.
+
+    They are of ../shared/data where it is present, else of demo/.
+    """
+    if REAL.exists():
+        frame, plate = REAL / "0001_src.png", REAL / "plate.png"
+    else:
+        frame = list_pictures(DEMO / "src")[0]
+        plate = next(p for p in list_pictures(DEMO / "bgr") if p.stem == frame.stem)
+    src = read_picture(frame).pixels
+    bgr = align_plate(src, read_picture(plate).pixels)[0]
+    resized = (cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC) for p in (src, bgr))
+    src_tensor, bgr_tensor = (
+        torch.from_numpy(p).permute(2, 0, 1)[None].contiguous().float() / 255 for p in resized
+    )
+    return src_tensor, bgr_tensor
+
+
+def build_network(backbone: Backbone, checkpoint: Path) -> MattingRefine:
+    """Loads the checkpoint if it has this backbone, else makes random weights.
+
+    Of random weights, the predicted error is where the frame is brighter than the plate: cells lie
+    together as those of a trained network do, and the whole budget is refined.
+    """
+    try:
+        network = load_network(checkpoint, type="mattingrefine", backbone=backbone)
+        return cast(MattingRefine, network).eval()
+    except ValueError:
+        torch.manual_seed(0)
+        random = MattingRefine(backbone).eval()
+        predict = random.decoder.conv4
+        predict.weight.data[4] = 0
+        predict.weight.data[4, -6:-3, 1, 1], predict.weight.data[4, -3:, 1, 1] = 1.0, -1.0
+        cast(Tensor, predict.bias).data[:] = 0.01
+        return random
+
+
+def set_preset(network: Any, preset: str) -> None:
+    """Sets scale and budget of our network or the authors'."""
+    network.backbone_scale, network.refiner.sample_pixels = PRESETS[preset][2:]
+
+
+def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Calls all in turn, and gives the median seconds of each."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            start = perf_counter()
+            run()
+            if number:  # the first warms up
+                seconds[name].append(perf_counter() - start)
+    return {name: median(values) for name, values in seconds.items()}
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Sets PyTorch's threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
