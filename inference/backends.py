@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -156,7 +156,7 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> Coarse:
     @lru_cache(maxsize=8)
     def request(shape: torch.Size) -> Callable[..., dict[int, object]]:
         converted.reshape({0: list(shape), 1: list(shape)})
-        built = openvino.compile_model(converted, "CPU", options).create_infer_request()
+        built = _openvino_core().compile_model(converted, "CPU", options).create_infer_request()
         infer: Callable[..., dict[int, object]] = built.infer
         return infer
 
@@ -169,6 +169,18 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> Coarse:
         return predicted, features.permute(0, 3, 1, 2)
 
     return run
+
+
+@lru_cache(maxsize=1)
+def _openvino_core() -> Any:
+    """OpenVINO's runtime, kept as long as the program runs.
+
+    Once it is gone, a signal that comes ends the program with a segmentation fault (seen with
+    OpenVINO 2026.4, Python 3.11, Linux).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _example() -> Tensor:
