@@ -58,7 +58,8 @@ class FastMatting:
         self.network = network
         folded = fold_batch_norms(network)
         self.kernel_size = network.refiner.kernel_size
-        self.coarse = coarse or CoarseNetwork(folded)
+        # A compiled module has no truth value, so that `or` would not do.
+        self.coarse = CoarseNetwork(folded) if coarse is None else coarse
         refiner = folded.refiner
         weight, bias = folded.decoder.last
         self.hidden = _convolution(weight[_PREDICTED:], bias[_PREDICTED:], padding=0)
