@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from inference.predictor import Predictor
 from inference.settings import DEFAULT_CHECKPOINT
+from inference.timing import peak_memory
 from model import MattingRefine
 from model.matting import Backbone
 
@@ -150,16 +151,12 @@ def peak_of(which: str, checkpoint: Path) -> float:
         network = build_reference(network)
     set_preset(network, "4K")
     src, bgr = read_pair(*PRESETS["4K"][:2])
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
-
-    def status(name: str) -> float:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(name))
-
-    before = status("VmRSS")
-    for _ in range(2):
-        network(src, bgr)
-    return status("VmHWM") - before
+    with peak_memory(CPU) as peak:
+        for _ in range(2):
+            network(src, bgr)
+    if peak.bytes is None:
+        raise ValueError("--memory needs Linux, which tells the peak memory of a process")
+    return peak.bytes / 2**20
 
 
 def parse() -> argparse.Namespace:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -12,14 +13,15 @@ import torch
 from torch import Tensor
 
 from dataset.images import list_pictures, read_picture
+from inference import speed_table
 from inference.alignment import align_plate
 from model import MattingRefine
 from model.matting import Backbone
 from model.weights import load_network
 
 CPU = torch.device("cpu")
-# Name: height, width, scale of the coarse input, pixels to refine. Source: the paper, performance.
-PRESETS = {"HD": (1080, 1920, 1 / 4, 80_000), "4K": (2160, 3840, 1 / 8, 320_000)}
+# Name: height, width, scale of the coarse input, pixels to refine.
+PRESETS = {p.name: (p.height, p.width, *astuple(p.budget)) for p in speed_table.PRESETS}
 REAL = Path("../shared/data/real_pairs")
 DEMO = Path("demo")
 

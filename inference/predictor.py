@@ -106,7 +106,9 @@ class Predictor:
         if src.shape != bgr.shape:
             raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
         height, width = src.shape[:2]
-        src_padded, bgr_padded = (self._pad(self._to_tensor(picture)) for picture in (src, bgr))
+        src_padded, bgr_padded = (
+            self._pad(to_tensor(picture, self.device)) for picture in (src, bgr)
+        )
         coarse = [int(side * budget.backbone_scale) for side in src_padded.shape[2:]]
         if min(coarse) < 1:
             raise ValueError(
@@ -122,14 +124,6 @@ class Predictor:
             for output in outputs
         )
         return Matte(pha[..., 0], fgr, err[..., 0], ref[..., 0] > 0)
-
-    def _to_tensor(self, picture: np.ndarray) -> Tensor:
-        """(H, W, 3) integers to (1, 3, H, W) float32 in [0, 1] on the device."""
-        if picture.dtype not in (np.uint8, np.uint16):
-            raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
-        tensor = torch.empty((1, 3, *picture.shape[:2]), device=self.device)
-        tensor[0] = torch.from_numpy(picture).to(self.device).permute(2, 0, 1)
-        return tensor.div_(np.iinfo(picture.dtype).max)
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
@@ -167,3 +161,23 @@ class Predictor:
         pha, err, residual = stacked.split([1, 1, 3], dim=1)
         # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
         return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
+
+
+def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """Turns a picture into what networks take.
+
+    Args:
+        picture: (H, W, 3) uint8 or uint16, RGB.
+        device: where to.
+
+    Returns:
+        (1, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        ValueError: for another type.
+    """
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
+    tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
+    tensor[0] = torch.from_numpy(picture).to(device).permute(2, 0, 1)
+    return tensor.div_(np.iinfo(picture.dtype).max)

@@ -23,7 +23,7 @@ from .backends import Backend
 from .end_to_end import load_pictures, plan_pictures
 from .jobs import Job
 from .plate import resize
-from .predictor import Predictor
+from .predictor import Predictor, to_tensor
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from .speed_settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
 
@@ -167,9 +167,8 @@ def to_batch(picture: np.ndarray, batch_size: int, device: torch.device) -> Tens
         (B, 3, H', W') float32 in [0, 1]; H' and W' are the next multiples of 4, to which the last
         row and column are repeated.
     """
-    tensor = torch.from_numpy(picture).to(device).float() / np.iinfo(picture.dtype).max
     bottom, right = (-side % CELL for side in picture.shape[:2])
-    padded = F.pad(tensor.permute(2, 0, 1)[None], (0, right, 0, bottom), mode="replicate")
+    padded = F.pad(to_tensor(picture, device), (0, right, 0, bottom), mode="replicate")
     return padded.repeat(batch_size, 1, 1, 1)
 
 
