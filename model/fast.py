@@ -15,8 +15,10 @@ from torch.nn import functional as F
 
 from .blocks import Blocks, plan_blocks
 from .folding import fold_batch_norms
+from .memory import Memory
 from .outputs import RefineOutput
 from .refiner import CELL, HIDDEN_CHANNELS, resize
+from .resizing import enlarge, reduce
 from .windows import Table, crop_windows, upsampling_table
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class FastMatting:
 
     def __init__(self, network: "MattingRefine", coarse: Coarse | None = None) -> None:
         self.network = network
+        self.memory = Memory()
         folded = fold_batch_norms(network)
         self.kernel_size = network.refiner.kernel_size
         # A compiled module has no truth value, so that `or` would not do.
@@ -84,7 +87,8 @@ class FastMatting:
         """
         network, refiner = self.network, self.network.refiner
         height, width = src.shape[2:]
-        src_sm, bgr_sm = network.reduce(src), network.reduce(bgr)
+        small = tuple(int(side * network.backbone_scale) for side in (height, width))
+        src_sm, bgr_sm = reduce(src, *small), reduce(bgr, *small)
         predicted, features = self.coarse(src_sm, bgr_sm)
         predicted = predicted.to(src.dtype)
         pha_sm = predicted[:, :1].clamp(0, 1).contiguous()
@@ -96,8 +100,12 @@ class FastMatting:
         else:
             ref_sm = refiner.select(resize(err_sm, *cells))
 
-        pha, fgr = (resize(x, height, width) for x in (pha_sm, residual_sm))
-        fgr = fgr.add_(src).clamp_(0, 1)
+        pha, fgr = (
+            self.memory.empty((src.shape[0], channels, height, width), src.dtype)
+            for channels in (1, 3)
+        )
+        enlarge(pha_sm, pha)
+        enlarge(residual_sm, fgr, src)
         groups = plan_blocks(ref_sm, _BLOCK_COSTS)
         if groups:
             hidden = self._hidden(features, groups, src)
