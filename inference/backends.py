@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from model import MattingBase, MattingRefine
-from model.fast import Coarse, CoarseNetwork, FastMatting
+from model.coarse import Coarse, CoarseNetwork
+from model.fast import FastMatting
 from model.folding import fold_batch_norms
 from runtime.device import Precision
 

@@ -5,15 +5,15 @@ refiner looks; the refiner works in blocks of cells on windows of the frame, so 
 outputs are built at full resolution, and nothing at half.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from .blocks import Blocks, plan_blocks
+from .coarse import PREDICTED, Coarse, CoarseNetwork, widened_convolution
 from .folding import fold_batch_norms
 from .memory import Memory
 from .outputs import RefineOutput
@@ -23,10 +23,6 @@ from .windows import Table, crop_windows, upsampling_table
 
 if TYPE_CHECKING:
     from .matting import MattingRefine
-
-# The coarse network: reduced frame and plate to (B, 5 or more, h, w), of which the first channels
-# are alpha, residual and error, not clamped, and to what the hidden features are computed from.
-Coarse = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 # Side of the squares in which hidden features are computed, pixels of the coarse input.
 _TILE = 8
@@ -39,7 +35,6 @@ _BLOCK_COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
 # Room for frame and plate, 6 channels, beside the 36 of the coarse network; a multiple of four is
 # copied faster.
 _ROOM = 8
-_PREDICTED = 5  # alpha, residual, error
 
 
 class FastMatting:
@@ -65,11 +60,11 @@ class FastMatting:
         self.coarse = CoarseNetwork(folded) if coarse is None else coarse
         refiner = folded.refiner
         weight, bias = folded.decoder.last
-        self.hidden = _convolution(weight[_PREDICTED:], bias[_PREDICTED:], padding=0)
+        self.hidden = widened_convolution(weight[PREDICTED:], bias[PREDICTED:], padding=0)
         # Multiples of eight channels are faster than a few less.
         widths = (HIDDEN_CHANNELS + 4 + _ROOM, 24), (24, 16), (24, 16), (16, 8)
         self.conv1, self.conv2, self.conv3, self.conv4 = (
-            _convolution(convolution.weight, convolution.bias, 0, channels)
+            widened_convolution(convolution.weight, convolution.bias, 0, channels)
             for convolution, channels in zip(
                 (refiner.conv1, refiner.conv2, refiner.conv3, refiner.conv4), widths, strict=True
             )
@@ -212,29 +207,6 @@ class FastMatting:
         return down, across
 
 
-class CoarseNetwork(nn.Module):
-    """The coarse network of a folded copy, without the hidden features.
-
-    Args:
-        folded: see `fold_batch_norms`.
-    """
-
-    def __init__(self, folded: "MattingRefine") -> None:
-        super().__init__()
-        self.backbone, self.aspp, self.decoder = folded.backbone, folded.aspp, folded.decoder
-        weight, bias = folded.decoder.last
-        channels = weight.shape[1], 8
-        self.predict = _convolution(weight[:_PREDICTED], bias[:_PREDICTED], 1, channels)
-        self.eval().to(memory_format=torch.channels_last)
-
-    def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes what `Coarse` describes."""
-        pictures = torch.cat([src, bgr], dim=1).contiguous(memory_format=torch.channels_last)
-        features, *skips = self.backbone(pictures)
-        features = self.decoder.features(self.aspp(features), *skips)
-        return self.predict(features), features
-
-
 def _upsample(
     hidden: Tensor,
     image: Tensor,
@@ -283,15 +255,3 @@ def _by_cell(picture: Tensor) -> Tensor:
     """(B, C, H, W) as a view (B, H / 4, W / 4, C, 4, 4)."""
     grid = picture.unflatten(3, (-1, CELL)).unflatten(2, (-1, CELL))
     return grid.permute(0, 2, 4, 1, 3, 5)
-
-
-def _convolution(
-    weight: Tensor, bias: Tensor | None, padding: int, channels: tuple[int, int] | None = None
-) -> nn.Conv2d:
-    """Builds a convolution, given (in, out) channels: more of them, without effect and zero."""
-    taken, given = channels or (weight.shape[1], weight.shape[0])
-    built = nn.Conv2d(taken, given, int(weight.shape[2]), padding=padding).to(weight)
-    built.requires_grad_(False).weight.zero_()[: weight.shape[0], : weight.shape[1]] = weight
-    if built.bias is not None and bias is not None:
-        built.bias.zero_()[: bias.shape[0]] = bias
-    return built.to(memory_format=torch.channels_last)
