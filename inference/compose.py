@@ -13,6 +13,7 @@ BitDepth = Literal[8, 16]
 # Standard deviation of `--target-bgr blur` as a fraction of the longer side: ours, a background
 # that is no longer readable, as video calls show it.
 _BLUR = 0.015
+_ROWS = 16
 
 
 def render(
@@ -34,8 +35,11 @@ def render(
         if target is not None:
             return quantise(composite(matte, target), bit_depth)
         # Nothing shows where alpha is 0; zeros there compress well.
-        fgr = matte.fgr * (matte.pha > 0)[..., None]
-        return quantise(np.dstack([fgr, matte.pha]), bit_depth)
+        shown = (matte.pha > 0).astype(np.uint8)
+        fgr = cv2.copyTo(quantise(matte.fgr, bit_depth), shown)
+        com = np.empty((*shown.shape, 4), fgr.dtype)
+        parts = [fgr, quantise(matte.pha, bit_depth)]
+        return cv2.mixChannels(parts, [com], [0, 0, 1, 1, 2, 2, 3, 3])[0]
     if kind == "pha":
         return quantise(matte.pha, bit_depth)
     if kind == "fgr":
@@ -74,8 +78,12 @@ def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
         The same shape, uint8 or uint16.
     """
     largest = 2**bit_depth - 1
-    dtype = np.uint8 if bit_depth == 8 else np.uint16
-    return (picture.clip(0, 1) * largest + 0.5).astype(dtype)
+    quantised = np.empty(picture.shape, np.uint8 if bit_depth == 8 else np.uint16)
+    for start in range(0, len(picture), _ROWS):  # which stay in the cache
+        rows = picture[start : start + _ROWS] * np.float32(largest)
+        rows += np.float32(0.5)
+        quantised[start : start + _ROWS] = rows.clip(0, largest, out=rows)
+    return quantised
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
