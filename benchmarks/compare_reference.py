@@ -1,6 +1,7 @@
 """Times the network beside the authors' model files, with the same weights and inputs.
 
-Example: python -m benchmarks.compare_reference --backends pytorch openvino --memory
+Example: python -m benchmarks.compare_reference --backends pytorch openvino \
+    --precisions float32 bfloat16 --memory
 
 All are called in turn in one process, on a real frame and on noise; medians are compared. Beside
 them, on request, RobustVideoMatting's MobileNetV3 in ONNX Runtime (--rvm FILE.onnx; the file is in
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -81,7 +83,10 @@ def compare(backbone: Backbone, preset: str, args: argparse.Namespace) -> list[d
     for network in (ours, theirs):
         set_preset(network, preset)
     height, width = PRESETS[preset][:2]
-    predictors = {f"ours, {name}": Predictor(ours, CPU, "float32", name) for name in args.backends}
+    predictors = {
+        f"ours, {backend}, {precision}": Predictor(ours, CPU, precision, backend)
+        for backend, precision in product(args.backends, args.precisions)
+    }
     rows = []
     for source in ("real", "noise"):
         noise = torch.rand(2, 1, 3, height, width)
@@ -165,6 +170,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
     parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--backends", nargs="+", default=["pytorch"])
+    parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--frozen", action="store_true", help="also the authors' TorchScript")

@@ -71,8 +71,10 @@ def measure_end_to_end(
 
     Returns:
         `frames_per_second` of everything, `decode`, `compute`, `encode` and `decode_encode` (the
-        two together, without the network) in frames a second, and `share_of_bound`: the rate of
-        everything as a share of the slower of compute and decode_encode.
+        two together, without the network) in frames a second; `share_of_bound`: the rate of
+        everything as a share of the slower of compute and decode_encode; `in_turn`: the rate of
+        compute and decode_encode one after the other, which is the most where each alone keeps
+        busy the same cores; and `gain_over_in_turn`, the rate of everything divided by it.
 
     Raises:
         ValueError: when a picture can't be read or does not fit its plate.
@@ -120,11 +122,13 @@ def measure_end_to_end(
     encode = rate(_nothing, take, store)
     both = rate(loader(), take, store)
     everything = rate(loader(), compute, store)
+    in_turn = 1 / (1 / alone + 1 / both)
     return {
         **{"frames": len(passing), "num_workers": workers, "folder": gettempdir()},
         **{"frames_per_second": everything, "decode": decode, "compute": alone},
         **{"encode": encode, "decode_encode": both},
         "share_of_bound": everything / min(alone, both),
+        **{"in_turn": in_turn, "gain_over_in_turn": everything / in_turn},
     }
 
 
@@ -139,7 +143,8 @@ def format_rates(rates: dict[str, Any]) -> str:
     }
     lines = [f"{text:<30}{rates[name]:.2f}" for name, text in names.items()]
     bound = "the slower of the network alone and decoding and encoding"
-    return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}"])
+    gain = f"{rates['gain_over_in_turn']:.2f} times the rate of the two in turn"
+    return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain])
 
 
 def _nothing(*passed: object) -> None:

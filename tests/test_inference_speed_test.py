@@ -261,6 +261,9 @@ def test_end_to_end_passes_every_picture_and_leaves_nothing(
     assert predicted == [(64, 96, 3)] * 9
     bound = min(rates["compute"], rates["decode_encode"])
     assert rates["share_of_bound"] == pytest.approx(rates["frames_per_second"] / bound)
+    assert 1 / rates["in_turn"] == pytest.approx(1 / rates["compute"] + 1 / rates["decode_encode"])
+    gain = rates["frames_per_second"] / rates["in_turn"]
+    assert rates["gain_over_in_turn"] == pytest.approx(gain)
     assert all(rates[name] > 0 for name in ("decode", "encode", "frames_per_second"))
     printed = float(re.search(r"files to files +([\d.]+)", run.out)[1])
     assert printed == pytest.approx(rates["frames_per_second"], abs=0.006)
