@@ -9,8 +9,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from .matting import MattingRefine
 
-# The coarse network: reduced frame and plate to (B, 5 or more, h, w), of which the first channels
-# are alpha, residual and error, not clamped, and to what the hidden features are computed from.
+# The coarse network: reduced frame and plate to (B, 5, h, w), alpha, residual and error, not
+# clamped, and to what the hidden features are computed from.
 Coarse = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 PREDICTED = 5  # alpha, residual, error
@@ -27,8 +27,7 @@ class CoarseNetwork(nn.Module):
         super().__init__()
         self.backbone, self.aspp, self.decoder = folded.backbone, folded.aspp, folded.decoder
         weight, bias = folded.decoder.last
-        channels = weight.shape[1], 8
-        self.predict = widened_convolution(weight[:PREDICTED], bias[:PREDICTED], 1, channels)
+        self.predict = inference_convolution(weight[:PREDICTED], bias[:PREDICTED], padding=1)
         self.eval().to(memory_format=torch.channels_last)
 
     def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,23 +38,23 @@ class CoarseNetwork(nn.Module):
         return self.predict(features), features
 
 
-def widened_convolution(
-    weight: Tensor, bias: Tensor | None, padding: int, channels: tuple[int, int] | None = None
+def inference_convolution(
+    weight: Tensor, bias: Tensor | None, padding: int = 0, in_channels: int | None = None
 ) -> nn.Conv2d:
-    """Builds a convolution for inference, of more channels than it has weights for if asked to.
+    """Builds a convolution for inference.
 
     Args:
         weight: (out, in, k, k).
         bias: (out,), or None.
         padding: pixels.
-        channels: (in, out) of the result; those that are added have no effect, and give zero.
+        in_channels: that it takes; those beyond `in` have no effect.
 
     Returns:
-        The convolution, in channels-last memory.
+        The convolution, in channels-last memory, without gradients.
     """
-    taken, given = channels or (weight.shape[1], weight.shape[0])
-    built = nn.Conv2d(taken, given, int(weight.shape[2]), padding=padding).to(weight)
-    built.requires_grad_(False).weight.zero_()[: weight.shape[0], : weight.shape[1]] = weight
+    outputs, inputs, side = weight.shape[:3]
+    built = nn.Conv2d(in_channels or inputs, outputs, side, padding=padding, bias=bias is not None)
+    built.to(weight).requires_grad_(False).weight.zero_()[:, :inputs] = weight
     if built.bias is not None and bias is not None:
-        built.bias.zero_()[: bias.shape[0]] = bias
+        built.bias.copy_(bias)
     return built.to(memory_format=torch.channels_last)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .blocks import Blocks, plan_blocks
-from .coarse import PREDICTED, Coarse, CoarseNetwork, widened_convolution
+from .coarse import PREDICTED, Coarse, CoarseNetwork, inference_convolution
 from .folding import fold_batch_norms
 from .memory import Memory
 from .outputs import RefineOutput
@@ -60,14 +60,13 @@ class FastMatting:
         self.coarse = CoarseNetwork(folded) if coarse is None else coarse
         refiner = folded.refiner
         weight, bias = folded.decoder.last
-        self.hidden = widened_convolution(weight[PREDICTED:], bias[PREDICTED:], padding=0)
-        # Multiples of eight channels are faster than a few less.
-        widths = (HIDDEN_CHANNELS + 4 + _ROOM, 24), (24, 16), (24, 16), (16, 8)
-        self.conv1, self.conv2, self.conv3, self.conv4 = (
-            widened_convolution(convolution.weight, convolution.bias, 0, channels)
-            for convolution, channels in zip(
-                (refiner.conv1, refiner.conv2, refiner.conv3, refiner.conv4), widths, strict=True
-            )
+        self.hidden = inference_convolution(weight[PREDICTED:], bias[PREDICTED:])
+        first = refiner.conv1
+        room = HIDDEN_CHANNELS + 4 + _ROOM
+        self.conv1 = inference_convolution(first.weight, first.bias, in_channels=room)
+        self.conv2, self.conv3, self.conv4 = (
+            inference_convolution(convolution.weight, convolution.bias)
+            for convolution in (refiner.conv2, refiner.conv3, refiner.conv4)
         )
 
     def __call__(self, src: Tensor, bgr: Tensor) -> RefineOutput:
@@ -168,7 +167,6 @@ class FastMatting:
         half_memory = hidden.new_empty(count, half_side, half_side, hidden.shape[1])
         full_memory = hidden.new_empty(count, full_side, full_side, self.conv3.in_channels)
         depth = self.conv2.out_channels
-        full_memory[..., depth + 6 :] = 0
         for start in range(0, len(blocks.image), group):
             image, row, column, selected = (x[start : start + group] for x in blocks[1:])
             half_in, full_in = half_memory[: len(image)], full_memory[: len(image)]
@@ -188,7 +186,7 @@ class FastMatting:
             doubled = full_in.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
             doubled[..., :depth] = x[:, :, None, :, None]
             x = F.relu_(self.conv3(full_in.permute(0, 3, 1, 2)))
-            x = self.conv4(x)[:, :4]
+            x = self.conv4(x)
             x[:, 1:] += _trim(windows[0], margin)
             x = x.clamp_(0, 1).permute(0, 2, 3, 1)
             block, y, z = torch.nonzero(selected, as_tuple=True)
