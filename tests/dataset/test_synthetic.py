@@ -10,6 +10,7 @@ from dataset.synthetic import SyntheticForegrounds, draw_background, draw_foregr
 from dataset.synthetic import foregrounds as synthetic
 from dataset.synthetic.finish import extend_colours
 from dataset.synthetic.materials import PATTERN_WEIGHTS, random_material, smooth_noise
+from dataset.synthetic.objects import OBJECTS
 from dataset.synthetic.shapes import Canvas, draw_strands, fill, limb, smooth_path
 from dataset.synthetic.textures import paint
 
@@ -298,3 +299,21 @@ def test_paths_pass_through_their_points() -> None:
     points = np.array(((0.0, 0.0), (4.0, 3.0), (9.0, 1.0)))
     assert np.allclose(smooth_path(points, 4)[::4], points)
     assert np.allclose(smooth_path(points, 4, closed=True)[::4], points)
+
+
+@pytest.mark.parametrize("name", ["foliage", "twigs", "mesh", "tuft"])
+def test_fine_structures_have_gaps(name: str) -> None:
+    shares, parts = [], []
+    for seed in range(8):
+        canvas = Canvas(192, 192, (0.4, -0.7), None)
+        place = np.array((96.0, 96.0))
+        OBJECTS[name][1](np.random.default_rng(seed), canvas, lambda m: m, place, 60.0)
+        opaque = (canvas.alpha > 127).astype(np.uint8)
+        x, y, width, height = cv2.boundingRect(opaque)
+        inside = opaque[y : y + height, x : x + width]
+        shares.append(inside.mean())
+        closed = cv2.morphologyEx(inside, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+        parts.append((closed > inside).mean())
+    # Part of the box around them is covered, and gaps a few pixels wide are a part of it.
+    assert 0.05 < np.median(shares) < 0.85
+    assert np.median(parts) > 0.04
