@@ -65,7 +65,9 @@ class AlignmentReport:
     largest_shift_px: float | None = None
 
 
-def align_plate(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, AlignmentReport]:
+def align_plate(
+    src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
+) -> tuple[np.ndarray, AlignmentReport]:
     """Warp a captured plate onto its frame, if that can be done safely.
 
     The same pictures give the same result from any thread: nothing here draws on OpenCV's global
@@ -74,6 +76,8 @@ def align_plate(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, Alignment
     Args:
         src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
         bgr: same shape and dtype as `src`, RGB; the captured plate.
+        guide: the plate at the frame's exposure, like `bgr`, to find the motion by; None takes
+            `bgr` itself.
 
     Returns:
         The plate on the frame, same shape and dtype, with the frame's own pixels where the warped
@@ -86,11 +90,13 @@ def align_plate(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, Alignment
         Ours; see the module.
     """
     check_pictures(src, bgr)
+    guide = bgr if guide is None else guide
+    check_pictures(src, guide)
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
         reason = f"too small to align: {width}x{height} pixels, at least {MIN_SIDE} a side needed"
         return bgr, AlignmentReport(False, reason)
-    src_grey, bgr_grey = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, bgr))
+    src_grey, bgr_grey = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     transform, report = _fit_features(src_grey, bgr_grey)
     if transform is None:
         return bgr, report
