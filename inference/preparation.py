@@ -12,7 +12,7 @@ from .alignment import MIN_SIDE, AlignmentReport, align_plate
 from .background import reduce_colours
 from .budget import Budget
 from .capture import CaptureReport, check_capture, measure_motion
-from .exposure import ExposureReport, apply_exposure, estimate_exposure, match_exposure
+from .exposure import ExposureReport, apply_exposure, estimate_exposure
 from .predictor import Matte, Predictor
 from .registration import check_pictures
 
@@ -88,10 +88,10 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
         if alignment.applied:
             plate = reduce_colours(placed)
             exposure = estimate_exposure(frame, plate) if exposure else None
-    matched = apply_exposure(placed, exposure) if exposure else placed
+    matched = _expose(src, placed, alignment, exposure)
     capture = None
     if automatic:
-        capture = check_capture(frame, _match(plate, exposure), alignment, exposure)
+        capture = check_capture(frame, reduce_colours(matched), alignment, exposure)
     notes = _tell(preprocess, alignment, exposure, capture)
     return Preparation(matched, placed, alignment, exposure, capture, notes)
 
@@ -110,9 +110,11 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
-    matched, exposure = match_exposure(src, preparation.placed, pha)
+    placed, alignment = preparation.placed, preparation.alignment
+    exposure = estimate_exposure(reduce_colours(src), reduce_colours(placed), pha)
     if not exposure.applied:
         return preparation
+    matched = _expose(src, placed, alignment, exposure)
     return replace(preparation, bgr=matched, exposure=exposure)
 
 
@@ -135,6 +137,22 @@ def predict_prepared(
         first = predictor.predict(src, preparation.bgr, coarse)
         preparation = refine_exposure(src, preparation, first.pha)
     return preparation, predictor.predict(src, preparation.bgr, budget)
+
+
+def _expose(
+    src: np.ndarray,
+    placed: np.ndarray,
+    alignment: AlignmentReport | None,
+    exposure: ExposureReport | None,
+) -> np.ndarray:
+    """Matches a plate, but not the frame's own pixels where alignment has filled it with these."""
+    if exposure is None or not exposure.applied:
+        return placed
+    matched = apply_exposure(placed, exposure)
+    if alignment is None or not alignment.applied:
+        return matched
+    # A covered pixel that equals the frame's is background as it is.
+    return np.where((placed == src).all(axis=2, keepdims=True), src, matched)
 
 
 def _match(plate: np.ndarray, exposure: ExposureReport | None) -> np.ndarray:

@@ -452,6 +452,52 @@ def test_existing_outputs_are_kept_or_replaced(easy, run_forked) -> None:
     assert (out / "pha/a.png").stat().st_mtime_ns > before["a"]
 
 
+def test_capture_is_checked_and_exposure_matched(tmp_path: Path, run_forked, photographs) -> None:
+    plate = photographs.plate(256, 384)
+    darker = np.rint(plate * 0.7).astype(np.uint8)
+    for name in ("good", "darker"):
+        photographs.save(tmp_path / f"src/{name}.png", photographs.frame(plate))
+    photographs.save(tmp_path / "src/swapped.png", plate)
+    for name, bgr in (("good", plate), ("darker", darker), ("swapped", photographs.frame(plate))):
+        photographs.save(tmp_path / f"bgr/{name}.png", bgr)
+    config = tmp_path / "none.yaml"
+    config.write_text("preprocess: none\npreprocess_exposure: false\n", "utf-8")
+    cases = {
+        "auto": (),
+        "none": ("--config", config),
+        "exposure": ("--config", config, "--preprocess-exposure"),
+    }
+    paths = ("--images-src", tmp_path / "src", "--images-bgr", tmp_path / "bgr")
+    entries, pha, runs = {}, {}, {}
+    for name, arguments in cases.items():
+        out = tmp_path / name
+        runs[name] = run_forked(*paths, "--output-dir", out, *arguments).check(0, "3 done")
+        images = json.loads((out / "summary.json").read_text("utf-8"))["images"]
+        entries[name] = {image["name"]: image for image in images}
+        pha[name] = {s: np.asarray(Image.open(out / f"pha/{s}.png")) for s in ("good", "darker")}
+    runs["auto"].check(0, r"note: darker.png: the frame was exposed by \+1\.\d\d stops against")
+    runs["auto"].check(0, "note: swapped.png: plate and frame seem to be swapped")
+    assert "good.png" not in runs["auto"].out
+    told = {n: e["details"]["capture"]["problems"] for n, e in entries["auto"].items()}
+    assert told == {
+        **{"good.png": [], "darker.png": ["exposure changed"]},
+        "swapped.png": ["plate and frame swapped"],
+    }
+    # Its bright parts are clipped in the frame and do not count. 1 / 0.7 is 1.43.
+    exposure = entries["auto"]["darker.png"]["details"]["exposure"]
+    assert exposure["gain"] == pytest.approx([1 / 0.7] * 3, abs=0.03)
+    details = entries["none"]["darker.png"]["details"]
+    assert (details["exposure"], details["alignment"], details["capture"]) == (None, None, None)
+    runs["exposure"].check(0, "note: good.png: plate's exposure not matched: already matched")
+    assert entries["exposure"]["darker.png"]["details"]["exposure"]["applied"]
+    assert np.array_equal(pha["exposure"]["darker"], pha["auto"]["darker"])
+    assert np.array_equal(pha["none"]["good"], pha["auto"]["good"]), "never worse: untouched"
+    # The matched plate gives the matte of the good one; rounding and the fit are 1 level off.
+    difference = {n: np.abs(pha[n]["darker"] / 255 - pha[n]["good"] / 255).mean() for n in pha}
+    assert difference["auto"] < 0.005
+    assert difference["none"] > 2 * difference["auto"]
+
+
 def test_hand_held_plate_is_aligned_on_request(tmp_path: Path, run_forked, photographs) -> None:
     scene = photographs.plate(300, 400)
     bgr = photographs.save(tmp_path / "bgr/far.png", scene[:256, :384])
