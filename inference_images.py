@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated
 
 import tyro
@@ -18,10 +17,11 @@ from tqdm import tqdm
 
 from dataset.images import read_picture
 from inference.budget import Quality, resolve_budget
-from inference.frames import Loaded, Matted, describe, load_frame, write_outputs
+from inference.frames import Loaded, Matted, describe, load_frame, matte_frame, write_outputs
 from inference.jobs import Job, plan_jobs
 from inference.pipeline import overlap
 from inference.predictor import Predictor
+from inference.preparation import Preprocess, PreprocessMode
 from inference.report import Entry, Report, check_replaceable
 from inference.settings import (
     ComputeSettings,
@@ -47,8 +47,13 @@ class Settings:
         config: YAML file of settings; the command line wins over it.
         quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k
             as the paper has them. --model-backbone-scale and --model-refine-sample-pixels win.
-        preprocess_alignment: Align the plate to each frame (for a hand-held camera). Where that
-            is not safe the plate stays as it is, and the report says why.
+        preprocess: auto checks each frame with its plate, says what is wrong with the capture, and
+            aligns the plate and matches its exposure where there is need; none does only what the
+            next two ask for.
+        preprocess_alignment: Align the plate to each frame (for a hand-held camera), whatever the
+            check says. Where that is not safe the plate stays as it is, and the report says why.
+        preprocess_exposure: Match the plate's exposure and white balance to each frame, whatever
+            the check says, on the same terms.
         target_bgr: New background of com and sheet: a colour (green, #00b140), a picture, a folder
             of pictures paired with the frames by relative path and stem, or blur.
         on_existing: Outputs that are there already: skip keeps them and makes only what is
@@ -62,7 +67,9 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
+    preprocess: PreprocessMode = "auto"
     preprocess_alignment: bool = False
+    preprocess_exposure: bool = False
     target_bgr: str | None = None
     on_existing: OnExisting = "error"
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
@@ -164,11 +171,14 @@ def run_jobs(
     read_background = lru_cache(maxsize=4)(read_picture)
     progress = tqdm(total=len(jobs), unit="image", disable=None)
 
+    preprocess = Preprocess(
+        settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
+    )
+
     def load(job: Job) -> Loaded:
-        return load_frame(job, target, settings.preprocess_alignment, read_background)
+        return load_frame(job, target, preprocess, read_background)
 
     def compute(job: Job, loaded: Loaded) -> Matted:
-        start = perf_counter()
         height, width = loaded.src.pixels.shape[:2]
         budget = resolve_budget(
             height,
@@ -177,8 +187,7 @@ def run_jobs(
             settings.model.backbone_scale,
             settings.model.refine_sample_pixels,
         )
-        matte = predictor.predict(loaded.src.pixels, loaded.bgr, budget)
-        return Matted(loaded, matte, budget, perf_counter() - start)
+        return matte_frame(loaded, predictor, budget)
 
     def store(job: Job, matted: Matted) -> None:
         write_outputs(job, matted, settings.output.bit_depth)

@@ -132,7 +132,7 @@ def measure_network(settings: Settings, device: torch.device, peak: float) -> di
     speeds = {
         name: measure_speed(predictor, src, bgr, model, measure)
         for name, src, bgr in load_frames(
-            settings.image, measure, device, settings.mode.preprocess_alignment
+            settings.image, measure, device, settings.mode.to_preprocess()
         )
     }
     figures = summarise(list(speeds.values()), peak)
@@ -167,7 +167,7 @@ def measure_files(settings: Settings, device: torch.device) -> dict[str, Any]:
         rates = measure_end_to_end(
             plan_pictures(image, Path(folder)),
             *(predictor, model),
-            align=settings.mode.preprocess_alignment,
+            preprocess=settings.mode.to_preprocess(),
             workers=settings.compute.num_workers,
             frames=measure.iterations,
         )

@@ -11,10 +11,11 @@ from typing import Any
 from dataset.images import read_picture
 
 from .budget import resolve_budget
-from .frames import Loaded, Matted, load_frame, write_outputs
+from .frames import Loaded, Matted, load_frame, matte_frame, write_outputs
 from .jobs import Job, plan_jobs
 from .pipeline import overlap
 from .predictor import Predictor
+from .preparation import Preprocess
 from .settings import ModelSettings
 from .speed_settings import PictureSettings
 from .target import Target
@@ -46,16 +47,16 @@ def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
     return plan.jobs
 
 
-def load_pictures(job: Job, align: bool) -> Loaded:
+def load_pictures(job: Job, preprocess: Preprocess) -> Loaded:
     """Reads a frame and its plate, and makes them fit; see `load_frame`."""
-    return load_frame(job, _NO_TARGET, align, read_picture)
+    return load_frame(job, _NO_TARGET, preprocess, read_picture)
 
 
 def measure_end_to_end(
     jobs: list[Job],
     predictor: Predictor,
     model: ModelSettings,
-    align: bool,
+    preprocess: Preprocess,
     workers: int,
     frames: int,
 ) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def measure_end_to_end(
         jobs: frames. Their outputs are removed as soon as they are written.
         predictor: computes the mattes.
         model: scale and pixels, where they are given; else those of the quality `auto`.
-        align: whether to align the plates, which counts as decoding.
+        preprocess: what is to be done to the plates, which counts as decoding.
         workers: threads that decode and as many that encode.
         frames: to pass at least; every job passes once at least, in turns.
 
@@ -84,11 +85,9 @@ def measure_end_to_end(
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
 
     def compute(job: Job, loaded: Loaded) -> Matted:
-        start = perf_counter()
         height, width = loaded.src.pixels.shape[:2]
         budget = resolve_budget(height, width, "auto", scale, pixels)
-        matte = predictor.predict(loaded.src.pixels, loaded.bgr, budget)
-        return Matted(loaded, matte, budget, perf_counter() - start)
+        return matte_frame(loaded, predictor, budget)
 
     def store(job: Job, matted: Matted) -> None:
         write_outputs(job, matted, 8)
@@ -97,12 +96,12 @@ def measure_end_to_end(
 
     # Stand for all frames where something else is measured; this warms the network up, too.
     step = -(-len(jobs) // _HELD)
-    turns = cycle([compute(job, load_pictures(job, align)) for job in jobs[::step]])
+    turns = cycle([compute(job, load_pictures(job, preprocess)) for job in jobs[::step]])
 
     def loader() -> Callable[[Job], Loaded]:
         # A plate that serves many frames is decoded once, as in inference_images.py.
         read_background = lru_cache(maxsize=4)(read_picture)
-        return lambda job: load_frame(job, _NO_TARGET, align, read_background)
+        return lambda job: load_frame(job, _NO_TARGET, preprocess, read_background)
 
     def rate(
         load: Callable[[Job], Any],

@@ -1,9 +1,9 @@
 """One frame's way from files to files: what surrounds the predictor."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from time import perf_counter
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from .budget import Budget
 from .compose import BitDepth, OutputType, render
 from .jobs import Job
 from .plate import fit_plate
-from .predictor import Matte
+from .predictor import Matte, Predictor
+from .preparation import Preparation, Preprocess, predict_prepared, prepare_plate
 from .report import Entry
 from .sheet import draw_sheet
 from .target import Target, render_target
@@ -28,17 +29,15 @@ class Loaded:
 
     Attributes:
         src: the frame.
-        bgr: (H, W, 3), its plate, of the frame's type and aligned if asked for.
+        plate: its plate, and what was done to make it fit.
         target: (H, W, 3) float32 in [0, 1], its new background, or None.
-        notes: what a user should know, in words.
-        alignment: the report of the alignment, for the file.
+        notes: what a user should know of the files, in words.
     """
 
     src: Picture
-    bgr: np.ndarray
+    plate: Preparation
     target: np.ndarray | None
     notes: tuple[str, ...]
-    alignment: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -60,13 +59,13 @@ class Matted:
     written: list[OutputType] = field(default_factory=list)
 
 
-def load_frame(job: Job, target: Target, align: bool, read_background: Reader) -> Loaded:
+def load_frame(job: Job, target: Target, preprocess: Preprocess, read_background: Reader) -> Loaded:
     """Reads a frame, its plate and its new background, and makes them fit.
 
     Args:
         job: which files.
         target: the new background.
-        align: whether to align the plate.
+        preprocess: what is to be done to the plate.
         read_background: reads plates and new backgrounds; may remember those that serve often.
 
     Returns:
@@ -76,14 +75,33 @@ def load_frame(job: Job, target: Target, align: bool, read_background: Reader) -
         ValueError: when a file can't be read or the plate does not fit; names the file.
     """
     src = _named("frame", job.src, read_picture)
-    plate = _named("plate", job.bgr, read_background).pixels
-    bgr, alignment, notes = fit_plate(plate, src.pixels, align)
+    captured = _named("plate", job.bgr, read_background).pixels
+    bgr, notes = fit_plate(captured, src.pixels)
+    plate = prepare_plate(src.pixels, bgr, preprocess)
     picture = None
     if job.target is not None:
         picture = _named("target background", job.target, read_background).pixels
-    new_background = render_target(target, picture, bgr)
-    details = asdict(alignment) if alignment else None
-    return Loaded(src, bgr, new_background, src.notes + notes, details)
+    new_background = render_target(target, picture, plate.bgr)
+    return Loaded(src, plate, new_background, src.notes + notes)
+
+
+def matte_frame(loaded: Loaded, predictor: Predictor, budget: Budget) -> Matted:
+    """Predicts the matte of a frame.
+
+    Args:
+        loaded: the frame, with its plate.
+        predictor: of the network.
+        budget: work to spend.
+
+    Returns:
+        See `Matted`.
+
+    Raises:
+        ValueError: when the budget's scale leaves no pixel.
+    """
+    start = perf_counter()
+    plate, matte = predict_prepared(predictor, loaded.src.pixels, loaded.plate, budget)
+    return Matted(replace(loaded, plate=plate), matte, budget, perf_counter() - start)
 
 
 def write_outputs(job: Job, matted: Matted, bit_depth: BitDepth) -> None:
@@ -101,7 +119,7 @@ def write_outputs(job: Job, matted: Matted, bit_depth: BitDepth) -> None:
     for kind, path in job.outputs.items():
         if kind == "sheet":
             lines = _sheet_lines(job, matted)
-            pixels = draw_sheet(loaded.src.pixels, loaded.bgr, matte, loaded.target, lines)
+            pixels = draw_sheet(loaded.src.pixels, loaded.plate.bgr, matte, loaded.target, lines)
         else:
             pixels = render(kind, matte, loaded.target, bit_depth)
         coloured = kind in ("com", "fgr", "sheet")
@@ -123,9 +141,15 @@ def describe(job: Job, matted: Matted | None, error: Exception | None, output_di
     """
     entry = Entry(job.name, "done")
     if matted:
-        entry.notes = list(matted.loaded.notes)
+        plate = matted.loaded.plate
+        entry.notes = [*matted.loaded.notes, *plate.notes]
+        reports = {
+            "alignment": plate.alignment,
+            "exposure": plate.exposure,
+            "capture": plate.capture,
+        }
         entry.details = {
-            "alignment": matted.loaded.alignment,
+            **{name: asdict(report) if report else None for name, report in reports.items()},
             **asdict(matted.budget),
             "compute_seconds": round(matted.seconds, 4),
         }
@@ -157,4 +181,5 @@ def _sheet_lines(job: Job, matted: Matted) -> list[str]:
         f"refined {matted.matte.ref.mean():.1%} of the picture",
         f"{matted.seconds:.2f} s to compute",
         *matted.loaded.notes,
+        *matted.loaded.plate.notes,
     ]

@@ -1,42 +1,30 @@
-"""Making a plate fit its frame: size, depth and, on request, alignment."""
+"""Making a plate fit its frame: size and depth. What else may be wrong: see `preparation`."""
 
 import cv2
 import numpy as np
-
-from .alignment import AlignmentReport, align_plate
 
 # Widths and heights that were rounded when a picture was resized: half a percent, or one pixel.
 _ASPECT_TOLERANCE = 0.005
 
 
-def fit_plate(
-    bgr: np.ndarray, src: np.ndarray, align: bool
-) -> tuple[np.ndarray, AlignmentReport | None, tuple[str, ...]]:
+def fit_plate(bgr: np.ndarray, src: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Brings a plate to the size and depth of its frame.
 
     Args:
         bgr: (h, w, 3) uint8 or uint16, RGB, the plate as captured.
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
-        align: whether to align the plate to a hand-held frame.
 
     Returns:
-        The plate (H, W, 3) of the frame's type; the report of the alignment, if one was asked for;
-        and what was changed, in words.
+        The plate (H, W, 3) of the frame's type, and what was changed, in words.
 
     Raises:
         ValueError: when the two have different aspect ratios.
     """
-    notes = []
+    notes: tuple[str, ...] = ()
     if bgr.shape != src.shape:
         bgr = _resize_same_aspect(bgr, src.shape[0], src.shape[1])
-        notes.append("plate resized to the frame")
-    bgr = _match_depth(bgr, src.dtype)
-    if not align:
-        return bgr, None, tuple(notes)
-    bgr, report = align_plate(src, bgr)
-    if not report.applied:
-        notes.append(f"plate not aligned: {report.reason}")
-    return bgr, report, tuple(notes)
+        notes = ("plate resized to the frame",)
+    return _match_depth(bgr, src.dtype), notes
 
 
 def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:

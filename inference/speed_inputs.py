@@ -24,6 +24,7 @@ from .end_to_end import load_pictures, plan_pictures
 from .jobs import Job
 from .plate import resize
 from .predictor import Predictor, to_tensor
+from .preparation import Preprocess
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from .speed_settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
 
@@ -80,7 +81,7 @@ def open_predictor(
 
 
 def load_frames(
-    image: PictureSettings, measure: MeasureSettings, device: torch.device, align: bool
+    image: PictureSettings, measure: MeasureSettings, device: torch.device, preprocess: Preprocess
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Brings frames and plates to the device, one pair at a time.
 
@@ -88,7 +89,7 @@ def load_frames(
         image: pictures, or none for noise.
         measure: size, if it is given, and frames of a batch.
         device: where to.
-        align: whether to align plates to their frames.
+        preprocess: what is to be done to the plates, without a first matte.
 
     Yields:
         Name, src and bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
@@ -102,7 +103,7 @@ def load_frames(
         pairs: Iterable[tuple[str, Tensor, Tensor]] = [("noise", src, bgr)]
     else:
         jobs = plan_pictures(image, Path(gettempdir()) / uuid4().hex)
-        pairs = (_load_pair(job, measure, device, align) for job in jobs)
+        pairs = (_load_pair(job, measure, device, preprocess) for job in jobs)
     layout = torch.channels_last if measure.channels_last else torch.contiguous_format
     for name, src, bgr in pairs:
         yield name, src.contiguous(memory_format=layout), bgr.contiguous(memory_format=layout)
@@ -199,10 +200,10 @@ def _fits_shipped(model: ModelSettings) -> bool:
 
 
 def _load_pair(
-    job: Job, measure: MeasureSettings, device: torch.device, align: bool
+    job: Job, measure: MeasureSettings, device: torch.device, preprocess: Preprocess
 ) -> tuple[str, Tensor, Tensor]:
-    loaded = load_pictures(job, align)
-    src, bgr = loaded.src.pixels, loaded.bgr
+    loaded = load_pictures(job, preprocess)
+    src, bgr = loaded.src.pixels, loaded.plate.bgr
     if measure.resolution:
         width, height = measure.resolution
         src, bgr = resize(src, height, width), resize(bgr, height, width)

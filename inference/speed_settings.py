@@ -8,6 +8,7 @@ import torch
 from model.refiner import CELL
 from settings import flags
 
+from .preparation import Preprocess, PreprocessMode
 from .settings import ModelSettings
 
 # What is timed where there is no picture and no size is given.
@@ -85,15 +86,23 @@ class ModeSettings:
     Attributes:
         end_to_end: Time decoding, computing and encoding of the pictures (com and pha, into a
             temporary folder), all at the same time and each alone.
-        preprocess_alignment: Align the plates to their frames; counts as decoding.
+        preprocess: What is done to the plates, as by inference_images.py; counts as decoding.
+        preprocess_alignment: Align all plates to their frames.
+        preprocess_exposure: Match the exposure of all plates.
         table: Time the three backbones at HD and 4K, with the paper's figures beside.
         plot: PNG of seconds a frame over its megapixels, from 720p to 8K, to measure and draw.
     """
 
     end_to_end: bool = False
+    preprocess: PreprocessMode = "auto"
     preprocess_alignment: bool = False
+    preprocess_exposure: bool = False
     table: bool = False
     plot: Path | None = None
+
+    def to_preprocess(self) -> Preprocess:
+        """What is to be done to the plates."""
+        return Preprocess(self.preprocess, self.preprocess_alignment, self.preprocess_exposure)
 
 
 def check_modes(
@@ -116,10 +125,11 @@ def check_modes(
         ValueError: says what to leave out or to add.
     """
     pictures, resolution = image.src is not None, measure.resolution is not None
-    if not pictures and (mode.end_to_end or mode.preprocess_alignment):
+    asked = mode.preprocess_alignment or mode.preprocess_exposure
+    if not pictures and (mode.end_to_end or asked):
         raise ValueError(
-            "--end-to-end and --preprocess-alignment take pictures, got none; name them with "
-            "--image-src and --image-bgr"
+            "--end-to-end, --preprocess-alignment and --preprocess-exposure take pictures, got "
+            "none; name them with --image-src and --image-bgr"
         )
     if mode.end_to_end and mode.table:
         raise ValueError("--end-to-end and --table are two measurements; ask for one at a time")

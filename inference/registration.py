@@ -1,0 +1,223 @@
+"""Compare pictures of one scene pixel by pixel: what moved between them, by how much, and is it so.
+
+Works on the fine detail of grey pictures of a reduced size, which exposure does not change.
+Motion is a homography that takes positions in the plate to positions in the frame, in pixels of
+the pictures at hand; whole numbers are pixel centres.
+
+Source: ours, with Baker and Matthews 2004 for the refinement (`refine`).
+"""
+
+import cv2
+import numpy as np
+
+DETAIL_SIGMA_PX = 1.0  # takes sensor noise and the softness of resampling out of comparisons
+DETAIL_WINDOW_PX = 31  # brightness over this window is taken away: exposure does not count
+MAX_STEPS = 10  # refining stops at the first that does not help; three to five are usual
+PIXEL_STEP = 2  # every fourth pixel refines as well as all: median error 0.07 px either way
+FIT_SCALE = 5.0  # of the weights, times the lower third of the errors: about two sigma
+
+MAX_SHIFT = 0.3  # fraction of the diagonal, any corner; past this limit and the next three the
+MAX_STRETCH = 1.6  # view is another one, or the fit false. Stretch (up or down) and turn hold
+MAX_TURN_DEG = 20.0  # for each edge of the plate: they bound scale, rotation, shear, perspective
+MIN_COVERAGE = 0.5  # fraction of the frame; what has no plate will be taken for background
+ALIGNED_PX = 0.25  # of the frame; less is the fit's error, and resampling softens the plate
+DECIDING_CHANGE = 1.0  # grey levels; where the warp changes less, both plates are as good
+MIN_DECIDING = 0.002  # fraction of the frame; with fewer such pixels nothing visible changes
+RESIDUAL_QUANTILE = 1 / 3  # so that a subject over up to 2/3 of the pixels does not decide
+MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only softens noise reaches 0.89
+
+
+def check_pictures(src: np.ndarray, bgr: np.ndarray) -> None:
+    """Refuses pictures that can't be compared.
+
+    Args:
+        src: to be (H, W, 3) uint8 or uint16, RGB.
+        bgr: to be like it.
+
+    Raises:
+        ValueError: says what is wrong and what to do.
+    """
+    wanted = "src and bgr must be (H, W, 3) RGB pictures, not empty, uint8 or uint16, both alike"
+    got = f"got {src.shape} {src.dtype} and {bgr.shape} {bgr.dtype}"
+    if src.shape != bgr.shape or src.dtype != bgr.dtype:
+        raise ValueError(f"{wanted}; {got}: resize or convert the plate to the frame first")
+    if src.ndim != 3 or src.shape[2] != 3 or src.size == 0:
+        raise ValueError(f"{wanted}; {got}: convert grey or RGBA pictures to RGB first")
+    if src.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{wanted}; {got}: scale to 0-255 and convert to uint8 first")
+
+
+def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """Makes a picture grey and, if it is larger, reduces it.
+
+    Args:
+        picture: (H, W, 3) uint8 or uint16, RGB.
+        long_side: of the result at most, pixels.
+
+    Returns:
+        (h, w) uint8.
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+    factor = min(1.0, long_side / max(grey.shape))
+    height, width = (max(1, round(side * factor)) for side in grey.shape)
+    grey = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257)
+
+
+def resize_transform(
+    transform: np.ndarray, old_shape: tuple[int, ...], new_shape: tuple[int, ...]
+) -> np.ndarray:
+    """Carries a homography to other sizes of its pictures: x becomes (x + 0.5) * factor - 0.5.
+
+    Args:
+        transform: (3, 3), between pictures of the old size.
+        old_shape: begins with height and width.
+        new_shape: the same.
+
+    Returns:
+        (3, 3), between the same pictures at the new size.
+    """
+    x, y = new_shape[1] / old_shape[1], new_shape[0] / old_shape[0]
+    resize = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return resize @ transform @ np.linalg.inv(resize)
+
+
+def extract_detail(grey: np.ndarray) -> np.ndarray:
+    """Smooths a picture and takes its local brightness away.
+
+    Args:
+        grey: (H, W), grey levels.
+
+    Returns:
+        (H, W) float32, grey levels around 0.
+    """
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), DETAIL_SIGMA_PX)
+    return smooth - cv2.blur(smooth, (DETAIL_WINDOW_PX, DETAIL_WINDOW_PX))
+
+
+def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Warps a picture.
+
+    Args:
+        picture: (H, W) or (H, W, 3).
+        transform: (3, 3), takes its positions to those of the result.
+
+    Returns:
+        The result, like the picture, and where it is covered without a look over the picture's
+        edge, (H, W) bool.
+    """
+    size = (picture.shape[1], picture.shape[0])
+    warped = cv2.warpPerspective(picture, transform, size, borderMode=cv2.BORDER_REPLICATE)
+    whole = np.full(picture.shape[:2], 255, np.uint8)
+    return warped, cv2.warpPerspective(whole, transform, size) == 255
+
+
+def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Brings the detail of plate and frame together by Gauss-Newton steps on the homography.
+
+    Geman-McClure weights leave out what does not fit, the subject above all. A ninth parameter
+    takes up a difference of contrast.
+
+    Args:
+        src: (H, W) float32, detail of the frame.
+        bgr: (H, W) float32, detail of the plate.
+        transform: (3, 3), to begin with; to be right to a few pixels.
+
+    Returns:
+        (3, 3), the best transform met.
+
+    Source: Baker and Matthews 2004, "Lucas-Kanade 20 Years On", the forwards compositional form;
+    the weights are ours.
+    """
+    unit = 2 / src.shape[1]  # coordinates from -1 to 1 across keep the equations well scaled
+    normalize = np.array([[unit, 0, -1], [0, unit, -src.shape[0] / src.shape[1]], [0, 0, 1]])
+    denormalize = np.linalg.inv(normalize)
+    some = (slice(None, None, PIXEL_STEP), slice(None, None, PIXEL_STEP))
+    rows, columns = np.mgrid[: src.shape[0], : src.shape[1]].astype(np.float32)[:, *some]
+    rows, columns = rows * unit + normalize[1, 2], columns * unit - 1
+    best, least = transform, np.inf
+    for _ in range(MAX_STEPS):
+        warped, covered = warp(bgr, transform)
+        covered = covered[some]
+        if covered.mean() < MIN_COVERAGE:
+            break
+        error = (src - warped)[some][covered]
+        bound = float(np.quantile(np.abs(error), RESIDUAL_QUANTILE))
+        if bound >= least:
+            break
+        best, least = transform, bound
+        x, y = columns[covered], rows[covered]
+        along_x = cv2.Sobel(warped, cv2.CV_32F, 1, 0, scale=1 / 8)[some][covered]
+        along_y = cv2.Sobel(warped, cv2.CV_32F, 0, 1, scale=1 / 8)[some][covered]
+        radial = -(along_x * x + along_y * y)
+        slopes = [along_x * x, along_x * y, along_x, along_y * x, along_y * y, along_y]
+        system = np.stack([*slopes, radial * x, radial * y, warped[some][covered], error])
+        system /= 1 + (error / (FIT_SCALE * bound + 1)) ** 2  # (10, N)
+        # Unlike a BLAS product, this one gives the same bits for any number of threads.
+        normal = cv2.mulTransposed(system, False, dtype=cv2.CV_64F)
+        step = np.linalg.lstsq(normal[:9, :9], normal[:9, 9], rcond=None)[0]
+        motion = np.append(step[:8], 0).reshape(3, 3) * unit  # from px to normalized coordinates
+        transform = denormalize @ (np.eye(3) - motion) @ normalize @ transform
+    return best
+
+
+def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, str]:
+    """Judges whether a hand that held a camera can have moved it so.
+
+    Args:
+        transform: (3, 3), between pictures of the frame's size.
+        covered: (H, W) bool, of the frame by the warped plate.
+
+    Returns:
+        Largest shift of a corner, pixels, and the reason not to warp, empty if there is none.
+    """
+    right, bottom = covered.shape[1] - 1, covered.shape[0] - 1
+    corners = np.array([0, right, right + 1j * bottom, 1j * bottom])
+    x, y, depth = transform @ np.stack([corners.real, corners.imag, np.ones(4)])
+    with np.errstate(all="ignore"):  # a wild transform may divide by 0; what comes out is refused
+        moved = (x + 1j * y) / depth
+        edges = (np.roll(moved, -1) - moved) / (np.roll(corners, -1) - corners)
+        measures = abs(moved - corners), np.exp(abs(np.log(abs(edges)))), abs(np.angle(edges, True))
+    shift, stretch, turn = (
+        float(np.nan_to_num(part, nan=1e9, posinf=1e9).max()) for part in measures
+    )
+    coverage, limit = float(covered.mean()), MAX_SHIFT * abs(corners[2])
+    plausible = shift <= limit and stretch <= MAX_STRETCH and turn <= MAX_TURN_DEG
+    if not plausible or coverage < MIN_COVERAGE:
+        return shift, (
+            f"implausible camera motion: shift {shift:.0f} px (at most {limit:.0f}), stretch "
+            f"{stretch:.2f} ({MAX_STRETCH}), turn {turn:.0f} degrees ({MAX_TURN_DEG:.0f}), plate "
+            f"on {coverage:.0%} of the frame (at least {MIN_COVERAGE:.0%})"
+        )
+    if shift < ALIGNED_PX:
+        return shift, f"already aligned: largest shift {shift:.2f} px, under {ALIGNED_PX}"
+    return shift, ""
+
+
+def judge_residual(
+    src: np.ndarray, bgr: np.ndarray, transform: np.ndarray
+) -> tuple[float | None, float | None, str]:
+    """Judges whether the plate fits the frame better when it is warped.
+
+    Args:
+        src: (H, W) float32, detail of the frame.
+        bgr: (H, W) float32, detail of the plate.
+        transform: (3, 3), between these.
+
+    Returns:
+        Residual before and after, grey levels (the lower third over the pixels that the warp
+        changes), or None; and the reason not to warp, empty if there is none.
+    """
+    warped, covered = warp(bgr, transform)
+    deciding = covered & (np.abs(warped - bgr) >= DECIDING_CHANGE)
+    if deciding.mean() < MIN_DECIDING:
+        return None, None, f"no gain: a warp would change {deciding.mean():.2%} of the frame"
+    before, after = (
+        float(np.quantile(np.abs(src[deciding] - plate[deciding]), RESIDUAL_QUANTILE))
+        for plate in (bgr, warped)
+    )
+    limit = MAX_RESIDUAL_RATIO * before
+    if after <= limit:
+        return before, after, ""
+    reason = f"no gain: the plate is {before:.2f} grey levels from the frame as captured"
+    return before, after, f"{reason}, {after:.2f} warped, at most {limit:.2f} needed"
