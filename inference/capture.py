@@ -152,9 +152,8 @@ def _judge_alignment(
 
 
 def _judge_exposure(exposure: ExposureReport | None) -> list[tuple[Problem, str]]:
-    if exposure is None or not exposure.applied:
+    if exposure is None or not exposure.applied or not exposure.balance or exposure.stops is None:
         return []
-    assert exposure.stops is not None and exposure.balance is not None  # noqa: S101, PT018
     red, blue = exposure.balance
     if max(abs(red - 1), abs(blue - 1)) >= BALANCE_CHANGE:
         balance = f"red {red - 1:+.0%}, blue {blue - 1:+.0%} against green"
