@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
+
+# What to do about outputs that are there already.
+OnExisting = Literal["skip", "overwrite", "error"]
 
 
 @contextmanager
