@@ -20,7 +20,7 @@ from evaluation.measure import Result, measure_image
 from evaluation.page import draw_page
 from evaluation.report import Report, plan_outputs, sort_worst_first, write_outputs
 from evaluation.settings import InputSettings, PageSettings
-from runtime.files import OnExisting
+from runtime.files import OnExisting, check_writable
 from runtime.interrupts import raise_interrupt
 from settings import REQUIRED, parse_settings, to_plain, to_yaml
 
@@ -94,6 +94,7 @@ def evaluate(settings: Settings) -> int:
         print(f"nothing to do: {settings.output_dir} holds all outputs already")
         return 0
     plan = plan_jobs(settings.inputs, settings.sequences)
+    check_writable(settings.output_dir)
     unknown = (
         f"grey in the trimaps of {settings.inputs.trimap}"
         if settings.inputs.trimap

@@ -1,7 +1,8 @@
 """Methods that make an alpha of a frame and its plate: this project's, and others beside it."""
 
-import warnings
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Protocol
 
@@ -140,8 +141,7 @@ class ClosedForm:
         if not ((small == 0).any() and (small == 1).any() and (small == 0.5).any()):
             return trimap  # the solver needs some of each
         frame = cv2.resize(src, size, interpolation=cv2.INTER_AREA) / 255
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its preconditioner is slow on flat pictures
+        with redirect_stdout(io.StringIO()):  # it prints that flat pictures take longer
             alpha = self._solve(frame, small)
         return cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)
 

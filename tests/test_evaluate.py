@@ -156,6 +156,18 @@ def test_bad_settings_are_refused(tmp_path: Path, evaluate, more: tuple, message
     assert not (tmp_path / "out").exists()
 
 
+def test_an_output_folder_that_is_a_file_is_refused_before_anything(
+    tmp_path: Path, evaluate
+) -> None:
+    save(tmp_path / "true/a.png", block(16))
+    save(tmp_path / "pred/a.png", block(16))
+    (tmp_path / "out").write_text("mine")
+    evaluate(*arguments(tmp_path)).check(2, "is a file; name another with --output-dir")
+    (tmp_path / "file").write_text("mine")
+    more = ("--output-dir", tmp_path / "file" / "out")
+    evaluate(*arguments(tmp_path, *more)).check(2, "can't be written.*--output-dir")
+
+
 def test_printed_settings_are_those_of_the_file(tmp_path: Path, evaluate) -> None:
     run = evaluate(*arguments(tmp_path, "--unknown-radius", 5, "--print-config")).check(0)
     (tmp_path / "a.yaml").write_text(run.out, encoding="utf-8")

