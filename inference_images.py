@@ -27,14 +27,13 @@ from inference.settings import (
     ComputeSettings,
     ImagesSettings,
     ModelSettings,
-    OnExisting,
     OutputSettings,
 )
 from inference.target import Target, parse_target
-from inference.writers import check_writable
 from model import MattingRefine
 from model.weights import identify, load_network
 from runtime.device import describe_device, precision_note, resolve_device
+from runtime.files import OnExisting, check_writable
 from runtime.interrupts import deferred_interrupts, raise_interrupt
 from settings import parse_settings, to_plain, to_yaml
 

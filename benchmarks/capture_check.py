@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 
+from dataset.images import list_pictures
 from inference.budget import resolve_budget
 from inference.predictor import Predictor
 from inference.preparation import Preprocess, predict_prepared, prepare_plate
@@ -21,7 +22,7 @@ from inference.settings import DEFAULT_CHECKPOINT
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
 
-from .held_out import CAPTURE, Pair, compose, cover
+from .composites import CAPTURE, Pair, compose, cover, read_mattes
 
 # What the degraded captures below have beside: noise and JPEG 88, and no shadow (docs/capture.md).
 FIXED = {name: CAPTURE[name] for name in ("noise_src", "noise_bgr", "jpeg_src", "jpeg_bgr")}
@@ -144,8 +145,10 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
 
+    subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds)
+
     def composites(capture: dict[str, float]) -> list[Pair]:
-        return list(compose(args.mattes, args.backgrounds, capture))[:: args.every]
+        return list(compose(subjects, photographs, capture))[:: args.every]
 
     print("what the check tells")
     for name in ("perfect", "as a camera captures"):

@@ -19,7 +19,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torchvision
 from BackgroundMattingV2.model import MattingRefine as Reference
@@ -32,6 +31,7 @@ from inference.timing import peak_memory
 from model import MattingRefine
 from model.matting import Backbone
 
+from .rvm import RobustVideoMatting
 from .speed_cases import (
     CPU,
     PRESETS,
@@ -113,16 +113,8 @@ def compare(backbone: Backbone, preset: str, args: argparse.Namespace) -> list[d
 
 def rvm_run(file: Path, src: Tensor, ratio: float) -> Callable[[], object]:
     """RobustVideoMatting on a frame after another, in ONNX Runtime with as many threads."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    names = ("r1i", "r2i", "r3i", "r4i")
-    feed = {"src": src.numpy(), "downsample_ratio": np.array([ratio], np.float32)}
-    first = session.run(None, feed | dict.fromkeys(names, np.zeros((1, 1, 1, 1), np.float32)))
-    feed |= dict(zip(names, first[2:], strict=True))
-    return lambda: session.run(None, feed)
+    network = RobustVideoMatting(file, torch.get_num_threads())
+    return partial(network.run, src.numpy(), ratio)
 
 
 def print_row(row: dict[str, Any]) -> None:

@@ -170,10 +170,15 @@ def stored_orientation(image: Image.Image) -> int:
     return image.getexif().get(_ORIENTATION, 1)
 
 
-def _decode(image: Image.Image, data: bytes) -> Picture:
+def is_sixteen_bit(image: Image.Image) -> bool:
+    """Whether a picture opened with Pillow is stored with 16 bits; to be asked before all else."""
     # (decoder, extents, offset, raw mode) of the stored data; gone once anything else is asked.
     tiles = getattr(image, "tile", [])
-    sixteen_bit = any(";16" in str(tile[3]) for tile in tiles)
+    return any(";16" in str(tile[3]) for tile in tiles)
+
+
+def _decode(image: Image.Image, data: bytes) -> Picture:
+    sixteen_bit = is_sixteen_bit(image)
     notes = []
     orientation = stored_orientation(image)
     profile = image.info.get("icc_profile")

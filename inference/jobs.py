@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dataset.images import list_pictures
 from dataset.pairing import pair_by_stem
+from runtime.files import OnExisting
 
 from .compose import OutputType
-from .settings import OnExisting
 from .target import Target
 
 _SHOWN = 5

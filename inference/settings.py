@@ -17,8 +17,6 @@ DEFAULT_CHECKPOINT = (
     Path(__file__).resolve().parents[1] / "weights" / "mattingrefine_mobilenetv2.safetensors"
 )
 
-OnExisting = Literal["skip", "overwrite", "error"]
-
 
 @dataclass(frozen=True)
 @flags("model")

@@ -1,11 +1,11 @@
 """Writing pictures."""
 
 from pathlib import Path
-from uuid import uuid4
 
 import cv2
 import numpy as np
 
+from runtime.files import check_writable as check_writable  # where scripts look for it
 from runtime.files import write_whole
 
 # Half the time of Pillow's level 3 with its choice of filters, for files as large within 3%
@@ -25,26 +25,6 @@ def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) 
         OSError: when the file can't be written; nothing is left of it then.
     """
     write_whole(path, _encode(pixels, icc_profile))
-
-
-def check_writable(folder: Path) -> None:
-    """Makes a folder and tries to write in it.
-
-    Args:
-        folder: an output folder.
-
-    Raises:
-        ValueError: when it is a file, or nothing can be written there.
-    """
-    try:
-        probe = folder / f".{uuid4().hex}.partial"
-        write_whole(probe, b"")
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f"output folder {folder} can't be written: {error.strerror or error}. Name another "
-            "with --output-dir or change its permissions"
-        ) from error
 
 
 def _encode(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:

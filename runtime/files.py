@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
+
+# What to do about outputs that are there already.
+OnExisting = Literal["skip", "overwrite", "error"]
 
 
 @contextmanager
@@ -42,3 +46,23 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     with whole(path) as partial:
         partial.write_bytes(data)
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder and tries to write in it.
+
+    Args:
+        folder: an output folder.
+
+    Raises:
+        ValueError: when it is a file, or nothing can be written there.
+    """
+    try:
+        probe = folder / f".{uuid4().hex}.partial"
+        write_whole(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"output folder {folder} can't be written: {error.strerror or error}. Name another "
+            "with --output-dir or change its permissions"
+        ) from error

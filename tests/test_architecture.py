@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = {"model", "dataset", "training", "inference", "runtime", "benchmarks"}
+PACKAGES = {"model", "dataset", "training", "inference", "evaluation", "runtime", "benchmarks"}
 MAY_IMPORT = {
     "runtime": {"runtime"},
     "model": {"model"},
     "dataset": {"dataset"},
     "training": {"training", "model", "dataset", "runtime"},
     "inference": {"inference", "model", "dataset", "runtime"},
-    "benchmarks": {"benchmarks", "inference", "training", "model", "dataset", "runtime"},
+    "evaluation": {"evaluation", "dataset", "runtime"},
+    "benchmarks": PACKAGES,
 }
 SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {"settings"}
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluate import Settings as EvaluateSettings
 from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
 from settings import parse_settings, to_plain
@@ -32,7 +33,7 @@ def parse_training(name: str) -> BaseSettings | RefineSettings:
 
 def test_every_config_has_a_test() -> None:
     found = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    assert found == {"inference_images", "speed_test", "demo", *BASE, *REFINE}
+    assert found == {"inference_images", "speed_test", "evaluate", "demo", *BASE, *REFINE}
 
 
 @pytest.mark.parametrize("name", BASE + REFINE)
@@ -82,6 +83,17 @@ def test_speed_test_config_writes_out_the_defaults() -> None:
     )
     head = path.read_text(encoding="utf-8").splitlines()[:3]
     assert any("inference_speed_test.py --config configs/speed_test.yaml" in line for line in head)
+
+
+def test_evaluate_config_writes_out_the_defaults() -> None:
+    paths = ["--pred-pha", "p", "--true-pha", "t", "--output-dir", "o"]
+    path = ROOT / "configs/evaluate.yaml"
+    written_out = parse_settings(EvaluateSettings, "", ["--config", str(path), *paths])
+    assert to_plain(written_out) | {"config": None} == to_plain(
+        parse_settings(EvaluateSettings, "", paths)
+    )
+    head = path.read_text(encoding="utf-8").splitlines()[:3]
+    assert any("evaluate.py --config configs/evaluate.yaml" in line for line in head)
 
 
 def test_demo_config_names_pictures_that_exist_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:

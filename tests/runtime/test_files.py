@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.files import write_whole
+from runtime.files import check_writable, write_whole
 
 
 def test_existing_file_is_replaced(tmp_path: Path) -> None:
@@ -37,3 +37,11 @@ def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
     write_whole(tmp_path / "a", b"")
     (tmp_path / "b").touch()
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="can't be written: .*--output-dir"):
+        check_writable(tmp_path / "file")
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []

@@ -1,0 +1,196 @@
+"""Methods that make an alpha of a frame and its plate: this project's, and others beside it."""
+
+import io
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from inference.budget import resolve_budget
+from inference.predictor import Predictor, to_tensor
+from model.weights import load_network
+
+from .composites import Pair
+from .rvm import RobustVideoMatting, find_file
+
+METHODS = ("ours", "coarse", "keying", "rvm", "closed-form")
+
+
+class Method(Protocol):
+    """Makes alphas."""
+
+    def prepare(self, pairs: Sequence[Pair]) -> None:
+        """Looks at all pairs of a condition before the first is matted."""
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """Gives alpha, (H, W) float in [0, 1], of frame and plate, (H, W, 3) uint8 RGB."""
+
+
+class Network:
+    """This project's network, at the budget that its programs choose by size.
+
+    Args:
+        checkpoint: weights.
+        coarse: the coarse network alone, its alpha resized.
+    """
+
+    def __init__(self, checkpoint: Path, coarse: bool) -> None:
+        network = load_network(checkpoint, type="mattingbase" if coarse else None)
+        self._predictor = Predictor(network, torch.device("cpu"))
+
+    def prepare(self, pairs: Sequence[Pair]) -> None:
+        """Needs nothing."""
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """See `Method`."""
+        height, width = src.shape[:2]
+        budget = resolve_budget(height, width, "auto")
+        return self._predictor.predict(src, bgr, budget).pha
+
+
+class DifferenceKeying:
+    """Foreground is where any channel differs from the plate by more than a threshold.
+
+    The threshold is the one of all 256 that gives the pairs of a condition the smallest MAD: no
+    user knows it, so this is the best that keying can do.
+    """
+
+    def __init__(self) -> None:
+        self.threshold = 0
+
+    def prepare(self, pairs: Sequence[Pair]) -> None:
+        """Finds the threshold."""
+        errors = np.zeros(256)
+        for pair in pairs:
+            difference = plate_difference(pair.src, pair.bgr).ravel()
+            true = pair.pha.ravel()
+            background = np.bincount(difference, true, 256)  # what is lost if that is background
+            foreground = np.bincount(difference, 1 - true, 256)
+            errors += (np.cumsum(background) + foreground.sum() - np.cumsum(foreground)) / true.size
+        self.threshold = int(errors.argmin())
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """See `Method`."""
+        return (plate_difference(src, bgr) > self.threshold).astype(np.float64)
+
+
+class VideoMatting:
+    """RobustVideoMatting on a still: shown three times, for its memory to settle.
+
+    Args:
+        file: see `RobustVideoMatting`; None takes that of the installed wheel.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self._network = RobustVideoMatting(file or find_file(), torch.get_num_threads())
+
+    def prepare(self, pairs: Sequence[Pair]) -> None:
+        """Needs nothing."""
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """See `Method`; the plate is not looked at."""
+        frame = to_tensor(src, torch.device("cpu")).numpy()
+        ratio = min(512 / max(src.shape[:2]), 1)  # as its authors choose it
+        self._network.forget()
+        for _ in range(3):
+            pha = self._network.run(frame, ratio)[1]
+        return pha[0, 0]
+
+
+class ClosedForm:
+    """Closed-form matting from a trimap: the key's mask, unknown near its edge.
+
+    Args:
+        side: longer side at which it is solved, pixels; alpha is resized from there.
+
+    Raises:
+        ValueError: when pymatting is not installed.
+
+    Source: Levin et al., "A closed-form solution to natural image matting", 2008, by pymatting.
+    """
+
+    # Fraction of the longer side: what the key is cleaned by, and half of the unknown band.
+    _SPECKS, _BAND = 1 / 200, 1 / 40
+
+    def __init__(self, side: int) -> None:
+        try:
+            from pymatting import estimate_alpha_cf
+        except ImportError as error:
+            raise ValueError(
+                "closed-form matting is solved by pymatting: pip install pymatting"
+            ) from error
+        self._solve = estimate_alpha_cf
+        self._side = side
+        self._key = DifferenceKeying()
+
+    def prepare(self, pairs: Sequence[Pair]) -> None:
+        """Finds the key's best threshold."""
+        self._key.prepare(pairs)
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """See `Method`."""
+        height, width = src.shape[:2]
+        scale = min(1, self._side / max(height, width))
+        size = round(width * scale), round(height * scale)
+        trimap = self.trimap(self._key.predict(src, bgr))
+        small = cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST)
+        if not ((small == 0).any() and (small == 1).any() and (small == 0.5).any()):
+            return trimap  # the solver needs some of each
+        frame = cv2.resize(src, size, interpolation=cv2.INTER_AREA) / 255
+        with redirect_stdout(io.StringIO()):  # it prints that flat pictures take longer
+            alpha = self._solve(frame, small)
+        return cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)
+
+    def trimap(self, key: np.ndarray) -> np.ndarray:
+        """Makes 0, 0.5 and 1 of a key, (H, W) in {0, 1}."""
+        side = max(key.shape)
+        specks, band = (_disc(round(part * side)) for part in (self._SPECKS, self._BAND))
+        mask = cv2.morphologyEx(key, cv2.MORPH_OPEN, specks)
+        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, specks)
+        return (cv2.erode(mask, band) + cv2.dilate(mask, band)) / 2
+
+
+def open_methods(
+    names: Sequence[str], checkpoint: Path, rvm: Path | None, closed_form_side: int
+) -> dict[str, Method]:
+    """Opens methods by name.
+
+    Args:
+        names: of `METHODS`.
+        checkpoint: of `ours` and `coarse`.
+        rvm: file of `rvm`; None takes that of the installed wheel.
+        closed_form_side: see `ClosedForm`.
+
+    Returns:
+        The methods.
+
+    Raises:
+        ValueError: when a name is unknown or what a method needs is not installed.
+    """
+    opened: dict[str, Method] = {}
+    for name in names:
+        if name in ("ours", "coarse"):
+            opened[name] = Network(checkpoint, name == "coarse")
+        elif name == "keying":
+            opened[name] = DifferenceKeying()
+        elif name == "rvm":
+            opened[name] = VideoMatting(rvm)
+        elif name == "closed-form":
+            opened[name] = ClosedForm(closed_form_side)
+        else:
+            raise ValueError(f"unknown method {name!r}; there are {', '.join(METHODS)}")
+    return opened
+
+
+def plate_difference(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+    """Largest difference of a channel, (H, W) uint8, of two (H, W, 3) uint8 pictures."""
+    return cv2.absdiff(src, bgr).max(axis=2)
+
+
+def _disc(radius: int) -> np.ndarray:
+    side = 2 * radius + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))

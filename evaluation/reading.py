@@ -1,0 +1,97 @@
+"""Reading alphas, trimaps and foregrounds as numbers, at the depth that they were stored in."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from dataset.images import (
+    PictureError,
+    is_sixteen_bit,
+    open_picture,
+    read_picture,
+    stored_orientation,
+    turn_upright,
+)
+
+# Largest difference of R, G and B, as a fraction of white, of a grey picture that was saved in
+# colour by a lossy format.
+_GREY = 0.04
+
+
+def read_alpha(path: Path) -> np.ndarray:
+    """Reads an alpha of 8 or 16 bits.
+
+    The alpha channel counts where there is one, but not of a grey picture that is opaque
+    everywhere: programs save mattes as RGBA, too.
+
+    Args:
+        path: a picture: grey, grey in colour, or with an alpha channel.
+
+    Returns:
+        (H, W) float64 in [0, 1].
+
+    Raises:
+        PictureError: when it can't be read, or is in colour and has no alpha channel.
+    """
+    channels = _read_channels(path)
+    values = channels / np.iinfo(channels.dtype).max
+    if values.ndim == 2:
+        return values
+    # Red, green and blue; one grey channel for all where there is only one.
+    colours, alpha = (values[..., :3], values[..., 3]) if values.shape[2] == 4 else (values, None)
+    is_grey = float(np.ptp(colours, axis=2).max(initial=0)) <= _GREY
+    if alpha is not None and not (is_grey and alpha.min(initial=1) == 1):
+        return np.ascontiguousarray(alpha)
+    if not is_grey:
+        raise PictureError(
+            "a colour picture without alpha channel, which is no alpha; name the folder of grey "
+            "alphas, or of pictures with an alpha channel"
+        )
+    # Of equal channels, the value itself and not a rounded weighted sum.
+    return np.ascontiguousarray(colours[..., 1])
+
+
+def read_colours(path: Path) -> np.ndarray:
+    """Reads a photograph or a foreground of 8 or 16 bits; an alpha channel is dropped.
+
+    Args:
+        path: a picture.
+
+    Returns:
+        (H, W, 3) float64, RGB in [0, 1].
+
+    Raises:
+        PictureError: when it can't be read.
+    """
+    pixels = read_picture(path).pixels
+    return pixels / np.iinfo(pixels.dtype).max
+
+
+def _read_channels(path: Path) -> np.ndarray:
+    """(H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, upright; the order of colours is open."""
+    with open_picture(path) as (image, data):
+        sixteen_bit = is_sixteen_bit(image)
+        orientation = stored_orientation(image)
+        image.load()  # fails on a truncated file, which OpenCV would fill with grey
+        if sixteen_bit:
+            flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            if pixels is None or pixels.dtype != np.uint16:
+                raise PictureError("a 16-bit picture that OpenCV can't decode; save it as PNG")
+        elif image.mode in ("I", "F"):
+            raise PictureError(
+                f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 "
+                "bits"
+            )
+        else:
+            orientation = stored_orientation(image)  # loading turns TIFF upright
+            pixels = np.asarray(image.convert(_mode(image)))
+        return turn_upright(pixels, orientation)
+
+
+def _mode(image: Image.Image) -> str:
+    if image.has_transparency_data:
+        return "RGBA"
+    return "L" if image.mode in ("1", "L") else "RGB"
