@@ -30,11 +30,9 @@ from inference.settings import (
     OnExisting,
     OutputSettings,
 )
+from inference.setup import load_predictor, tell_setup
 from inference.target import Target, parse_target
 from inference.writers import check_writable
-from model import MattingRefine
-from model.weights import identify, load_network
-from runtime.device import describe_device, precision_note, resolve_device
 from runtime.interrupts import deferred_interrupts, raise_interrupt
 from settings import parse_settings, to_plain, to_yaml
 
@@ -101,35 +99,14 @@ def matte_images(settings: Settings) -> int:
         settings.output.types,
         "overwrite" if settings.overwrite else settings.on_existing,
     )
-    device = resolve_device(settings.compute.device)
-    network = load_network(
-        settings.model.checkpoint,
-        type=settings.model.type,
-        backbone=settings.model.backbone,
-        refine_kernel_size=settings.model.refine_kernel_size,
-    )
-    if isinstance(network, MattingRefine):
-        network.refiner.mode = settings.model.refine_mode
-        network.refiner.threshold = settings.model.refine_threshold
-    predictor = Predictor(network, device, settings.compute.precision, settings.compute.backend)
+    predictor = load_predictor(settings.model, settings.compute)
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)
 
-    facts = {
-        "network": str(identify(network.state_dict())),
-        "device": describe_device(device),
-        "precision": settings.compute.precision,
-        "backend": settings.compute.backend,
-        "settings": to_plain(settings),
-    }
-    report = Report(facts)
-    print(f"{facts['network']} from {settings.model.checkpoint}")
-    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
-    if predictor.parity is not None:
-        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
-    slow = precision_note(device, settings.compute.precision)
-    for note in [*plan.notes, *([slow] if slow else [])]:
+    facts, notes = tell_setup(predictor, settings.model, settings.compute)
+    report = Report({**facts, "settings": to_plain(settings)})
+    for note in [*plan.notes, *notes]:
         report.notes.append(note)
         print(f"note: {note}")
     report.entries += [Entry(name, "skipped") for name in plan.skipped]
