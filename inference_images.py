@@ -3,12 +3,10 @@
 Example: python inference_images.py --images-src photos --images-bgr plate.jpg --output-dir out
 """
 
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import TextIOWrapper
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -33,7 +31,8 @@ from inference.settings import (
 from inference.setup import load_predictor, tell_setup
 from inference.target import Target, parse_target
 from inference.writers import check_writable
-from runtime.interrupts import deferred_interrupts, raise_interrupt
+from runtime.interrupts import deferred_interrupts
+from runtime.script import run_script
 from settings import parse_settings, to_plain, to_yaml
 
 
@@ -70,22 +69,11 @@ class Settings:
 
 def main() -> int:
     """Runs the script; returns its exit code: 0 only if all was done."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file name that the terminal can't show must not end the run.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, raise_interrupt)
-    try:
-        settings = parse_settings(Settings, __doc__, sys.argv[1:])
-        if settings.print_config:
-            print(to_yaml(settings), end="")
-            return 0
-        return matte_images(settings)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    settings = parse_settings(Settings, __doc__, sys.argv[1:])
+    if settings.print_config:
+        print(to_yaml(settings), end="")
+        return 0
+    return matte_images(settings)
 
 
 def matte_images(settings: Settings) -> int:
@@ -174,4 +162,4 @@ def run_jobs(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))
