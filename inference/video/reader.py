@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -72,6 +73,7 @@ class ClipReader:
         self._number = 0
         self._last: int | None = None
         self._untimed = 0
+        self._ended = False
         self._error: VideoError | None = None
         try:
             self._next = self._advance()
@@ -91,6 +93,7 @@ class ClipReader:
         if decoded is None:
             decoded = self._advance()
         if decoded is None:
+            self._ended = True
             return None
         pixels = self._to_rgb(decoded)
         if pixels.shape[:2] != (self.info.height, self.info.width):
@@ -117,7 +120,7 @@ class ClipReader:
             notes.append(f"{self._untimed} frames had no time of their own and follow the rate")
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
         claimed = self.info.duration
-        if claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
+        if self._ended and claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
             notes.append(
                 f"the file says it lasts {claimed:.1f} s, but its frames end at {end:.1f} s: it "
                 "may be cut off"
@@ -134,21 +137,28 @@ class ClipReader:
         self._container.close()
 
     def _advance(self) -> av.VideoFrame | None:
-        try:
-            return next(self._frames, None)
-        except FFMPEG_ERRORS as error:
-            reason = f"can't be decoded: {explain(error)}; the file is cut off or damaged"
-            raise self._failed(reason) from error
+        return next(self._frames, None)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        for packet in self._container.demux([self._stream, *self._audio_streams]):
-            if packet.stream is not self._stream:
-                if packet.size:
-                    self._packets.append(packet)
-                continue
-            if packet.size and packet.is_corrupt:
-                raise self._failed("is not whole: the file is cut off or damaged")
-            yield from self._stream.decode(packet)
+        packets = self._container.demux([self._stream, *self._audio_streams])
+        reason = ""
+        while not reason:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                if packet.stream is not self._stream:
+                    self._packets += [packet] if packet.size else []
+                elif packet.size and packet.is_corrupt:
+                    reason = "is not whole"
+                else:
+                    yield from self._stream.decode(packet)
+            except FFMPEG_ERRORS as error:
+                reason = f"can't be decoded: {explain(error)}"
+        # The frames before it, which the decoder still holds.
+        with suppress(*FFMPEG_ERRORS):
+            yield from self._stream.decode(None)
+        raise self._failed(f"{reason}; the file is cut off or damaged")
 
     def _failed(self, reason: str) -> VideoError:
         """The error, which every later call raises again."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.images import PictureError, read_picture
+from settings import flags
 
 from ..compose import blur, to_float
 from ..plate import resize, resize_to_cover
@@ -18,13 +19,14 @@ from .timeline import Timeline
 
 
 @dataclass(frozen=True)
+@flags("target")
 class TargetSettings:
     """How a new background meets the frames.
 
     Attributes:
-        fit: of a picture or video of another shape: crop covers the frame and cuts what stands
+        fit: Of a picture or video of another shape: crop covers the frame and cuts what stands
             over, stretch distorts, pad shows all of it between black bars.
-        loop: of a video that is shorter than the source: loop begins again, hold keeps its last
+        loop: Of a video that is shorter than the source: loop begins again, hold keeps its last
             frame, stop ends the outputs with it. A longer one is cut.
     """
 
