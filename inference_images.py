@@ -3,12 +3,10 @@
 Example: python inference_images.py --images-src photos --images-bgr plate.jpg --output-dir out
 """
 
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -29,12 +27,11 @@ from inference.settings import (
     ModelSettings,
     OutputSettings,
 )
+from inference.setup import load_predictor, tell_setup
 from inference.target import Target, parse_target
-from model import MattingRefine
-from model.weights import identify, load_network
-from runtime.device import describe_device, precision_note, resolve_device
 from runtime.files import OnExisting, check_writable
-from runtime.interrupts import deferred_interrupts, raise_interrupt
+from runtime.interrupts import deferred_interrupts
+from runtime.script import run_script
 from settings import parse_settings, to_plain, to_yaml
 
 
@@ -78,22 +75,11 @@ class Settings:
 
 def main() -> int:
     """Runs the script; returns its exit code: 0 only if all was done."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file name that the terminal can't show must not end the run.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, raise_interrupt)
-    try:
-        settings = parse_settings(Settings, __doc__, sys.argv[1:])
-        if settings.print_config:
-            print(to_yaml(settings), end="")
-            return 0
-        return matte_images(settings)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    settings = parse_settings(Settings, __doc__, sys.argv[1:])
+    if settings.print_config:
+        print(to_yaml(settings), end="")
+        return 0
+    return matte_images(settings)
 
 
 def matte_images(settings: Settings) -> int:
@@ -107,35 +93,14 @@ def matte_images(settings: Settings) -> int:
         settings.output.types,
         "overwrite" if settings.overwrite else settings.on_existing,
     )
-    device = resolve_device(settings.compute.device)
-    network = load_network(
-        settings.model.checkpoint,
-        type=settings.model.type,
-        backbone=settings.model.backbone,
-        refine_kernel_size=settings.model.refine_kernel_size,
-    )
-    if isinstance(network, MattingRefine):
-        network.refiner.mode = settings.model.refine_mode
-        network.refiner.threshold = settings.model.refine_threshold
-    predictor = Predictor(network, device, settings.compute.precision, settings.compute.backend)
+    predictor = load_predictor(settings.model, settings.compute)
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)
 
-    facts = {
-        "network": str(identify(network.state_dict())),
-        "device": describe_device(device),
-        "precision": settings.compute.precision,
-        "backend": settings.compute.backend,
-        "settings": to_plain(settings),
-    }
-    report = Report(facts)
-    print(f"{facts['network']} from {settings.model.checkpoint}")
-    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
-    if predictor.parity is not None:
-        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
-    slow = precision_note(device, settings.compute.precision)
-    for note in [*plan.notes, *([slow] if slow else [])]:
+    facts, notes = tell_setup(predictor, settings.model, settings.compute)
+    report = Report({**facts, "settings": to_plain(settings)})
+    for note in [*plan.notes, *notes]:
         report.notes.append(note)
         print(f"note: {note}")
     report.entries += [Entry(name, "skipped") for name in plan.skipped]
@@ -205,4 +170,4 @@ def run_jobs(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -89,30 +89,66 @@ def align_plate(
     Source:
         Ours; see the module.
     """
+    transform, report = find_alignment(src, bgr, guide)
+    return (bgr if transform is None else warp_plate(src, bgr, transform)), report
+
+
+def find_alignment(
+    src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
+) -> tuple[np.ndarray | None, AlignmentReport]:
+    """Find what takes a captured plate to its frame.
+
+    Args:
+        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
+        bgr: same shape and dtype as `src`, RGB; the captured plate.
+        guide: see `align_plate`.
+
+    Returns:
+        (3, 3) homography from pixels of the plate to those of the frame, or None where none passes
+        the guards. And the report.
+
+    Raises:
+        ValueError: as `align_plate`.
+    """
     check_pictures(src, bgr)
     guide = bgr if guide is None else guide
     check_pictures(src, guide)
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
         reason = f"too small to align: {width}x{height} pixels, at least {MIN_SIDE} a side needed"
-        return bgr, AlignmentReport(False, reason)
+        return None, AlignmentReport(False, reason)
     src_grey, bgr_grey = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     transform, report = _fit_features(src_grey, bgr_grey)
     if transform is None:
-        return bgr, report
+        return None, report
     src_detail, bgr_detail = extract_detail(src_grey), extract_detail(bgr_grey)
     transform = refine(src_detail, bgr_detail, transform)
     full_transform = resize_transform(transform, src_grey.shape, src.shape)
-    warped, covered = warp(bgr, full_transform)
+    covered = warp(bgr, full_transform)[1]
     shift, reason = judge_motion(full_transform, covered)
     report = replace(report, coverage=float(covered.mean()), largest_shift_px=shift)
     if not reason:
         before, after, reason = judge_residual(src_detail, bgr_detail, transform)
         report = replace(report, residual_before=before, residual_after=after)
     if reason:
-        return bgr, replace(report, reason=reason)
-    aligned = np.where(covered[..., None], warped, src)
-    return aligned, replace(report, applied=True, reason="aligned")
+        return None, replace(report, reason=reason)
+    return full_transform, replace(report, applied=True, reason="aligned")
+
+
+def warp_plate(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Move a captured plate onto its frame.
+
+    Args:
+        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
+        bgr: same shape and dtype as `src`, RGB; the captured plate.
+        transform: (3, 3) homography from pixels of the plate to those of the frame.
+
+    Returns:
+        The plate on the frame, same shape and dtype, with the frame's own pixels where the warped
+        plate does not reach.
+    """
+    warped, covered = warp(bgr, transform)
+    return np.where(covered[..., None], warped, src)
 
 
 def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, AlignmentReport]:

@@ -9,6 +9,7 @@ from .predictor import Matte
 
 OutputType = Literal["com", "pha", "fgr", "err", "ref", "sheet"]
 BitDepth = Literal[8, 16]
+AlphaMode = Literal["straight", "premultiplied"]
 
 # Standard deviation of `--target-bgr blur` as a fraction of the longer side: ours, a background
 # that is no longer readable, as video calls show it.
@@ -17,16 +18,20 @@ _ROWS = 16
 
 
 def render(
-    kind: OutputType, matte: Matte, target: np.ndarray | None, bit_depth: BitDepth
+    kind: OutputType,
+    matte: Matte,
+    target: np.ndarray | None,
+    bit_depth: BitDepth,
+    alpha: AlphaMode = "straight",
 ) -> np.ndarray:
     """Makes the picture of one output type (not of `sheet`, see sheet.py).
 
     Args:
-        kind: `com` (over the target; RGBA with straight alpha without one), `pha`, `fgr`, `err`
-            or `ref`.
+        kind: `com` (over the target; RGBA without one), `pha`, `fgr`, `err` or `ref`.
         matte: the prediction.
         target: (H, W, 3) float32, RGB in [0, 1], the new background of `com`, or None.
         bit_depth: of `com`, `pha` and `fgr`; the others have 8.
+        alpha: what the colours of RGBA are: the foreground's, or those times alpha.
 
     Returns:
         (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16.
@@ -36,7 +41,8 @@ def render(
             return quantise(composite(matte, target), bit_depth)
         # Nothing shows where alpha is 0; zeros there compress well.
         shown = (matte.pha > 0).astype(np.uint8)
-        fgr = cv2.copyTo(quantise(matte.fgr, bit_depth), shown)
+        colour = matte.fgr if alpha == "straight" else matte.fgr * matte.pha[..., None]
+        fgr = cv2.copyTo(quantise(colour, bit_depth), shown)
         com = np.empty((*shown.shape, 4), fgr.dtype)
         parts = [fgr, quantise(matte.pha, bit_depth)]
         return cv2.mixChannels(parts, [com], [0, 0, 1, 1, 2, 2, 3, 3])[0]

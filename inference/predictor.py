@@ -37,6 +37,19 @@ class Matte:
     ref: np.ndarray
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as the network takes it, for a plate that serves for many frames.
+
+    Attributes:
+        tensor: (1, 3, H', W') float32 on the device, RGB in [0, 1], padded.
+        shape: (H, W, 3) of the picture.
+    """
+
+    tensor: Tensor
+    shape: tuple[int, ...]
+
+
 class Predictor:
     """Runs a network on pictures.
 
@@ -88,12 +101,27 @@ class Predictor:
             return self.compute(src, bgr)
 
     @torch.inference_mode()
-    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: Budget) -> Matte:
+    def prepare(self, picture: np.ndarray) -> Prepared:
+        """Brings a picture to the device, once for all its frames.
+
+        Args:
+            picture: (H, W, 3) uint8 or uint16, RGB; any size.
+
+        Returns:
+            See `Prepared`.
+
+        Raises:
+            ValueError: for another type.
+        """
+        return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
+
+    @torch.inference_mode()
+    def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Matte:
         """Predicts the matte of one picture.
 
         Args:
             src: (H, W, 3) uint8 or uint16, RGB, the captured frame; any size.
-            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate.
+            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate; or what `prepare` made of it.
             budget: work to spend.
 
         Returns:
@@ -107,7 +135,8 @@ class Predictor:
             raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
         height, width = src.shape[:2]
         src_padded, bgr_padded = (
-            self._pad(to_tensor(picture, self.device)) for picture in (src, bgr)
+            (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
+            for picture in (src, bgr)
         )
         coarse = [int(side * budget.backbone_scale) for side in src_padded.shape[2:]]
         if min(coarse) < 1:

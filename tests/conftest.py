@@ -7,15 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SCRIPT = "inference_images.py"
+IMAGES, VIDEO = "inference_images.py", "inference_video.py"
 
 # The CPU, where results are repeatable. One thread: on a machine that does other things too,
 # threads that wait for each other make small pictures ten times as slow.
@@ -30,12 +32,13 @@ ENVIRONMENT = os.environ | {
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Runs the script's file as __main__ after some code of the test.
-PATCHED = f"""
+PATCHED = """
 import os, runpy, sys
 sys.path.insert(0, os.getcwd())
-exec(sys.argv.pop(1))
-sys.argv[0] = {SCRIPT!r}
-runpy.run_path({SCRIPT!r}, run_name="__main__")
+script, before = sys.argv.pop(1), sys.argv.pop(1)
+exec(before)
+sys.argv[0] = script
+runpy.run_path(script, run_name="__main__")
 """
 
 # Imports what the script imports, then does that for every line that it reads, each in a process of
@@ -43,7 +46,8 @@ runpy.run_path({SCRIPT!r}, run_name="__main__")
 FORKS = f"""
 import gc, json, os, signal, sys, traceback
 sys.path.insert(0, os.getcwd())
-import {SCRIPT.removesuffix(".py")}
+script = sys.argv[1]
+__import__(script.removesuffix(".py"))
 gc.collect()
 gc.freeze()  # otherwise collecting garbage copies all of these objects
 while line := sys.stdin.readline():
@@ -53,9 +57,9 @@ while line := sys.stdin.readline():
         continue
     signal.alarm(call["timeout"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, path in enumerate((os.devnull, call["out"], call["err"])):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
-    sys.argv = ["-c", call["before"], *call["args"]]
+    for number, path in enumerate((call["stdin"], call["out"], call["err"])):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | (os.O_TRUNC if number else 0)), number)
+    sys.argv = ["-c", script, call["before"], *call["args"]]
     code = 0
     try:
         exec({PATCHED!r})
@@ -143,6 +147,112 @@ class Photographs:
         return folder / "src", cls.save(folder / "bgr.png", plate)
 
 
+class Clips:
+    """Makes small video files with PyAV alone, and reads them, independently of the program."""
+
+    @staticmethod
+    def moving(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
+        """(height, width, 3) uint8 pictures: a plate with a disc that moves to the right."""
+        plate = Photographs.plate(height, width)
+        y, x = np.mgrid[:height, :width] + 0.5
+        pictures = []
+        for index in range(count):
+            centre = width * (0.25 + 0.5 * index / max(1, count - 1))
+            disc = (x - centre) ** 2 + (y - height / 2) ** 2 < (0.3 * height) ** 2
+            pictures.append(np.where(disc[..., None], Photographs.COLOUR, plate).astype(np.uint8))
+        return pictures
+
+    @staticmethod
+    def write(
+        path: Path,
+        pictures: list[np.ndarray],
+        pts: list[int] | None = None,
+        time_base: Fraction = Fraction(1, 25),
+        codec: str = "libx264",
+        pixel_format: str = "yuv420p",
+        rotation: tuple[float, bool, bool] | None = None,
+        sound: str | None = None,
+        tags: dict[str, int] | None = None,
+        **options: str,
+    ) -> Path:
+        """Writes a clip; its sound, of a codec's name, is a tone as long as the pictures."""
+        pts = list(range(len(pictures))) if pts is None else pts
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scale = {"video_track_timescale": str(time_base.denominator)}
+        with av.open(str(path), "w", container_options=scale) as container:
+            height, width = pictures[0].shape[:2] if pictures else (48, 64)
+            rate = min(Fraction(25), 1 / time_base)
+            stream = container.add_stream(codec, rate, options, width=width, height=height)
+            stream.pix_fmt = pixel_format
+            stream.codec_context.time_base = time_base
+            for name, value in (tags or {}).items():
+                setattr(stream.codec_context, name, value)
+            if rotation is not None:
+                stream.set_display_rotation(*rotation)
+            audio = container.add_stream(sound, 48000) if sound else None
+            container.start_encoding()
+            colours = {
+                "dst_colorspace": (tags or {}).get("colorspace"),
+                "dst_color_range": (tags or {}).get("color_range"),
+            }
+            for picture, time in zip(pictures, pts, strict=True):
+                kind = "rgb48le" if picture.dtype == np.uint16 else "rgb24"
+                frame = av.VideoFrame.from_ndarray(picture, kind)
+                frame = frame.reformat(format=pixel_format, **colours)
+                frame.pts, frame.time_base, frame.duration = time, time_base, 1
+                for packet in stream.encode(frame):
+                    packet.duration = packet.duration or 1
+                    container.mux(packet)
+            container.mux(stream.encode(None))
+            if audio is not None:
+                seconds = float((pts[-1] + 1) * time_base)
+                for packet in Clips._tone(audio, seconds):
+                    container.mux(packet)
+        return path
+
+    @staticmethod
+    def _tone(stream: av.AudioStream, seconds: float) -> Iterator[av.Packet]:
+        samples = np.sin(np.arange(int(48000 * seconds)) / 20).astype(np.float32)
+        for start in range(0, len(samples), 1024):
+            part = np.ascontiguousarray(np.tile(samples[start : start + 1024], (2, 1)))
+            frame = av.AudioFrame.from_ndarray(part, "fltp", "stereo")
+            frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+            yield from stream.encode(frame)
+        yield from stream.encode(None)
+
+    @staticmethod
+    def read(path: Path, kind: str = "rgb24", decoder: str | None = None) -> list[np.ndarray]:
+        """The frames of a clip; `decoder` is needed for the alpha of VP9."""
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            if decoder is None:
+                return [frame.to_ndarray(format=kind) for frame in container.decode(stream)]
+            context = av.CodecContext.create(decoder, "r")
+            packets = container.demux(stream)
+            frames = [f for p in packets for f in context.decode(p if p.size else None)]
+            return [frame.to_ndarray(format=kind) for frame in frames]
+
+    @staticmethod
+    def times(path: Path) -> list[Fraction]:
+        """When each frame is shown, seconds."""
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            return [frame.pts * stream.time_base for frame in container.decode(stream)]
+
+    @staticmethod
+    def sound(path: Path) -> list[tuple[Fraction, bytes]]:
+        """Time and content of each packet of sound."""
+        with av.open(str(path)) as container:
+            packets = container.demux(audio=0)
+            return [(p.pts * p.time_base, bytes(p)) for p in packets if p.size]
+
+
+@pytest.fixture(scope="session")
+def clips() -> type[Clips]:
+    """See `Clips`."""
+    return Clips
+
+
 @pytest.fixture(scope="session")
 def photographs() -> type[Photographs]:
     """See `Photographs`."""
@@ -154,9 +264,9 @@ def start_script() -> Callable[..., subprocess.Popen]:
     """Starts the script in the repository's root, and lets it run."""
 
     def start(*args: object, command: tuple[str, ...] = ()) -> subprocess.Popen:
-        """Starts `command`, by default Python with the script, with `args` behind."""
+        """Starts `command`, by default inference_images.py, with `args` behind."""
         return subprocess.Popen(
-            [*(command or (sys.executable, SCRIPT)), *map(str, args)],
+            [*(command or (sys.executable, IMAGES)), *map(str, args)],
             cwd=REPOSITORY,
             env=ENVIRONMENT,
             stdout=subprocess.PIPE,
@@ -172,7 +282,7 @@ def run_script(start_script: Callable[..., subprocess.Popen]) -> RunScript:
     """Runs the script in the repository's root, as a user does, and captures its output."""
 
     def run(*args: object, command: tuple[str, ...] = (), timeout: int = 120) -> Run:
-        """Runs `command`, by default Python with the script, with `args` behind."""
+        """Runs `command`, by default inference_images.py, with `args` behind."""
         with start_script(*args, command=command) as process:
             try:
                 out, err = process.communicate(timeout=timeout)
@@ -188,7 +298,20 @@ def run_script(start_script: Callable[..., subprocess.Popen]) -> RunScript:
 def run_forked(
     run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunScript]:
-    """Runs the script in a process forked from one that has only imported what it imports.
+    """inference_images.py, see `fork_script`."""
+    yield from fork_script(IMAGES, run_script, tmp_path_factory.mktemp("forked"))
+
+
+@pytest.fixture(scope="session")
+def run_video(
+    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunScript]:
+    """inference_video.py, see `fork_script`."""
+    yield from fork_script(VIDEO, run_script, tmp_path_factory.mktemp("forked_video"))
+
+
+def fork_script(script: str, run_script: RunScript, folder: Path) -> Iterator[RunScript]:
+    """Runs a script in a process forked from one that has only imported what it imports.
 
     The imports take seconds, and with this every case does not wait for them. Where the system
     can't fork, the script is started afresh.
@@ -196,15 +319,14 @@ def run_forked(
     if not hasattr(os, "fork"):
 
         def run_patched(*args: object, before: str = "", timeout: int = 120) -> Run:
-            command = (sys.executable, "-c", PATCHED, before)
+            command = (sys.executable, "-c", PATCHED, script, before)
             return run_script(*args, command=command, timeout=timeout)
 
         yield run_patched
         return
-    folder = tmp_path_factory.mktemp("forked")
     out, err = folder / "out.txt", folder / "err.txt"
     server = subprocess.Popen(
-        [sys.executable, "-c", FORKS],
+        [sys.executable, "-c", FORKS, script],
         cwd=REPOSITORY,
         env=ENVIRONMENT,
         stdin=subprocess.PIPE,
@@ -212,10 +334,13 @@ def run_forked(
         encoding="utf-8",
     )
 
-    def run(*args: object, before: str = "", timeout: int = 120) -> Run:
+    def run(
+        *args: object, before: str = "", timeout: int = 120, stdin: Path | str = os.devnull
+    ) -> Run:
         """Runs the script with `args`, after the code `before`, which may patch something."""
         call = {"args": [*map(str, args)], "before": before, "timeout": timeout}
-        server.stdin.write(json.dumps(call | {"out": str(out), "err": str(err)}) + "\n")
+        call |= {"stdin": str(stdin), "out": str(out), "err": str(err)}
+        server.stdin.write(json.dumps(call) + "\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
         return Run(code, out.read_text("utf-8"), err.read_text("utf-8"))

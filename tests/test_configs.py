@@ -7,6 +7,7 @@ import pytest
 from evaluate import Settings as EvaluateSettings
 from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
+from inference_video import Settings as VideoSettings
 from settings import parse_settings, to_plain
 from training.settings import BaseSettings, RefineSettings
 
@@ -33,7 +34,8 @@ def parse_training(name: str) -> BaseSettings | RefineSettings:
 
 def test_every_config_has_a_test() -> None:
     found = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    assert found == {"inference_images", "speed_test", "evaluate", "demo", *BASE, *REFINE}
+    scripts = {"inference_images", "inference_video", "speed_test", "evaluate"}
+    assert found == {*scripts, "demo", *BASE, *REFINE}
 
 
 @pytest.mark.parametrize("name", BASE + REFINE)
@@ -73,6 +75,14 @@ def test_stages_follow_the_published_recipe() -> None:
 def test_inference_config_writes_out_the_defaults() -> None:
     written_out = parse("--config", str(ROOT / "configs/inference_images.yaml"), *PATHS)
     assert to_plain(written_out) | {"config": None} == to_plain(parse(*PATHS))
+
+
+def test_video_config_writes_out_the_defaults() -> None:
+    args = ["--video-src", "s", "--output-dir", "o"]
+    path = str(ROOT / "configs/inference_video.yaml")
+    written_out = parse_settings(VideoSettings, "", ["--config", path, *args])
+    defaults = parse_settings(VideoSettings, "", args)
+    assert to_plain(written_out) | {"config": None} == to_plain(defaults)
 
 
 def test_speed_test_config_writes_out_the_defaults() -> None:

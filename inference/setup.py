@@ -1,0 +1,62 @@
+"""From settings to a predictor, and what a run says of it at its beginning."""
+
+from model import MattingRefine
+from model.weights import identify, load_network
+from runtime.device import describe_device, precision_note, resolve_device
+
+from .predictor import Predictor
+from .settings import ComputeSettings, ModelSettings
+
+
+def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
+    """Loads the network onto its device.
+
+    Args:
+        model: which weights, and how to refine.
+        compute: where and how.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        ValueError: when the device is absent, the weights are not what is expected, or the backend
+            can't do this.
+    """
+    device = resolve_device(compute.device)
+    network = load_network(
+        model.checkpoint,
+        type=model.type,
+        backbone=model.backbone,
+        refine_kernel_size=model.refine_kernel_size,
+    )
+    if isinstance(network, MattingRefine):
+        network.refiner.mode = model.refine_mode
+        network.refiner.threshold = model.refine_threshold
+    return Predictor(network, device, compute.precision, compute.backend)
+
+
+def tell_setup(
+    predictor: Predictor, model: ModelSettings, compute: ComputeSettings
+) -> tuple[dict[str, str], list[str]]:
+    """Prints which network runs where.
+
+    Args:
+        predictor: as loaded.
+        model: which weights.
+        compute: where and how.
+
+    Returns:
+        The same for the report; and what a user should know, in words.
+    """
+    facts = {
+        "network": str(identify(predictor.network.state_dict())),
+        "device": describe_device(predictor.device),
+        "precision": compute.precision,
+        "backend": compute.backend,
+    }
+    print(f"{facts['network']} from {model.checkpoint}")
+    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
+    if predictor.parity is not None:
+        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
+    slow = precision_note(predictor.device, compute.precision)
+    return facts, [slow] if slow else []

@@ -1,0 +1,1 @@
+"""Video: frames in and out, plates and new backgrounds over time."""
