@@ -29,6 +29,7 @@ from inference.video.account import (
     tell_speed,
 )
 from inference.video.encoding import RECIPES
+from inference.video.exposing import ExposureTracker
 from inference.video.frames import VideoInfo, VideoSource
 from inference.video.open import PIPE, open_source
 from inference.video.outputs import Outputs, Paths, plan_paths, refuse_existing, refuse_inputs
@@ -59,6 +60,8 @@ class Settings:
             instead of --video-bgr.
         bgr_median_frames: Frames that the plate is the median of with --video-bgr median.
         preprocess_alignment: Align the plate to every frame (for a hand-held camera), steadily.
+        preprocess_exposure: Match the plate's exposure and white balance to every frame (for an
+            automatic camera), steadily.
         temporal_smoothing: Smooth alpha over time where the picture stands still: 0 not at all, up
             to 0.95.
         resume: Continue image sequences: frames whose outputs are all there are left out.
@@ -76,6 +79,7 @@ class Settings:
     bgr_from_frame: int | None = None
     bgr_median_frames: int = 60
     preprocess_alignment: bool = False
+    preprocess_exposure: bool = False
     temporal_smoothing: float = 0.0
     resume: bool = False
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
@@ -122,7 +126,11 @@ def matte_video(settings: Settings) -> int:
         info = resized(source.info, settings.video.resize)
         smoothing = settings.temporal_smoothing
         smoother = AlphaSmoother(smoothing) if smoothing else None
-        plates = PlateFeed(plate, PlateTracker() if settings.preprocess_alignment else None)
+        plates = PlateFeed(
+            plate,
+            PlateTracker() if settings.preprocess_alignment else None,
+            ExposureTracker() if settings.preprocess_exposure else None,
+        )
         with deferred_interrupts() as interrupted:
             outputs = Outputs(paths, info, settings.output, settings.encoding, targets.transparent)
             session = Session(
@@ -139,7 +147,7 @@ def matte_video(settings: Settings) -> int:
             speed = run_session(session, outputs, source, settings, interrupted)
             name = str(settings.video.src)
             entry = describe_run(name, session.progress, outputs, settings.output.dir)
-            entry.details |= {"speed": speed, **describe_steadiness(smoother, plates.tracker)}
+            entry.details |= {"speed": speed, **describe_steadiness(smoother, plates)}
             entry.notes += [*source.notes, *plates.notes]
             report.entries.append(entry)
             return conclude(report, summary, settings)

@@ -217,12 +217,13 @@ def test_smoothing_and_alignment_are_reported(
     out = tmp_path / "out"
     run = run_video(
         *("--video-src", src, "--video-bgr", plate, "--output-dir", out, *FAST),
-        *("--temporal-smoothing", 0.5, "--preprocess-alignment"),
+        *("--temporal-smoothing", 0.5, "--preprocess-alignment", "--preprocess-exposure"),
     )
-    run.check(0, r"flicker .* before, .* after smoothing", "plate alignment: ")
+    run.check(0, r"flicker .* before, .* after smoothing", "plate alignment: ", "plate exposure: ")
     details = entry(out)["details"]
     assert details["dtssd_still"]["after"] <= details["dtssd_still"]["before"]
     assert sum(details["alignment"]["frames"].values()) == 4
+    assert sum(details["exposure"]["frames"].values()) == 4
 
 
 def test_cut_off_source_leaves_a_partial_that_plays(

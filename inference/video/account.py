@@ -8,9 +8,9 @@ from typing import Any
 from ..report import Entry
 from .frames import VideoInfo
 from .outputs import Outputs
+from .plate import PlateFeed
 from .session import Progress
 from .smoothing import AlphaSmoother
-from .tracking import PlateTracker
 
 # Settings that may differ between a run and the one that continues it.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
@@ -81,20 +81,19 @@ def tell_speed(details: Mapping[str, Any]) -> str:
             f"flicker (dtSSD where the picture stands still) {flicker['before']:.3f} before, "
             f"{flicker['after']:.3f} after smoothing"
         )
-    if alignment := details.get("alignment"):
-        counts = ", ".join(f"{count} {name}" for name, count in alignment["frames"].items())
-        lines.append(f"plate alignment: {counts}")
+    for name in ("alignment", "exposure"):
+        if done := details.get(name):
+            counts = ", ".join(f"{count} {what}" for what, count in done["frames"].items())
+            lines.append(f"plate {name}: {counts}")
     return "\n".join(lines)
 
 
-def describe_steadiness(
-    smoother: AlphaSmoother | None, tracker: PlateTracker | None
-) -> dict[str, Any]:
-    """What smoothing and alignment did.
+def describe_steadiness(smoother: AlphaSmoother | None, plates: PlateFeed) -> dict[str, Any]:
+    """What smoothing, alignment and matching did.
 
     Args:
         smoother: of alpha, or None.
-        tracker: of the plate, or None.
+        plates: of the frames.
 
     Returns:
         Numbers for the file.
@@ -102,8 +101,9 @@ def describe_steadiness(
     numbers: dict[str, Any] = {}
     if smoother is not None:
         numbers["dtssd_still"] = smoother.flicker()
-    if tracker is not None:
-        numbers["alignment"] = {"frames": dict(tracker.counts), "reasons": dict(tracker.reasons)}
+    for name, tracker in (("alignment", plates.tracker), ("exposure", plates.exposure)):
+        if tracker is not None:
+            numbers[name] = {"frames": dict(tracker.counts), "reasons": dict(tracker.reasons)}
     return numbers
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from dataset.images import PictureError, read_picture
 
 from ..plate import fit_plate
+from .exposing import ExposureTracker
 from .frames import VideoError, VideoSource
 from .median import median_plate
 from .open import open_video
@@ -18,10 +19,6 @@ from .tracking import PlateTracker
 
 MEDIAN = "median"
 _UNSURE = 0.05  # fraction of the pixels; a passer-by who stops leaves less
-
-# Changes a plate to suit its frame, as for its exposure: plate and frame in, plate out, all
-# (H, W, 3) of one type.
-MatchPlate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class CapturedPlate(Protocol):
@@ -48,10 +45,11 @@ class PlateFeed:
     Args:
         captured: plates as captured.
         tracker: aligns them to a hand-held camera, or None.
-        match: adjusts the plate to the frame after that, or None.
+        exposure: matches them to an automatic camera after that, or None.
 
     Attributes:
         tracker: as given.
+        exposure: as given.
         notes: what was changed, in words.
     """
 
@@ -59,12 +57,11 @@ class PlateFeed:
         self,
         captured: CapturedPlate,
         tracker: PlateTracker | None = None,
-        match: MatchPlate | None = None,
+        exposure: ExposureTracker | None = None,
     ) -> None:
-        self.tracker = tracker
+        self.tracker, self.exposure = tracker, exposure
         self.notes: tuple[str, ...] = ()
         self._captured = captured
-        self._match = match
         self._last: tuple[np.ndarray, np.ndarray] | None = None
 
     def at(self, time: Fraction, src: np.ndarray) -> np.ndarray:
@@ -87,7 +84,7 @@ class PlateFeed:
         bgr = self._last[1]
         if self.tracker is not None:
             bgr = self.tracker.align(src, bgr)
-        return bgr if self._match is None else self._match(bgr, src)
+        return bgr if self.exposure is None else self.exposure(bgr, src)
 
 
 def open_plate(
