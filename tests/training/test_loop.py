@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from model import fast
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import NonFiniteLossError, fit, train_step
@@ -184,13 +186,18 @@ def test_every_step_draws_its_scale_and_validation_does_not(
     model = replace(settings.model, backbone_scale=0.2, backbone_scale_largest=0.5)
     run, state = make_run(replace(settings, model=model))
     scales: dict[bool, list[float]] = {True: [], False: []}
-    reduce = state.network.reduce
 
-    def spy(picture: torch.Tensor) -> torch.Tensor:
-        scales[state.network.training].append(state.network.backbone_scale)
-        return reduce(picture)
+    def spy_on(owner: object) -> None:
+        reduce = owner.reduce
 
-    monkeypatch.setattr(state.network, "reduce", spy)
+        def spy(*args: Any) -> torch.Tensor:
+            scales[state.network.training].append(state.network.backbone_scale)
+            return reduce(*args)
+
+        monkeypatch.setattr(owner, "reduce", spy)
+
+    spy_on(state.network)
+    spy_on(fast)  # how validation on a CPU reduces
     assert fit(run, state)
     expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
     assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]
