@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-IMAGES, VIDEO = "inference_images.py", "inference_video.py"
+IMAGES, VIDEO, WEBCAM = "inference_images.py", "inference_video.py", "inference_webcam.py"
 
 # The CPU, where results are repeatable. One thread: on a machine that does other things too,
 # threads that wait for each other make small pictures ten times as slow.
@@ -308,6 +308,14 @@ def run_video(
 ) -> Iterator[RunScript]:
     """inference_video.py, see `fork_script`."""
     yield from fork_script(VIDEO, run_script, tmp_path_factory.mktemp("forked_video"))
+
+
+@pytest.fixture(scope="session")
+def run_webcam(
+    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunScript]:
+    """inference_webcam.py, see `fork_script`."""
+    yield from fork_script(WEBCAM, run_script, tmp_path_factory.mktemp("forked_webcam"))
 
 
 def fork_script(script: str, run_script: RunScript, folder: Path) -> Iterator[RunScript]:

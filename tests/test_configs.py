@@ -8,6 +8,7 @@ from evaluate import Settings as EvaluateSettings
 from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
 from inference_video import Settings as VideoSettings
+from inference_webcam import Settings as WebcamSettings
 from settings import parse_settings, to_plain
 from training.settings import BaseSettings, RefineSettings
 
@@ -34,7 +35,7 @@ def parse_training(name: str) -> BaseSettings | RefineSettings:
 
 def test_every_config_has_a_test() -> None:
     found = {path.stem for path in (ROOT / "configs").glob("*.yaml")}
-    scripts = {"inference_images", "inference_video", "speed_test", "evaluate"}
+    scripts = {"inference_images", "inference_video", "inference_webcam", "speed_test", "evaluate"}
     assert found == {*scripts, "demo", *BASE, *REFINE}
 
 
@@ -82,6 +83,13 @@ def test_video_config_writes_out_the_defaults() -> None:
     path = str(ROOT / "configs/inference_video.yaml")
     written_out = parse_settings(VideoSettings, "", ["--config", path, *args])
     defaults = parse_settings(VideoSettings, "", args)
+    assert to_plain(written_out) | {"config": None} == to_plain(defaults)
+
+
+def test_webcam_config_writes_out_the_defaults() -> None:
+    path = str(ROOT / "configs/inference_webcam.yaml")
+    written_out = parse_settings(WebcamSettings, "", ["--config", path])
+    defaults = parse_settings(WebcamSettings, "", [])
     assert to_plain(written_out) | {"config": None} == to_plain(defaults)
 
 

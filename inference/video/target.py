@@ -40,6 +40,7 @@ class TargetFeed:
     Args:
         text: a colour, a picture, a video, `blur`, or None for a transparent composite.
         settings: how it meets the frames.
+        flag: that named it, for messages.
 
     Attributes:
         timeline: the video that it follows, or None.
@@ -48,9 +49,12 @@ class TargetFeed:
         ValueError: when it is none of these or can't be read.
     """
 
-    def __init__(self, text: str | None, settings: TargetSettings) -> None:
+    def __init__(
+        self, text: str | None, settings: TargetSettings, flag: str = "--video-target-bgr"
+    ) -> None:
         self.timeline: Timeline | None = None
         self._settings = settings
+        self._flag = flag
         self._colour: np.ndarray | None = None
         self._picture: np.ndarray | None = None
         self._last: tuple[object, np.ndarray] | None = None
@@ -97,14 +101,10 @@ class TargetFeed:
             else:
                 return
         try:
-            self.timeline = Timeline(
-                lambda: open_video(path, "--video-target-bgr"), self._settings.loop
-            )
+            self.timeline = Timeline(lambda: open_video(path, self._flag), self._settings.loop)
         except ValueError as error:
             pictured = f" nor a picture ({reason})" if reason else ""
-            raise ValueError(
-                f"--video-target-bgr {path} is not a video ({error}){pictured}"
-            ) from error
+            raise ValueError(f"{self._flag} {path} is not a video ({error}){pictured}") from error
 
     def _once(self, shown: np.ndarray, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Makes the same of the same only once."""
