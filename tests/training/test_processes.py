@@ -32,7 +32,8 @@ from training.synthesis import synthesise
 from training.validation import evaluate
 
 out, refine = Path(sys.argv[1]), sys.argv[2] == "refine"
-with start_processes(CPU) as processes:
+
+def measure(processes):
     world = processes.world_size
     settings = make_settings(out.parent, refine, batch_size=4 // world)
     loader, batches = open_training_data(settings, processes)
@@ -60,6 +61,12 @@ with start_processes(CPU) as processes:
                           processes)
     if processes.is_first:
         torch.save([gradients, buffers, names, metrics], out)
+
+
+# In a function, so that network and graph are gone before the group is that they hold: with both
+# left to the interpreter's end, a process aborts there now and then.
+with start_processes(CPU) as processes:
+    measure(processes)
 """
 
 
