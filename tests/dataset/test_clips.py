@@ -140,8 +140,11 @@ def test_a_wrong_count_in_the_container_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_cut_clip_is_refused(tmp_path: Path) -> None:
     whole = write_numbered(tmp_path / "a.mp4", container_options={"movflags": "faststart"})
-    data = whole.read_bytes()
-    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 3 // 4])
+    with av.open(str(whole)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    packet = packets[len(packets) * 3 // 4]
+    # Within a packet, wherever it is: files differ by a byte now and then.
+    (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: packet.pos + packet.size // 2])
     (tmp_path / "no_head.mp4").write_bytes(write_numbered(tmp_path / "b.mp4").read_bytes()[:-900])
     for name in ("cut.mp4", "no_head.mp4"):
         with pytest.raises(DatasetError, match=rf"{name}: .*(cut off|can be read)"):
