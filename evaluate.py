@@ -3,12 +3,10 @@
 Example: python evaluate.py --pred-pha mattes/pha --true-pha truth/pha --output-dir evaluation
 """
 
-import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +19,7 @@ from evaluation.page import draw_page
 from evaluation.report import Report, plan_outputs, sort_worst_first, write_outputs
 from evaluation.settings import InputSettings, PageSettings
 from runtime.files import OnExisting, check_writable
-from runtime.interrupts import raise_interrupt
+from runtime.script import run_script
 from settings import REQUIRED, parse_settings, to_plain, to_yaml
 
 
@@ -67,23 +65,11 @@ class Settings:
 
 def main() -> int:
     """Runs the script; returns its exit code: 0 only if everything was evaluated."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A file name that the terminal can't show must not end the run.
-            stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, raise_interrupt)
-    try:
-        settings = parse_settings(Settings, __doc__, sys.argv[1:])
-        if settings.print_config:
-            print(to_yaml(settings), end="")
-            return 0
-        return evaluate(settings)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    settings = parse_settings(Settings, __doc__, sys.argv[1:])
+    if settings.print_config:
+        print(to_yaml(settings), end="")
+        return 0
+    return evaluate(settings)
 
 
 def evaluate(settings: Settings) -> int:
@@ -149,4 +135,4 @@ def measure_all(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

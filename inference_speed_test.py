@@ -4,7 +4,6 @@ Example: python inference_speed_test.py --model-backbone mobilenetv2 --resolutio
 """
 
 import json
-import signal
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from inference.timing import measure_peak
 from model import MattingRefine
 from runtime.device import describe_device, precision_note, resolve_device
 from runtime.files import write_whole
-from runtime.interrupts import raise_interrupt
+from runtime.script import run_script
 from settings import parse_settings, to_plain, to_yaml
 
 
@@ -63,25 +62,18 @@ class Settings:
 
 def main() -> int:
     """Runs the script; returns its exit code."""
-    signal.signal(signal.SIGTERM, raise_interrupt)
+    settings = parse_settings(Settings, __doc__, sys.argv[1:])
+    if settings.print_config:
+        print(to_yaml(settings), end="")
+        return 0
     try:
-        settings = parse_settings(Settings, __doc__, sys.argv[1:])
-        if settings.print_config:
-            print(to_yaml(settings), end="")
-        else:
-            measure_all(settings)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        measure_all(settings)
     except RuntimeError as error:
         if "memory" not in str(error):
             raise
         reason = str(error).split("\n")[0]
         print(f"error: use a smaller --resolution or --batch-size: {reason}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -201,4 +193,4 @@ def tell(about: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

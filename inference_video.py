@@ -39,7 +39,7 @@ from inference.video.settings import EncodingSettings, VideoOutputSettings, Vide
 from inference.video.smoothing import AlphaSmoother
 from inference.video.target import TargetFeed, TargetSettings
 from inference.video.tracking import PlateTracker
-from inference.writers import check_writable
+from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
 from settings import parse_settings, to_plain, to_yaml

@@ -37,7 +37,7 @@ from inference.webcam.settings import (
     RecordSettings,
 )
 from inference.webcam.window import TkWindow, open_window
-from inference.writers import check_writable
+from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
 from settings import parse_settings, to_plain, to_yaml

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from runtime.files import check_writable as check_writable  # where scripts look for it
 from runtime.files import write_whole
 
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 95)

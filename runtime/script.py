@@ -17,9 +17,10 @@ def run_script(work: Callable[[], int]) -> int:
     Returns:
         Its exit code; 2 for wrong input, 130 when it was interrupted.
     """
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file name that the terminal can't show must not end the run.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A file name that the terminal can't show must not end the run.
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         return work()

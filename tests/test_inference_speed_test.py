@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from inference.predictor import Predictor
 from inference.speed_table import Preset
 from inference.timing import Timing
 from model import MattingBase, MattingRefine
+from runtime.script import run_script as run_whole
 from tests.conftest import Run
 
 PEAK = 1e11
@@ -38,12 +40,12 @@ Call = Callable[..., Run]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
     """Runs the script in this process, which has imported everything, with a peak that is given."""
     monkeypatch.setattr(script, "measure_peak", lambda device, precision: PEAK)
-    monkeypatch.setattr(script.signal, "signal", lambda *args: None)
+    monkeypatch.setattr(signal, "signal", lambda *args: None)
 
     def run(*args: object) -> Run:
         monkeypatch.setattr(sys, "argv", ["inference_speed_test.py", *map(str, args)])
         try:
-            code = script.main()
+            code = run_whole(script.main)
         except SystemExit as end:
             code = end.code
         return Run(code, *capsys.readouterr())
