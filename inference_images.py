@@ -14,7 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from dataset.images import read_picture
-from inference.budget import Quality, resolve_budget
+from inference.budget import Quality
 from inference.frames import Loaded, Matted, describe, load_frame, matte_frame, write_outputs
 from inference.jobs import Job, plan_jobs
 from inference.pipeline import overlap
@@ -27,7 +27,7 @@ from inference.settings import (
     ModelSettings,
     OutputSettings,
 )
-from inference.setup import load_predictor, tell_setup
+from inference.setup import choose_budget, load_predictor, tell_setup
 from inference.target import Target, parse_target
 from runtime.files import OnExisting, check_writable
 from runtime.interrupts import deferred_interrupts
@@ -144,13 +144,7 @@ def run_jobs(
 
     def compute(job: Job, loaded: Loaded) -> Matted:
         height, width = loaded.src.pixels.shape[:2]
-        budget = resolve_budget(
-            height,
-            width,
-            settings.quality,
-            settings.model.backbone_scale,
-            settings.model.refine_sample_pixels,
-        )
+        budget = choose_budget(height, width, settings.quality, settings.model)
         return matte_frame(loaded, predictor, budget)
 
     def store(job: Job, matted: Matted) -> None:

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from inference.budget import Budget, Quality, resolve_budget
+from inference.budget import Quality
 from inference.report import Report, check_replaceable
 from inference.settings import ComputeSettings, ModelSettings
-from inference.setup import load_predictor, tell_setup
+from inference.setup import choose_budget, load_predictor, tell_setup
 from inference.video.account import (
     describe_run,
     describe_source,
@@ -138,7 +138,7 @@ def matte_video(settings: Settings) -> int:
                 plates,
                 targets,
                 predictor,
-                choose_budget(settings, info),
+                choose_budget(info.height, info.width, settings.quality, settings.model),
                 smoother,
                 outputs,
                 (info.height, info.width) if settings.video.resize else None,
@@ -197,17 +197,6 @@ def resized(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:
     if size is None:
         return info
     return replace(info, width=size[0], height=size[1], pixel_aspect=Fraction(1))
-
-
-def choose_budget(settings: Settings, info: VideoInfo) -> Budget:
-    """The work for each frame."""
-    return resolve_budget(
-        info.height,
-        info.width,
-        settings.quality,
-        settings.model.backbone_scale,
-        settings.model.refine_sample_pixels,
-    )
 
 
 def run_session(

@@ -14,14 +14,14 @@ import numpy as np
 import tyro
 
 from dataset.images import read_picture
-from inference.budget import Budget, Quality, resolve_budget
+from inference.budget import Quality
 from inference.report import Report, check_replaceable
 from inference.settings import ComputeSettings, ModelSettings
-from inference.setup import load_predictor, tell_setup
+from inference.setup import choose_budget, load_predictor, tell_setup
 from inference.video.outputs import refuse_inputs
 from inference.video.target import TargetSettings
 from inference.webcam.backgrounds import Backgrounds
-from inference.webcam.camera import CameraFacts, RealClock, open_camera
+from inference.webcam.camera import RealClock, open_camera
 from inference.webcam.capture import Capture
 from inference.webcam.controls import Controls
 from inference.webcam.driver import DriverCamera
@@ -124,9 +124,11 @@ def matte_camera(settings: Settings) -> int:
         keys, where = choose_keys(scripted, window)
         tell_start(capture.facts, settings.targets, where)
         controls = Controls(keys, backgrounds, settings.mirror)
+        size = capture.facts.height, capture.facts.width
+        budget = choose_budget(*size, settings.quality, settings.model)
         with deferred_interrupts() as interrupted:
             live = Live(
-                *(capture, predictor, choose_budget(settings, capture.facts), controls, outputs),
+                *(capture, predictor, budget, controls, outputs),
                 *(window, journal, settings.taking, settings.opening.lock, clock),
             )
             run_live(live, bgr, outputs, journal, interrupted)
@@ -163,17 +165,6 @@ def choose_keys(scripted: Keys, window: TkWindow | None) -> tuple[list[Keys], st
     if can_type():
         return [TerminalKeys(), scripted], "here, then Enter"
     return [scripted], "only --keys; Ctrl-C ends"
-
-
-def choose_budget(settings: Settings, facts: CameraFacts) -> Budget:
-    """The work for each picture."""
-    return resolve_budget(
-        facts.height,
-        facts.width,
-        settings.quality,
-        settings.model.backbone_scale,
-        settings.model.refine_sample_pixels,
-    )
 
 
 def run_live(

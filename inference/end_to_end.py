@@ -10,13 +10,13 @@ from typing import Any
 
 from dataset.images import read_picture
 
-from .budget import resolve_budget
 from .frames import Loaded, Matted, load_frame, matte_frame, write_outputs
 from .jobs import Job, plan_jobs
 from .pipeline import overlap
 from .predictor import Predictor
 from .preparation import Preprocess
 from .settings import ModelSettings
+from .setup import choose_budget
 from .speed_settings import PictureSettings
 from .target import Target
 
@@ -81,12 +81,11 @@ def measure_end_to_end(
         ValueError: when a picture can't be read or does not fit its plate.
         OSError: when an output can't be written.
     """
-    scale, pixels = model.backbone_scale, model.refine_sample_pixels
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
 
     def compute(job: Job, loaded: Loaded) -> Matted:
         height, width = loaded.src.pixels.shape[:2]
-        budget = resolve_budget(height, width, "auto", scale, pixels)
+        budget = choose_budget(height, width, "auto", model)
         return matte_frame(loaded, predictor, budget)
 
     def store(job: Job, matted: Matted) -> None:

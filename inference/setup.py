@@ -1,11 +1,46 @@
 """From settings to a predictor, and what a run says of it at its beginning."""
 
-from model import MattingRefine
+from model import MattingBase, MattingRefine
 from model.weights import identify, load_network
 from runtime.device import describe_device, precision_note, resolve_device
 
+from .budget import Budget, Quality, resolve_budget
 from .predictor import Predictor
 from .settings import ComputeSettings, ModelSettings
+
+
+def load_model(model: ModelSettings) -> MattingBase | MattingRefine:
+    """Loads the network, on the CPU.
+
+    Args:
+        model: which weights, and how to refine.
+
+    Returns:
+        The network, in evaluation mode.
+
+    Raises:
+        CheckpointError: when the weights are not what is expected.
+    """
+    network = load_network(
+        model.checkpoint,
+        type=model.type,
+        backbone=model.backbone,
+        refine_kernel_size=model.refine_kernel_size,
+    )
+    set_refinement(network, model)
+    return network
+
+
+def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -> None:
+    """Sets how a network refines, if it does."""
+    if isinstance(network, MattingRefine):
+        network.refiner.mode = model.refine_mode
+        network.refiner.threshold = model.refine_threshold
+
+
+def choose_budget(height: int, width: int, quality: Quality, model: ModelSettings) -> Budget:
+    """Chooses the work for a picture; see `resolve_budget`."""
+    return resolve_budget(height, width, quality, model.backbone_scale, model.refine_sample_pixels)
 
 
 def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
@@ -23,16 +58,7 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
             can't do this.
     """
     device = resolve_device(compute.device)
-    network = load_network(
-        model.checkpoint,
-        type=model.type,
-        backbone=model.backbone,
-        refine_kernel_size=model.refine_kernel_size,
-    )
-    if isinstance(network, MattingRefine):
-        network.refiner.mode = model.refine_mode
-        network.refiner.threshold = model.refine_threshold
-    return Predictor(network, device, compute.precision, compute.backend)
+    return Predictor(load_model(model), device, compute.precision, compute.backend)
 
 
 def tell_setup(

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from model import MattingBase, MattingRefine
 from model.build import NetworkConfig, build_network
 from model.refiner import CELL
-from model.weights import identify, load_network, read_state_dict
+from model.weights import identify, read_state_dict
 from runtime.device import describe_device
 
 from .backends import Backend
@@ -26,6 +26,7 @@ from .plate import resize
 from .predictor import Predictor, to_tensor
 from .preparation import Preprocess
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
+from .setup import load_model, set_refinement
 from .speed_settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
 
 
@@ -122,29 +123,18 @@ def open_network(model: ModelSettings) -> tuple[MattingBase | MattingRefine, str
     Raises:
         CheckpointError: when a checkpoint that was named can't be used.
     """
-    network: MattingBase | MattingRefine
-    source: str | None = str(model.checkpoint)
-    if model.checkpoint == DEFAULT_CHECKPOINT and not _fits_shipped(model):
-        source = None
-        config = NetworkConfig(
-            type=model.type or NetworkConfig.type,
-            backbone=model.backbone or NetworkConfig.backbone,
-            refine_kernel_size=model.refine_kernel_size or NetworkConfig.refine_kernel_size,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            network = build_network(config).eval()
-    else:
-        network = load_network(
-            model.checkpoint,
-            type=model.type,
-            backbone=model.backbone,
-            refine_kernel_size=model.refine_kernel_size,
-        )
-    if isinstance(network, MattingRefine):
-        network.refiner.mode = model.refine_mode
-        network.refiner.threshold = model.refine_threshold
-    return network, source
+    if model.checkpoint != DEFAULT_CHECKPOINT or _fits_shipped(model):
+        return load_model(model), str(model.checkpoint)
+    config = NetworkConfig(
+        type=model.type or NetworkConfig.type,
+        backbone=model.backbone or NetworkConfig.backbone,
+        refine_kernel_size=model.refine_kernel_size or NetworkConfig.refine_kernel_size,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(config).eval()
+    set_refinement(network, model)
+    return network, None
 
 
 def make_noise(
