@@ -91,7 +91,8 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
     matched = _expose(src, placed, alignment, exposure)
     capture = None
     if automatic:
-        capture = check_capture(frame, reduce_colours(matched), alignment, exposure)
+        used = plate if matched is placed else reduce_colours(matched)
+        capture = check_capture(frame, used, alignment, exposure)
     notes = _tell(preprocess, alignment, exposure, capture)
     return Preparation(matched, placed, alignment, exposure, capture, notes)
 

@@ -1,8 +1,7 @@
 """Matching of a plate's exposure to every frame of an automatic camera, without flicker.
 
-Each frame's gain and bias are found by themselves (exposure.py), exact to a part of a grey level.
-As with the alignment, they are followed at once where they changed by more than that, and only
-slowly where they changed less.
+Each frame's gain and bias are found by themselves (exposure.py), exact to a part of a grey level,
+and followed (following.py) as the alignment is.
 """
 
 from collections import Counter
@@ -11,15 +10,15 @@ import numpy as np
 
 from ..background import reduce_colours
 from ..exposure import ExposureReport, apply_exposure, estimate_exposure
+from .following import HELD_FRAMES, follow
 
 # Grey levels by which the match of a mid grey differs by the fit's error alone.
 _TREMOR = 1.0
 _MID_GREY = 128.0
 # Grey levels; a match that changes a mid grey by less is not made.
 _NOTHING = 0.25
-# Frames that the last match serves for where none is found, as when a subject fills the picture:
-# half a second.
-_HELD_FRAMES = 15
+# Gain and bias, RGB, that leave a plate as it is.
+_IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
 
 
 class ExposureTracker:
@@ -34,7 +33,7 @@ class ExposureTracker:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
-        self._match = np.array([np.ones(3), np.zeros(3)])  # gain and bias, RGB
+        self._match = _IDENTITY
         self._misses = 0
 
     def __call__(self, bgr: np.ndarray, src: np.ndarray) -> np.ndarray:
@@ -52,8 +51,8 @@ class ExposureTracker:
         if found is None:
             self._misses += 1
             self.reasons[report.reason.split(":")[0]] += 1
-            if self._misses > _HELD_FRAMES:
-                self._match = np.array([np.ones(3), np.zeros(3)])
+            if self._misses > HELD_FRAMES:
+                self._match = _IDENTITY
         else:
             self._misses = 0
             self._follow(found)
@@ -68,7 +67,7 @@ class ExposureTracker:
     def _follow(self, found: np.ndarray) -> None:
         gain, bias = found - self._match
         changed = float(np.abs(gain * _MID_GREY + bias).max())
-        self._match = self._match + changed**2 / (changed**2 + _TREMOR**2) * (found - self._match)
+        self._match = follow(self._match, found, changed, _TREMOR)
 
 
 def _match_of(report: ExposureReport) -> np.ndarray | None:
@@ -76,5 +75,5 @@ def _match_of(report: ExposureReport) -> np.ndarray | None:
     if report.applied and report.gain is not None and report.bias is not None:
         return np.array([report.gain, report.bias])
     if report.reason.startswith("already matched"):
-        return np.array([np.ones(3), np.zeros(3)])
+        return _IDENTITY
     return None

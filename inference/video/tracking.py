@@ -1,8 +1,8 @@
 """Alignment of a plate to every frame of a hand-held camera, without jitter.
 
 Each frame's homography is found by itself (alignment.py), exact to some tenths of a pixel. Those
-tenths would make the plate, and with it the edges of the matte, tremble. So a homography is
-followed at once where it moved more than that, and only slowly where it moved less.
+tenths would make the plate, and with it the edges of the matte, tremble; so it is followed
+(following.py).
 """
 
 from collections import Counter
@@ -10,12 +10,10 @@ from collections import Counter
 import numpy as np
 
 from ..alignment import find_alignment, warp_plate
+from .following import HELD_FRAMES, follow
 
 # Fraction of the diagonal that a corner moves by the fit's error alone: 0.5 px of HD.
 _TREMOR = 0.00023
-# Frames that the last homography serves for where none is found, as when a subject fills the
-# picture: half a second.
-_HELD_FRAMES = 15
 
 
 class PlateTracker:
@@ -53,7 +51,7 @@ class PlateTracker:
         if found is None:
             self._misses += 1
             self.reasons[report.reason.split(":")[0]] += 1
-            if self._corners is None or self._misses > _HELD_FRAMES:
+            if self._corners is None or self._misses > HELD_FRAMES:
                 self._corners = None
                 self.counts["kept"] += 1
                 return bgr
@@ -61,19 +59,17 @@ class PlateTracker:
         else:
             self._misses = 0
             self.counts["aligned"] += 1
-            self._follow(_move_corners(found, src.shape), src.shape)
-        assert self._corners is not None  # noqa: S101 - set above
+            corners = _move_corners(found, src.shape)
+            last = corners if self._corners is None else self._corners
+            self._corners = _follow(last, corners, src.shape)
         return warp_plate(src, bgr, _between(src.shape, self._corners))
 
-    def _follow(self, corners: np.ndarray, shape: tuple[int, ...]) -> None:
-        if self._corners is None:
-            self._corners = corners
-            return
-        change = corners - self._corners
-        moved = float(np.hypot(change[:, 0], change[:, 1]).max())
-        tremor = _TREMOR * float(np.hypot(shape[0], shape[1]))
-        weight = moved**2 / (moved**2 + tremor**2) if moved else 1.0
-        self._corners = self._corners + weight * change
+
+def _follow(last: np.ndarray, found: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Corners (4, 2) between where they were and where they were found."""
+    change = found - last
+    moved = float(np.hypot(change[:, 0], change[:, 1]).max())
+    return follow(last, found, moved, _TREMOR * float(np.hypot(shape[0], shape[1])))
 
 
 def _corners_of(shape: tuple[int, ...]) -> np.ndarray:

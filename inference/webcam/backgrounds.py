@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,6 +80,7 @@ class Backgrounds:
         return checkerboard(*bgr.shape[:2]) if shown is None else shown
 
 
+@lru_cache(maxsize=2)
 def checkerboard(height: int, width: int) -> np.ndarray:
     """Draws what transparency is shown as.
 
@@ -87,7 +89,7 @@ def checkerboard(height: int, width: int) -> np.ndarray:
         width: pixels.
 
     Returns:
-        (height, width, 3) float32 in [0, 1].
+        (height, width, 3) float32 in [0, 1]; the same array for the same size.
     """
     side = max(2, round(_SQUARE * max(height, width)))
     odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
