@@ -6,10 +6,9 @@ from pathlib import Path
 
 from dataset.images import list_pictures
 from dataset.pairing import pair_by_stem
+from runtime.wording import listed
 
 from .settings import InputSettings
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -138,10 +137,9 @@ def _partners(
             plan.failed.setdefault(names[truth], f"{flag}: {reason}")
     if kind == "src" and pairing.unmatched:
         missing = [names[truth] for truth in pairing.unmatched]
-        plan.notes.append(f"shown without a frame: {_listed(missing)}")
+        plan.notes.append(f"shown without a frame: {listed(missing)}")
     if pairing.unused:
-        unused = [str(path) for path in pairing.unused]
-        plan.notes.append(f"not needed of {flag}: {_listed(unused)}")
+        plan.notes.append(f"not needed of {flag}: {listed(pairing.unused)}")
     return pairing.matched
 
 
@@ -158,8 +156,3 @@ def _frames_before(truths: list[Path]) -> dict[Path, Path]:
 
 def _name(path: Path, root: Path) -> str:
     return path.name if path == root else path.relative_to(root).as_posix()
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

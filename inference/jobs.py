@@ -7,11 +7,10 @@ from pathlib import Path
 from dataset.images import list_pictures
 from dataset.pairing import pair_by_stem
 from runtime.files import OnExisting
+from runtime.wording import listed
 
 from .compose import OutputType
 from .target import Target
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def plan_jobs(
             plan.skipped.append(name)
     if existing and on_existing == "error":
         raise ValueError(
-            f"{len(existing)} of the outputs exist already: {_listed(existing)}. Use "
+            f"{len(existing)} of the outputs exist already: {listed(existing)}. Use "
             "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
         )
     return plan
@@ -136,7 +135,7 @@ def _partners(
     for source, reason in pairing.unmatched.items():
         plan.failed.setdefault(names[source], f"no {what}: {reason}")
     if pairing.unused and what == "plate":
-        plan.notes.append(f"plates that match no frame: {_listed(pairing.unused)}")
+        plan.notes.append(f"plates that match no frame: {listed(pairing.unused)}")
     return pairing.matched
 
 
@@ -155,7 +154,7 @@ def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
     if whole:
         notes.append(
             "frames that differ only in their extension keep it in the outputs' names: "
-            f"{_listed(whole)}"
+            f"{listed(whole)}"
         )
     return stems
 
@@ -180,8 +179,3 @@ def _refuse_inputs(outputs: dict[OutputType, Path], inputs: set[Path]) -> None:
             raise ValueError(
                 f"output {path} would replace an input of the same name; use another --output-dir"
             )
-
-
-def _listed(paths: list[Path]) -> str:
-    shown = ", ".join(str(path) for path in paths[:_SHOWN])
-    return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from av import Packet
 
+from runtime.wording import listed
+
 from ..compose import AlphaMode, BitDepth, render
 from ..predictor import Matte
 from .encoding import RECIPES
@@ -16,7 +18,6 @@ from .sequence import SequenceWriter
 from .settings import EncodingSettings, VideoOutputSettings, VideoOutputType
 from .writer import Layout, VideoWriter, partial_path
 
-_SHOWN = 5
 _SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
 
 Paths = Mapping[VideoOutputType, Path]
@@ -90,9 +91,8 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
         if path.is_file() or (path.is_dir() and not resume and any(path.iterdir()))
     ]
     if there:
-        shown = ", ".join(str(path) for path in there[:_SHOWN])
         raise ValueError(
-            f"{len(there)} of the outputs exist already: {shown}. Use -y to replace them, another "
+            f"{len(there)} of the outputs exist already: {listed(there)}. Use -y to replace them, another "
             "--output-dir, or --resume to continue picture sequences"
         )
 
