@@ -92,8 +92,8 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
     ]
     if there:
         raise ValueError(
-            f"{len(there)} of the outputs exist already: {listed(there)}. Use -y to replace them, another "
-            "--output-dir, or --resume to continue picture sequences"
+            f"{len(there)} of the outputs exist already: {listed(there)}. Use -y to replace them, "
+            "another --output-dir, or --resume to continue picture sequences"
         )
 
 
