@@ -16,6 +16,7 @@ from .shapes import (
     draw_strands,
     fill,
     grow_strands,
+    layer_strands,
     lines,
     smooth_path,
 )
@@ -272,3 +273,29 @@ def tuft(
         draw_strands(mask, hairs, width)
         tones = ((hairs[::3], 0.65), (hairs[1::3], 1.4))
         canvas.add(mask, dress(random_material(rng)), tones=tones)
+
+
+def mane(
+    rng: np.random.Generator, canvas: Canvas, dress: Dress, centre: np.ndarray, size: float
+) -> None:
+    """A mass of loose hair that one sees through more and more towards its tips."""
+    for _ in range(int(rng.integers(1, 3))):
+        middle = centre + rng.normal(0, 0.3, 2) * size
+        base = size * rng.uniform(0.15, 0.5)
+        outline = blob(rng, middle, (base, base * rng.uniform(0.4, 1.0)), 0.2)
+        if rng.random() < 0.6:  # what it grows on
+            body = canvas.mask()
+            fill(body, outline)
+            canvas.add(body, dress(random_material(rng)))
+        count = int(np.exp(rng.uniform(np.log(250), np.log(2500))))
+        around = outline[rng.integers(0, len(outline), count)] - middle
+        roots = middle + around * np.sqrt(rng.random((count, 1)))
+        heading, fan = rng.normal(-np.pi / 2, 0.7), rng.uniform(0.2, 1.4)
+        across = (around @ np.array((-np.sin(heading), np.cos(heading)))) / base
+        directions = heading + fan * across + rng.normal(0, rng.uniform(0.08, 0.5), count)
+        hairs = grow_strands(
+            *(rng, roots, directions, rng.uniform(0.4, 1.8) * size, rng.beta(1, 4) * 0.6),
+            *(rng.uniform(0, 0.7), 10, rng.uniform(0, 0.9)),
+        )
+        width = float(np.exp(rng.uniform(np.log(0.001), np.log(0.007)))) * canvas.unit
+        layer_strands(rng, canvas, dress(random_material(rng, pattern="plain")), hairs, width)

@@ -13,6 +13,7 @@ from .shapes import (
     draw_strands,
     fill,
     grow_strands,
+    layer_strands,
     limb,
     smooth_path,
 )
@@ -30,6 +31,7 @@ HAIR_WEIGHTS = {
 BEARD_SHARE = 0.18
 GLASSES_SHARE = 0.25
 HALO_SHARE = 0.35  # hair that thins out into a translucent rim
+LOOSE_SHARE = 0.4  # of long, wild and curly hair: more of it stands off, seen through
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,15 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     toward = np.arctan2(0.3 - inside[:, 1] - 1.0, 0.6 * inside[:, 0] + 1e-3)
     locks = grow_strands(rng, figure.at(inside), toward, 0.4 * figure.head, curl * 0.5, 0.5, 8)
     canvas.add(mask, figure.hair, tones=((locks[::2], 0.65), (locks[1::2], 1.4)))
+    if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:
+        count = int(rng.integers(200, 1200))
+        roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
+        outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
+        reach = figure.head * rng.uniform(0.1, 0.9)
+        loose = grow_strands(
+            rng, figure.at(roots), outward, reach, curl * 0.5, gravity, clump=clump
+        )
+        layer_strands(rng, canvas, figure.hair, loose, _hair_width(figure), 4)
 
 
 def _thin_out(mask: np.ndarray, reach: float, strength: float) -> None:

@@ -4,6 +4,7 @@ Points are pixels, (x, y), float; everything is drawn anti-aliased at 1/16 pixel
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -272,3 +273,32 @@ class Canvas:
         mean = here[::step, ::step].reshape(-1, 3).mean(0)
         material = close_to(material, mean)
         return paint(material, part, self.unit, self.light), material.colours[0]
+
+
+def layer_strands(
+    rng: np.random.Generator,
+    canvas: Canvas,
+    material: Material,
+    strands: np.ndarray,
+    width: float,
+    layers: int = 6,
+) -> None:
+    """Lays hairs over the picture, layer over layer, each of its own tone.
+
+    Where few of them cross, the background shows between and through them; many are opaque.
+
+    Args:
+        rng: the source of randomness.
+        canvas: to draw on.
+        material: of the hairs.
+        strands: (N, S, 2) pixels.
+        width: of a hair, pixels.
+        layers: groups of hairs.
+    """
+    contrast, opacity = rng.uniform(0.1, 0.55), rng.uniform(0.4, 1.0)
+    for group in range(layers):
+        mask = canvas.mask()
+        draw_strands(mask, strands[group::layers], width)
+        tone = np.float32(1 + contrast * (2 * group / max(1, layers - 1) - 1))
+        colours = np.clip(material.colours * tone, 0, 255)
+        canvas.add(mask, replace(material, colours=colours), opacity)

@@ -301,7 +301,7 @@ def test_paths_pass_through_their_points() -> None:
     assert np.allclose(smooth_path(points, 4, closed=True)[::4], points)
 
 
-@pytest.mark.parametrize("name", ["foliage", "twigs", "mesh", "tuft"])
+@pytest.mark.parametrize("name", ["foliage", "twigs", "mesh", "tuft", "mane"])
 def test_fine_structures_have_gaps(name: str) -> None:
     shares, parts = [], []
     for seed in range(8):
