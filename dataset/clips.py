@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace
 
 from .decoding import DatasetError
+from .display import turn_upright
 
 CLIP_EXTENSIONS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
 
@@ -66,6 +67,8 @@ def index_clip(path: Path) -> ClipIndex:
         except av.error.FFmpegError as error:
             raise DatasetError(f"{path}: damaged or cut off: {error.strerror}") from error
         codec = stream.codec_context
+        if container.format.name.startswith("mov"):
+            _check_boxes(path)
         # AVI keeps no order of showing; MPEG-4's decoder finds it.
         unordered = container.format.name == "avi" and codec.has_b_frames and codec.name != "mpeg4"
     if any(corrupt for *_, corrupt in packets):
@@ -203,7 +206,7 @@ def frame_rgb(frame: av.VideoFrame) -> np.ndarray:
     source = None
     if frame.colorspace == _UNSPECIFIED_COLOURS and frame.height >= _HD_HEIGHT:
         source = Colorspace.ITU709
-    return _turn(frame.to_ndarray(format="rgb24", src_colorspace=source), frame)
+    return turn_upright(frame.to_ndarray(format="rgb24", src_colorspace=source), frame)
 
 
 def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
@@ -220,7 +223,9 @@ def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
         name.startswith("yuv") and frame.format.is_planar
     )
     if not first_plane_is_luma or name.endswith("be") or bits > 16:
-        return _turn(cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY), frame)
+        return turn_upright(
+            cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY), frame
+        )
     plane = frame.planes[0]
     depth = np.dtype(np.uint8 if bits == 8 else np.uint16)
     stored = np.frombuffer(memoryview(plane), depth)
@@ -228,7 +233,9 @@ def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
     full_range = frame.color_range == ColorRange.JPEG or name.startswith("yuvj")
     if name.startswith("gray") and frame.color_range == ColorRange.UNSPECIFIED:
         full_range = True  # as swscale has it
-    return _turn(luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame)
+    return turn_upright(
+        luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame
+    )
 
 
 @cache
@@ -237,10 +244,6 @@ def _levels(bits: int, full_range: bool) -> np.ndarray:
     values = np.arange(2**bits)
     black, white = (0, 2**bits - 1) if full_range else (16 << (bits - 8), 235 << (bits - 8))
     return np.clip(np.rint((values - black) * 255 / (white - black)), 0, 255).astype(np.uint8)
-
-
-def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
 def _opened(path: Path) -> InputContainer:
@@ -253,3 +256,28 @@ def _opened(path: Path) -> InputContainer:
         container.close()
         raise DatasetError(f"{path}: holds no video")
     return container
+
+
+def _check_boxes(path: Path) -> None:
+    """Refuses an MP4 whose last box goes on behind the end of the file.
+
+    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front.
+
+    Source: ISO/IEC 14496-12, box header.
+    """
+    size, start = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while start < size:
+            file.seek(start)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length == 0:  # to the end, wherever that is
+                return
+            start += max(length, 8)
+    if start > size:
+        raise DatasetError(
+            f"{path}: cut off: its boxes take {start:,} bytes and it has {size:,}; copy or "
+            "download it again"
+        )

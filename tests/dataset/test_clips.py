@@ -145,8 +145,9 @@ def test_a_cut_clip_is_refused(tmp_path: Path) -> None:
     packet = packets[len(packets) * 3 // 4]
     # Within a packet, wherever it is: files differ by a byte now and then.
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: packet.pos + packet.size // 2])
+    (tmp_path / "between.mp4").write_bytes(whole.read_bytes()[: packet.pos])
     (tmp_path / "no_head.mp4").write_bytes(write_numbered(tmp_path / "b.mp4").read_bytes()[:-900])
-    for name in ("cut.mp4", "no_head.mp4"):
+    for name in ("cut.mp4", "between.mp4", "no_head.mp4"):
         with pytest.raises(DatasetError, match=rf"{name}: .*(cut off|can be read)"):
             index_clip(tmp_path / name)
 
@@ -225,6 +226,21 @@ def test_alpha_of_other_pixel_formats(tmp_path: Path, pix_fmt: str) -> None:
     # Conversion to limited range and back rounds by up to one level.
     assert np.abs(np.subtract(got, values)).max() <= 1
     assert (got[0], got[-1]) == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "axis"),
+    [((0, True, False), 1), ((0, False, True), 0)],
+    ids=["mirrored", "upside down"],
+)
+def test_mirrored_clips_are_upright(
+    tmp_path: Path, clips, rotation: tuple[int, bool, bool], axis: int
+) -> None:
+    shown = np.zeros((32, 48, 3), np.uint8)
+    shown[:16, 24:] = 255
+    path = clips.write(tmp_path / "a.mp4", [shown], rotation=rotation)
+    alpha = frame_alpha(ClipReader(path, index_clip(path)).read(0))
+    assert np.array_equal(alpha > 127, np.flip(shown[..., 0] > 127, axis))
 
 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
