@@ -1,0 +1,119 @@
+"""Whether people in front of a camera that stands still are found, and nothing else is.
+
+Example: python -m benchmarks.static_camera CLIP --every 20 --picture sheet.png
+
+The plate is the median of the clip. There is no true alpha: people are what differs clearly from
+the plate and is tall enough, which a still camera by daylight allows.
+"""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+
+from inference.settings import DEFAULT_CHECKPOINT
+from inference.writers import write_png
+
+from .methods import Network, plate_difference
+
+CLEAR = 40  # grey levels of difference from the plate
+NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges
+COVERED = 0.5  # of a person's pixels, with an alpha above 1/2: found
+PLATE_FRAMES = 60
+
+
+class Person(NamedTuple):
+    """A piece of the frame that differs from the plate.
+
+    Attributes:
+        box: left, top, width, height, pixels.
+        mask: (H, W) bool of the frame.
+    """
+
+    box: tuple[int, int, int, int]
+    mask: np.ndarray
+
+
+def find_people(src: np.ndarray, bgr: np.ndarray, height: int) -> tuple[list[Person], np.ndarray]:
+    """Finds people by their difference from the plate.
+
+    Args:
+        src: (H, W, 3) uint8, RGB.
+        bgr: (H, W, 3) uint8, RGB.
+        height: of the smallest, pixels.
+
+    Returns:
+        The people that are taller, and (H, W) bool: where nothing differs clearly, tall or small.
+    """
+    difference = plate_difference(*(cv2.GaussianBlur(p, (0, 0), 1.5) for p in (src, bgr)))
+    clear = cv2.morphologyEx(
+        (difference > CLEAR).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 5), np.uint8)
+    )
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(clear)
+    people = [
+        Person((left, top, wide, high), (labels == number) & (difference > CLEAR))
+        for number, (left, top, wide, high, _) in enumerate(stats.tolist())
+        if number and high > height
+    ]
+    near = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * NEAR + 1,) * 2)
+    return people, cv2.dilate(clear, near) == 0
+
+
+def main() -> None:
+    """Reads the command line and prints what was found."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
+    parser.add_argument("--every", type=int, default=20, help="take one frame of so many")
+    parser.add_argument("--height", type=int, default=40, help="people taller than this, pixels")
+    parser.add_argument("--picture", type=Path, help="PNG of the frames with people lost or most")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    with av.open(str(args.clip)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    step = max(1, len(frames) // PLATE_FRAMES)
+    plate = np.percentile(frames[::step], 50, axis=0, method="nearest").astype(np.uint8)
+    network = Network(args.checkpoint, preprocess="none")
+    covers, empties, sheet = [], [], []
+    for number in range(0, len(frames), args.every):
+        src = frames[number]
+        pha = network.predict(src, plate)
+        people, empty = find_people(src, plate, args.height)
+        cover = [float((pha[person.mask] > 0.5).mean()) for person in people]
+        covers += cover
+        empties.append(float(pha[empty].mean()))
+        lost = [person.box for person, part in zip(people, cover, strict=True) if part < COVERED]
+        print(
+            f"frame {number}: {len(people)} people, covered {', '.join(f'{c:.0%}' for c in cover)}"
+            f"; mean alpha elsewhere {empties[-1]:.5f}" + (f"; LOST at {lost}" if lost else ""),
+            flush=True,
+        )
+        sheet.append((min(cover, default=1.0), draw(src, pha, people, lost)))
+    found = sum(part >= COVERED for part in covers)
+    print(
+        f"{len(empties)} frames: {found} of {len(covers)} people found, the least covered "
+        f"{min(covers, default=1.0):.0%}; mean alpha elsewhere {np.mean(empties):.5f}, "
+        f"at most {max(empties):.5f}"
+    )
+    if args.picture:
+        worst = sorted(sheet, key=lambda item: item[0])[:4]
+        write_png(args.picture, np.vstack([picture for _, picture in worst]))
+
+
+def draw(src: np.ndarray, pha: np.ndarray, people: list[Person], lost: list) -> np.ndarray:
+    """Frame and alpha side by side; a box round each person, red where lost."""
+    grey = cv2.cvtColor((pha * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
+    both = [src.copy(), grey]
+    for picture in both:
+        for person in people:
+            left, top, wide, high = person.box
+            colour = (255, 0, 0) if person.box in lost else (0, 200, 0)
+            cv2.rectangle(picture, (left, top), (left + wide, top + high), colour)
+    return np.hstack(both)
+
+
+if __name__ == "__main__":
+    main()
