@@ -1,0 +1,172 @@
+"""Frames a second of a video run beside those of its parts alone: decode, network, encode.
+
+Example: python -m benchmarks.video_end_to_end CLIP --frames 40
+
+What is timed alone may use the whole machine; together they share it. Where cores are fewer than
+what the parts use, the most that overlapping can reach is their work put end to end and spread over
+the cores; `in turn` is the rate of one after the other.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import cv2
+import torch
+
+from inference.predictor import Matte, Predictor
+from inference.settings import ComputeSettings, ModelSettings
+from inference.setup import choose_budget, load_predictor
+from inference.video.frames import Frame, VideoInfo, VideoSource
+from inference.video.open import open_source
+from inference.video.outputs import Outputs, plan_paths
+from inference.video.plate import PlateFeed, open_plate
+from inference.video.session import Session
+from inference.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
+from inference.video.target import TargetFeed, TargetSettings
+
+GREEN = "rgb(120,255,155)"
+
+
+class FirstFrames:
+    """The first frames of a source, as a source."""
+
+    def __init__(self, source: VideoSource, count: int) -> None:
+        self.info: VideoInfo = source.info
+        self._source, self._left = source, count
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `VideoSource`."""
+        return self._source.notes
+
+    def read(self) -> Frame | None:
+        """See `VideoSource`."""
+        self._left -= 1
+        return self._source.read() if self._left >= 0 else None
+
+    def take_audio(self) -> tuple:
+        """See `VideoSource`."""
+        return self._source.take_audio()
+
+    def close(self) -> None:
+        """See `VideoSource`."""
+        self._source.close()
+
+
+class Parts:
+    """The parts of a run over the first frames of a clip, and all of it.
+
+    Args:
+        clip: a video of a camera that stands still.
+        bgr: its plate: a picture, or `median`.
+        count: frames.
+        predictor: computes the mattes.
+        model: its settings.
+    """
+
+    def __init__(
+        self, clip: Path, bgr: str, count: int, predictor: Predictor, model: ModelSettings
+    ) -> None:
+        self._settings = VideoSettings(clip, bgr)
+        self._count, self._predictor = count, predictor
+        self._plate, _ = open_plate(bgr, None, 60, lambda: open_source(self._settings))
+        with closing(self._open()) as source:
+            self._info = source.info
+            self._frames: list[Frame] = []
+            while (frame := source.read()) is not None:
+                self._frames.append(frame)
+        self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
+        self._bgr = PlateFeed(self._plate).at(self._info.time_base * 0, self._frames[0].pixels)
+        self._matte: Matte | None = None
+
+    def _open(self) -> FirstFrames:
+        return FirstFrames(open_source(self._settings), self._count)
+
+    def _open_outputs(self, folder: str) -> Outputs:
+        settings, encoding = VideoOutputSettings(Path(folder)), EncodingSettings()
+        return Outputs(plan_paths(settings, encoding), self._info, settings, encoding, False)
+
+    def decode(self) -> None:
+        """Reads the frames."""
+        with closing(self._open()) as source:
+            while source.read() is not None:
+                pass
+
+    def network(self) -> None:
+        """Mattes the frames."""
+        plate = self._predictor.prepare(self._bgr)
+        for frame in self._frames:
+            self._matte = self._predictor.predict(frame.pixels, plate, self._budget)
+
+    def encode(self) -> None:
+        """Writes com and pha of the frames by the last matte, and checks them."""
+        assert self._matte is not None  # noqa: S101 - `network` runs before
+        target = TargetFeed(GREEN, TargetSettings()).at(self._info.time_base * 0, self._bgr)
+        with tempfile.TemporaryDirectory() as folder:
+            outputs = self._open_outputs(folder)
+            for frame in self._frames:
+                outputs.write(frame, self._matte, target)
+            outputs.finish(())
+
+    def together(self) -> None:
+        """The run, overlapped, as the program makes it."""
+        with tempfile.TemporaryDirectory() as folder, closing(self._open()) as source:
+            outputs = self._open_outputs(folder)
+            targets = TargetFeed(GREEN, TargetSettings())
+            feed = PlateFeed(self._plate)
+            session = Session(source, feed, targets, self._predictor, self._budget, None, outputs)
+            session.run(lambda: None, lambda: False, 1)
+            if session.progress.error is not None:
+                raise session.progress.error
+            outputs.finish(source.take_audio())
+
+
+def measure(parts: dict[str, Callable[[], None]], frames: int, rounds: int) -> dict[str, float]:
+    """Times the parts in turn, several rounds; gives the median rate of each, frames a second."""
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    for _ in range(rounds):
+        for name, run in parts.items():
+            start = perf_counter()
+            run()
+            seconds[name].append(perf_counter() - start)
+    return {name: frames / median(values) for name, values in seconds.items()}
+
+
+def main() -> None:
+    """Reads the command line and prints the rates."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("clip", type=Path)
+    parser.add_argument("--bgr", default="median", help="the plate: a picture, or median")
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--backend", default="pytorch")
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--backbone-scale", type=float, help="by size when not given")
+    parser.add_argument("--refine-sample-pixels", type=int, help="by size when not given")
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    model = ModelSettings(
+        backbone_scale=args.backbone_scale, refine_sample_pixels=args.refine_sample_pixels
+    )
+    compute = ComputeSettings(device="cpu", precision=args.precision, backend=args.backend)
+    parts = Parts(args.clip, args.bgr, args.frames, load_predictor(model, compute), model)
+    names = ("decode", "network", "encode", "together")
+    rates = measure({name: getattr(parts, name) for name in names}, args.frames, args.rounds)
+    together = rates.pop("together")
+    slowest = min(rates.values())
+    in_turn = 1 / sum(1 / rate for rate in rates.values())
+    print(f"{torch.get_num_threads()} threads, {args.frames} frames, medians of {args.rounds} runs")
+    print(", ".join(f"{name} alone {rate:.2f}" for name, rate in rates.items()) + " frames/s")
+    print(
+        f"together {together:.2f} frames/s: {together / slowest:.2f} of the slowest, "
+        f"{together / in_turn:.2f} times the {in_turn:.2f} of one after the other"
+    )
+
+
+if __name__ == "__main__":
+    main()

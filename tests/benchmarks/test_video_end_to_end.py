@@ -1,0 +1,29 @@
+"""The video benchmark: its parts do the work of a run."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import video_end_to_end
+
+
+def test_program_tells_each_part(
+    tmp_path: Path, clips, photographs, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    plate = photographs.plate(96, 128)
+    clip = clips.write(tmp_path / "a.mp4", [plate.copy() for _ in range(5)])
+    arguments = ["video_end_to_end", str(clip), "--frames", "3", "--rounds", "1"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    video_end_to_end.main()
+    out = capsys.readouterr().out
+    assert "3 frames, medians of 1 runs" in out
+    for part in ("decode alone", "network alone", "encode alone", "together"):
+        assert part in out
+
+
+def test_rates_are_frames_over_the_median_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 2.0, 2.0, 3.0, 10.0, 14.0, 14.0, 15.0, 20.0, 26.0, 26.0, 27.0))
+    monkeypatch.setattr(video_end_to_end, "perf_counter", lambda: next(clock))
+    parts = {"slow": lambda: None, "fast": lambda: None}
+    assert video_end_to_end.measure(parts, 8, 3) == {"slow": 2.0, "fast": 8.0}
