@@ -18,7 +18,7 @@ from time import perf_counter
 import cv2
 import torch
 
-from inference.predictor import Matte, Predictor
+from inference.predictor import Predictor
 from inference.settings import ComputeSettings, ModelSettings
 from inference.setup import choose_budget, load_predictor
 from inference.video.frames import Frame, VideoInfo, VideoSource
@@ -82,7 +82,7 @@ class Parts:
                 self._frames.append(frame)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
         self._bgr = PlateFeed(self._plate).at(self._info.time_base * 0, self._frames[0].pixels)
-        self._matte: Matte | None = None
+        self._matte = predictor.predict(self._frames[0].pixels, self._bgr, self._budget)
 
     def _open(self) -> FirstFrames:
         return FirstFrames(open_source(self._settings), self._count)
@@ -101,11 +101,10 @@ class Parts:
         """Mattes the frames."""
         plate = self._predictor.prepare(self._bgr)
         for frame in self._frames:
-            self._matte = self._predictor.predict(frame.pixels, plate, self._budget)
+            self._predictor.predict(frame.pixels, plate, self._budget)
 
     def encode(self) -> None:
-        """Writes com and pha of the frames by the last matte, and checks them."""
-        assert self._matte is not None  # noqa: S101 - `network` runs before
+        """Writes com and pha of the frames by the matte of the first, and checks them."""
         target = TargetFeed(GREEN, TargetSettings()).at(self._info.time_base * 0, self._bgr)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._open_outputs(folder)

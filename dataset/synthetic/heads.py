@@ -10,13 +10,11 @@ from .shapes import (
     Canvas,
     blob,
     disk,
-    draw_strands,
     fill,
-    grow_strands,
-    layer_strands,
     limb,
     smooth_path,
 )
+from .strands import draw_strands, grow_strands, layer_strands
 
 HAIR_WEIGHTS = {
     "none": 0.07,

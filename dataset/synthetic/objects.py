@@ -9,18 +9,15 @@ import numpy as np
 from .fine import (
     Draw,
     cables,
-    feather,
     foliage,
-    fur,
-    mane,
     mesh,
     net,
     plant,
-    tuft,
     turned,
     twigs,
     wheel,
 )
+from .hairy import feather, fur, mane, tuft
 from .materials import Dress, random_material, smooth_noise
 from .shapes import (
     Canvas,

@@ -11,7 +11,8 @@ from dataset.synthetic import foregrounds as synthetic
 from dataset.synthetic.finish import extend_colours
 from dataset.synthetic.materials import PATTERN_WEIGHTS, random_material, smooth_noise
 from dataset.synthetic.objects import OBJECTS
-from dataset.synthetic.shapes import Canvas, draw_strands, fill, limb, smooth_path
+from dataset.synthetic.shapes import Canvas, fill, limb, smooth_path
+from dataset.synthetic.strands import draw_strands
 from dataset.synthetic.textures import paint
 
 cv2.setNumThreads(1)
