@@ -21,8 +21,8 @@ def test_presets_hold_at_any_size() -> None:
 @pytest.mark.parametrize(
     ("height", "width", "wanted"),
     [
-        (540, 960, Budget(0.5, 40_000)),  # a quarter of HD's area, half its side
-        (270, 480, Budget(0.5, 20_000)),
+        (540, 960, Budget(0.5, 80_000)),  # a quarter of HD's area
+        (270, 480, Budget(0.5, 80_000)),
         (3, 5, Budget(0.5, 15)),  # no more than there is
         (4320, 7680, Budget(0.0625, 1_280_000)),
     ],
