@@ -17,7 +17,6 @@ from av.container import InputContainer
 from av.video.reformatter import ColorRange, Colorspace
 
 from .decoding import DatasetError
-from .display import turn_upright
 
 CLIP_EXTENSIONS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
 
@@ -206,7 +205,7 @@ def frame_rgb(frame: av.VideoFrame) -> np.ndarray:
     source = None
     if frame.colorspace == _UNSPECIFIED_COLOURS and frame.height >= _HD_HEIGHT:
         source = Colorspace.ITU709
-    return turn_upright(frame.to_ndarray(format="rgb24", src_colorspace=source), frame)
+    return _turn(frame.to_ndarray(format="rgb24", src_colorspace=source), frame)
 
 
 def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
@@ -223,9 +222,7 @@ def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
         name.startswith("yuv") and frame.format.is_planar
     )
     if not first_plane_is_luma or name.endswith("be") or bits > 16:
-        return turn_upright(
-            cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY), frame
-        )
+        return _turn(cv2.cvtColor(frame.to_ndarray(format="rgb24"), cv2.COLOR_RGB2GRAY), frame)
     plane = frame.planes[0]
     depth = np.dtype(np.uint8 if bits == 8 else np.uint16)
     stored = np.frombuffer(memoryview(plane), depth)
@@ -233,9 +230,7 @@ def frame_alpha(frame: av.VideoFrame) -> np.ndarray:
     full_range = frame.color_range == ColorRange.JPEG or name.startswith("yuvj")
     if name.startswith("gray") and frame.color_range == ColorRange.UNSPECIFIED:
         full_range = True  # as swscale has it
-    return turn_upright(
-        luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame
-    )
+    return _turn(luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame)
 
 
 @cache
@@ -244,6 +239,12 @@ def _levels(bits: int, full_range: bool) -> np.ndarray:
     values = np.arange(2**bits)
     black, white = (0, 2**bits - 1) if full_range else (16 << (bits - 8), 235 << (bits - 8))
     return np.clip(np.rint((values - black) * 255 / (white - black)), 0, 255).astype(np.uint8)
+
+
+def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    # Not by the frame's side data, which would keep it alive: its decoder then ends in a forked
+    # worker, where it waits for threads for ever. Mirrored clips are therefore not turned back.
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
 def _opened(path: Path) -> InputContainer:

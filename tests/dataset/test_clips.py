@@ -228,21 +228,6 @@ def test_alpha_of_other_pixel_formats(tmp_path: Path, pix_fmt: str) -> None:
     assert (got[0], got[-1]) == (0, 255)
 
 
-@pytest.mark.parametrize(
-    ("rotation", "axis"),
-    [((0, True, False), 1), ((0, False, True), 0)],
-    ids=["mirrored", "upside down"],
-)
-def test_mirrored_clips_are_upright(
-    tmp_path: Path, clips, rotation: tuple[int, bool, bool], axis: int
-) -> None:
-    shown = np.zeros((32, 48, 3), np.uint8)
-    shown[:16, 24:] = 255
-    path = clips.write(tmp_path / "a.mp4", [shown], rotation=rotation)
-    alpha = frame_alpha(ClipReader(path, index_clip(path)).read(0))
-    assert np.array_equal(alpha > 127, np.flip(shown[..., 0] > 127, axis))
-
-
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_rotation_is_that_of_opencv(tmp_path: Path, rotation: int) -> None:
     path = write_numbered(
