@@ -66,8 +66,6 @@ def index_clip(path: Path) -> ClipIndex:
         except av.error.FFmpegError as error:
             raise DatasetError(f"{path}: damaged or cut off: {error.strerror}") from error
         codec = stream.codec_context
-        if container.format.name.startswith("mov"):
-            _check_boxes(path)
         # AVI keeps no order of showing; MPEG-4's decoder finds it.
         unordered = container.format.name == "avi" and codec.has_b_frames and codec.name != "mpeg4"
     if any(corrupt for *_, corrupt in packets):
@@ -242,8 +240,6 @@ def _levels(bits: int, full_range: bool) -> np.ndarray:
 
 
 def _turn(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    # Not by the frame's side data, which would keep it alive: its decoder then ends in a forked
-    # worker, where it waits for threads for ever. Mirrored clips are therefore not turned back.
     return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
 
@@ -257,28 +253,3 @@ def _opened(path: Path) -> InputContainer:
         container.close()
         raise DatasetError(f"{path}: holds no video")
     return container
-
-
-def _check_boxes(path: Path) -> None:
-    """Refuses an MP4 whose last box goes on behind the end of the file.
-
-    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front.
-
-    Source: ISO/IEC 14496-12, box header.
-    """
-    size, start = path.stat().st_size, 0
-    with path.open("rb") as file:
-        while start < size:
-            file.seek(start)
-            head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
-            if length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            if length == 0:  # to the end, wherever that is
-                return
-            start += max(length, 8)
-    if start > size:
-        raise DatasetError(
-            f"{path}: cut off: its boxes take {start:,} bytes and it has {size:,}; copy or "
-            "download it again"
-        )
