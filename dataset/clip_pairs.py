@@ -13,6 +13,9 @@ from .decoding import DatasetError, check_sizes
 # Frames of a clip to be read one after the other: what makes up for seeking.
 RUN_LENGTH = 16
 _OPEN_PAIRS = 2  # clips kept open; a decoder of 4K holds some 200 MB
+# Readers that a forked worker got from its parent. It would share the files' positions, and ending
+# them waits for ever: their threads are in the parent alone. So they are neither used nor freed.
+_inherited: list[object] = []
 
 
 class ClipPairs:
@@ -68,7 +71,8 @@ class ClipPairs:
         return clip, index - int(self._starts[clip])
 
     def _readers(self, clip: int) -> tuple[ClipReader, ClipReader]:
-        if self._process != os.getpid():  # a forked worker would share the files' positions
+        if self._process != os.getpid():
+            _inherited.append(self._open)
             self._open, self._process = OrderedDict(), os.getpid()
         if clip not in self._open:
             while len(self._open) >= _OPEN_PAIRS:

@@ -1,5 +1,6 @@
 """Sources of foregrounds: layouts, formats, sizes, and what is refused by name."""
 
+import gc
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -254,7 +255,9 @@ def read_numbers(source, indices: list[int]) -> list[int]:
 
 
 def read_in_child(source, indices: list[int], answers) -> None:
-    answers.put(read_numbers(source, indices))
+    numbers = read_numbers(source, indices)
+    gc.collect()  # what the parent has open must not be ended here
+    answers.put(numbers)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
