@@ -29,12 +29,12 @@ def judge(
     preprocess: Preprocess,
 ) -> None:
     """Prints MAD and Grad of each network, means over the pictures."""
+    prepared = [(src, prepare_plate(src, bgr, preprocess), true) for _, src, bgr, true in pairs]
     for name, predictor in predictors.items():
         errors = []
-        for _, src, bgr, true in pairs:
+        for src, preparation, true in prepared:
             height, width = src.shape[:2]
             budget = resolve_budget(height, width, "auto", scale)
-            preparation = prepare_plate(src, bgr, preprocess)
             _, matte = predict_prepared(predictor, src, preparation, budget)
             pha = torch.from_numpy(matte.pha)[None, None].double()
             target = torch.from_numpy(true)[None, None]

@@ -18,7 +18,13 @@ from model.weights import load_network
 from .composites import Pair
 from .rvm import RobustVideoMatting, find_file
 
-METHODS = ("ours", "coarse", "unprepared", "keying", "rvm", "closed-form")
+# This project's: whether the coarse network alone, and what is done to plates.
+OWN: dict[str, tuple[bool, PreprocessMode]] = {
+    "ours": (False, "auto"),
+    "coarse": (True, "auto"),
+    "unprepared": (False, "none"),
+}
+METHODS = (*OWN, "keying", "rvm", "closed-form")
 
 
 class Method(Protocol):
@@ -40,9 +46,7 @@ class Network:
         preprocess: what is done to plates first, as `--preprocess` of the programs.
     """
 
-    def __init__(
-        self, checkpoint: Path, coarse: bool = False, preprocess: PreprocessMode = "auto"
-    ) -> None:
+    def __init__(self, checkpoint: Path, coarse: bool, preprocess: PreprocessMode) -> None:
         network = load_network(checkpoint, type="mattingbase" if coarse else None)
         self._predictor = Predictor(network, torch.device("cpu"))
         self._preprocess = Preprocess(preprocess)
@@ -179,10 +183,8 @@ def open_methods(
     """
     opened: dict[str, Method] = {}
     for name in names:
-        if name in ("ours", "coarse"):
-            opened[name] = Network(checkpoint, name == "coarse")
-        elif name == "unprepared":
-            opened[name] = Network(checkpoint, preprocess="none")
+        if name in OWN:
+            opened[name] = Network(checkpoint, *OWN[name])
         elif name == "keying":
             opened[name] = DifferenceKeying()
         elif name == "rvm":

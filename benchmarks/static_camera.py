@@ -7,14 +7,17 @@ the plate and is tall enough, which a still camera by daylight allows.
 """
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import cv2
 import numpy as np
 
 from inference.settings import DEFAULT_CHECKPOINT
+from inference.video.median import median_plate
+from inference.video.open import open_source
+from inference.video.settings import VideoSettings
 from inference.writers import write_png
 
 from .methods import Network, plate_difference
@@ -23,6 +26,7 @@ CLEAR = 40  # grey levels of difference from the plate
 NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges
 COVERED = 0.5  # of a person's pixels, with an alpha above 1/2: found
 PLATE_FRAMES = 60
+SHOWN = 4  # frames of the picture
 
 
 class Person(NamedTuple):
@@ -72,26 +76,32 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="PNG of the frames with people lost or most")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    with av.open(str(args.clip)) as container:
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    step = max(1, len(frames) // PLATE_FRAMES)
-    plate = np.percentile(frames[::step], 50, axis=0, method="nearest").astype(np.uint8)
-    network = Network(args.checkpoint, preprocess="none")
-    covers, empties, sheet = [], [], []
-    for number in range(0, len(frames), args.every):
-        src = frames[number]
-        pha = network.predict(src, plate)
-        people, empty = find_people(src, plate, args.height)
-        cover = [float((pha[person.mask] > 0.5).mean()) for person in people]
-        covers += cover
-        empties.append(float(pha[empty].mean()))
-        lost = [person.box for person, part in zip(people, cover, strict=True) if part < COVERED]
-        print(
-            f"frame {number}: {len(people)} people, covered {', '.join(f'{c:.0%}' for c in cover)}"
-            f"; mean alpha elsewhere {empties[-1]:.5f}" + (f"; LOST at {lost}" if lost else ""),
-            flush=True,
-        )
-        sheet.append((min(cover, default=1.0), draw(src, pha, people, lost)))
+    settings = VideoSettings(args.clip)
+    with closing(open_source(settings)) as source:
+        plate = median_plate(source, PLATE_FRAMES).pixels
+    network = Network(args.checkpoint, coarse=False, preprocess="none")
+    covers, empties = [], []
+    worst: list[tuple[float, np.ndarray]] = []  # the least covered person of a frame, and the frame
+    with closing(open_source(settings)) as source:
+        while (frame := source.read()) is not None:
+            if frame.number % args.every:
+                continue
+            src = frame.pixels
+            pha = network.predict(src, plate)
+            people, empty = find_people(src, plate, args.height)
+            cover = [float((pha[person.mask] > 0.5).mean()) for person in people]
+            covers += cover
+            empties.append(float(pha[empty].mean()))
+            lost = [p.box for p, part in zip(people, cover, strict=True) if part < COVERED]
+            parts = ", ".join(f"{part:.0%}" for part in cover)
+            print(
+                f"frame {frame.number}: {len(people)} people, covered {parts}; "
+                f"mean alpha elsewhere {empties[-1]:.5f}" + (f"; LOST at {lost}" if lost else ""),
+                flush=True,
+            )
+            if args.picture:
+                worst.append((min(cover, default=1.0), draw(src, pha, people, lost)))
+                worst = sorted(worst, key=lambda item: item[0])[:SHOWN]
     found = sum(part >= COVERED for part in covers)
     print(
         f"{len(empties)} frames: {found} of {len(covers)} people found, the least covered "
@@ -99,7 +109,6 @@ def main() -> None:
         f"at most {max(empties):.5f}"
     )
     if args.picture:
-        worst = sorted(sheet, key=lambda item: item[0])[:4]
         write_png(args.picture, np.vstack([picture for _, picture in worst]))
 
 

@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -29,7 +30,7 @@ from inference.video.session import Session
 from inference.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
 from inference.video.target import TargetFeed, TargetSettings
 
-GREEN = "rgb(120,255,155)"
+NEW_BACKGROUND = "green"
 
 
 class FirstFrames:
@@ -81,7 +82,7 @@ class Parts:
             while (frame := source.read()) is not None:
                 self._frames.append(frame)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
-        self._bgr = PlateFeed(self._plate).at(self._info.time_base * 0, self._frames[0].pixels)
+        self._bgr = PlateFeed(self._plate).at(Fraction(0), self._frames[0].pixels)
         self._matte = predictor.predict(self._frames[0].pixels, self._bgr, self._budget)
 
     def _open(self) -> FirstFrames:
@@ -105,7 +106,7 @@ class Parts:
 
     def encode(self) -> None:
         """Writes com and pha of the frames by the matte of the first, and checks them."""
-        target = TargetFeed(GREEN, TargetSettings()).at(self._info.time_base * 0, self._bgr)
+        target = TargetFeed(NEW_BACKGROUND, TargetSettings()).at(Fraction(0), self._bgr)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._open_outputs(folder)
             for frame in self._frames:
@@ -116,7 +117,7 @@ class Parts:
         """The run, overlapped, as the program makes it."""
         with tempfile.TemporaryDirectory() as folder, closing(self._open()) as source:
             outputs = self._open_outputs(folder)
-            targets = TargetFeed(GREEN, TargetSettings())
+            targets = TargetFeed(NEW_BACKGROUND, TargetSettings())
             feed = PlateFeed(self._plate)
             session = Session(source, feed, targets, self._predictor, self._budget, None, outputs)
             session.run(lambda: None, lambda: False, 1)

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from dataset.decoding import read_rgb
+from inference.webcam.backgrounds import checkerboard
 
 SHOWN, BEFORE = 547, 11  # the frame that is shown, and how many before it are matted too
 SPREAD = 16  # of the clip's frames, one of so many makes the plate
@@ -113,8 +114,7 @@ def read_frame(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         *_, last = container.decode(video=0)
         rgba = last.to_ndarray(format="rgba")[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH]
-    y, x = np.mgrid[:HEIGHT, :WIDTH] // 12
-    checks = np.where((x + y) % 2, 205, 245)[..., None]
+    checks = checkerboard(HEIGHT, WIDTH) * 255
     alpha = rgba[..., 3:] / 255
     return (rgba[..., :3] * alpha + checks * (1 - alpha)).round().astype(np.uint8)
 

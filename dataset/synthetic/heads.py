@@ -239,14 +239,18 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     locks = grow_strands(rng, figure.at(inside), toward, 0.4 * figure.head, curl * 0.5, 0.5, 8)
     canvas.add(mask, figure.hair, tones=((locks[::2], 0.65), (locks[1::2], 1.4)))
     if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:
-        count = int(rng.integers(200, 1200))
-        roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
-        outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
-        reach = figure.head * rng.uniform(0.1, 0.9)
-        loose = grow_strands(
-            rng, figure.at(roots), outward, reach, curl * 0.5, gravity, clump=clump
-        )
-        layer_strands(rng, canvas, figure.hair, loose, _hair_width(figure), 4)
+        _stand_off(figure, arc, curl * 0.5, gravity, clump)
+
+
+def _stand_off(figure: Figure, arc: np.ndarray, curl: float, gravity: float, clump: float) -> None:
+    """Lays loose hair over the rest, seen through; `arc` is the skull's, in head heights."""
+    rng = figure.rng
+    count = int(rng.integers(200, 1200))
+    roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
+    outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
+    reach = figure.head * rng.uniform(0.1, 0.9)
+    loose = grow_strands(rng, figure.at(roots), outward, reach, curl, gravity, clump=clump)
+    layer_strands(rng, figure.canvas, figure.hair, loose, _hair_width(figure), 4)
 
 
 def _thin_out(mask: np.ndarray, reach: float, strength: float) -> None:

@@ -1,12 +1,11 @@
 """Between what decoders and encoders hold (YUV, tagged, perhaps turned) and upright RGB."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
-
-from dataset.display import turn_upright
 
 # Numbers of H.273 (tables 2 to 4), which containers and codecs share.
 UNSPECIFIED = 2
@@ -147,3 +146,26 @@ class FromRgb:
         converted.color_primaries = self._tags.primaries
         converted.color_trc = self._tags.transfer
         return converted
+
+
+def turn_upright(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """Turns and mirrors a picture as the display matrix of its frame says.
+
+    Args:
+        pixels: (H, W, C) as stored.
+        frame: as decoded.
+
+    Returns:
+        The upright picture, contiguous; quarter turns are exact, others rounded to the nearest.
+
+    Source: ISO/IEC 14496-12, track header: a stored (x, y) is shown at (a x + c y, b x + d y).
+    """
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return np.ascontiguousarray(pixels)
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    pixels = pixels[:, ::-1] if a < 0 else pixels
+    pixels = pixels[::-1] if d < 0 else pixels
+    return np.ascontiguousarray(pixels)
