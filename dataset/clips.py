@@ -4,6 +4,8 @@ A clip is opened once and read forward. For a jump, the reader seeks to the keyf
 decodes up to the frame's own time stamp; no count or frame rate of the container is trusted.
 """
 
+import gc
+import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +26,11 @@ _UNSPECIFIED_COLOURS = 2  # H.273, table 4
 _HD_HEIGHT = 720
 _LONGEST_REORDERING = 16  # frames; H.264 and H.265
 _ADVICE = "convert it, as with: ffmpeg -i CLIP -c:v libx264 -crf 12 NEW.mp4"
+
+# Ending a decoder in a forked process waits for ever: its threads are in the parent alone. So the
+# child's collector leaves alone what the parent left, used or not.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=gc.freeze)
 
 
 @dataclass(frozen=True)
