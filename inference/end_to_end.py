@@ -109,7 +109,7 @@ def measure_end_to_end(
         threads: int = workers,
     ) -> float:
         start = perf_counter()
-        overlap(passing, load, process, save, _raise, threads)
+        overlap(passing, load, process, save, _raise, threads, lanes=predictor.lanes)
         return len(passing) / (perf_counter() - start)
 
     def take(job: Job, loaded: object) -> Matted:

@@ -1,7 +1,10 @@
 """The predictor: pictures of any size in, mattes of that size out."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from queue import LifoQueue
 
 import numpy as np
 import torch
@@ -51,7 +54,7 @@ class Prepared:
 
 
 class Predictor:
-    """Runs a network on pictures.
+    """Runs a network on pictures, in one thread or in several at a time.
 
     Args:
         network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
@@ -59,8 +62,12 @@ class Predictor:
         device: where to compute.
         precision: of the convolutions.
         backend: what computes the coarse network.
+        lanes: pictures that `predict` can be computing at a time, each by a copy of the network;
+            further threads wait. More than one with backend `pytorch` alone.
 
     Attributes:
+        network: of the first lane, as is `compute`.
+        lanes: see above.
         parity: largest difference of the backend's coarse alpha from PyTorch's on noise, or None
             where PyTorch computes it.
 
@@ -74,9 +81,15 @@ class Predictor:
         device: torch.device,
         precision: Precision = "float32",
         backend: Backend = "pytorch",
+        lanes: int = 1,
     ) -> None:
         check_backend(backend, network, device, precision)
+        if lanes < 1 or (lanes > 1 and backend != "pytorch"):
+            raise ValueError(
+                f"lanes must be 1, or more with backend pytorch; got {lanes} with {backend}"
+            )
         self.network = network.to(device).eval()
+        self.lanes = lanes
         self.device = device
         self.precision = precision
         self.compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput] = network
@@ -84,6 +97,11 @@ class Predictor:
         if backend != "pytorch" and isinstance(network, MattingRefine):
             self.compute = fast = build_fast(network, backend, precision)
             self.parity = measure_parity(network, fast)
+        self._idle: LifoQueue[_Lane] = LifoQueue()
+        for _ in range(lanes - 1):
+            twin = copy.deepcopy(self.network)
+            self._idle.put(_Lane(twin, twin))
+        self._idle.put(_Lane(self.network, self.compute))
 
     @torch.inference_mode()
     def run(self, src: Tensor, bgr: Tensor) -> BaseOutput | RefineOutput:
@@ -99,6 +117,16 @@ class Predictor:
         """
         with autocast(self.device, self.precision):
             return self.compute(src, bgr)
+
+    @contextmanager
+    def _lane(self) -> Iterator["_Lane"]:
+        """Lends a network that no other thread has; waits for one."""
+        lane = self._idle.get()
+        try:
+            with autocast(self.device, self.precision):
+                yield lane
+        finally:
+            self._idle.put(lane)
 
     @torch.inference_mode()
     def prepare(self, picture: np.ndarray) -> Prepared:
@@ -144,10 +172,11 @@ class Predictor:
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
                 f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
             )
-        if isinstance(self.network, MattingRefine):
-            outputs = self._refined(src_padded, bgr_padded, budget)
-        else:
-            outputs = self._coarse(src_padded, bgr_padded, coarse)
+        with self._lane() as lane:
+            if isinstance(self.network, MattingRefine):
+                outputs = lane.refined(src_padded, bgr_padded, budget)
+            else:
+                outputs = lane.coarse(src_padded, bgr_padded, coarse)
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
@@ -162,20 +191,28 @@ class Predictor:
             return picture
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
 
-    def _refined(
+
+@dataclass(frozen=True)
+class _Lane:
+    """A network, and what computes it."""
+
+    network: MattingBase | MattingRefine
+    compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput]
+
+    def refined(
         self, src: Tensor, bgr: Tensor, budget: Budget
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
         assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
         self.network.backbone_scale = budget.backbone_scale
         self.network.refiner.sample_pixels = budget.refine_sample_pixels
-        output = self.run(src, bgr)
+        output = self.compute(src, bgr)
         assert isinstance(output, RefineOutput)  # noqa: S101 - of a MattingRefine
         err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
         ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
         return output.pha, output.fgr, err, ref
 
-    def _coarse(
+    def coarse(
         self, src: Tensor, bgr: Tensor, size: list[int]
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
@@ -183,7 +220,7 @@ class Predictor:
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
             for picture in (src, bgr)
         )
-        output = self.run(src_sm, bgr_sm)
+        output = self.compute(src_sm, bgr_sm)
         assert isinstance(output, BaseOutput)  # noqa: S101 - of a MattingBase
         stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
         stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)

@@ -1,5 +1,7 @@
 """From settings to a predictor, and what a run says of it at its beginning."""
 
+import torch
+
 from model import MattingBase, MattingRefine
 from model.weights import identify, load_network
 from runtime.device import describe_device, precision_note, resolve_device
@@ -58,7 +60,26 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
             can't do this.
     """
     device = resolve_device(compute.device)
-    return Predictor(load_model(model), device, compute.precision, compute.backend)
+    lanes = choose_lanes(device, compute)
+    return Predictor(load_model(model), device, compute.precision, compute.backend, lanes)
+
+
+def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
+    """Chooses how many pictures to compute at a time.
+
+    Two on a CPU, each with half of its cores: ours, because two threads wait for each other several
+    hundred times in a frame, and longer where decoders and encoders have the cores meanwhile.
+    docs/performance.md has what it gains.
+
+    Args:
+        device: where to compute.
+        compute: how; without workers one thing is done after the other.
+
+    Returns:
+        1 or 2.
+    """
+    many = device.type == "cpu" and compute.backend == "pytorch" and compute.num_workers > 0
+    return 2 if many and torch.get_num_threads() > 1 else 1
 
 
 def tell_setup(

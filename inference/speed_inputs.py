@@ -26,7 +26,7 @@ from .plate import resize
 from .predictor import Predictor, to_tensor
 from .preparation import Preprocess
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
-from .setup import load_model, set_refinement
+from .setup import choose_lanes, load_model, set_refinement
 from .speed_settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
 
 
@@ -71,7 +71,8 @@ def open_predictor(
             notes.append(
                 "all of the pixels to refine are refined, also where no error is predicted"
             )
-    predictor = Predictor(network, device, compute.precision, compute.backend)
+    lanes = choose_lanes(device, compute)
+    predictor = Predictor(network, device, compute.precision, compute.backend, lanes)
     return predictor, {
         "network": str(identify(network.state_dict())),
         "weights": weights or "random",

@@ -29,12 +29,12 @@ class Loaded:
 
     Attributes:
         frame: as read, resized if that was asked for.
-        bgr: (H, W, 3), its plate; None where nothing has to be computed.
+        bgr: its plate, as the network takes it; None where nothing has to be computed.
         target: (H, W, 3) float32, its new background, or None.
     """
 
     frame: Frame
-    bgr: np.ndarray | None
+    bgr: Prepared | None
     target: np.ndarray | None
 
 
@@ -48,7 +48,8 @@ class Progress:
         error: why it ended early, or None.
         ended: whether the end was reached.
         stopped: whether the new background ended it (`--target-loop stop`).
-        seconds: spent on each share of the way: decode, prepare, network, encode.
+        seconds: spent on each share of the way: decode, prepare, network, encode; of frames that
+            are computed at a time, the mean.
     """
 
     done: int = 0
@@ -69,8 +70,8 @@ class Progress:
 class Session:
     """Mattes the frames of a source; decoding, network and encoding overlap.
 
-    One thread decodes and prepares, the caller's computes, one encodes (and one more for each
-    output); at most two frames wait before and behind the network.
+    One thread decodes and prepares, the caller's or those of the predictor's lanes compute, one
+    encodes (and one more for each output); at most two frames wait before and behind the network.
 
     Args:
         source: frames, at the first.
@@ -107,6 +108,8 @@ class Session:
         self._size = size
         self._resume = resume
         self._first: int | None = None
+        self._last_read = False
+        self._missing: int | None = None  # number of the first frame that could not be made
         self._prepared: tuple[np.ndarray, Prepared] | None = None
 
     def run(
@@ -124,20 +127,38 @@ class Session:
         progress = self.progress
 
         def report(number: int, matted: object, error: Exception | None) -> None:
-            if error is None:
-                tell()
-            elif isinstance(error, (_EndOfVideo, TimelineEnded)):
+            if isinstance(error, (_EndOfVideo, TimelineEnded)):
                 progress.ended = True
                 progress.stopped |= isinstance(error, TimelineEnded)
-            else:
-                progress.error = progress.error or error
+            elif error is not None:
+                self._break(number, error)
+            elif not self._follows_missing(number):
+                tell()
 
         def ended() -> bool:
             return progress.ended or progress.error is not None or should_stop()
 
-        overlap(count(), self._load, self._compute, self._store, report, min(workers, 1), ended)
+        stages = self._load, self._compute, self._store
+        lanes = self._predictor.lanes
+        overlap(count(), *stages, report, min(workers, 1), ended, lanes)
+
+    def _break(self, number: int, error: Exception) -> None:
+        if self._missing is None or number < self._missing:
+            self._missing, self.progress.error = number, error
+
+    def _follows_missing(self, number: int) -> bool:
+        return self._missing is not None and number > self._missing
 
     def _load(self, number: int) -> Loaded:
+        if self._last_read:
+            raise _EndOfVideo
+        try:
+            return self._read()
+        except Exception:
+            self._last_read = True  # nothing may follow a frame that is missing
+            raise
+
+    def _read(self) -> Loaded:
         start = perf_counter()
         frame = self._source.read()
         if frame is None:
@@ -153,36 +174,36 @@ class Session:
             return Loaded(frame, None, None)
         bgr = self._plates.at(time, frame.pixels)
         target = self._targets.at(time, bgr)
+        if self._prepared is None or self._prepared[0] is not bgr:
+            self._prepared = bgr, self._predictor.prepare(bgr)
         self.progress.seconds["prepare"] += perf_counter() - decoded
-        return Loaded(frame, bgr, target)
+        return Loaded(frame, self._prepared[1], target)
 
-    def _compute(self, number: int, loaded: Loaded) -> tuple[Loaded, Matte | None]:
+    def _compute(self, number: int, loaded: Loaded) -> tuple[Loaded, Matte | None, float]:
         if loaded.bgr is None:
-            return loaded, None
+            return loaded, None, 0.0
         start = perf_counter()
-        src = loaded.frame.pixels
-        if self._prepared is None or self._prepared[0] is not loaded.bgr:
-            self._prepared = loaded.bgr, self._predictor.prepare(loaded.bgr)
-        matte = self._predictor.predict(src, self._prepared[1], self._budget)
-        if self._smoother is not None:
-            matte = replace(matte, pha=self._smoother.smooth(src, matte.pha))
-        self.progress.seconds["network"] += perf_counter() - start
-        return loaded, matte
+        matte = self._predictor.predict(loaded.frame.pixels, loaded.bgr, self._budget)
+        return loaded, matte, perf_counter() - start
 
-    def _store(self, number: int, matted: tuple[Loaded, Matte | None]) -> None:
-        loaded, matte = matted
-        if self.progress.error is not None:
-            return  # nothing may follow a frame that is missing
+    def _store(self, number: int, matted: tuple[Loaded, Matte | None, float]) -> None:
+        loaded, matte, spent = matted
+        if self._follows_missing(number):
+            return
         start = perf_counter()
+        self.progress.seconds["network"] += spent / self._predictor.lanes
         try:
             if matte is None:
                 self._outputs.keep(loaded.frame)
                 self.progress.kept += 1
             else:
+                if self._smoother is not None:  # which must see every frame in turn
+                    pha = self._smoother.smooth(loaded.frame.pixels, matte.pha)
+                    matte = replace(matte, pha=pha)
                 self._outputs.write(loaded.frame, matte, loaded.target)
                 self.progress.done += 1
         except Exception as error:
-            self.progress.error = self.progress.error or error
+            self._break(number, error)
             raise
         finally:
             self.progress.seconds["encode"] += perf_counter() - start

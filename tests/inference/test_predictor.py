@@ -1,11 +1,15 @@
 """The predictor: any size, any depth, the network's own values."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 
 from inference.budget import Budget
 from inference.predictor import Predictor
+from inference.settings import ComputeSettings
+from inference.setup import choose_lanes
 from model import MattingBase, MattingRefine
 from runtime.device import precision_note, resolve_device
 
@@ -104,6 +108,40 @@ def test_coarse_network_applies_its_residual_to_the_full_frame() -> None:
     assert np.abs(matte.err - 0.25).max() < 1e-5
     assert np.abs(matte.fgr - (src / 255 + [0.1, 0.0, -0.1])).max() < 1e-5
     assert not matte.ref.any()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_threads_share_a_predictor(network: MattingRefine, precision: str) -> None:
+    """Each with its own budget, more of them than lanes: nobody gets another's."""
+    predictor = Predictor(network, CPU, precision, lanes=2)
+    pairs = [random_pair(64, 96) for _ in range(12)]
+    budgets = [Budget(scale, pixels) for scale in (0.25, 0.5) for pixels in (160, 480, 1600)] * 2
+    alone = Predictor(network, CPU, precision)
+    wanted = [alone.predict(*pair, budget) for pair, budget in zip(pairs, budgets, strict=True)]
+    with ThreadPoolExecutor(4) as pool:
+        got = list(pool.map(lambda pair, budget: predictor.predict(*pair, budget), pairs, budgets))
+    for budget, one, other in zip(budgets, got, wanted, strict=True):
+        assert one.ref.sum() == budget.refine_sample_pixels
+        assert np.abs(one.pha - other.pha).max() < 1e-5
+
+
+@pytest.mark.parametrize(("backend", "lanes"), [("pytorch", 0), ("openvino", 2)])
+def test_impossible_lanes_are_refused(
+    network: MattingRefine, monkeypatch: pytest.MonkeyPatch, backend: str, lanes: int
+) -> None:
+    monkeypatch.setattr("inference.predictor.check_backend", lambda *_: None)
+    with pytest.raises(ValueError, match=f"got {lanes} with {backend}"):
+        Predictor(network, CPU, backend=backend, lanes=lanes)
+
+
+def test_two_pictures_at_a_time_on_a_cpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert choose_lanes(CPU, ComputeSettings()) == 2
+    assert choose_lanes(CPU, ComputeSettings(num_workers=0)) == 1
+    assert choose_lanes(CPU, ComputeSettings(backend="openvino")) == 1
+    assert choose_lanes(torch.device("cuda"), ComputeSettings()) == 1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert choose_lanes(CPU, ComputeSettings()) == 1
 
 
 def test_wrong_pictures_are_refused(predictor: Predictor) -> None:
