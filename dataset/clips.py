@@ -73,6 +73,8 @@ def index_clip(path: Path) -> ClipIndex:
         except av.error.FFmpegError as error:
             raise DatasetError(f"{path}: damaged or cut off: {error.strerror}") from error
         codec = stream.codec_context
+        if container.format.name.startswith("mov"):
+            _check_media_box(path)
         # AVI keeps no order of showing; MPEG-4's decoder finds it.
         unordered = container.format.name == "avi" and codec.has_b_frames and codec.name != "mpeg4"
     if any(corrupt for *_, corrupt in packets):
@@ -260,3 +262,29 @@ def _opened(path: Path) -> InputContainer:
         container.close()
         raise DatasetError(f"{path}: holds no video")
     return container
+
+
+def _check_media_box(path: Path) -> None:
+    """Refuses an MP4 whose media data go on behind the end of the file.
+
+    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front.
+
+    Source: ISO/IEC 14496-12, box header.
+    """
+    size, start = path.stat().st_size, 0
+    kind = b""
+    with path.open("rb") as file:
+        while start < size:
+            file.seek(start)
+            head = file.read(16)
+            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if length == 0:  # to the end, wherever that is
+                return
+            start += max(length, 8)
+    if kind == b"mdat" and start > size:
+        raise DatasetError(
+            f"{path}: cut off: its media data end at byte {start:,} and it has {size:,}; copy or "
+            "download it again"
+        )

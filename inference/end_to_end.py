@@ -5,7 +5,8 @@ from functools import lru_cache
 from itertools import cycle, islice
 from pathlib import Path
 from tempfile import gettempdir
-from time import perf_counter
+from threading import Lock
+from time import perf_counter, process_time
 from typing import Any
 
 from dataset.images import read_picture
@@ -19,6 +20,7 @@ from .settings import ModelSettings
 from .setup import choose_budget
 from .speed_settings import PictureSettings
 from .target import Target
+from .timing import count_cores
 
 _NO_TARGET = Target("none")
 # Frames and mattes that are kept for the shares that need them made: 0.9 GB at 4K.
@@ -72,10 +74,13 @@ def measure_end_to_end(
 
     Returns:
         `frames_per_second` of everything, `decode`, `compute`, `encode` and `decode_encode` (the
-        two together, without the network) in frames a second; `share_of_bound`: the rate of
-        everything as a share of the slower of compute and decode_encode; `in_turn`: the rate of
-        compute and decode_encode one after the other, which is the most where each alone keeps
-        busy the same cores; and `gain_over_in_turn`, the rate of everything divided by it.
+        two together, without the network) in frames a second; compute is the faster of a frame at
+        a time and as many as the predictor has lanes. `share_of_bound`: the rate of everything as a
+        share of the slower of compute and decode_encode; `in_turn`: the rate of compute and
+        decode_encode one after the other; `gain_over_in_turn`: the rate of everything divided by
+        it. `processor_seconds`: time that all threads together spend on a frame, computing and
+        decoding and encoding, each alone; `most`: the rate at which that fills all `cores`, on a
+        CPU, where nothing waits.
 
     Raises:
         ValueError: when a picture can't be read or does not fit its plate.
@@ -96,6 +101,7 @@ def measure_end_to_end(
     # Stand for all frames where something else is measured; this warms the network up, too.
     step = -(-len(jobs) // _HELD)
     turns = cycle([compute(job, load_pictures(job, preprocess)) for job in jobs[::step]])
+    lock = Lock()
 
     def loader() -> Callable[[Job], Loaded]:
         # A plate that serves many frames is decoded once, as in inference_images.py.
@@ -107,26 +113,38 @@ def measure_end_to_end(
         process: Callable[[Job, Any], Any],
         save: Callable[[Job, Any], None],
         threads: int = workers,
-    ) -> float:
-        start = perf_counter()
+    ) -> tuple[float, float]:
+        start, spent = perf_counter(), process_time()
         overlap(passing, load, process, save, _raise, threads, lanes=predictor.lanes)
-        return len(passing) / (perf_counter() - start)
+        seconds, spent = perf_counter() - start, process_time() - spent
+        return len(passing) / seconds, spent / len(passing)
+
+    def compute_again(job: Job, loaded: object) -> Matted:
+        with lock:
+            matted = next(turns)
+        return compute(job, matted.loaded)
 
     def take(job: Job, loaded: object) -> Matted:
-        return next(turns)
+        with lock:
+            return next(turns)
 
-    decode = rate(loader(), _nothing, _nothing)
-    alone = rate(_nothing, lambda job, loaded: compute(job, next(turns).loaded), _nothing, 0)
-    encode = rate(_nothing, take, store)
-    both = rate(loader(), take, store)
-    everything = rate(loader(), compute, store)
+    decode, _ = rate(loader(), _nothing, _nothing)
+    # The faster of a frame at a time and of several.
+    ways = (0, workers) if predictor.lanes > 1 else (0,)
+    alone, computing = max(rate(_nothing, compute_again, _nothing, count) for count in ways)
+    encode, _ = rate(_nothing, take, store)
+    both, passing_through = rate(loader(), take, store)
+    everything, _ = rate(loader(), compute, store)
     in_turn = 1 / (1 / alone + 1 / both)
+    cores = count_cores()
     return {
         **{"frames": len(passing), "num_workers": workers, "folder": gettempdir()},
         **{"frames_per_second": everything, "decode": decode, "compute": alone},
         **{"encode": encode, "decode_encode": both},
         "share_of_bound": everything / min(alone, both),
         **{"in_turn": in_turn, "gain_over_in_turn": everything / in_turn},
+        "processor_seconds": {"compute": computing, "decode_encode": passing_through},
+        **{"cores": cores, "most": cores / (computing + passing_through)},
     }
 
 
@@ -142,7 +160,12 @@ def format_rates(rates: dict[str, Any]) -> str:
     lines = [f"{text:<30}{rates[name]:.2f}" for name, text in names.items()]
     bound = "the slower of the network alone and decoding and encoding"
     gain = f"{rates['gain_over_in_turn']:.2f} times the rate of the two in turn"
-    return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain])
+    compute, others = rates["processor_seconds"].values()
+    most = (
+        f"{compute:.3f} and {others:.3f} processor seconds a frame would fill {rates['cores']} "
+        f"cores at {rates['most']:.2f} frames/s"
+    )
+    return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain, most])
 
 
 def _nothing(*passed: object) -> None:

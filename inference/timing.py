@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,6 +91,13 @@ def time_calls(
         synchronise(device)
         seconds.append(perf_counter() - start)
     return Timing(tuple(seconds))
+
+
+def count_cores() -> int:
+    """Counts the processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def synchronise(device: torch.device) -> None:

@@ -145,8 +145,9 @@ def test_a_cut_clip_is_refused(tmp_path: Path) -> None:
     packet = packets[len(packets) * 3 // 4]
     # Within a packet, wherever it is: files differ by a byte now and then.
     (tmp_path / "cut.mp4").write_bytes(whole.read_bytes()[: packet.pos + packet.size // 2])
+    (tmp_path / "between.mp4").write_bytes(whole.read_bytes()[: packet.pos])
     (tmp_path / "no_head.mp4").write_bytes(write_numbered(tmp_path / "b.mp4").read_bytes()[:-900])
-    for name in ("cut.mp4", "no_head.mp4"):
+    for name in ("cut.mp4", "between.mp4", "no_head.mp4"):
         with pytest.raises(DatasetError, match=rf"{name}: .*(cut off|can be read)"):
             index_clip(tmp_path / name)
 
