@@ -18,12 +18,17 @@ def test_program_tells_each_part(
     video_end_to_end.main()
     out = capsys.readouterr().out
     assert "3 frames, medians of 1 runs" in out
-    for part in ("decode alone", "network alone", "encode alone", "together"):
+    parts = "decode alone", "network alone", "encode alone", "together", "processor time of a frame"
+    for part in parts:
         assert part in out
 
 
-def test_rates_are_frames_over_the_median_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_and_processor_time_are_medians(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 2.0, 2.0, 3.0, 10.0, 14.0, 14.0, 15.0, 20.0, 26.0, 26.0, 27.0))
+    spent = iter((0.0, 4.0, 4.0, 4.8, 5.0, 13.0, 13.0, 15.0, 20.0, 28.0, 28.0, 29.6))
     monkeypatch.setattr(video_end_to_end, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(video_end_to_end, "process_time", lambda: next(spent))
     parts = {"slow": lambda: None, "fast": lambda: None}
-    assert video_end_to_end.measure(parts, 8, 3) == {"slow": 2.0, "fast": 8.0}
+    rates, processor = video_end_to_end.measure(parts, 8, 3)
+    assert rates == {"slow": 2.0, "fast": 8.0}
+    assert processor == pytest.approx({"slow": 1.0, "fast": 0.2})
