@@ -157,22 +157,43 @@ def _raise(frame: Frame, matte: Matte | None, error: Exception | None) -> None:
 
 def measure(
     parts: dict[str, Callable[[], None]], frames: int, rounds: int
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Times the parts in turn, several rounds.
 
     Returns:
-        Medians of each: frames a second, and processor seconds of a frame, of all threads together.
+        Of each, for every round: frames a second, and processor seconds of a frame, of all threads
+        together.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in parts}
+    rates: dict[str, list[float]] = {name: [] for name in parts}
     spent: dict[str, list[float]] = {name: [] for name in parts}
     for _ in range(rounds):
         for name, run in parts.items():
             start, processor = perf_counter(), process_time()
             run()
-            seconds[name].append(perf_counter() - start)
-            spent[name].append(process_time() - processor)
-    rates = {name: frames / median(values) for name, values in seconds.items()}
-    return rates, {name: median(values) / frames for name, values in spent.items()}
+            rates[name].append(frames / (perf_counter() - start))
+            spent[name].append((process_time() - processor) / frames)
+    return rates, spent
+
+
+def compare(rates: dict[str, list[float]]) -> tuple[list[float], list[float]]:
+    """Compares all together with the parts of the same round, since the machine's speed drifts.
+
+    Args:
+        rates: see `measure`.
+
+    Returns:
+        For every round: the rate together as a share of the slowest part's, and as a multiple of
+        the rate of one part after the other.
+    """
+    shares, gains = [], []
+    for together, decode, *network, encode in zip(
+        *(rates[name] for name in ("together", "decode", "network", "one_at_a_time", "encode")),
+        strict=True,
+    ):
+        alone = decode, max(network), encode
+        shares.append(together / min(alone))
+        gains.append(together * sum(1 / rate for rate in alone))
+    return shares, gains
 
 
 def main() -> None:
@@ -181,7 +202,7 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--bgr", default="median", help="the plate: a picture, or median")
     parser.add_argument("--frames", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="pytorch")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--backbone-scale", type=float, help="by size when not given")
@@ -196,18 +217,17 @@ def main() -> None:
     names = ("decode", "network", "one_at_a_time", "encode", "together")
     runs = {name: getattr(parts, name) for name in names}
     rates, spent = measure(runs, args.frames, args.rounds)
-    together, one_at_a_time = rates.pop("together"), rates.pop("one_at_a_time")
-    rates["network"] = max(rates["network"], one_at_a_time)
-    slowest = min(rates.values())
-    in_turn = 1 / sum(1 / rate for rate in rates.values())
+    shares, gains = compare(rates)
+    alone = {name: median(values) for name, values in rates.items()}
+    together, one_at_a_time = alone.pop("together"), alone.pop("one_at_a_time")
     print(f"{torch.get_num_threads()} threads, {args.frames} frames, medians of {args.rounds} runs")
-    print(", ".join(f"{name} alone {rate:.2f}" for name, rate in rates.items()) + " frames/s")
+    print(", ".join(f"{name} alone {rate:.2f}" for name, rate in alone.items()) + " frames/s")
     print(f"network alone, a frame at a time {one_at_a_time:.2f} frames/s")
     print(
-        f"together {together:.2f} frames/s: {together / slowest:.2f} of the slowest, "
-        f"{together / in_turn:.2f} times the {in_turn:.2f} of one after the other"
+        f"together {together:.2f} frames/s: {median(shares):.2f} of the slowest of its round "
+        f"({min(shares):.2f} to {max(shares):.2f}), {median(gains):.2f} times one after the other"
     )
-    told = ", ".join(f"{name} {1000 * value:.1f}" for name, value in spent.items())
+    told = ", ".join(f"{name} {1000 * median(values):.1f}" for name, values in spent.items())
     print(f"processor time of a frame, ms: {told}; {count_cores()} cores")
 
 

@@ -84,7 +84,10 @@ class TargetFeed:
         if self.transparent:
             return None
         if self._colour is not None:
-            return np.broadcast_to(self._colour, bgr.shape)
+            if self._last is None or self._last[1].shape != bgr.shape:
+                # In full: values that share memory take several times longer to composite.
+                self._last = None, np.broadcast_to(self._colour, bgr.shape).copy()
+            return self._last[1]
         if self.timeline is not None:
             return self._once(self.timeline.at(time), lambda shown: self._fit(shown, bgr))
         if self._picture is not None:

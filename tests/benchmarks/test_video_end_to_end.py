@@ -23,12 +23,23 @@ def test_program_tells_each_part(
         assert part in out
 
 
-def test_rates_and_processor_time_are_medians(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter((0.0, 2.0, 2.0, 3.0, 10.0, 14.0, 14.0, 15.0, 20.0, 26.0, 26.0, 27.0))
-    spent = iter((0.0, 4.0, 4.0, 4.8, 5.0, 13.0, 13.0, 15.0, 20.0, 28.0, 28.0, 29.6))
+def test_parts_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 2.0, 2.0, 3.0, 10.0, 14.0, 14.0, 15.0))
+    spent = iter((0.0, 4.0, 4.0, 4.8, 5.0, 13.0, 13.0, 15.0))
     monkeypatch.setattr(video_end_to_end, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(video_end_to_end, "process_time", lambda: next(spent))
     parts = {"slow": lambda: None, "fast": lambda: None}
-    rates, processor = video_end_to_end.measure(parts, 8, 3)
-    assert rates == {"slow": 2.0, "fast": 8.0}
-    assert processor == pytest.approx({"slow": 1.0, "fast": 0.2})
+    rates, processor = video_end_to_end.measure(parts, 8, 2)
+    assert rates == {"slow": [4.0, 2.0], "fast": [8.0, 8.0]}
+    assert processor["slow"] == pytest.approx([0.5, 1.0])
+    assert processor["fast"] == pytest.approx([0.1, 0.25])
+
+
+def test_together_is_compared_with_its_own_round() -> None:
+    rates = {
+        **{"decode": [100.0, 50.0], "network": [10.0, 4.0], "one_at_a_time": [8.0, 5.0]},
+        **{"encode": [20.0, 20.0], "together": [9.0, 4.0]},
+    }
+    shares, gains = video_end_to_end.compare(rates)
+    assert shares == pytest.approx([0.9, 0.8])
+    assert gains == pytest.approx([9 * 0.16, 4 * 0.27])
