@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -36,6 +37,8 @@ from inference.video.settings import EncodingSettings, VideoOutputSettings, Vide
 from inference.video.target import TargetFeed, TargetSettings
 
 NEW_BACKGROUND = "green"
+# Mattes that are kept to be encoded, shown to and fro: 400 MB of 768 x 576 pixels.
+_HELD = 40
 
 
 class FirstFrames:
@@ -88,7 +91,10 @@ class Parts:
                 self._frames.append(frame)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
         self._bgr = PlateFeed(self._plate).at(Fraction(0), self._frames[0].pixels)
-        self._matte = predictor.predict(self._frames[0].pixels, self._bgr, self._budget)
+        self._mattes = [
+            predictor.predict(frame.pixels, self._bgr, self._budget)
+            for frame in self._frames[:_HELD]
+        ]
 
     def _open(self) -> FirstFrames:
         return FirstFrames(open_source(self._settings), self._count)
@@ -121,12 +127,13 @@ class Parts:
         overlap(self._frames, *stages, workers, lanes=lanes)
 
     def encode(self) -> None:
-        """Writes com and pha of the frames by the matte of the first, and checks them."""
+        """Writes com and pha of as many frames by the mattes of the first, and checks them."""
         target = TargetFeed(NEW_BACKGROUND, TargetSettings()).at(Fraction(0), self._bgr)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._open_outputs(folder)
-            for frame in self._frames:
-                outputs.write(frame, self._matte, target)
+            there_and_back = cycle([*self._mattes, *self._mattes[-2:0:-1]])
+            for frame, matte in zip(self._frames, there_and_back, strict=False):
+                outputs.write(frame, matte, target)
             outputs.finish(())
 
     def together(self) -> None:

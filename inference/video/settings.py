@@ -103,7 +103,8 @@ class EncodingSettings:
         crf: Quality, less is better: 0-51 for h264 (18 when not given) and hevc (20), 0-63 for vp9
             (24; with alpha lossless, as alpha gets no quality of its own).
         bit_rate: Million bits a second, instead of a quality; not for prores.
-        preset: Speed of h264 and hevc, from ultrafast to veryslow.
+        preset: Speed of h264 and hevc, from ultrafast to veryslow; on a CPU they share the cores
+            with the network.
         alpha: Of com with alpha: straight, or premultiplied colours.
         audio: Copy the source's sound into com (fgr without com).
     """
@@ -111,7 +112,7 @@ class EncodingSettings:
     codec: Codec = "h264"
     crf: int | None = None
     bit_rate: float | None = None
-    preset: str = "medium"
+    preset: str = "veryfast"
     alpha: AlphaMode = "straight"
     audio: bool = True
 
