@@ -5,6 +5,7 @@ import itertools
 from typing import TypeVar
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 M = TypeVar("M", bound=nn.Module)
@@ -12,6 +13,8 @@ M = TypeVar("M", bound=nn.Module)
 
 def fold_batch_norms(network: M) -> M:
     """Copies a network and folds every batch norm into the convolution registered before it.
+
+    Synchronised ones, too: they evaluate as others do.
 
     Args:
         network: in evaluation mode; unchanged.
@@ -28,7 +31,7 @@ def fold_batch_norms(network: M) -> M:
     for module in folded.modules():
         children = list(module.named_children())
         for (name, convolution), (norm_name, norm) in itertools.pairwise(children):
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, _BatchNorm):
                 setattr(module, name, fuse_conv_bn_eval(convolution, norm))
                 setattr(module, norm_name, nn.Identity())
     return folded.requires_grad_(False)

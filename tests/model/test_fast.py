@@ -13,6 +13,7 @@ from model.blocks import plan_blocks
 from model.fast import FastMatting
 from model.folding import fold_batch_norms
 from model.windows import crop_windows, upsampling_table
+from training.sync_batch_norm import synchronise_batch_norm
 
 from .test_equality import largest_differences, random_pair, randomise
 
@@ -225,6 +226,12 @@ def test_folding_keeps_the_function_and_the_network() -> None:
     with torch.no_grad():
         assert max(largest_differences(folded(src, bgr), network(src, bgr)).values()) < 1e-9
     assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
+
+
+def test_synchronised_batch_norms_are_folded_too() -> None:
+    network = synchronise_batch_norm(build(), torch.device("cpu"))
+    difference = compare(network, *random_pair(1, (96, 128)).double())
+    assert max(difference.values()) < 1e-9
 
 
 def test_folding_a_network_in_training_is_an_error() -> None:
