@@ -155,7 +155,7 @@ def _wrap(state: State, settings: Settings, processes: Processes) -> torch.nn.Mo
     network = state.network
     if settings.run.channels_last:
         network.to(memory_format=torch.channels_last)
-    if processes.world_size > 1:
+    if processes.world_size > 1 and settings.run.sync_batch_norm:
         synchronise_batch_norm(network, processes.device)
     if settings.run.compile:
         network.compile()

@@ -117,6 +117,9 @@ class RunSettings:
         device: auto takes CUDA, then MPS, then the CPU.
         precision: Of the convolutions; auto is float16 on CUDA, bfloat16 on a CPU that computes in
             it, else float32.
+        sync_batch_norm: Normalise over the samples of all processes. Without, each process
+            normalises over its own and the first one's running statistics are kept: faster on CPUs,
+            where the processes else wait for each other in every layer.
         channels_last: Memory format of network and pictures.
         compile: Compile the network with torch.compile.
         checkpoint_dir: Parent of the runs' folders of checkpoints.
@@ -131,6 +134,7 @@ class RunSettings:
     seed: int = 0
     device: DeviceName = "auto"
     precision: TrainingPrecision = "auto"
+    sync_batch_norm: bool = True
     channels_last: bool = False
     compile: bool = False
     checkpoint_dir: Path = Path("checkpoint")

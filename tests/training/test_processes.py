@@ -3,12 +3,19 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from model.build import NetworkConfig, build_network
+from tests.training.conftest import CPU, make_settings
+from training.command import _wrap
+from training.processes import Processes
+from training.state import State
 from training.sync_batch_norm import CpuSyncBatchNorm, synchronise_batch_norm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,3 +117,20 @@ def test_alone_it_is_plain_batch_norm() -> None:
     assert torch.equal(plain(x), synchronised(x))
     assert torch.equal(plain.running_var, synchronised[0].running_var)
     assert torch.equal(plain.eval()(x), synchronised.eval()(x))
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_batch_norms_are_synchronised_unless_switched_off(
+    tmp_path: Path, synchronised: bool
+) -> None:
+    settings = make_settings(tmp_path)
+    settings = replace(settings, run=replace(settings.run, sync_batch_norm=synchronised))
+    network = build_network(NetworkConfig("mattingbase"))
+    state = State(network, torch.optim.Adam(network.parameters()), torch.amp.GradScaler("cpu"), 0)
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        wrapped = _wrap(state, settings, Processes(0, 2, CPU))
+    finally:
+        distributed.destroy_process_group()
+    kinds = {type(module) for module in wrapped.modules() if isinstance(module, _BatchNorm)}
+    assert kinds == {CpuSyncBatchNorm if synchronised else nn.BatchNorm2d}
