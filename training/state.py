@@ -10,7 +10,7 @@ import yaml
 from torch.amp import GradScaler
 from torch.optim import Adam
 
-from model import MattingBase
+from model import MattingBase, MattingRefine
 from model.weights import (
     CheckpointError,
     identify,
@@ -22,7 +22,7 @@ from runtime.device import Precision
 from settings import to_yaml
 
 from .checkpoint import Checkpoint, find_revision, load_checkpoint, newest_checkpoint
-from .initialise import prepare_random_weights
+from .initialise import prepare_random_refiner, prepare_random_weights
 from .optimiser import make_optimiser
 from .processes import Processes
 from .settings import BaseModelSettings, BaseSettings, RefineSettings
@@ -123,7 +123,8 @@ def _initialise(network: MattingBase, model: BaseModelSettings, path: Path | Non
         found = identify(weights)
         own = network.state_dict()
         new = [key for key in own if key.startswith("refiner.")]
-        if found.type == "mattingbase" and new:
+        if found.type == "mattingbase" and isinstance(network, MattingRefine):
+            prepare_random_refiner(network.refiner)  # changes what `own` refers to
             weights = {**{key: own[key] for key in new}, **weights}
             added = "; its refiner is new, with random weights"
         else:
