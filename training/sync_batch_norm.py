@@ -1,8 +1,9 @@
 """Batch normalisation over the samples of all processes."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -52,13 +53,13 @@ class CpuSyncBatchNorm(_BatchNorm):
         exact = input.to(torch.promote_types(input.dtype, torch.float32))
         values = exact.transpose(0, 1).flatten(1)  # C n
         count = exact.new_tensor([float(values.shape[1])])
-        sums = all_reduce(torch.cat([values.sum(1), count]))
+        sums = _Total.apply(torch.cat([values.sum(1), count]))
         count = sums[-1].detach()
         mean = sums[:-1] / count
         shape = (1, -1, 1, 1)
         centred = exact - mean.view(shape)
         squares = centred.square().transpose(0, 1).flatten(1).sum(1)
-        variance = all_reduce(squares) / count
+        variance = _Total.apply(squares) / count
         self._track(mean.detach(), variance.detach(), count)
         scale = torch.rsqrt(variance + self.eps)
         if self.weight is not None:
@@ -78,3 +79,21 @@ class CpuSyncBatchNorm(_BatchNorm):
         unbiased = variance * count / (count - 1)
         self.running_mean.lerp_(mean, momentum)
         self.running_var.lerp_(unbiased, momentum)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes, whose gradients come back to each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return _total(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return _total(gradients[0])
+
+
+def _total(values: Tensor) -> Tensor:
+    values = values.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(values)
+    return values
