@@ -23,6 +23,11 @@ from .synthetic import SyntheticForegrounds, draw_background
 # The stream of random numbers of what this module draws; others of the same sample have their own.
 _STREAM = 1
 _BACKGROUND_STREAM = 2
+_PHOTOGRAPH_STREAM = 3
+
+# Where backgrounds are photographs, this share of the drawn foregrounds has parts cut out of
+# another one, so that drawn textures don't tell what the foreground is. Ours.
+PHOTOGRAPH_SHARE = 0.7
 
 
 class Request(NamedTuple):
@@ -131,7 +136,8 @@ class Samples(Dataset[dict[str, Any]]):
         if isinstance(source, SyntheticForegrounds):
             # Drawn straight to the crop over the finished background, whose colours some parts
             # resemble: a change of colours would undo that, and they are random anyhow.
-            both = _join(*source.draw(index, request.epoch, *crop, bgr))
+            photograph = self._photograph(request, crop)
+            both = _join(*source.draw(index, request.epoch, *crop, bgr, photograph))
         else:
             side = needed_side(change, crop)
             fgr, pha = (reduce_picture(part, side) for part in source.read(index, side))
@@ -151,6 +157,17 @@ class Samples(Dataset[dict[str, Any]]):
             raise IndexError(f"index must be from 0 to {len(self) - 1}, got {index}")
         place = bisect_right(self._starts, index) - 1
         return self._sources[place], index - self._starts[place]
+
+    def _photograph(self, request: Request, crop: tuple[int, int]) -> np.ndarray | None:
+        """Reads a photograph for the parts of a drawn foreground, if it gets one."""
+        key = (self._seed, request.epoch, request.index, _PHOTOGRAPH_STREAM)
+        rng = np.random.default_rng(key)
+        if self._backgrounds is None or rng.random() >= PHOTOGRAPH_SHARE:
+            return None
+        # Half the crop's size is enough for pieces of it, and faster to read.
+        side = max(min(crop) // 2, 2)
+        picture = self._backgrounds.read(int(rng.integers(len(self._backgrounds))), side)
+        return reduce_picture(picture, side)
 
     def _background(
         self, rng: np.random.Generator, request: Request, crop: tuple[int, int]

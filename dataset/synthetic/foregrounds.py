@@ -33,6 +33,7 @@ OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of 
 SIMILAR_SHARE = 0.45
 SIMILAR_PERSON_PART_SHARE = 0.5
 SIMILAR_OBJECT_PART_SHARE = 0.35
+PHOTOGRAPH_PART_SHARE = 0.6  # of the other materials, where there is a photograph to cut from
 SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
 # Samples outside these bounds of the mean alpha are drawn anew.
 AREA_BOUNDS = (0.015, 0.97)
@@ -41,7 +42,11 @@ SMALLEST = 32  # pixels a side
 
 
 def draw_foreground(
-    rng: np.random.Generator, height: int, width: int, background: np.ndarray | None = None
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    background: np.ndarray | None = None,
+    photograph: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws a foreground and its alpha.
 
@@ -54,6 +59,8 @@ def draw_foreground(
         width: pixels, 32 or more.
         background: (H, W, 3) uint8 RGB on which the foreground will be laid. With it, some parts
             of some samples (`SIMILAR_SHARE`) take colours close to it.
+        photograph: (H', W', 3) uint8 RGB of any size, of which some parts are cut out. It doesn't
+            change alpha.
 
     Returns:
         The foreground, (H, W, 3) uint8 RGB, not premultiplied and defined everywhere: outside the
@@ -65,8 +72,10 @@ def draw_foreground(
     _check(rng, height, width)
     if background is not None:
         _check_background(background, height, width)
+    if photograph is not None:
+        _check_photograph(photograph)
     for _ in range(_ATTEMPTS):
-        canvas = _draw(branch(rng), height, width, background)
+        canvas = _draw(branch(rng), height, width, background, photograph)
         area = float(cv2.mean(canvas.alpha)[0]) / 255
         if AREA_BOUNDS[0] <= area <= AREA_BOUNDS[1]:
             break
@@ -102,22 +111,35 @@ def _check_background(background: np.ndarray, height: int, width: int) -> None:
         )
 
 
+def _check_photograph(photograph: np.ndarray) -> None:
+    shape: tuple[int, ...] = getattr(photograph, "shape", ())
+    kind = getattr(photograph, "dtype", None)
+    if len(shape) != 3 or shape[2] != 3 or min(shape) < 2 or kind != np.uint8:
+        raise ValueError(f"photograph must be (H, W, 3) uint8, got {shape} {kind}")
+
+
 def _draw(
-    rng: np.random.Generator, height: int, width: int, background: np.ndarray | None
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    background: np.ndarray | None,
+    photograph: np.ndarray | None,
 ) -> Canvas:
     turn = rng.uniform(0, 2 * np.pi)
     light = (float(np.cos(turn)), -0.5 + 0.6 * float(np.sin(turn)))
-    canvas = Canvas(height, width, light, background)
+    canvas = Canvas(height, width, light, background, photograph)
     similar = rng.random() < SIMILAR_SHARE and background is not None
     choices = branch(rng)  # as many values as there are materials
 
     def dress(material: Material, share: float) -> Material:
         if not similar or choices.random() >= share:
-            return material
+            # By the material's own seed, so that a photograph leaves all other choices as they are.
+            cut = photograph is not None and material.seed % 1009 < 1009 * PHOTOGRAPH_PART_SHARE
+            return replace(material, source="photograph") if cut else material
         direction = choices.normal(0, 1, 3)
         offset = direction / np.linalg.norm(direction) * choices.uniform(*SIMILAR_OFFSET)
-        near = "mean" if choices.random() < 0.5 else "shifted"
-        return replace(material, near=near, offset=offset.astype(np.float32))
+        source = "mean" if choices.random() < 0.5 else "shifted"
+        return replace(material, source=source, offset=offset.astype(np.float32))
 
     dress_person = partial(dress, share=SIMILAR_PERSON_PART_SHARE)
     dress_object = partial(dress, share=SIMILAR_OBJECT_PART_SHARE)
@@ -226,6 +248,7 @@ class SyntheticForegrounds:
         height: int,
         width: int,
         background: np.ndarray | None = None,
+        photograph: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draws a foreground, optionally for a background that some parts are to resemble.
 
@@ -235,6 +258,7 @@ class SyntheticForegrounds:
             height: pixels, 32 or more.
             width: pixels, 32 or more.
             background: (H, W, 3) uint8 RGB, of this size.
+            photograph: (H', W', 3) uint8 RGB, of which some parts are cut out.
 
         Returns:
             Foreground (H, W, 3) uint8 RGB and alpha (H, W) uint8, as `draw_foreground`.
@@ -248,4 +272,4 @@ class SyntheticForegrounds:
         if epoch < 0:
             raise ValueError(f"epoch must be 0 or more, got {epoch}")
         rng = np.random.default_rng((self.seed, epoch, index))
-        return draw_foreground(rng, height, width, background)
+        return draw_foreground(rng, height, width, background, photograph)

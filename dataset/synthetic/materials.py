@@ -39,8 +39,9 @@ class Material:
         folds: strength of creases, 0 for none.
         grain: strength of the fine mottling, a fraction of the brightness.
         seed: of the pattern's random values.
-        near: "" for its own colours, "mean" for the background's mean colour at that place,
-            "shifted" for the background's own texture, moved.
+        source: "" for its own colours, "mean" for the background's mean colour at that place,
+            "shifted" for the background's own texture, moved, "photograph" for a piece of another
+            photograph.
         offset: (3,) float32, added to a colour taken from the background.
     """
 
@@ -52,11 +53,11 @@ class Material:
     folds: float
     grain: float
     seed: int
-    near: str = ""
+    source: str = ""
     offset: np.ndarray | None = None
 
 
-# Changes a material on its way to the canvas, for similarity to the background.
+# Changes a material on its way to the canvas: where its colours come from.
 Dress = Callable[[Material], Material]
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .materials import Material, close_to
-from .textures import paint
+from .textures import cut_out, paint
 
 SHIFT = 4
 _RIM = 0.5  # pixels that OpenCV's anti-aliasing adds to the edge of a filled shape, and more
@@ -129,14 +129,19 @@ class Canvas:
     """
 
     def __init__(
-        self, height: int, width: int, light: tuple[float, float], background: np.ndarray | None
+        self,
+        height: int,
+        width: int,
+        light: tuple[float, float],
+        background: np.ndarray | None,
+        photograph: np.ndarray | None = None,
     ) -> None:
         self.height, self.width = height, width
         self.unit = float(min(height, width))
         self.light = light
         self.colour: np.ndarray = np.zeros((height, width, 3), np.uint8)
         self.alpha: np.ndarray = np.zeros((height, width), np.uint8)
-        self._background = background
+        self._background, self._photograph = background, photograph
 
     def mask(self) -> np.ndarray:
         """Makes an empty (H, W) uint8 mask of the whole canvas."""
@@ -183,10 +188,13 @@ class Canvas:
     def _texture(
         self, material: Material, part: np.ndarray, x: int, y: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        if not material.near or self._background is None:
+        if material.source == "photograph" and self._photograph is not None:
+            texture = cut_out(self._photograph, material, part, self.unit, self.light)
+            return texture, texture.reshape(-1, 3).mean(0)
+        if material.source not in ("mean", "shifted") or self._background is None:
             return paint(material, part, self.unit, self.light), material.colours[0]
         height, width = part.shape
-        if material.near == "shifted" and material.offset is not None:
+        if material.source == "shifted" and material.offset is not None:
             # Within the frame, by up to a third of the part's size.
             share = np.array((material.seed % 997, material.seed % 991)) / 500 - 1
             move = share * (height / 3 + 2, width / 3 + 2)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from dataset import samples as module
 from dataset.augmentation import (
     UNDISTURBED,
     AugmentationSettings,
@@ -156,6 +157,26 @@ def test_foreground_colours_vary_but_not_those_of_drawn_ones() -> None:
     jitter = replace(NOTHING, foreground=replace(NOTHING.foreground, brightness=0.5))
     other = Samples([SyntheticForegrounds(1)], None, jitter, 0)[Request(0, 0, 64, 64)]
     assert torch.equal(drawn["fgr"], other["fgr"])
+
+
+def test_drawn_foregrounds_have_parts_of_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = [Request(8 + index, epoch, 48, 48) for epoch in range(4) for index in range(3)]
+
+    def drawn(share: float, backgrounds: FakeBackgrounds | None) -> list[dict]:
+        monkeypatch.setattr(module, "PHOTOGRAPH_SHARE", share)
+        made = Samples([FakeForegrounds(8), SyntheticForegrounds(3)], backgrounds, NOTHING, 0)
+        return [made[request] for request in requests]
+
+    without, some, all_ = (drawn(share, FakeBackgrounds()) for share in (0.0, 0.5, 1.0))
+    for name in ("pha", "bgr"):
+        assert all(torch.equal(a[name], b[name]) for a, b in zip(without, all_, strict=True))
+    changed = [
+        sum(not torch.equal(a["fgr"], b["fgr"]) for a, b in zip(without, others, strict=True))
+        for others in (some, all_)
+    ]
+    assert 0 < changed[0] < changed[1]
+    alone = zip(drawn(0.0, None), drawn(1.0, None), strict=True)
+    assert all(same(a, b) for a, b in alone)
 
 
 def test_drawn_backgrounds_differ_from_epoch_to_epoch() -> None:

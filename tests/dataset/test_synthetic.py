@@ -1,6 +1,7 @@
 """Synthetic foregrounds: seeded, exact, varied, and never dark at their edges."""
 
 import pickle
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from dataset.synthetic.materials import PATTERN_WEIGHTS, random_material, smooth
 from dataset.synthetic.objects import OBJECTS
 from dataset.synthetic.shapes import Canvas, fill, limb, smooth_path
 from dataset.synthetic.strands import draw_strands
-from dataset.synthetic.textures import paint
+from dataset.synthetic.textures import cut_out, paint
 
 cv2.setNumThreads(1)
 
@@ -229,6 +230,53 @@ def test_wrong_sizes(arguments: tuple, message: str) -> None:
 def test_wrong_backgrounds(background: object) -> None:
     with pytest.raises(ValueError, match=r"\(64, 64, 3\) uint8.*resize it first"):
         draw_foreground(np.random.default_rng(0), 64, 64, background)
+
+
+def test_parts_are_cut_out_of_a_photograph(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3)).astype(np.uint8)
+    background = draw_background(np.random.default_rng(0), 96, 96)
+
+    def drawn(seed: int, photograph: np.ndarray | None) -> tuple:
+        return draw_foreground(np.random.default_rng(seed), 96, 96, background, photograph)
+
+    changed = 0
+    for seed in range(10):
+        without, once, again = (drawn(seed, photo) for photo in (None, picture, picture))
+        assert np.array_equal(without[1], once[1])
+        assert np.array_equal(once[0], again[0])
+        changed += not np.array_equal(without[0], once[0])
+    assert changed >= 8
+
+    monkeypatch.setattr(synthetic, "PHOTOGRAPH_PART_SHARE", 0.0)
+    assert all(np.array_equal(drawn(seed, None)[0], drawn(seed, picture)[0]) for seed in range(5))
+
+
+def test_a_cut_out_is_a_piece_of_the_photograph() -> None:
+    """Red to the left and green to the right, of a material that keeps the colours."""
+    photograph = np.zeros((60, 80, 3), np.uint8)
+    photograph[:, :40, 0], photograph[:, 40:, 1] = 200, 200
+    whole = np.full((30, 40), 255, np.uint8)
+    material = random_material(np.random.default_rng(0), pattern="stripes")
+    tinted = coloured = 0
+    for seed in range(40):
+        piece = cut_out(photograph, replace(material, seed=seed), whole, unit=60)
+        assert piece.shape == (30, 40, 3)
+        assert piece.dtype == np.uint8
+        assert piece.max() > 0
+        ratios = piece.reshape(-1, 3)[:, :2] / np.maximum(piece.reshape(-1, 3)[:, :2].max(), 1)
+        coloured += bool((ratios.min(1) < 0.05).mean() > 0.9)
+        tinted += bool(np.ptp(ratios[:, 0] - ratios[:, 1]) < 0.5)
+    assert coloured >= 10
+    assert tinted >= 10
+
+
+@pytest.mark.parametrize(
+    "photograph",
+    [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3)), np.zeros((1, 20, 3), np.uint8)],
+)
+def test_wrong_photographs(photograph: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="photograph must be"):
+        draw_foreground(np.random.default_rng(0), 64, 64, None, photograph)
 
 
 def test_wrong_datasets() -> None:
