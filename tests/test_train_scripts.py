@@ -116,6 +116,7 @@ def call(
     signal.signal(signal.SIGTERM, before)
 
 
+RATES = ("backbone", "aspp", "decoder", "refiner")
 SMOKE = ("--config", "configs/smoke.yaml")
 
 
@@ -149,6 +150,16 @@ def test_wrong_settings_are_named(call: Call, args: tuple[str, ...], said: str) 
 def test_refiner_needs_crops_of_whole_cells(call: Call) -> None:
     config = ("--config", "configs/smoke_refine.yaml")
     assert "multiple of 4" in call(*config, "--crop-multiple", "6", refine=True)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_without_a_file(call: Call, refine: bool) -> None:
+    call("--help", code=0, refine=refine)
+    assert "--learning-rate-decoder" in call("--print-config", refine=refine)  # what is missing
+    given = {"--dataset-name": "synthetic", "--model-name": "x", "--batch-size": "1"}
+    rates = dict.fromkeys([f"--learning-rate-{part}" for part in RATES], "1e-4")
+    flat = [part for pair in (given | rates).items() for part in pair]
+    call(*flat, "--epoch-end", "1", "--print-config", code=0, refine=refine)
 
 
 def test_the_published_flags_work(call: Call, capsys: pytest.CaptureFixture) -> None:

@@ -236,6 +236,7 @@ class RefineSettings(TrainingSettings):
     """All settings of train_refine.py."""
 
     model: RefineModelSettings = field(default_factory=RefineModelSettings)
+    crop: CropSettings = field(default_factory=lambda: CropSettings(1024, 2048, CELL))
 
     def __post_init__(self) -> None:
         if self.crop.multiple % CELL:
