@@ -1,5 +1,7 @@
 """Packs the weights of a checkpoint into a small file to be given away.
 
+Of several checkpoints of one line of training, their mean.
+
 Example: python -m training.release checkpoint/default_refine/best.pth weights/mine.safetensors
 """
 
@@ -8,6 +10,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -39,10 +42,49 @@ def pack(state: dict[str, Tensor]) -> bytes:
     return save(packed, {"network": network, "backbone": found.backbone})
 
 
+def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Averages the weights and running statistics of networks that were trained from each other.
+
+    Args:
+        states: one or more state dicts of the same network; counters are the last one's.
+
+    Returns:
+        A state dict, float32 where there are several.
+
+    Raises:
+        ValueError: when names or shapes differ.
+
+    Source: Wortsman et al., "Robust fine-tuning of zero-shot models", 2022: the mean of the weights
+        before and after fine-tuning keeps more of what the former could do.
+    """
+    if len(states) == 1:
+        return states[0]
+    last = states[-1]
+    for state in states:
+        different = [
+            name
+            for name in sorted(state.keys() | last.keys())
+            if name not in state or name not in last or state[name].shape != last[name].shape
+        ]
+        if different:
+            raise ValueError(
+                f"a mean needs checkpoints of one network; they differ in {different[0]} and "
+                f"{len(different) - 1} others"
+            )
+    return {
+        name: torch.stack([state[name].float() for state in states]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in last.items()
+    }
+
+
 def main() -> int:
     """Reads the command line and writes the file; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "checkpoints", nargs="+", type=Path, help="several of one network give their mean"
+    )
     parser.add_argument("output", type=Path, help="a .safetensors file, which must not exist")
     args = parser.parse_args()
     try:
@@ -50,7 +92,7 @@ def main() -> int:
             raise ValueError(f"the output must end in .safetensors, got {args.output}")
         if args.output.exists():
             raise ValueError(f"{args.output} exists; move it or name another")
-        content = pack(read_state_dict(args.checkpoint))
+        content = pack(mean_of([read_state_dict(path) for path in args.checkpoints]))
         write_whole(args.output, content)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -36,6 +36,26 @@ def test_packed_weights_are_the_same_network(
     assert run(monkeypatch, tmp_path / "a.pth", tmp_path / "a.pt") == 2
 
 
+def test_several_checkpoints_give_their_mean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    states = [MattingRefine("mobilenetv2").state_dict() for _ in range(2)]
+    paths = [tmp_path / "a.pth", tmp_path / "b.pth"]
+    for state, path in zip(states, paths, strict=True):
+        torch.save(state, path)
+    assert run(monkeypatch, *paths, tmp_path / "mean.safetensors") == 0
+    loaded = load_network(tmp_path / "mean.safetensors").state_dict()
+    for name, value in loaded.items():
+        expected = (states[0][name] + states[1][name]) / 2 if value.is_floating_point() else value
+        torch.testing.assert_close(value, expected, rtol=2**-11, atol=6e-8)
+
+    torch.save(MattingRefine("resnet50").state_dict(), paths[0])
+    assert run(monkeypatch, *paths, tmp_path / "none.safetensors") == 2
+    assert "a mean needs checkpoints of one network" in capsys.readouterr().err
+    assert not (tmp_path / "none.safetensors").exists()
+
+
 def test_weights_beyond_float16_are_refused() -> None:
     state = MattingRefine("mobilenetv2").state_dict()
     state["refiner.conv1.weight"].fill_(1e5)
