@@ -181,11 +181,12 @@ class VideoWriter:
         self._container = av.open(str(self._partial), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
+        width = layout.width + self._right
         stream = self._container.add_stream(
             encoder,
             rate=rate,
-            options=encoder_options(settings, layout.alpha),
-            width=layout.width + self._right,
+            options=encoder_options(settings, layout.alpha, width),
+            width=width,
             height=layout.height + self._bottom,
         )
         assert isinstance(stream, VideoStream)  # noqa: S101 - for a video's encoder

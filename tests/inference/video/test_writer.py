@@ -1,5 +1,8 @@
 """Writing: exact times, alpha, tags, sizes, and no file under its name before it is whole."""
 
+import os
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,10 +34,16 @@ def path_of(folder: Path, codec: Codec) -> Path:
     return folder / f"com{RECIPES[codec].extension}"
 
 
-def write(path: Path, pictures: list[np.ndarray], codec: Codec, **options: object) -> Path:
+def write(
+    path: Path,
+    pictures: list[np.ndarray],
+    codec: Codec,
+    preset: str = "ultrafast",
+    **options: object,
+) -> Path:
     height, width = pictures[0].shape[:2]
     alpha = pictures[0].ndim == 3 and pictures[0].shape[2] == 4
-    settings = EncodingSettings(codec=codec, preset="ultrafast")
+    settings = EncodingSettings(codec=codec, preset=preset)
     writer = VideoWriter(path, layout(height, width, alpha=alpha, **options), settings)
     for number, picture in enumerate(pictures):
         writer.write(picture, frame(number))
@@ -210,3 +219,28 @@ def test_missing_frames_are_found(tmp_path: Path, clips) -> None:
 def test_settings_that_make_no_sense_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         EncodingSettings(**options)
+
+
+ROOT = Path(__file__).resolve().parents[3]
+CHECKED_HEAP = "libc_malloc_debug.so.0"  # of glibc: ends the process at writes behind a block
+NARROW_CLIPS = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.inference.video.test_writer import write
+
+rng = np.random.default_rng(0)
+for width in range(32, 52, 2):
+    pictures = list(rng.integers(0, 256, (3, 36, width, 3), np.uint8))
+    write(Path(sys.argv[1]) / f"{width}.mp4", pictures, "hevc", preset="veryfast")
+"""
+
+
+def test_narrow_clips_keep_the_heap_whole(tmp_path: Path) -> None:
+    checked = os.environ | {"LD_PRELOAD": CHECKED_HEAP, "GLIBC_TUNABLES": "glibc.malloc.check=3"}
+    line = [sys.executable, "-c", NARROW_CLIPS, str(tmp_path)]
+    run = subprocess.run(line, cwd=ROOT, env=checked, capture_output=True, text=True, check=False)
+    if CHECKED_HEAP in run.stderr:
+        pytest.skip(f"{CHECKED_HEAP} is not installed")
+    assert run.returncode == 0, run.stderr
+    assert len(list(tmp_path.iterdir())) == 10
