@@ -6,6 +6,7 @@ A network that learned from solid shapes fills them all in.
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from .materials import Dress, random_colour, random_material
@@ -184,21 +185,74 @@ def mesh(
     taper = rng.uniform(0.6, 1.1)
     box = np.array(((-1, -1), (1, -1), (taper, 1), (-taper, 1))) * (wide, high)
     angle = rng.normal(0, 0.2)
-    holes = canvas.mask()
     outline = turned(box, centre, angle)
-    fill(holes, outline)
+    sheet = canvas.mask()
+    fill(sheet, outline)
     spacing = float(np.exp(rng.uniform(np.log(0.02), np.log(0.15)))) * size
+    bulge = rng.uniform(0.3, 1.5) if rng.random() < 0.5 else 0.0
     wires = canvas.mask()
-    reach = np.arange(-1.6 * size, 1.6 * size, spacing)
-    slope = rng.choice((0.0, np.pi / 4)) + rng.normal(0, 0.1)
-    ends = np.array((-1.7, 1.7)) * size
-    paths = []
-    for offset in reach:
-        paths.append(turned(np.stack((ends, np.full(2, offset)), 1), centre, slope))
-        paths.append(turned(np.stack((np.full(2, offset), ends), 1), centre, slope))
-    if rng.random() < 0.3:
-        paths = paths[::2]
-    lines(wires, paths, spacing * rng.uniform(0.12, 0.6))
-    mask = np.minimum(wires, holes)
+    for _ in range(int(rng.choice((1, 2), p=(0.7, 0.3)))):  # the far side of a basket as well
+        add = _perforate if rng.random() < 0.5 else _weave
+        add(rng, wires, centre, angle, size, spacing, bulge)
+    mask = np.minimum(wires, sheet)
     lines(mask, [np.concatenate((outline, outline[:1]))], size * rng.uniform(0.01, 0.09))
     canvas.add(mask, dress(random_material(rng)))
+
+
+def _weave(
+    rng: np.random.Generator,
+    mask: np.ndarray,
+    centre: np.ndarray,
+    angle: float,
+    size: float,
+    spacing: float,
+    bulge: float,
+) -> None:
+    """Adds wires that cross to a mask."""
+    reach = np.arange(-1.6 * size, 1.6 * size, spacing)
+    slope = rng.choice((0.0, np.pi / 4)) + rng.normal(0, 0.1)
+    along = np.linspace(-1.7, 1.7, 2 if bulge == 0 else 24) * size
+    paths = []
+    for offset in reach:
+        still = np.full(len(along), offset)
+        paths += [np.stack((along, still), 1), np.stack((still, along), 1)]
+    if rng.random() < 0.3:
+        paths = paths[::2]
+    width = spacing * rng.uniform(0.1, 0.5)
+    place = centre + rng.normal(0, spacing, 2)
+    bent = [_around(turned(path, np.zeros(2), slope), size, bulge) for path in paths]
+    lines(mask, [turned(path, place, angle) for path in bent], width)
+
+
+def _perforate(
+    rng: np.random.Generator,
+    mask: np.ndarray,
+    centre: np.ndarray,
+    angle: float,
+    size: float,
+    spacing: float,
+    bulge: float,
+) -> None:
+    """Adds a sheet with round or six-cornered holes in staggered rows to a mask."""
+    rows = np.arange(-1.5 * size, 1.5 * size, spacing * np.sqrt(0.75))
+    columns = np.arange(-1.5 * size, 1.5 * size, spacing)
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    x = x + spacing / 2 * (np.arange(len(rows)) % 2)[:, None]
+    middles = np.stack((x.ravel(), y.ravel()), 1)
+    corners = int(rng.choice((6, 12)))
+    turn = (np.arange(corners) + 0.5) / corners * 2 * np.pi
+    shape = rng.uniform(0.33, 0.48) * spacing * np.stack((np.sin(turn), np.cos(turn)), 1)
+    place = centre + rng.normal(0, spacing, 2)
+    bent = _around(middles[:, None] + shape, size, bulge)
+    holes = np.zeros_like(mask)
+    fill(holes, *(turned(hole, place, angle) for hole in bent))
+    np.maximum(mask, cv2.bitwise_not(holes), out=mask)
+
+
+def _around(points: np.ndarray, size: float, bulge: float) -> np.ndarray:
+    """Bends points (..., 2) around an upright cylinder, so that columns narrow at its sides."""
+    if bulge == 0:
+        return points
+    turn = np.clip(points[..., :1] / size * bulge, -np.pi / 2, np.pi / 2)
+    x = size * np.sin(turn) / np.sin(min(bulge, np.pi / 2))
+    return np.concatenate((x, points[..., 1:]), -1)
