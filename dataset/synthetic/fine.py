@@ -9,7 +9,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .materials import Dress, random_colour, random_material
+from .materials import Dress, log_uniform, random_colour, random_material
 from .shapes import (
     Canvas,
     blob,
@@ -52,7 +52,7 @@ def plant(
 
 
 def turned(points: np.ndarray, centre: np.ndarray, angle: float) -> np.ndarray:
-    """Turns points (N, 2) by radians and moves them from the origin to a centre."""
+    """Turns points (..., 2) by radians and moves them from the origin to a centre."""
     cos, sin = np.cos(angle), np.sin(angle)
     return centre + points @ np.array(((cos, sin), (-sin, cos)))
 
@@ -188,52 +188,43 @@ def mesh(
     outline = turned(box, centre, angle)
     sheet = canvas.mask()
     fill(sheet, outline)
-    spacing = float(np.exp(rng.uniform(np.log(0.02), np.log(0.15)))) * size
+    spacing = log_uniform(rng, 0.02, 0.15) * size
     bulge = rng.uniform(0.3, 1.5) if rng.random() < 0.5 else 0.0
     wires = canvas.mask()
+
+    def place(shapes: np.ndarray) -> np.ndarray:
+        shift = rng.normal(0, spacing, 2)
+        return turned(_around(shapes, size, bulge), centre + shift, angle)
+
     for _ in range(int(rng.choice((1, 2), p=(0.7, 0.3)))):  # the far side of a basket as well
-        add = _perforate if rng.random() < 0.5 else _weave
-        add(rng, wires, centre, angle, size, spacing, bulge)
+        if rng.random() < 0.5:
+            holes = canvas.mask()
+            fill(holes, *place(_perforation(rng, size, spacing)))
+            np.maximum(wires, cv2.bitwise_not(holes), out=wires)
+        else:
+            paths = _weave(rng, size, spacing, 2 if bulge == 0 else 24)
+            width = spacing * rng.uniform(0.1, 0.5)
+            lines(wires, list(place(paths)), width)
     mask = np.minimum(wires, sheet)
     lines(mask, [np.concatenate((outline, outline[:1]))], size * rng.uniform(0.01, 0.09))
     canvas.add(mask, dress(random_material(rng)))
 
 
-def _weave(
-    rng: np.random.Generator,
-    mask: np.ndarray,
-    centre: np.ndarray,
-    angle: float,
-    size: float,
-    spacing: float,
-    bulge: float,
-) -> None:
-    """Adds wires that cross to a mask."""
-    reach = np.arange(-1.6 * size, 1.6 * size, spacing)
+def _weave(rng: np.random.Generator, size: float, spacing: float, points: int) -> np.ndarray:
+    """Makes wires that cross around the origin, (N, points, 2)."""
     slope = rng.choice((0.0, np.pi / 4)) + rng.normal(0, 0.1)
-    along = np.linspace(-1.7, 1.7, 2 if bulge == 0 else 24) * size
+    along = np.linspace(-1.7, 1.7, points) * size
     paths = []
-    for offset in reach:
-        still = np.full(len(along), offset)
+    for offset in np.arange(-1.6 * size, 1.6 * size, spacing):
+        still = np.full(points, offset)
         paths += [np.stack((along, still), 1), np.stack((still, along), 1)]
     if rng.random() < 0.3:
         paths = paths[::2]
-    width = spacing * rng.uniform(0.1, 0.5)
-    place = centre + rng.normal(0, spacing, 2)
-    bent = [_around(turned(path, np.zeros(2), slope), size, bulge) for path in paths]
-    lines(mask, [turned(path, place, angle) for path in bent], width)
+    return turned(np.stack(paths), np.zeros(2), slope)
 
 
-def _perforate(
-    rng: np.random.Generator,
-    mask: np.ndarray,
-    centre: np.ndarray,
-    angle: float,
-    size: float,
-    spacing: float,
-    bulge: float,
-) -> None:
-    """Adds a sheet with round or six-cornered holes in staggered rows to a mask."""
+def _perforation(rng: np.random.Generator, size: float, spacing: float) -> np.ndarray:
+    """Makes round or six-cornered holes in staggered rows around the origin, (N, corners, 2)."""
     rows = np.arange(-1.5 * size, 1.5 * size, spacing * np.sqrt(0.75))
     columns = np.arange(-1.5 * size, 1.5 * size, spacing)
     y, x = np.meshgrid(rows, columns, indexing="ij")
@@ -242,11 +233,7 @@ def _perforate(
     corners = int(rng.choice((6, 12)))
     turn = (np.arange(corners) + 0.5) / corners * 2 * np.pi
     shape = rng.uniform(0.33, 0.48) * spacing * np.stack((np.sin(turn), np.cos(turn)), 1)
-    place = centre + rng.normal(0, spacing, 2)
-    bent = _around(middles[:, None] + shape, size, bulge)
-    holes = np.zeros_like(mask)
-    fill(holes, *(turned(hole, place, angle) for hole in bent))
-    np.maximum(mask, cv2.bitwise_not(holes), out=mask)
+    return middles[:, None] + shape
 
 
 def _around(points: np.ndarray, size: float, bulge: float) -> np.ndarray:

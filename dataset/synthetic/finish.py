@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .materials import branch, smooth_noise
+from .materials import branch, log_uniform, smooth_noise
 from .shapes import Canvas
 
 # Shares of samples.
@@ -45,7 +45,7 @@ def treat_edges(rng: np.random.Generator, canvas: Canvas) -> None:
         canvas: changed in place.
     """
     kind = str(rng.choice(list(EDGE_WEIGHTS), p=list(EDGE_WEIGHTS.values())))
-    size, angle = float(np.exp(rng.uniform(np.log(0.003), np.log(0.03)))), rng.uniform(0, np.pi)
+    size, angle = log_uniform(rng, 0.003, 0.03), rng.uniform(0, np.pi)
     turn = rng.uniform(0, 2 * np.pi)
     if kind == "sharp":
         return

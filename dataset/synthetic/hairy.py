@@ -3,7 +3,7 @@
 import numpy as np
 
 from .fine import turned
-from .materials import Dress, random_material
+from .materials import Dress, log_uniform, random_material
 from .shapes import Canvas, blob, fill, lines
 from .strands import draw_strands, grow_strands, layer_strands
 
@@ -59,7 +59,7 @@ def tuft(
         base = size * rng.uniform(0.1, 0.35)
         outline = blob(rng, middle, (base, base * rng.uniform(0.5, 1.2)), 0.2)
         fill(mask, outline)
-        count = int(np.exp(rng.uniform(np.log(150), np.log(2500))))
+        count = int(log_uniform(rng, 150, 2500))
         roots = middle + (outline[rng.integers(0, len(outline), count)] - middle) * np.sqrt(
             rng.random((count, 1))
         )
@@ -70,7 +70,7 @@ def tuft(
             *(rng, roots, directions, rng.uniform(0.3, 1.0) * size, rng.beta(1, 3)),
             *(rng.uniform(0, 0.6), 12, rng.uniform(0, 0.9)),
         )
-        width = float(np.exp(rng.uniform(np.log(0.0008), np.log(0.014)))) * size
+        width = log_uniform(rng, 0.0008, 0.014) * size
         draw_strands(mask, hairs, width)
         tones = ((hairs[::3], 0.65), (hairs[1::3], 1.4))
         canvas.add(mask, dress(random_material(rng)), tones=tones)
@@ -88,7 +88,7 @@ def mane(
             body = canvas.mask()
             fill(body, outline)
             canvas.add(body, dress(random_material(rng)))
-        count = int(np.exp(rng.uniform(np.log(250), np.log(5000))))
+        count = int(log_uniform(rng, 250, 5000))
         around = outline[rng.integers(0, len(outline), count)] - middle
         roots = middle + around * np.sqrt(rng.random((count, 1)))
         heading, fan = rng.normal(-np.pi / 2, 0.7), rng.uniform(0.2, 1.4)
@@ -98,5 +98,5 @@ def mane(
             *(rng, roots, directions, rng.uniform(0.4, 1.8) * size, rng.beta(1, 4) * 0.6),
             *(rng.uniform(0, 0.7), 10, rng.uniform(0, 0.9)),
         )
-        width = float(np.exp(rng.uniform(np.log(0.0004), np.log(0.007)))) * canvas.unit
+        width = log_uniform(rng, 0.0004, 0.007) * canvas.unit
         layer_strands(rng, canvas, dress(random_material(rng, pattern="plain")), hairs, width)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .materials import Dress, Material, random_colour, random_material
+from .materials import Dress, Material, log_uniform, random_colour, random_material
 from .shapes import (
     Canvas,
     blob,
@@ -135,7 +135,7 @@ def draw_head(figure: Figure) -> None:
 
 def _hair_width(figure: Figure) -> float:
     """Draws a hair's width in pixels; several real hairs stick together."""
-    return figure.head * float(np.exp(figure.rng.uniform(np.log(0.0006), np.log(0.007))))
+    return figure.head * log_uniform(figure.rng, 0.0006, 0.007)
 
 
 def _beard(figure: Figure) -> None:
@@ -245,7 +245,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
 def _stand_off(figure: Figure, arc: np.ndarray, curl: float, gravity: float, clump: float) -> None:
     """Lays loose hair over the rest, seen through; `arc` is the skull's, in head heights."""
     rng = figure.rng
-    count = int(np.exp(rng.uniform(np.log(200), np.log(3000))))
+    count = int(log_uniform(rng, 200, 3000))
     roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
     outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
     reach = figure.head * rng.uniform(0.1, 0.9)

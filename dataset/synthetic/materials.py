@@ -66,6 +66,11 @@ def branch(rng: np.random.Generator) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(int(rng.integers(1 << 62))))
 
 
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draws from `low` to `high`, each factor as likely as any other."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def smooth_noise(
     rng: np.random.Generator,
     height: int,
@@ -138,7 +143,7 @@ def random_material(
     return Material(
         pattern=str(chosen) if pattern is None else pattern,
         colours=np.clip(colours, 0, 255).astype(np.float32),
-        period=float(np.exp(rng.uniform(np.log(0.012), np.log(0.15)))),
+        period=log_uniform(rng, 0.012, 0.15),
         angle=float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.15))
         if rng.random() < 0.7
         else float(rng.uniform(0, np.pi)),

@@ -8,7 +8,7 @@ import numpy as np
 from .materials import Material
 from .shapes import SHIFT, Canvas, fixed, round_off
 
-FAINTEST = 0.06  # alpha of a hair alone, however thin
+_FAINTEST = 0.06  # alpha of a hair alone, however thin
 
 
 def grow_strands(
@@ -76,7 +76,7 @@ def draw_strands(mask: np.ndarray, strands: np.ndarray, width: float) -> None:
         # over a strong one would weaken it.
         for points, taper in ((hairs, 0.65), (hairs[:, :half], 1.0)):
             wide = width * strength * taper
-            value = int(255 * min(1.0, max(FAINTEST, wide)))
+            value = int(255 * min(1.0, max(_FAINTEST, wide)))
             thickness = max(1, round(wide))
             cv2.polylines(stroke, list(points), False, value, thickness, cv2.LINE_AA, SHIFT)
         cv2.add(layer, stroke, layer)

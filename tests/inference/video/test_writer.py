@@ -17,6 +17,7 @@ from inference.video.reader import ClipReader
 from inference.video.settings import Codec, EncodingSettings
 from inference.video.verify import verify_video
 from inference.video.writer import Layout, VideoWriter, partial_path
+from tests.conftest import REPOSITORY
 
 CODECS: tuple[Codec, ...] = ("h264", "hevc", "prores", "vp9")
 
@@ -221,7 +222,6 @@ def test_settings_that_make_no_sense_are_refused(options: dict, message: str) ->
         EncodingSettings(**options)
 
 
-ROOT = Path(__file__).resolve().parents[3]
 CHECKED_HEAP = "libc_malloc_debug.so.0"  # of glibc: ends the process at writes behind a block
 NARROW_CLIPS = """
 import sys
@@ -239,7 +239,9 @@ for width in range(32, 52, 2):
 def test_narrow_clips_keep_the_heap_whole(tmp_path: Path) -> None:
     checked = os.environ | {"LD_PRELOAD": CHECKED_HEAP, "GLIBC_TUNABLES": "glibc.malloc.check=3"}
     line = [sys.executable, "-c", NARROW_CLIPS, str(tmp_path)]
-    run = subprocess.run(line, cwd=ROOT, env=checked, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        line, cwd=REPOSITORY, env=checked, capture_output=True, text=True, check=False
+    )
     if CHECKED_HEAP in run.stderr:
         pytest.skip(f"{CHECKED_HEAP} is not installed")
     assert run.returncode == 0, run.stderr
