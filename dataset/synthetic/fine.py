@@ -175,13 +175,13 @@ def mesh(
 ) -> None:
     """A basket, a grille or a perforated sheet, often with things inside or behind."""
     wide, high = size * rng.uniform(0.4, 0.9, 2)
-    if rng.random() < 0.5:  # things in it
-        mask = canvas.mask()
-        for _ in range(int(rng.integers(1, 7))):
+    if rng.random() < 0.7:  # things in it
+        for _ in range(int(rng.integers(1, 6))):
+            mask = canvas.mask()
             foot = centre + np.array((rng.uniform(-0.7, 0.7) * wide, high))
-            tip = centre + np.array((rng.uniform(-1, 1) * wide, -high * rng.uniform(0.5, 1.8)))
-            lines(mask, [np.stack((foot, tip))], size * rng.uniform(0.02, 0.12))
-        canvas.add(mask, dress(random_material(rng)))
+            tip = centre + np.array((rng.uniform(-1, 1) * wide, -high * rng.uniform(-0.2, 1.8)))
+            lines(mask, [np.stack((foot, tip))], size * log_uniform(rng, 0.02, 0.4))
+            canvas.add(mask, dress(random_material(rng)))
     taper = rng.uniform(0.6, 1.1)
     box = np.array(((-1, -1), (1, -1), (taper, 1), (-taper, 1))) * (wide, high)
     angle = rng.normal(0, 0.2)
