@@ -132,6 +132,8 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--batch-size", "17"), "16 samples, fewer than one batch of 17"),
         (("--batch-size", "0"), "batch_size must be 1 or more"),
         (("--epoch-end", "0"), "epoch_end must be above epoch_start"),
+        (("--epoch-start", "2", "--epoch-end", "1", "--batch-norm-samples", "8"), "got 2 to 1"),
+        (("--batch-norm-samples", "-1"), "batch_norm_samples must be 0 or more"),
         (("--device", "cuda"), "device cuda was asked for, but there is none"),
         (("--model-initial-checkpoint", "no.pth"), "no.pth does not exist"),
         (("--model-last-checkpoint", "no.pth"), "no.pth does not exist"),

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
 from dataset.batches import Batches
-from model import BaseOutput, MattingRefine, RefineOutput
+from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from runtime.device import Precision
 from settings import to_plain
 
@@ -22,6 +24,7 @@ from .optimiser import is_frozen, set_learning_rates
 from .processes import Processes
 from .settings import RefineModelSettings, ScheduleSettings
 from .state import Settings, State, flatten
+from .statistics import StatisticsCount
 from .synthesis import Sample, synthesise
 from .validation import evaluate, predict
 
@@ -94,8 +97,13 @@ def fit(run: Run, state: State) -> bool:
             if run.processes.any(run.interrupted()):
                 run.log.say(f"stopped by a signal; saved as {save(run, state)}")
                 return False
+    if run.settings.run.batch_norm_samples:
+        recount_statistics(run, state)
+        validated = -1
     if state.step != validated:
         metrics = validate(run, state)
+    if run.settings.run.batch_norm_samples:
+        run.log.say(f"running statistics counted anew; saved as {save(run, state)}")
     run.log.result(flatten(to_plain(run.settings)), metrics)
     return True
 
@@ -167,12 +175,8 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     for part in state.network.children():
         part.train(not is_frozen(part))
     state.network.training = True
-    network, model = state.network, run.settings.model
-    if isinstance(network, MattingRefine) and isinstance(model, RefineModelSettings):
-        network.backbone_scale = model.scale_of_step(run.settings.run.seed, state.step)
-    output = predict(run.network, sample, run.precision)
-    if isinstance(network, MattingRefine) and isinstance(model, RefineModelSettings):
-        network.backbone_scale = model.backbone_scale  # as everyone else expects it
+    with scale_of_step(run, state.network, state.step):
+        output = predict(run.network, sample, run.precision)
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
     _refuse_non_finite(run, state, total, batch["name"])
@@ -185,6 +189,40 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
     if (state.step + 1) % run.settings.log.train_images_interval == 0:
         run.log.pictures("train", sample, output, state.step + 1)
     return {name: term.item() for name, term in terms.items()} | {"total": total.item()}
+
+
+@contextmanager
+def scale_of_step(run: Run, network: MattingBase, step: int) -> Iterator[None]:
+    """Gives a network the coarse input's scale of a step; afterwards the settings' own."""
+    model = run.settings.model
+    if not (isinstance(network, MattingRefine) and isinstance(model, RefineModelSettings)):
+        yield
+        return
+    network.backbone_scale = model.scale_of_step(run.settings.run.seed, step)
+    try:
+        yield
+    finally:
+        network.backbone_scale = model.backbone_scale  # as everyone else expects it
+
+
+@torch.no_grad()
+def recount_statistics(run: Run, state: State) -> None:
+    """Counts batch norm's running statistics anew, on samples of the epoch after the last.
+
+    Args:
+        run: see `Run`.
+        state: its network's statistics change; see `StatisticsCount`.
+    """
+    settings = run.settings.run
+    each_step = settings.batch_size * run.processes.world_size
+    steps = -(-settings.batch_norm_samples // each_step)
+    run.batches.begin(state.epoch, state.batch)
+    with StatisticsCount(state.network, run.processes) as count:
+        for number, batch in enumerate(islice(run.loader, steps)):
+            sample = to_layout(synthesise(batch, run.processes.device), settings.channels_last)
+            with scale_of_step(run, state.network, state.step + number):
+                predict(state.network, sample, run.precision)
+            count.add()
 
 
 def apply_gradients(state: State, schedule: ScheduleSettings) -> None:

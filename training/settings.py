@@ -120,6 +120,10 @@ class RunSettings:
         sync_batch_norm: Normalise over the samples of all processes. Without, each process
             normalises over its own and the first one's running statistics are kept: faster on CPUs,
             where the processes else wait for each other in every layer.
+        batch_norm_samples: Samples over which batch norm's running statistics are counted anew when
+            the last epoch has ended; 0 keeps what the steps have left, as the published recipe
+            does. With as many epochs as have been, nothing else is done: so are those of a mean of
+            weights made.
         channels_last: Memory format of network and pictures.
         compile: Compile the network with torch.compile.
         checkpoint_dir: Parent of the runs' folders of checkpoints.
@@ -135,6 +139,7 @@ class RunSettings:
     device: DeviceName = "auto"
     precision: TrainingPrecision = "auto"
     sync_batch_norm: bool = True
+    batch_norm_samples: int = 0
     channels_last: bool = False
     compile: bool = False
     checkpoint_dir: Path = Path("checkpoint")
@@ -144,14 +149,16 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name, least in (
             *(("batch_size", 1), ("num_workers", 0), ("epoch_start", 0), ("seed", 0)),
-            *(("checkpoint_interval", 1), ("checkpoint_keep", 1)),
+            *(("checkpoint_interval", 1), ("checkpoint_keep", 1), ("batch_norm_samples", 0)),
         ):
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
-        if isinstance(self.epoch_end, int) and self.epoch_end <= self.epoch_start:
+        least = self.epoch_start + (self.batch_norm_samples == 0)
+        if isinstance(self.epoch_end, int) and self.epoch_end < least:
             raise ValueError(
-                f"epoch_end must be above epoch_start, got {self.epoch_start} to {self.epoch_end}"
+                "epoch_end must be above epoch_start (or equal to it, to count running statistics "
+                f"alone: batch_norm_samples above 0), got {self.epoch_start} to {self.epoch_end}"
             )
 
 
