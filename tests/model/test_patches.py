@@ -66,3 +66,35 @@ def test_unknown_methods_are_refused() -> None:
         crop_patches(picture, cells((0, 0, 0)), 2, 1, "slice")
     with pytest.raises(ValueError, match="replace method must be one of .*'paste'"):
         replace_patches(picture, picture[..., :2, :2], cells((0, 0, 0)), "paste")
+
+
+@pytest.mark.parametrize(("size", "margin"), [(2, 3), (4, 2), (2, 0), (2, 1), (4, 1)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradient_of_cropping_is_that_of_indexing(
+    size: int, margin: int, layout: torch.memory_format
+) -> None:
+    torch.manual_seed(size + margin)
+    selection = torch.rand(2, 1, 12 // size, 20 // size) < 0.6
+    selection[0, 0, 0, 0] = selection[1, 0, -1, -1] = True  # corners reach over the edge
+    chosen = select_cells(selection)
+    picture = torch.rand(2, 3, 12, 20, dtype=torch.float64).contiguous(memory_format=layout)
+    gradients = []
+    for method in ("unfold", "gather"):
+        leaf = picture.clone().requires_grad_()
+        patches = crop_patches(leaf, chosen, size, margin, method)
+        weights = torch.arange(patches.numel(), dtype=torch.float64).view_as(patches)
+        (patches * weights).sum().backward()
+        gradients.append(leaf.grad)
+    assert torch.allclose(*gradients, rtol=1e-12)
+
+
+def test_gradient_of_cropping_in_low_precision_and_of_nothing() -> None:
+    picture = torch.rand(1, 2, 8, 8, dtype=torch.bfloat16, requires_grad=True)
+    everywhere = select_cells(torch.ones(1, 1, 4, 4))
+    crop_patches(picture, everywhere, 2, 3).sum().backward()
+    # Patches that hold a row: those from 4 rows above it to 3 below, of the four there are.
+    seen = torch.tensor([2, 3, 3, 4, 4, 3, 3, 2], dtype=torch.bfloat16)
+    assert torch.equal(picture.grad[0, 0], seen[:, None] * seen)
+    picture.grad = None
+    crop_patches(picture, select_cells(torch.zeros(1, 1, 4, 4)), 2, 3).sum().backward()
+    assert picture.grad.eq(0).all()
