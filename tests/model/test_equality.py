@@ -97,9 +97,10 @@ def test_gradients_equal_reference(backbone: str, kernel_size: int, mode: str) -
     ours, theirs = MattingRefine(*settings).train(), reference.MattingRefine(*settings).train()
     randomise(ours)
     exchange_weights(ours, theirs)
-    src, bgr = random_pair(2, (64, 96))
+    # In float64: the batch norms of a random network enlarge the rounding of another order of sums.
+    src, bgr = (picture.double() for picture in random_pair(2, (64, 96)))
     gradients = []
-    for model in (ours, theirs):
+    for model in (ours.double(), theirs.double()):
         torch.manual_seed(0)  # the same dropout in ASPP
         pha, fgr, pha_sm, fgr_sm, err_sm, _ = model(src.clone(), bgr.clone())
         outputs = (pha, fgr, pha_sm, fgr_sm, err_sm)
@@ -112,7 +113,7 @@ def test_gradients_equal_reference(backbone: str, kernel_size: int, mode: str) -
         # Relative to the tensor's largest gradient: single elements may be sums that cancel.
         # Biases before a batch norm have a gradient of zero but for rounding: the floor.
         scale = wanted.abs().max().clamp(min=1e-6)
-        assert (gradients[0][name] - wanted).abs().max() / scale <= 1e-4, name
+        assert (gradients[0][name] - wanted).abs().max() / scale <= 1e-6, name
     assert any(name.startswith("refiner") for name in gradients[0])
 
 
