@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@echo "Look at the contact sheets in demo/output/sheet"
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Long tests, and those on real photographs that are not part of the repository.
 test-slow: $(VENV)/.installed-dev
