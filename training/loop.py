@@ -1,9 +1,8 @@
 """The training loop of both stages."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,7 @@ from settings import to_plain
 
 from .checkpoint import save_best, save_checkpoint
 from .log import Log, peak_memory
+from .meter import Meter
 from .optimiser import is_frozen, set_learning_rates
 from .processes import Processes
 from .settings import RefineModelSettings, ScheduleSettings
@@ -269,34 +269,6 @@ def save(run: Run, state: State, best: bool = False) -> str:
             path = save_checkpoint(path, checkpoint, run.settings.run.checkpoint_keep)
     run.processes.wait()
     return str(path)
-
-
-@dataclass
-class Meter:
-    """Sums over steps.
-
-    Attributes:
-        terms: sums of the loss's terms.
-        steps: number of steps.
-        samples: of this process.
-        waited: seconds spent waiting for data.
-        seconds: in all.
-    """
-
-    terms: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    steps: int = 0
-    samples: int = 0
-    waited: float = 0.0
-    seconds: float = 0.0
-
-    def add(self, terms: dict[str, float], samples: int, waited: float, seconds: float) -> None:
-        """Counts a step."""
-        for name, value in terms.items():
-            self.terms[name] += value
-        self.steps += 1
-        self.samples += samples
-        self.waited += waited
-        self.seconds += seconds
 
 
 def _tell(run: Run, state: State, meter: Meter) -> None:

@@ -154,8 +154,8 @@ class RunSettings:
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
-        least = self.epoch_start + (self.batch_norm_samples == 0)
-        if isinstance(self.epoch_end, int) and self.epoch_end < least:
+        first_end = self.epoch_start + (self.batch_norm_samples == 0)
+        if isinstance(self.epoch_end, int) and self.epoch_end < first_end:
             raise ValueError(
                 "epoch_end must be above epoch_start (or equal to it, to count running statistics "
                 f"alone: batch_norm_samples above 0), got {self.epoch_start} to {self.epoch_end}"
