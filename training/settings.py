@@ -16,6 +16,9 @@ from settings import REQUIRED, flags
 
 from .optimiser import LearningRates, ScheduleSettings
 
+# Scales of the coarse input to draw from, evenly spaced.
+_SCALES = 3
+
 # auto: float16 on CUDA, bfloat16 on a CPU that computes in it, else float32.
 TrainingPrecision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -58,8 +61,8 @@ class RefineModelSettings(BaseModelSettings):
 
     Attributes:
         backbone_scale: Size of the coarse input as a fraction of the crop's, in (0, 1/2].
-        backbone_scale_largest: Where given, each step draws its scale between backbone_scale and
-            this one, so that one refiner serves small and large pictures.
+        backbone_scale_largest: Where given, each step draws its scale: backbone_scale, this one or
+            the one between, so that one refiner serves small and large pictures.
         refine_mode: How refined cells are chosen.
         refine_sample_pixels: Pixels of each picture to refine in mode sampling.
         refine_threshold: Predicted error in [0, 1], for mode thresholding.
@@ -97,10 +100,14 @@ class RefineModelSettings(BaseModelSettings):
             step: of the run, from 0.
 
         Returns:
-            A scale between `backbone_scale` and `backbone_scale_largest`, which default to one.
+            `backbone_scale`, `backbone_scale_largest` (by default the same) or the one between.
+
+        Source: ours; three of them, because a GPU is slow on each size that it meets for the first
+            time.
         """
         largest = self.backbone_scale_largest or self.backbone_scale
-        return float(np.random.default_rng((seed, step)).uniform(self.backbone_scale, largest))
+        place = np.random.default_rng((seed, step)).integers(_SCALES) / (_SCALES - 1)
+        return float(self.backbone_scale + (largest - self.backbone_scale) * place)
 
 
 @dataclass(frozen=True)

@@ -201,8 +201,8 @@ def test_every_step_draws_its_scale_and_validation_does_not(
     assert fit(run, state)
     expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
     assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]
-    assert len(set(expected)) == state.step
-    assert all(0.2 <= scale <= 0.5 for scale in expected)
+    assert set(expected) <= {0.2, 0.35, 0.5}
+    assert len(set(expected)) > 1
     assert set(scales[False]) == {0.2}
 
 
