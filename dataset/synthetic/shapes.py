@@ -190,7 +190,7 @@ class Canvas:
     ) -> tuple[np.ndarray, np.ndarray]:
         if material.source == "photograph" and self._photograph is not None:
             texture = cut_out(self._photograph, material, part, self.unit, self.light)
-            return texture, texture.reshape(-1, 3).mean(0)
+            return texture, _mean_colour(texture)
         if material.source not in ("mean", "shifted") or self._background is None:
             return paint(material, part, self.unit, self.light), material.colours[0]
         height, width = part.shape
@@ -202,9 +202,11 @@ class Canvas:
             left = int(np.clip(x + move[1], 0, self.width - width))
             crop = self._background[top : top + height, left : left + width].astype(np.int16)
             texture = np.clip(crop + material.offset.astype(np.int16), 0, 255).astype(np.uint8)
-            return texture, texture.reshape(-1, 3).mean(0)
+            return texture, _mean_colour(texture)
         here = self._background[y : y + height, x : x + width]
-        step = max(1, min(height, width) // 32)
-        mean = here[::step, ::step].reshape(-1, 3).mean(0)
-        material = close_to(material, mean)
+        material = close_to(material, _mean_colour(here))
         return paint(material, part, self.unit, self.light), material.colours[0]
+
+
+def _mean_colour(picture: np.ndarray) -> np.ndarray:
+    return np.array(cv2.mean(picture)[:3])

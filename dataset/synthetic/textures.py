@@ -207,7 +207,7 @@ def cut_out(
     tinted = material.pattern == "plain" or rng.random() < 0.5
     if tinted:
         grey = cv2.cvtColor(np.ascontiguousarray(piece), cv2.COLOR_RGB2GRAY)
-        gain = material.colours[0] / max(float(grey.mean()), 16.0)
+        gain = material.colours[0] / max(cv2.mean(grey)[0], 16.0)
         piece = cv2.merge((grey, grey, grey))
     else:
         gain = rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3)
