@@ -18,10 +18,12 @@ from settings import parse_settings, to_yaml
 
 from .data import open_training_data, open_validation_data
 from .log import Log
-from .loop import Loss, NonFiniteLossError, Run, fit
+from .loop import fit
 from .processes import Processes, start_processes
+from .run import Loss, Run
 from .settings import TrainingPrecision
 from .state import Settings, State, begin
+from .step import NonFiniteLossError
 from .sync_batch_norm import synchronise_batch_norm
 
 S = TypeVar("S", bound=Settings)

@@ -13,10 +13,10 @@ from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from model.build import NetworkConfig, build_network
 from training.data import open_training_data, open_validation_data
 from training.log import Log
-from training.loop import Run
 from training.losses import base_loss, refine_loss
 from training.optimiser import LearningRates, ScheduleSettings
 from training.processes import Processes
+from training.run import Run
 from training.settings import (
     BaseModelSettings,
     BaseSettings,

@@ -18,9 +18,11 @@ from training.checkpoint import (
     save_best,
     save_checkpoint,
 )
-from training.loop import save, train_one_epoch, train_step
+from training.loop import train_one_epoch
+from training.run import save
 from training.settings import BaseSettings
 from training.state import begin
+from training.step import train_step
 
 from .conftest import MakeRun, make_settings
 

@@ -11,10 +11,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from model import fast
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
-from training.loop import NonFiniteLossError, fit, train_step
+from training.loop import fit
 from training.optimiser import make_optimiser
 from training.settings import BaseSettings, RefineModelSettings, RefineSettings
 from training.state import State
+from training.step import NonFiniteLossError, train_step
 from training.synthesis import synthesise
 from training.validation import evaluate, measure
 

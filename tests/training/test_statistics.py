@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from training.checkpoint import load_checkpoint
-from training.loop import Run, fit, recount_statistics
+from training.loop import fit, recount_statistics
 from training.processes import Processes
+from training.run import Run
 from training.state import State
 from training.statistics import StatisticsCount
 from training.synthesis import synthesise

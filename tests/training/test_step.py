@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.loop import train_step
 from training.optimiser import ScheduleSettings, set_learning_rates
 from training.settings import BaseSettings
+from training.step import train_step
 from training.synthesis import synthesise
 
 from .conftest import CPU, MakeRun, make_settings
