@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter
-from typing import Any
 
 import torch
 
 from settings import to_plain
 
+from .feed import Composed, Feed, compose
 from .log import peak_memory
 from .meter import Meter
 from .run import Run, save
 from .state import State, flatten
 from .statistics import StatisticsCount
-from .step import scale_of_step, to_layout, train_step
-from .synthesis import synthesise
+from .step import begin_step, finish_step, scale_of_step
 from .validation import evaluate, predict
 
 
@@ -74,13 +73,17 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
         return
     run.batches.begin(state.epoch, state.batch)
     meter = Meter()
-    batches = iter(run.loader)
-    while True:
-        start = perf_counter()
-        batch = _next_batch(run, state, batches)
-        waited = perf_counter() - start
-        terms = train_step(run, state, batch)
-        meter.add(terms, len(batch["name"]), waited, perf_counter() - start)
+    feed = Feed(run)
+    start = perf_counter()
+    feed.prepare()
+    finished = False
+    while not finished:
+        batch = _take(run, state, feed)
+        step = begin_step(run, state, batch)
+        if state.batch + 1 < len(run.batches):
+            feed.prepare()
+        terms = finish_step(run, state, step)
+        meter.add(terms, len(batch.names), batch.waited, perf_counter() - start)
         state.step += 1
         state.batch += 1
         run.log.advance()
@@ -91,13 +94,12 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
         if finished:
             state.epoch, state.batch = state.epoch + 1, 0
         yield finished
-        if finished:
-            return
+        start = perf_counter()
 
 
-def _next_batch(run: Run, state: State, batches: Iterator[dict[str, Any]]) -> dict[str, Any]:
+def _take(run: Run, state: State, feed: Feed) -> Composed:
     try:
-        return next(batches)
+        return feed.take()
     except Exception:
         if run.processes.world_size == 1:  # others would have to come to the checkpoint too
             run.log.say(f"the data failed; saved as {save(run, state)}")
@@ -113,12 +115,12 @@ def recount_statistics(run: Run, state: State) -> None:
         state: its network's statistics change; see `StatisticsCount`.
     """
     settings = run.settings.run
-    each_step = settings.batch_size * run.processes.world_size
+    each_step = settings.batch_size * settings.pairings * run.processes.world_size
     steps = -(-settings.batch_norm_samples // each_step)
     run.batches.begin(state.epoch, state.batch)
     with StatisticsCount(state.network, run.processes) as count:
         for number, batch in enumerate(islice(run.loader, steps)):
-            sample = to_layout(synthesise(batch, run.processes.device), settings.channels_last)
+            _, sample = compose(run, batch)
             with scale_of_step(run, state.network, state.step + number):
                 predict(state.network, sample, run.precision)
             count.add()

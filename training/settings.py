@@ -117,6 +117,8 @@ class RunSettings:
 
     Attributes:
         batch_size: Samples of each process in a step.
+        pairings: Backgrounds of the batch that each of its foregrounds meets. With 2, a step has
+            twice batch_size samples, for which only batch_size were read or drawn.
         num_workers: Processes that prepare samples, beside each training process.
         epoch_start: First epoch of a new run; a resumed one goes on where it was.
         epoch_end: Epoch before which the run ends.
@@ -139,6 +141,7 @@ class RunSettings:
     """
 
     batch_size: int = REQUIRED
+    pairings: int = 1
     num_workers: int = 2
     epoch_start: int = 0
     epoch_end: int = REQUIRED
@@ -161,6 +164,11 @@ class RunSettings:
             value = getattr(self, name)
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
+        if isinstance(self.batch_size, int) and not 1 <= self.pairings <= self.batch_size:
+            raise ValueError(
+                "pairings must be from 1 to batch_size, so that each is with another background, "
+                f"got {self.pairings} of {self.batch_size}"
+            )
         first_end = self.epoch_start + (self.batch_norm_samples == 0)
         if isinstance(self.epoch_end, int) and self.epoch_end < first_end:
             raise ValueError(

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from math import isfinite
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,11 +11,11 @@ from torch.nn.utils import clip_grad_norm_
 
 from model import MattingBase, MattingRefine
 
+from .feed import Composed
 from .optimiser import is_frozen, set_learning_rates
-from .run import Run, save
+from .run import Output, Run, save
 from .settings import RefineModelSettings, ScheduleSettings
 from .state import State
-from .synthesis import Sample, synthesise
 from .validation import predict
 
 
@@ -22,21 +23,34 @@ class NonFiniteLossError(ArithmeticError):
     """The loss is infinite or not a number; the message names step and samples."""
 
 
-def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float]:
-    """Makes one step of the optimiser.
+class Step(NamedTuple):
+    """A step whose gradients a GPU may still be computing.
+
+    Attributes:
+        batch: what it trains on.
+        output: the network's.
+        terms: of the loss.
+        total: their sum.
+    """
+
+    batch: Composed
+    output: Output
+    terms: dict[str, Tensor]
+    total: Tensor
+
+
+def begin_step(run: Run, state: State, batch: Composed) -> Step:
+    """Computes the gradients of a batch; on a GPU without waiting for them.
 
     Args:
         run: see `Run`.
-        state: is changed, except for its counters.
-        batch: of the loader.
+        state: its gradients, learning rates and batch norm's running statistics change.
+        batch: see `Composed`.
 
     Returns:
-        The loss's terms.
-
-    Raises:
-        NonFiniteLossError: after saving the state before that step.
+        What `finish_step` needs.
     """
-    sample = to_layout(synthesise(batch, run.processes.device), run.settings.run.channels_last)
+    sample = batch.sample
     set_learning_rates(state.optimiser, run.settings.schedule, state.step, run.total_steps)
     for part in state.network.children():
         part.train(not is_frozen(part))
@@ -45,16 +59,34 @@ def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float
         output = predict(run.network, sample, run.precision)
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
-    _refuse_non_finite(run, state, total, batch["name"])
-
     # With a frozen base, a batch without a cell to refine has nothing to teach.
     if total.requires_grad:
         state.optimiser.zero_grad(set_to_none=True)
         state.scaler.scale(total).backward()
+    return Step(batch, output, terms, total)
+
+
+def finish_step(run: Run, state: State, step: Step) -> dict[str, float]:
+    """Waits for a step's gradients and lets the optimiser use them.
+
+    Args:
+        run: see `Run`.
+        state: is changed, except for its counters.
+        step: of `begin_step`.
+
+    Returns:
+        The loss's terms, and their sum as `total`.
+
+    Raises:
+        NonFiniteLossError: after saving the state before that step.
+    """
+    losses = torch.stack([*step.terms.values(), step.total]).tolist()
+    _refuse_non_finite(run, state, losses[-1], step.batch.names)
+    if step.total.requires_grad:
         apply_gradients(state, run.settings.schedule)
     if (state.step + 1) % run.settings.log.train_images_interval == 0:
-        run.log.pictures("train", sample, output, state.step + 1)
-    return {name: term.item() for name, term in terms.items()} | {"total": total.item()}
+        run.log.pictures("train", step.batch.sample, step.output, state.step + 1)
+    return dict(zip([*step.terms, "total"], losses, strict=True))
 
 
 @contextmanager
@@ -80,23 +112,15 @@ def apply_gradients(state: State, schedule: ScheduleSettings) -> None:
     state.scaler.update()
 
 
-def to_layout(sample: Sample, channels_last: bool) -> Sample:
-    """Brings the network's inputs into the memory format of the run."""
-    if not channels_last:
-        return sample
-    src, bgr = (x.contiguous(memory_format=torch.channels_last) for x in (sample.src, sample.bgr))
-    return sample._replace(src=src, bgr=bgr)
-
-
-def _refuse_non_finite(run: Run, state: State, total: Tensor, names: list[str]) -> None:
-    broken = not bool(total.isfinite())
+def _refuse_non_finite(run: Run, state: State, total: float, names: list[str]) -> None:
+    broken = not isfinite(total)
     if not run.processes.any(broken):
         return
     where = save(run, state)
     if not broken:
         raise NonFiniteLossError(f"the loss of another process is not finite at step {state.step}")
     raise NonFiniteLossError(
-        f"the loss is {total.item()} at step {state.step}, epoch {state.epoch}, batch "
+        f"the loss is {total} at step {state.step}, epoch {state.epoch}, batch "
         f"{state.batch}. The samples: {'; '.join(names)}. The state before this step is saved as "
         f"{where}. Look at these samples (python -m dataset.check), lower the learning rates, set "
         "schedule.clip_norm or use --precision float32"

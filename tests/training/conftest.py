@@ -12,6 +12,7 @@ from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from model.build import NetworkConfig, build_network
 from training.data import open_training_data, open_validation_data
+from training.feed import Composed, compose
 from training.log import Log
 from training.losses import base_loss, refine_loss
 from training.optimiser import LearningRates, ScheduleSettings
@@ -27,6 +28,7 @@ from training.settings import (
     ValidationSettings,
 )
 from training.state import State, begin
+from training.step import begin_step, finish_step
 
 CPU = torch.device("cpu")
 MakeRun = Callable[..., tuple[Run, State]]
@@ -52,6 +54,12 @@ def make_settings(folder: Path, refine: bool = False, **run: Any) -> BaseSetting
         model = RefineModelSettings(name="run", refine_sample_pixels=640)
         return RefineSettings(**shared, model=model)
     return BaseSettings(**shared, model=BaseModelSettings(name="run"))
+
+
+def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float]:
+    """Makes a step with a batch of the loader; returns its loss's terms."""
+    names, sample = compose(run, batch)
+    return finish_step(run, state, begin_step(run, state, Composed(names, sample, 0.0)))
 
 
 @pytest.fixture

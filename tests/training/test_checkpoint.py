@@ -22,9 +22,8 @@ from training.loop import train_one_epoch
 from training.run import save
 from training.settings import BaseSettings
 from training.state import begin
-from training.step import train_step
 
-from .conftest import MakeRun, make_settings
+from .conftest import MakeRun, make_settings, train_step
 
 EMPTY = Checkpoint(
     network={"weight": torch.arange(3.0)},

@@ -15,11 +15,11 @@ from training.loop import fit
 from training.optimiser import make_optimiser
 from training.settings import BaseSettings, RefineModelSettings, RefineSettings
 from training.state import State
-from training.step import NonFiniteLossError, train_step
+from training.step import NonFiniteLossError
 from training.synthesis import synthesise
 from training.validation import evaluate, measure
 
-from .conftest import MakeRun, make_settings
+from .conftest import MakeRun, make_settings, train_step
 
 
 def folder_of(settings: BaseSettings) -> Path:
@@ -131,10 +131,12 @@ def test_a_loss_that_is_not_finite_stops_after_saving(make_run: MakeRun) -> None
 def test_failing_data_end_the_run_after_saving(make_run: MakeRun) -> None:
     run, state = make_run()
     draw = run.loader.dataset.__class__.__getitem__
+    drawn = []
 
     class Broken(run.loader.dataset.__class__):
         def __getitem__(self, request):
-            if state.step == 2:
+            drawn.append(request)
+            if len(drawn) > 2 * run.settings.run.batch_size:  # in the third batch
                 raise ValueError("0007.jpg can't be read")
             return draw(self, request)
 

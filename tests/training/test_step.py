@@ -11,10 +11,9 @@ from torch.nn import functional as F
 
 from training.optimiser import ScheduleSettings, set_learning_rates
 from training.settings import BaseSettings
-from training.step import train_step
 from training.synthesis import synthesise
 
-from .conftest import CPU, MakeRun, make_settings
+from .conftest import CPU, MakeRun, make_settings, train_step
 
 
 def sobel(pha: Tensor) -> Tensor:

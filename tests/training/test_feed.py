@@ -1,0 +1,94 @@
+"""Batches on their way from the loader to a step."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.feed import Feed, compose, pair_anew
+from training.loop import fit
+from training.processes import Processes
+from training.settings import RunSettings
+from training.state import begin
+
+from .conftest import MakeRun, make_settings
+
+
+def test_pairings_lay_each_foreground_over_other_backgrounds_too(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    run, _ = make_run(make_settings(tmp_path, batch_size=4))
+    batch = next(iter(run.loader))
+    three = pair_anew(batch, 3)
+    for key in ("fgr", "pha"):
+        first, mirrored, second = three[key].split(4)
+        assert torch.equal(first, batch[key])
+        assert torch.equal(mirrored, batch[key].flip(-1))
+        assert torch.equal(second, batch[key])
+    own, next_one, second_next = three["bgr"].split(4)
+    assert torch.equal(own, batch["bgr"])
+    assert all(torch.equal(next_one[i], batch["bgr"][(i + 1) % 4]) for i in range(4))
+    assert all(torch.equal(second_next[i], batch["bgr"][(i + 2) % 4]) for i in range(4))
+    for key, values in batch["disturbance"].items():
+        expected = [values[(i + 2 * shift) % 4] for shift in range(3) for i in range(4)]
+        assert torch.equal(three["disturbance"][key], torch.stack(expected))
+    assert three["name"][:4] == batch["name"]
+    assert three["name"][7] == (
+        f"{batch['name'][3]}, mirrored, over the background of {batch['name'][0]}"
+    )
+    assert pair_anew(batch, 1) is batch
+
+
+def test_a_run_with_pairings_trains_on_all_of_them(make_run: MakeRun, tmp_path: Path) -> None:
+    run, state = make_run(make_settings(tmp_path, batch_size=4, pairings=2, epoch_end=1))
+    names, sample = compose(run, next(iter(run.loader)))
+    assert len(names) == len(sample.src) == len(sample.pha) == 8
+    assert not torch.equal(sample.src[:4], sample.src[4:])
+    assert fit(run, state)
+    assert state.step == 2
+
+
+@pytest.mark.parametrize("pairings", [0, 3])
+def test_pairings_that_a_batch_cannot_make_are_an_error(pairings: int) -> None:
+    with pytest.raises(ValueError, match=f"from 1 to batch_size.*, got {pairings} of 2"):
+        RunSettings(batch_size=2, epoch_end=1, pairings=pairings)
+
+
+def test_feed_hands_failures_over_in_their_turn(make_run: MakeRun) -> None:
+    run, _ = make_run()
+    batches = iter(run.loader)
+
+    def two_then_none():
+        yield next(batches)
+        yield next(batches)
+        raise OSError("0007.jpg is gone")
+
+    feed = Feed(replace(run, loader=two_then_none()))
+    feed.prepare()
+    first = feed.take()
+    feed.prepare()
+    second = feed.take()
+    feed.prepare()  # fails; whoever takes it is told
+    with pytest.raises(OSError, match=r"0007\.jpg is gone"):
+        feed.take()
+    assert first.names != second.names
+    assert not torch.equal(first.sample.src, second.sample.src)
+
+
+@pytest.mark.gpu
+def test_composing_ahead_on_cuda_changes_nothing(make_run: MakeRun, tmp_path: Path) -> None:
+    device = torch.device("cuda")
+    run, state = make_run(make_settings(tmp_path, refine=True, epoch_end=1))
+    processes = Processes(0, 1, device)
+    state, _ = begin(state.network.to(device), run.settings, processes, "float32")
+    run = replace(run, processes=processes, network=state.network, validation=None)
+    feed = Feed(run)
+    run.batches.begin(0, 0)
+    for batch in run.loader:
+        feed.prepare()
+        ahead, (_, now) = feed.take().sample, compose(run, batch)
+        for ours, theirs in zip(ahead, now, strict=True):
+            torch.testing.assert_close(ours, theirs)
+    assert fit(run, state)
+    assert state.step == 4
