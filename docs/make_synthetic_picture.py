@@ -1,0 +1,50 @@
+"""Makes docs/pictures/synthetic.png: 24 drawn foregrounds over photographs, with their alpha.
+
+python -m docs.make_synthetic_picture PHOTOGRAPHS
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dataset.backgrounds import Backgrounds
+from dataset.geometry import reduce_picture
+from dataset.synthetic import SyntheticForegrounds
+
+ROWS, COLUMNS, SIDE, DRAWN = 6, 4, 178, 512
+SEED = 4
+TARGET = Path(__file__).parent / "pictures" / "synthetic.png"
+
+
+def square(picture: np.ndarray) -> np.ndarray:
+    """Resizes the middle of a picture to the size that is drawn at."""
+    picture = reduce_picture(picture, DRAWN)
+    side = min(picture.shape[:2])
+    top, left = ((whole - side) // 2 for whole in picture.shape[:2])
+    return cv2.resize(picture[top : top + side, left : left + side], (DRAWN, DRAWN))
+
+
+def main(folder: Path) -> None:
+    """Draws and writes the picture; seven of ten have parts cut out of another photograph."""
+    backgrounds = Backgrounds((folder,), SEED)
+    foregrounds = SyntheticForegrounds(ROWS * COLUMNS, SEED)
+    cells = []
+    for index in range(ROWS * COLUMNS):
+        bgr = square(backgrounds.read(index % len(backgrounds)))
+        other = reduce_picture(backgrounds.read((index + 1) % len(backgrounds)), DRAWN // 2)
+        photograph = other if index % 10 < 7 else None
+        fgr, pha = foregrounds.draw(index, 0, DRAWN, DRAWN, bgr, photograph)
+        weight = pha.astype(np.float32) / 255
+        com = cv2.blendLinear(fgr, bgr, weight, 1 - weight)
+        pair = np.hstack((com, cv2.cvtColor(pha, cv2.COLOR_GRAY2RGB)))
+        cells.append(cv2.resize(pair, (2 * SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
+    cv2.imwrite(str(TARGET), np.vstack(rows)[..., ::-1])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]))
