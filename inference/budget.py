@@ -40,8 +40,8 @@ def resolve_budget(
 
     `auto` keeps the coarse input at the presets' 480 x 270 pixels in area, so that subjects have
     the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Pixels to
-    refine grow with the area above HD, which gives the 4K preset at 4K, and stay HD's below it: a
-    small picture has more edge for its area, and time to spare.
+    refine grow with the area above HD, which gives the 4K preset at 4K, and rise again below it, up
+    to twice HD's: a small picture has more edge for its area, and even so takes no longer than HD.
 
     Args:
         height: of the picture, pixels.
@@ -74,5 +74,5 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
         raise ValueError(f"quality must be auto, hd or 4k, got {quality!r}")
     area = height * width / _HD_PIXELS
     scale = min(HD.backbone_scale / sqrt(area), MAX_BACKBONE_SCALE)
-    pixels = HD.refine_sample_pixels * max(area, 1)
+    pixels = HD.refine_sample_pixels * max(area, 2 - area)
     return Budget(scale, round(min(pixels, height * width)))
