@@ -12,18 +12,11 @@ import numpy as np
 from dataset.backgrounds import Backgrounds
 from dataset.geometry import reduce_picture
 from dataset.synthetic import SyntheticForegrounds
+from inference.plate import resize_to_cover
 
 ROWS, COLUMNS, SIDE, DRAWN = 6, 4, 178, 512
 SEED = 4
 TARGET = Path(__file__).parent / "pictures" / "synthetic.png"
-
-
-def square(picture: np.ndarray) -> np.ndarray:
-    """Resizes the middle of a picture to the size that is drawn at."""
-    picture = reduce_picture(picture, DRAWN)
-    side = min(picture.shape[:2])
-    top, left = ((whole - side) // 2 for whole in picture.shape[:2])
-    return cv2.resize(picture[top : top + side, left : left + side], (DRAWN, DRAWN))
 
 
 def main(folder: Path) -> None:
@@ -32,7 +25,7 @@ def main(folder: Path) -> None:
     foregrounds = SyntheticForegrounds(ROWS * COLUMNS, SEED)
     cells = []
     for index in range(ROWS * COLUMNS):
-        bgr = square(backgrounds.read(index % len(backgrounds)))
+        bgr = resize_to_cover(backgrounds.read(index % len(backgrounds)), DRAWN, DRAWN)
         other = reduce_picture(backgrounds.read((index + 1) % len(backgrounds)), DRAWN // 2)
         photograph = other if index % 10 < 7 else None
         fgr, pha = foregrounds.draw(index, 0, DRAWN, DRAWN, bgr, photograph)
