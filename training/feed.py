@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from .run import Run
 from .synthesis import Sample, synthesise
@@ -16,12 +17,10 @@ class Composed(NamedTuple):
     Attributes:
         names: of its samples, for messages.
         sample: on the device, in the memory format of the run.
-        waited: seconds that the loader let us wait.
     """
 
     names: list[str]
     sample: Sample
-    waited: float
 
 
 class Feed:
@@ -42,17 +41,22 @@ class Feed:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._prepared: deque[Composed | Exception] = deque()
 
-    def prepare(self) -> None:
-        """Waits for the loader's next batch and begins to compose it; `take` raises failures."""
+    def prepare(self) -> float:
+        """Waits for the loader's next batch and begins to compose it; `take` raises failures.
+
+        Returns:
+            Seconds that the loader let us wait.
+        """
         start = perf_counter()
+        waited = 0.0
         try:
             batch = next(self._batches)
             waited = perf_counter() - start
             with torch.cuda.stream(self._stream):  # None: the current one
-                names, sample = compose(self._run, batch)
-            self._prepared.append(Composed(names, sample, waited))
+                self._prepared.append(compose(self._run, batch))
         except Exception as error:  # for whoever takes it, after the step that is on its way
             self._prepared.append(error)
+        return waited
 
     def take(self) -> Composed:
         """Hands over what was prepared.
@@ -72,7 +76,7 @@ class Feed:
         return composed
 
 
-def compose(run: Run, batch: dict[str, Any]) -> tuple[list[str], Sample]:
+def compose(run: Run, batch: dict[str, Any]) -> Composed:
     """Composes a batch for the network.
 
     Args:
@@ -80,7 +84,7 @@ def compose(run: Run, batch: dict[str, Any]) -> tuple[list[str], Sample]:
         batch: of its loader.
 
     Returns:
-        The names and the sample, see `Composed`.
+        See `Composed`.
     """
     batch = pair_anew(batch, run.settings.run.pairings)
     sample = synthesise(batch, run.processes.device)
@@ -89,7 +93,7 @@ def compose(run: Run, batch: dict[str, Any]) -> tuple[list[str], Sample]:
             src=sample.src.contiguous(memory_format=torch.channels_last),
             bgr=sample.bgr.contiguous(memory_format=torch.channels_last),
         )
-    return batch["name"], sample
+    return Composed(batch["name"], sample)
 
 
 def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
@@ -107,31 +111,25 @@ def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     Source: ours, because reading or drawing a foreground takes longer than all else of a sample,
         and what is foreground shows best when only the background changes.
     """
-    fgr, pha, bgr, names = (batch[key] for key in ("fgr", "pha", "bgr", "name"))
-    parts = [batch]
-    for shift in range(1, pairings):
-        mirrored = shift % 2 == 1
-        parts.append(
-            {
-                "fgr": fgr.flip(-1) if mirrored else fgr,
-                "pha": pha.flip(-1) if mirrored else pha,
-                "bgr": bgr.roll(-shift, 0),
-                "disturbance": {
-                    key: value.roll(-2 * shift) for key, value in batch["disturbance"].items()
-                },
-                "name": [
-                    f"{name}{', mirrored' if mirrored else ''}, over the background of {other}"
-                    for name, other in zip(names, names[shift:] + names[:shift], strict=True)
-                ],
-            }
-        )
     if pairings == 1:
         return batch
+    shifts, names = range(pairings), batch["name"]
+
+    def mirror(pictures: Tensor) -> Tensor:
+        return torch.cat([pictures.flip(-1) if shift % 2 else pictures for shift in shifts])
+
+    def move_on(values: Tensor, by: int) -> Tensor:
+        return torch.cat([values.roll(-by * shift, 0) for shift in shifts])
+
+    paired = [
+        f"{name}{', mirrored' if shift % 2 else ''}, over the background of {other}"
+        for shift in shifts[1:]
+        for name, other in zip(names, names[shift:] + names[:shift], strict=True)
+    ]
     return {
-        **{key: torch.cat([part[key] for part in parts]) for key in ("fgr", "pha", "bgr")},
-        "disturbance": {
-            key: torch.cat([part["disturbance"][key] for part in parts])
-            for key in batch["disturbance"]
-        },
-        "name": [name for part in parts for name in part["name"]],
+        "fgr": mirror(batch["fgr"]),
+        "pha": mirror(batch["pha"]),
+        "bgr": move_on(batch["bgr"], 1),
+        "disturbance": {key: move_on(value, 2) for key, value in batch["disturbance"].items()},
+        "name": [*names, *paired],
     }

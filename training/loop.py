@@ -74,27 +74,28 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     run.batches.begin(state.epoch, state.batch)
     meter = Meter()
     feed = Feed(run)
-    start = perf_counter()
-    feed.prepare()
+    waited = feed.prepare()
     finished = False
     while not finished:
+        start = perf_counter()
         batch = _take(run, state, feed)
         step = begin_step(run, state, batch)
-        if state.batch + 1 < len(run.batches):
-            feed.prepare()
+        finished = state.batch + 1 == len(run.batches)
+        waited_for_next = 0.0 if finished else feed.prepare()
         terms = finish_step(run, state, step)
-        meter.add(terms, len(batch.names), batch.waited, perf_counter() - start)
+        # The wait for a batch counts with the batch's own step.
+        busy = perf_counter() - start - waited_for_next
+        meter.add(terms, len(batch.names), waited, waited + busy)
+        waited = waited_for_next
         state.step += 1
         state.batch += 1
         run.log.advance()
         if state.step % run.settings.log.train_loss_interval == 0:
             _tell(run, state, meter)
             meter = Meter()
-        finished = state.batch == len(run.batches)
         if finished:
             state.epoch, state.batch = state.epoch + 1, 0
         yield finished
-        start = perf_counter()
 
 
 def _take(run: Run, state: State, feed: Feed) -> Composed:
@@ -120,7 +121,7 @@ def recount_statistics(run: Run, state: State) -> None:
     run.batches.begin(state.epoch, state.batch)
     with StatisticsCount(state.network, run.processes) as count:
         for number, batch in enumerate(islice(run.loader, steps)):
-            _, sample = compose(run, batch)
+            sample = compose(run, batch).sample
             with scale_of_step(run, state.network, state.step + number):
                 predict(state.network, sample, run.precision)
             count.add()

@@ -12,7 +12,7 @@ from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from model.build import NetworkConfig, build_network
 from training.data import open_training_data, open_validation_data
-from training.feed import Composed, compose
+from training.feed import compose
 from training.log import Log
 from training.losses import base_loss, refine_loss
 from training.optimiser import LearningRates, ScheduleSettings
@@ -58,8 +58,7 @@ def make_settings(folder: Path, refine: bool = False, **run: Any) -> BaseSetting
 
 def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float]:
     """Makes a step with a batch of the loader; returns its loss's terms."""
-    names, sample = compose(run, batch)
-    return finish_step(run, state, begin_step(run, state, Composed(names, sample, 0.0)))
+    return finish_step(run, state, begin_step(run, state, compose(run, batch)))
 
 
 @pytest.fixture
