@@ -41,8 +41,10 @@ class Settings:
 
     Attributes:
         config: YAML file of settings; the command line wins over it.
-        quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k
-            as the paper has them. --model-backbone-scale and --model-refine-sample-pixels win.
+        quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k as
+            the paper has them; best looks a second time, at a larger, mirrored picture, for better
+            mattes in several times the time. --model-backbone-scale and
+            --model-refine-sample-pixels win.
         preprocess: auto checks each frame with its plate, says what is wrong with the capture, and
             aligns the plate and matches its exposure where there is need; none does only what the
             next two ask for.

@@ -55,7 +55,9 @@ class Settings:
     Attributes:
         config: YAML file of settings; the command line wins over it.
         quality: Chooses backbone scale and refined pixels: auto by the frames' size, hd or 4k as
-            the paper has them. --model-backbone-scale and --model-refine-sample-pixels win.
+            the paper has them; best looks a second time, at a larger, mirrored picture, for better
+            mattes in several times the time. --model-backbone-scale and
+            --model-refine-sample-pixels win.
         bgr_from_frame: Number of the frame, from 0, in which the subject is away: it is the plate,
             instead of --video-bgr.
         bgr_median_frames: Frames that the plate is the median of with --video-bgr median.

@@ -61,7 +61,9 @@ class Settings:
         output_dir: Folder for plates, snapshots and summary.json.
         keys: Keys to press by themselves, as 2.5:t for t after 2.5 seconds.
         quality: Chooses backbone scale and refined pixels: auto by the pictures' size, hd or 4k as
-            the paper has them. --model-backbone-scale and --model-refine-sample-pixels win.
+            the paper has them; best looks a second time, at a larger, mirrored picture, for better
+            mattes in several times the time. --model-backbone-scale and
+            --model-refine-sample-pixels win.
         overwrite: Replace a recording that is there.
         print_config: Print the resolved settings as YAML and stop.
     """

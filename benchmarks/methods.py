@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from inference.budget import resolve_budget
+from inference.budget import Quality, resolve_budget
 from inference.predictor import Predictor, to_tensor
 from inference.preparation import Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from model.weights import load_network
@@ -18,11 +18,14 @@ from model.weights import load_network
 from .composites import Pair
 from .rvm import RobustVideoMatting, find_file
 
-# This project's: whether the coarse network alone, and what is done to plates.
-OWN: dict[str, tuple[bool, PreprocessMode]] = {
-    "ours": (False, "auto"),
-    "coarse": (True, "auto"),
-    "unprepared": (False, "none"),
+# This project's: whether the coarse network alone, what is done to plates, and the work.
+OWN: dict[str, tuple[bool, PreprocessMode, Quality]] = {
+    "ours": (False, "auto", "auto"),
+    "coarse": (True, "auto", "auto"),
+    "best": (False, "auto", "best"),
+    "hd": (False, "auto", "hd"),
+    "hd-coarse": (True, "auto", "hd"),
+    "unprepared": (False, "none", "auto"),
 }
 METHODS = (*OWN, "keying", "rvm", "closed-form")
 
@@ -38,18 +41,22 @@ class Method(Protocol):
 
 
 class Network:
-    """This project's network, at the budget that its programs choose by size.
+    """This project's network, as its programs run it.
 
     Args:
         checkpoint: weights.
         coarse: the coarse network alone, its alpha resized.
         preprocess: what is done to plates first, as `--preprocess` of the programs.
+        quality: the work, as `--quality` of the programs.
     """
 
-    def __init__(self, checkpoint: Path, coarse: bool, preprocess: PreprocessMode) -> None:
+    def __init__(
+        self, checkpoint: Path, coarse: bool, preprocess: PreprocessMode, quality: Quality
+    ) -> None:
         network = load_network(checkpoint, type="mattingbase" if coarse else None)
         self._predictor = Predictor(network, torch.device("cpu"))
         self._preprocess = Preprocess(preprocess)
+        self._quality: Quality = quality
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
         """Needs nothing."""
@@ -57,7 +64,7 @@ class Network:
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
         """See `Method`."""
         height, width = src.shape[:2]
-        budget = resolve_budget(height, width, "auto")
+        budget = resolve_budget(height, width, self._quality)
         preparation = prepare_plate(src, bgr, self._preprocess)
         return predict_prepared(self._predictor, src, preparation, budget)[1].pha
 
@@ -171,7 +178,7 @@ def open_methods(
 
     Args:
         names: of `METHODS`.
-        checkpoint: of `ours`, `coarse` and `unprepared`.
+        checkpoint: of those in `OWN`.
         rvm: file of `rvm`; None takes that of the installed wheel.
         closed_form_side: see `ClosedForm`.
 

@@ -79,7 +79,7 @@ def main() -> None:
     settings = VideoSettings(args.clip)
     with closing(open_source(settings)) as source:
         plate = median_plate(source, PLATE_FRAMES).pixels
-    network = Network(args.checkpoint, coarse=False, preprocess="none")
+    network = Network(args.checkpoint, coarse=False, preprocess="none", quality="auto")
     covers, empties = [], []
     worst: list[tuple[float, np.ndarray]] = []  # the least covered person of a frame, and the frame
     with closing(open_source(settings)) as source:

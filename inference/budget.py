@@ -6,7 +6,7 @@ from typing import Literal
 
 from model.matting import MAX_BACKBONE_SCALE
 
-Quality = Literal["auto", "hd", "4k"]
+Quality = Literal["auto", "best", "hd", "4k"]
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,13 @@ class Budget:
     Attributes:
         backbone_scale: size of the coarse input as a fraction of the picture's, in (0, 1/2].
         refine_sample_pixels: pixels to refine in mode `sampling`.
+        second_look: whether the picture is seen again, mirrored and with a larger coarse input, and
+            the matte is the mean of both; see `inference.second_look`.
     """
 
     backbone_scale: float
     refine_sample_pixels: int
+    second_look: bool = False
 
 
 # Source: the paper, performance; both make a coarse input of 480 x 270 and refine 3.9% of the
@@ -42,11 +45,12 @@ def resolve_budget(
     the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Pixels to
     refine grow with the area above HD, which gives the 4K preset at 4K, and rise again below it, up
     to twice HD's: a small picture has more edge for its area, and even so takes no longer than HD.
+    `best` is `auto` with a second look.
 
     Args:
         height: of the picture, pixels.
         width: of the picture, pixels.
-        quality: `auto`, or a preset whatever the size.
+        quality: `auto`, `best`, or a preset whatever the size.
         backbone_scale: wins over the quality's.
         refine_sample_pixels: wins over the quality's.
 
@@ -62,6 +66,7 @@ def resolve_budget(
     return Budget(
         budget.backbone_scale if backbone_scale is None else backbone_scale,
         budget.refine_sample_pixels if refine_sample_pixels is None else refine_sample_pixels,
+        budget.second_look,
     )
 
 
@@ -70,9 +75,9 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
         return HD
     if quality == "4k":
         return UHD_4K
-    if quality != "auto":
-        raise ValueError(f"quality must be auto, hd or 4k, got {quality!r}")
+    if quality not in ("auto", "best"):
+        raise ValueError(f"quality must be auto, best, hd or 4k, got {quality!r}")
     area = height * width / _HD_PIXELS
     scale = min(HD.backbone_scale / sqrt(area), MAX_BACKBONE_SCALE)
     pixels = HD.refine_sample_pixels * max(area, 2 - area)
-    return Budget(scale, round(min(pixels, height * width)))
+    return Budget(scale, round(min(pixels, height * width)), second_look=quality == "best")

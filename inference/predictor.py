@@ -17,6 +17,7 @@ from runtime.device import Precision, autocast
 
 from .backends import Backend, build_fast, check_backend, measure_parity
 from .budget import Budget
+from .second_look import Outputs, look_twice
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
 # one pixel of the features' stride.
@@ -173,10 +174,11 @@ class Predictor:
                 f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
             )
         with self._lane() as lane:
-            if isinstance(self.network, MattingRefine):
-                outputs = lane.refined(src_padded, bgr_padded, budget)
+            compute = lane.refined if isinstance(self.network, MattingRefine) else lane.coarse
+            if budget.second_look:
+                outputs = look_twice(src_padded, bgr_padded, budget, compute)
             else:
-                outputs = lane.coarse(src_padded, bgr_padded, coarse)
+                outputs = compute(src_padded, bgr_padded, budget)
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
@@ -199,9 +201,7 @@ class _Lane:
     network: MattingBase | MattingRefine
     compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput]
 
-    def refined(
-        self, src: Tensor, bgr: Tensor, budget: Budget
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
         """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
         assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
         self.network.backbone_scale = budget.backbone_scale
@@ -212,10 +212,9 @@ class _Lane:
         ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
         return output.pha, output.fgr, err, ref
 
-    def coarse(
-        self, src: Tensor, bgr: Tensor, size: list[int]
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
         """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
+        size = [int(side * budget.backbone_scale) for side in src.shape[2:]]
         src_sm, bgr_sm = (
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
             for picture in (src, bgr)

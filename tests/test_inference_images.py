@@ -375,6 +375,7 @@ def test_print_config_can_be_fed_back(easy, tmp_path: Path, run_forked) -> None:
     ("arguments", "scale", "pixels"),
     [
         (("--quality", "hd"), 1 / 4, 80_000),
+        (("--quality", "best"), 1 / 2, 128 * 192),
         (("--quality", "4k", "--model-backbone-scale", 0.4), 0.4, 320_000),
         (("--quality", "hd", "--model-refine-sample-pixels", 1600), 1 / 4, 1600),
         (("--model-backbone-scale", 0.4, "--model-refine-sample-pixels", 0), 0.4, 0),
@@ -388,6 +389,7 @@ def test_explicit_work_wins_over_quality(
     run_forked(*paths, *arguments, "--output-types", "ref").check(0, "1 done")
     details = json.loads((out / "summary.json").read_text("utf-8"))["images"][0]["details"]
     assert (details["backbone_scale"], details["refine_sample_pixels"]) == (scale, pixels)
+    assert details["second_look"] == ("best" in arguments)
     ref = np.asarray(Image.open(out / "ref/a.png"))
     # What the details say is what was done. The presets' pixels are more than there are here, and
     # cells without any predicted error are left out.

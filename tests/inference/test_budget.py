@@ -46,6 +46,12 @@ def test_explicit_values_win() -> None:
     assert resolve_budget(1080, 1920, "4k", refine_sample_pixels=0) == Budget(0.125, 0)
 
 
+def test_best_is_auto_with_a_second_look() -> None:
+    assert resolve_budget(1080, 1920, "best") == Budget(0.25, 80_000, second_look=True)
+    assert resolve_budget(540, 960, "best") == Budget(0.5, 140_000, second_look=True)
+    assert resolve_budget(1080, 1920, "best", 0.125, 0) == Budget(0.125, 0, second_look=True)
+
+
 def test_unknown_quality_is_refused() -> None:
-    with pytest.raises(ValueError, match="auto, hd or 4k, got 'best'"):
-        resolve_budget(10, 10, "best")
+    with pytest.raises(ValueError, match="auto, best, hd or 4k, got 'finest'"):
+        resolve_budget(10, 10, "finest")

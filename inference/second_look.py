@@ -1,0 +1,69 @@
+"""A picture seen a second time: mirrored, and larger."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.matting import MAX_BACKBONE_SCALE
+from model.refiner import CELL
+
+from .budget import Budget
+
+# Alpha (B, 1, H, W), foreground (B, 3, H, W), error and refined cells (B, 1, H, W).
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
+# From frame and plate, (B, 3, H, W) each, RGB in [0, 1], and the work to spend on them.
+Compute = Callable[[Tensor, Tensor, Budget], Outputs]
+
+_COARSE_GROWTH = 2.0
+
+
+def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Outputs:
+    """Mattes a picture, and its mirror image with a coarse input of twice the height and width.
+
+    Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse
+    input shows thin parts, the smaller one the whole; and what is wrong in a picture is seldom
+    wrong in its mirror image.
+
+    Args:
+        src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
+        bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+        budget: of the first look.
+        compute: one look of the network.
+
+    Returns:
+        Means of what `compute` returns for both, at the size of `src`; refined is what either look
+        has refined.
+
+    Source: ours, because there is no better matte by these weights; docs/evaluation.md has what it
+        gains.
+    """
+    pha, fgr, err, ref = compute(src, bgr, budget)
+    scale = budget.backbone_scale * _COARSE_GROWTH
+    enlargement = max(scale / MAX_BACKBONE_SCALE, 1)
+    again = replace(
+        budget,
+        backbone_scale=scale / enlargement,
+        refine_sample_pixels=round(budget.refine_sample_pixels * enlargement**2),
+    )
+    large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
+    other_pha, other_fgr, other_err, other_ref = compute(large_src, large_bgr, again)
+    stacked = torch.cat([other_pha, other_fgr - large_src, other_err, other_ref], dim=1).flip(-1)
+    if enlargement > 1:
+        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", antialias=True)
+    other_pha, residual, other_err, other_ref = stacked.split([1, 3, 1, 1], dim=1)
+    # The residual is applied to the frame itself, which keeps its detail.
+    other_fgr = (residual + src).clamp(0, 1)
+    refined = (ref + other_ref > 0).to(ref.dtype)
+    return (pha + other_pha) / 2, (fgr + other_fgr) / 2, (err + other_err) / 2, refined
+
+
+def _enlarge(picture: Tensor, enlargement: float) -> Tensor:
+    """Enlarges to a size that is divisible by 4, as the refiner needs it."""
+    if enlargement == 1:
+        return picture
+    size = [math.ceil(side * enlargement / CELL) * CELL for side in picture.shape[2:]]
+    return F.interpolate(picture, size, mode="bicubic").clamp_(0, 1)
