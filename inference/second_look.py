@@ -19,6 +19,7 @@ Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
 Compute = Callable[[Tensor, Tensor, Budget], Outputs]
 
 _COARSE_GROWTH = 2.0
+_SURE = 0.03  # predicted errors well below this count alike
 
 
 def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Outputs:
@@ -26,7 +27,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
 
     Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse
     input shows thin parts, the smaller one the whole; and what is wrong in a picture is seldom
-    wrong in its mirror image.
+    wrong in its mirror image. Each counts the more the less it expects to be wrong.
 
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
@@ -35,13 +36,13 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
         compute: one look of the network.
 
     Returns:
-        Means of what `compute` returns for both, at the size of `src`; refined is what either look
-        has refined.
+        Weighted means of what `compute` returns for both, at the size of `src`; refined is what
+        either look has refined.
 
     Source: ours, because there is no better matte by these weights; docs/evaluation.md has what it
         gains.
     """
-    pha, fgr, err, ref = compute(src, bgr, budget)
+    *first, ref = compute(src, bgr, budget)
     scale = budget.backbone_scale * _COARSE_GROWTH
     enlargement = max(scale / MAX_BACKBONE_SCALE, 1)
     again = replace(
@@ -50,15 +51,16 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
         refine_sample_pixels=round(budget.refine_sample_pixels * enlargement**2),
     )
     large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
-    other_pha, other_fgr, other_err, other_ref = compute(large_src, large_bgr, again)
-    stacked = torch.cat([other_pha, other_fgr - large_src, other_err, other_ref], dim=1).flip(-1)
+    pha, fgr, err, other_ref = compute(large_src, large_bgr, again)
+    stacked = torch.cat([pha, fgr - large_src, err, other_ref], dim=1).flip(-1)
     if enlargement > 1:
         stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", antialias=True)
-    other_pha, residual, other_err, other_ref = stacked.split([1, 3, 1, 1], dim=1)
+    pha, residual, err, other_ref = stacked.split([1, 3, 1, 1], dim=1)
     # The residual is applied to the frame itself, which keeps its detail.
-    other_fgr = (residual + src).clamp(0, 1)
-    refined = (ref + other_ref > 0).to(ref.dtype)
-    return (pha + other_pha) / 2, (fgr + other_fgr) / 2, (err + other_err) / 2, refined
+    second = pha, (residual + src).clamp(0, 1), err
+    weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
+    pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, second, strict=True))
+    return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
 
 
 def _enlarge(picture: Tensor, enlargement: float) -> Tensor:

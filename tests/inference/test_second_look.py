@@ -28,15 +28,18 @@ def predictor() -> Predictor:
     return Predictor(network, CPU)
 
 
-def test_matte_is_the_mean_of_both_looks(predictor: Predictor) -> None:
+def test_looks_count_by_how_sure_they_are(predictor: Predictor) -> None:
     pair = random_pair(64, 96)
     first = predictor.predict(*pair, Budget(0.25, 800))
     other = predictor.predict(*np.ascontiguousarray(pair[:, :, ::-1]), Budget(0.5, 800))
     found = predictor.predict(*pair, Budget(0.25, 800, second_look=True))
+    sureness = [1 / (first.err + 0.03), 1 / (other.err[:, ::-1] + 0.03)]
     for name in ("pha", "fgr", "err"):
         one, two = getattr(first, name), getattr(other, name)[:, ::-1]
         assert np.abs(one - two).max() > 0.01, "or a single look would pass as well"
-        np.testing.assert_allclose(getattr(found, name), (one + two) / 2, atol=1e-6)
+        weights = [sure[..., None] if name == "fgr" else sure for sure in sureness]
+        wanted = (weights[0] * one + weights[1] * two) / (weights[0] + weights[1])
+        np.testing.assert_allclose(getattr(found, name), wanted, atol=1e-5)
     assert np.array_equal(found.ref, first.ref | other.ref[:, ::-1])
 
 
