@@ -39,7 +39,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
         Weighted means of what `compute` returns for both, at the size of `src`; refined is what
         either look has refined.
 
-    Source: ours, because there is no better matte by these weights; docs/evaluation.md has what it
+    Source: ours, because who mattes photographs has time for it; docs/evaluation.md has what it
         gains.
     """
     *first, ref = compute(src, bgr, budget)
