@@ -167,7 +167,7 @@ class Predictor:
             (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
             for picture in (src, bgr)
         )
-        coarse = [int(side * budget.backbone_scale) for side in src_padded.shape[2:]]
+        coarse = _coarse_size(src_padded, budget)
         if min(coarse) < 1:
             raise ValueError(
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
@@ -214,7 +214,7 @@ class _Lane:
 
     def coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
         """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
-        size = [int(side * budget.backbone_scale) for side in src.shape[2:]]
+        size = _coarse_size(src, budget)
         src_sm, bgr_sm = (
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
             for picture in (src, bgr)
@@ -226,6 +226,11 @@ class _Lane:
         pha, err, residual = stacked.split([1, 1, 3], dim=1)
         # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
         return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
+
+
+def _coarse_size(picture: Tensor, budget: Budget) -> list[int]:
+    """Height and width of the coarse input for (B, C, H, W)."""
+    return [int(side * budget.backbone_scale) for side in picture.shape[2:]]
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
