@@ -13,30 +13,7 @@ from inference.setup import choose_lanes
 from model import MattingBase, MattingRefine
 from runtime.device import precision_note, resolve_device
 
-CPU = torch.device("cpu")
-RNG = np.random.default_rng(0)
-
-
-def random_pair(height: int, width: int) -> np.ndarray:
-    return RNG.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-
-
-def spread(network: MattingBase) -> MattingBase:
-    """Makes outputs vary, so that equality means something."""
-    torch.nn.init.normal_(network.decoder.conv4.weight, std=0.05)
-    torch.nn.init.constant_(network.decoder.conv4.bias, 0.3)
-    return network
-
-
-@pytest.fixture(scope="module")
-def network() -> MattingRefine:
-    torch.manual_seed(0)
-    return spread(MattingRefine("mobilenetv2"))
-
-
-@pytest.fixture(scope="module")
-def predictor(network: MattingRefine) -> Predictor:
-    return Predictor(network, CPU)
+from .conftest import CPU, random_pair
 
 
 def as_tensor(picture: np.ndarray) -> torch.Tensor:
@@ -101,7 +78,7 @@ def test_coarse_network_applies_its_residual_to_the_full_frame() -> None:
         base.decoder.conv4.weight.zero_()
         base.decoder.conv4.bias.zero_()
         base.decoder.conv4.bias[:5] = torch.tensor([0.75, 0.1, 0.0, -0.1, 0.25])
-    src = RNG.integers(64, 192, (60, 90, 3), dtype=np.uint8)
+    src = random_pair(60, 90)[0] // 2 + 64
     matte = Predictor(base, CPU).predict(src, src, Budget(0.25, 0))
     # 1e-5: the residual is recovered as (residual + src) - src.
     assert np.abs(matte.pha - 0.75).max() < 1e-5

@@ -9,23 +9,9 @@ from torch.nn import functional
 from inference.budget import Budget
 from inference.predictor import Predictor
 from inference.second_look import Outputs, look_twice
-from model import MattingBase, MattingRefine
+from model import MattingBase
 
-CPU = torch.device("cpu")
-RNG = np.random.default_rng(0)
-
-
-def random_pair(height: int, width: int) -> np.ndarray:
-    return RNG.integers(0, 256, (2, height, width, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def predictor() -> Predictor:
-    torch.manual_seed(0)
-    network = MattingRefine("mobilenetv2")
-    torch.nn.init.normal_(network.decoder.conv4.weight, std=0.05)
-    torch.nn.init.constant_(network.decoder.conv4.bias, 0.3)
-    return Predictor(network, CPU)
+from .conftest import CPU, random_pair
 
 
 def test_looks_count_by_how_sure_they_are(predictor: Predictor) -> None:
