@@ -23,6 +23,7 @@ from .disturbances import (
     PlatePositionSettings,
     ShadowSettings,
     WhiteBalanceSettings,
+    ZoomSettings,
 )
 from .ranges import check_fraction, check_range, check_value
 
@@ -110,6 +111,7 @@ class AugmentationSettings:
         dark_noise: see `DarkNoiseSettings`; off.
         defocus: see `DefocusSettings`; off.
         jpeg: see `JpegSettings`; off.
+        zoom: see `ZoomSettings`; off.
     """
 
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
@@ -123,6 +125,7 @@ class AugmentationSettings:
     dark_noise: DarkNoiseSettings = field(default_factory=DarkNoiseSettings)
     defocus: DefocusSettings = field(default_factory=DefocusSettings)
     jpeg: JpegSettings = field(default_factory=JpegSettings)
+    zoom: ZoomSettings = field(default_factory=ZoomSettings)
 
 
 class PictureChange(NamedTuple):
@@ -197,6 +200,7 @@ UNDISTURBED: Mapping[str, float | int] = MappingProxyType(
         **{"plate_saturation": 1.0, "plate_hue": 0.0},
         **{"noise_src": 0.0, "noise_bgr": 0.0, "dark_noise": 0.0, "noise_seed": 0},
         **{"jpeg_src": 0, "jpeg_bgr": 0},
+        **{"zoom_factor": 1.0, "zoom_x": 0.5, "zoom_y": 0.5},
     }
 )
 
@@ -213,7 +217,8 @@ def draw_disturbance(
     Returns:
         The names of `UNDISTURBED`, with its values for what was not chosen. Angles are in degrees,
         shifts fractions of the crop, strengths fractions of white, sizes pixels of the crop;
-        `noise_seed`, below 2^63, serves all noise of the sample.
+        `noise_seed`, below 2^63, serves all noise of the sample; `zoom_x` and `zoom_y` place the
+        part that is enlarged, 0 at the left and the top, 1 at the right and the bottom.
     """
     shadow, position, colour = settings.shadow, settings.plate_position, settings.plate_colour
     balance, quality = settings.white_balance.strength, settings.jpeg.quality
@@ -277,4 +282,10 @@ def draw_disturbance(
     for probability, values in groups:
         if rng.random() < probability:
             drawn |= values
-    return drawn | {"noise_seed": int(rng.integers(2**63))}
+    drawn["noise_seed"] = int(rng.integers(2**63))
+    # Last, because runs that were begun without a zoom go on with the same numbers.
+    zoom = {
+        "zoom_factor": between(*settings.zoom.factor),
+        **{"zoom_x": between(0, 1), "zoom_y": between(0, 1)},
+    }
+    return drawn | zoom if rng.random() < settings.zoom.probability else drawn

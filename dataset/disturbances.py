@@ -204,3 +204,22 @@ class JpegSettings:
     def __post_init__(self) -> None:
         check_fraction("probability", self.probability)
         check_range("quality", self.quality, 1, 100)
+
+
+@dataclass(frozen=True)
+class ZoomSettings:
+    """A part of the captured pictures and of the truth, enlarged to the size of the crop.
+
+    Attributes:
+        probability: share of samples.
+        factor: smallest and largest.
+
+    Source: ours, because `--quality best` enlarges small pictures, their noise and JPEG with them.
+    """
+
+    probability: float = 0.0
+    factor: tuple[float, float] = (1.25, 2.0)
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_range("factor", self.factor, 1, 8)

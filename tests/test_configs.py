@@ -20,7 +20,7 @@ BASE = [
 ]
 REFINE = [
     *("smoke_refine", "synthetic_refine", "default_refine", "stage2_refine_videomatte240k"),
-    *("stage3_refine_photomatte85", "stage4_refine_distinctions646"),
+    *("stage3_refine_photomatte85", "stage4_refine_distinctions646", "default_more"),
 ]
 
 

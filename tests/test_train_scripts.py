@@ -134,6 +134,11 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--epoch-end", "0"), "epoch_end must be above epoch_start"),
         (("--epoch-start", "2", "--epoch-end", "1", "--batch-norm-samples", "8"), "got 2 to 1"),
         (("--batch-norm-samples", "-1"), "batch_norm_samples must be 0 or more"),
+        (
+            ("--freeze-batch-norm", "--batch-norm-samples", "8"),
+            "batch_norm_samples 8 beside it",
+        ),
+        (("--freeze-batch-norm",), "backbone.features.0.1 has none yet; give weights"),
         (("--device", "cuda"), "device cuda was asked for, but there is none"),
         (("--model-initial-checkpoint", "no.pth"), "no.pth does not exist"),
         (("--model-last-checkpoint", "no.pth"), "no.pth does not exist"),

@@ -23,6 +23,7 @@ from .processes import Processes, start_processes
 from .run import Loss, Run
 from .settings import TrainingPrecision
 from .state import Settings, State, begin
+from .statistics import check_statistics
 from .step import NonFiniteLossError
 from .sync_batch_norm import synchronise_batch_norm
 
@@ -100,6 +101,8 @@ def train(settings: S, processes: Processes, build: Callable[[S], MattingBase], 
     network = build(settings)
     torch.manual_seed(settings.run.seed + 1 + processes.rank)  # and not the same dropout
     state, notes = begin(network, settings, processes, precision)
+    if settings.run.freeze_batch_norm:
+        check_statistics(network)
     say = print if processes.is_first else _say_nothing
     say(to_yaml(settings))
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
@@ -157,7 +160,8 @@ def _wrap(state: State, settings: Settings, processes: Processes) -> torch.nn.Mo
     network = state.network
     if settings.run.channels_last:
         network.to(memory_format=torch.channels_last)
-    if processes.world_size > 1 and settings.run.sync_batch_norm:
+    shares_statistics = settings.run.sync_batch_norm and not settings.run.freeze_batch_norm
+    if processes.world_size > 1 and shares_statistics:
         synchronise_batch_norm(network, processes.device)
     if settings.run.compile:
         network.compile()

@@ -129,6 +129,8 @@ class RunSettings:
         sync_batch_norm: Normalise over the samples of all processes. Without, each process
             normalises over its own and the first one's running statistics are kept: faster on CPUs,
             where the processes else wait for each other in every layer.
+        freeze_batch_norm: Normalise by the running statistics of the weights that the run began
+            with, and keep them: for going on with few samples a step.
         batch_norm_samples: Samples over which batch norm's running statistics are counted anew when
             the last epoch has ended; 0 keeps what the steps have left, as the published recipe
             does. With as many epochs as have been, nothing else is done: so are those of a mean of
@@ -149,6 +151,7 @@ class RunSettings:
     device: DeviceName = "auto"
     precision: TrainingPrecision = "auto"
     sync_batch_norm: bool = True
+    freeze_batch_norm: bool = False
     batch_norm_samples: int = 0
     channels_last: bool = False
     compile: bool = False
@@ -168,6 +171,11 @@ class RunSettings:
             raise ValueError(
                 "pairings must be from 1 to batch_size, so that each is with another background, "
                 f"got {self.pairings} of {self.batch_size}"
+            )
+        if self.freeze_batch_norm and self.batch_norm_samples:
+            raise ValueError(
+                "running statistics are either kept (freeze_batch_norm) or counted anew, got "
+                f"batch_norm_samples {self.batch_norm_samples} beside it; give one of them"
             )
         first_end = self.epoch_start + (self.batch_norm_samples == 0)
         if isinstance(self.epoch_end, int) and self.epoch_end < first_end:

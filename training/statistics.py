@@ -73,6 +73,37 @@ class StatisticsCount:
             _buffer(layer.running_var).copy_(squares / batches - mean.square())
 
 
+def check_statistics(network: nn.Module) -> None:
+    """Refuses a network that can't be trained with its running statistics as they are.
+
+    Raises:
+        ValueError: when nothing has ever changed those of a batch norm.
+    """
+    for name, layer in network.named_modules():
+        if not isinstance(layer, _BatchNorm):
+            continue
+        if not _buffer(layer.running_mean).any() and (_buffer(layer.running_var) == 1).all():
+            raise ValueError(
+                f"freeze_batch_norm keeps running statistics, and {name} has none yet; give "
+                "weights of the whole network (--model-initial-checkpoint), or train without it "
+                "first"
+            )
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """Lets every batch norm of a network normalise by its running statistics, and keep them.
+
+    Args:
+        network: in training mode, where it else is to stay.
+
+    Source: usual where networks go on learning from few samples a step, whose means and variances
+        are noise.
+    """
+    for layer in network.modules():
+        if isinstance(layer, _BatchNorm):
+            layer.eval()
+
+
 def _sums_of(layer: _BatchNorm) -> Tensor:
     """(3, C): 1, mean and mean square of the layer's last batch."""
     mean, variance = (

@@ -16,6 +16,7 @@ from .optimiser import is_frozen, set_learning_rates
 from .run import Output, Run, save
 from .settings import RefineModelSettings, ScheduleSettings
 from .state import State
+from .statistics import freeze_statistics
 from .validation import predict
 
 
@@ -54,6 +55,8 @@ def begin_step(run: Run, state: State, batch: Composed) -> Step:
     set_learning_rates(state.optimiser, run.settings.schedule, state.step, run.total_steps)
     for part in state.network.children():
         part.train(not is_frozen(part))
+    if run.settings.run.freeze_batch_norm:
+        freeze_statistics(state.network)
     state.network.training = True
     with scale_of_step(run, state.network, state.step):
         output = predict(run.network, sample, run.precision)

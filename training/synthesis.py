@@ -3,7 +3,7 @@
 Every disturbance follows numbers that came with its sample (`dataset.augmentation`), and works on
 that sample alone: the result does not depend on what else is in the batch, and what was not drawn
 costs nothing. Light meets the camera in this order: shadow and composite (frame) or position,
-defocus and colours (plate); then noise; then JPEG.
+defocus and colours (plate); then noise; then JPEG. A zoom enlarges what the camera has captured.
 """
 
 import math
@@ -92,6 +92,7 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
                 add_noise(picture, drawn[f"noise_{name}"], drawn["dark_noise"], generator)
                 if drawn[f"jpeg_{name}"]:
                     picture.copy_(compress(picture, int(drawn[f"jpeg_{name}"])))
+            zoom((src[i], bgr[i], pha[i], fgr[i]), drawn)
     return Sample(src, bgr, pha, fgr)
 
 
@@ -225,6 +226,29 @@ def add_noise(picture: Tensor, sigma: float, dark_sigma: float, generator: torch
         else:
             piece.add_(normal, alpha=sigma)
         piece.clamp_(0, 1)
+
+
+def zoom(pictures: Sequence[Tensor], drawn: dict[str, float]) -> None:
+    """Enlarges one part of all pictures of a sample to their size.
+
+    Args:
+        pictures: (C, H, W) float in [0, 1] each; changed in place.
+        drawn: `zoom_factor`, `zoom_x` and `zoom_y` are used.
+
+    Source: ours; bicubic, as `inference.second_look` enlarges.
+    """
+    factor = drawn["zoom_factor"]
+    if factor == 1:
+        return
+    size = pictures[0].shape[1:]
+    height, width = (math.ceil(side / factor) for side in size)
+    top, left = (
+        round((size[0] - height) * drawn["zoom_y"]),
+        round((size[1] - width) * drawn["zoom_x"]),
+    )
+    for picture in pictures:
+        part = picture[None, :, top : top + height, left : left + width]
+        picture.copy_(F.interpolate(part, size, mode="bicubic")[0].clamp_(0, 1))
 
 
 def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:

@@ -25,11 +25,12 @@ from dataset.disturbances import (
     PlatePositionSettings,
     ShadowSettings,
     WhiteBalanceSettings,
+    ZoomSettings,
 )
 from settings import to_plain
 
 COUNT = 3000
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg")
+ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_published_disturbances(published: dict[str, np.ndarray]) -> None:
 
 def test_additions_are_off(published: dict[str, np.ndarray]) -> None:
     additions = ("exposure_stops", "white_balance_red", "white_balance_blue", "dark_noise")
-    for name in (*additions, "defocus_radius", "jpeg_src", "jpeg_bgr"):
+    for name in (*additions, "defocus_radius", "jpeg_src", "jpeg_bgr", "zoom_factor"):
         assert (published[name] == UNDISTURBED[name]).all(), name
 
 
@@ -134,6 +135,7 @@ def test_additions_when_on() -> None:
         **{"exposure_stops": (-0.5, 0.5), "white_balance_red": (0.9, 1.1)},
         **{"white_balance_blue": (0.9, 1.1), "dark_noise": (0, 0.06), "defocus_radius": (1, 4)},
         **{"jpeg_src": (40, 95), "jpeg_bgr": (40, 95)},
+        **{"zoom_factor": (1.25, 2), "zoom_x": (0, 1), "zoom_y": (0, 1)},
     }
     for name, (low, high) in bounds.items():
         values = [sample[name] for sample in drawn]
@@ -172,6 +174,7 @@ def test_settings_do_not_shift_each_others_numbers() -> None:
         (DarkNoiseSettings, {"sigma": 2}, "sigma must be from 0 to 1"),
         (DefocusSettings, {"radius": (0.0, 3.0)}, "radius must be a smallest"),
         (JpegSettings, {"quality": (0, 50)}, "quality must be a smallest"),
+        (ZoomSettings, {"factor": (0.5, 2.0)}, "factor must be a smallest"),
     ],
 )
 def test_wrong_settings(group: type, values: dict, message: str) -> None:

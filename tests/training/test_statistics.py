@@ -11,10 +11,10 @@ from training.loop import fit, recount_statistics
 from training.processes import Processes
 from training.run import Run
 from training.state import State
-from training.statistics import StatisticsCount
+from training.statistics import StatisticsCount, check_statistics
 from training.synthesis import synthesise
 
-from .conftest import CPU, MakeRun, make_settings
+from .conftest import CPU, MakeRun, make_settings, train_step
 
 ALONE = Processes(0, 1, CPU)
 
@@ -139,3 +139,30 @@ def test_more_samples_than_an_epoch_has_take_all_of_it(make_run: MakeRun, tmp_pa
     run, state = make_run(settings)
     recount_statistics(run, state)
     assert all(torch.isfinite(value).all() for value in split(state)[1].values())
+
+
+def test_frozen_statistics_stay_and_the_weights_learn(make_run: MakeRun, tmp_path: Path) -> None:
+    run, state = make_run(make_settings(tmp_path, refine=True, freeze_batch_norm=True))
+    for layer in state.network.modules():
+        if isinstance(layer, nn.BatchNorm2d):  # statistics that one batch does not have
+            layer.running_mean.normal_(0, 0.1)
+            layer.running_var.uniform_(1, 2)
+    batch = next(iter(run.loader))
+    before = {name: value.clone() for name, value in state.network.state_dict().items()}
+    train_step(run, state, batch)
+    weights, statistics = split(state)
+    assert all(torch.equal(value, before[name]) for name, value in statistics.items())
+    learned = [name for name, value in weights.items() if not torch.equal(value, before[name])]
+    assert {"backbone", "aspp", "decoder", "refiner"} == {name.split(".")[0] for name in learned}
+    assert any("bn" in name for name in learned)  # scale and offset are weights
+    dropout = [m for m in state.network.modules() if isinstance(m, nn.Dropout)]
+    assert dropout
+    assert all(module.training for module in dropout)
+
+
+def test_statistics_that_were_never_counted_can_t_be_frozen() -> None:
+    network = make_network()
+    with pytest.raises(ValueError, match="freeze_batch_norm keeps .* and 0.1 has none yet"):
+        check_statistics(network)
+    network.train()(torch.randn(2, 3, 8, 8))
+    check_statistics(network)

@@ -16,7 +16,7 @@ from training.jpeg import compress
 from training.synthesis import Sample, synthesise
 
 CPU = torch.device("cpu")
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg")
+ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom")
 EVERYTHING = replace(
     AugmentationSettings(),
     **{
@@ -239,6 +239,17 @@ def test_defocus_spreads_a_point_over_a_disc() -> None:
     assert disc[20, 20].item() == pytest.approx(1 / (np.pi * 9), rel=0.05)
     assert disc[20, 24] == disc[16, 20] == 0
     assert even(0.5, defocus_radius=3.0).bgr.std() < 1e-6  # edges stay
+
+
+def test_zoom_enlarges_one_part_of_everything() -> None:
+    still, noisy = make(noise_src=0.02), {"noise_src": 0.02, "zoom_factor": 2.0}
+    zoomed = make(**noisy, zoom_x=1.0, zoom_y=0.25)
+    for before, after in zip(still, zoomed, strict=True):
+        part = before[:, :, 5:25, 28:]
+        assert torch.equal(after, F.interpolate(part, (40, 56), mode="bicubic").clamp(0, 1))
+    corner = make(**noisy, zoom_x=0.0, zoom_y=1.0)
+    assert corner.pha[0, 0, 0, 30] == still.pha[0, 0, 20, 15] == 1
+    assert make(zoom_factor=3.0).src.shape == still.src.shape  # 40 and 56 are no multiples of 3
 
 
 @pytest.mark.parametrize("quality", [10, 50, 90])
