@@ -1,4 +1,4 @@
-"""Batch norm's running statistics, counted anew with the weights as they are."""
+"""Batch norm's running statistics: counted anew with the weights as they are, or kept."""
 
 from typing import Self
 
