@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dataset.colours import GAMMA
+
 from .background import judge_background, largest_channel, reduce_colours, take_background
 from .colour_fit import fit_colours
 from .registration import check_pictures
@@ -27,7 +29,6 @@ DECIDING_CHANGE = 2.0  # grey levels; where the match changes less, both plates 
 MIN_DECIDING = 0.02  # fraction of the pixels, by weight
 RESIDUAL_QUANTILE = 0.5  # over pixels judged to be background
 MAX_RESIDUAL_RATIO = 0.6  # matched over captured
-GAMMA = 2.2  # light is about the coded value to this power
 
 Colour = tuple[float, float, float]
 

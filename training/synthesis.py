@@ -17,23 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dataset.augmentation import UNDISTURBED
-from dataset.colours import tint_matrix
+from dataset.colours import GAMMA, tint_matrix
 from dataset.geometry import linear_part
 
 from .jpeg import compress
+from .noise import add_noise
+from .pieces import PIECE, make_room, split_pieces, to_float
 
 # Shadows are wide; they are computed at this part of the size.
 _SHADOW_REDUCTION = 4
-# Elements that are worked on at once on the CPU.
-_PIECE = 2**17
-# Normal numbers that a CPU draws for one picture, at most; 512 px need fewer.
-_TABLE = 2**20
-# Light is about the coded value to this power (sRGB as a whole).
-_GAMMA = 2.2
-# Coded value at which the noise of `dark_noise` has fallen by 2^-1.2, and the share that never
-# falls: read noise is even in light, so it falls as the slope of the coding curve, value^-1.2; shot
-# noise is about even in coded values.
-_DARK, _SHOT_SHARE = 0.1, 0.2
 
 
 class Sample(NamedTuple):
@@ -77,9 +69,9 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
     # No lower precision here, whatever the network uses.
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         fgr, pha, bgr = (
-            _to_float(batch[name].to(device, non_blocking=True)) for name in ("fgr", "pha", "bgr")
+            to_float(batch[name].to(device, non_blocking=True)) for name in ("fgr", "pha", "bgr")
         )
-        src = _make_room(bgr)
+        src = make_room(bgr)
         for i in range(len(src)):
             drawn = {name: value[i] for name, value in values.items()}
             scene = cast_shadow(bgr[i], pha[i], drawn, src[i])
@@ -127,7 +119,7 @@ def cast_shadow(scene: Tensor, pha: Tensor, drawn: dict[str, float], out: Tensor
     padded = F.pad(moved[None], (reach,) * 4, mode="replicate")
     blurred = F.conv2d(F.conv2d(padded, box[None, None, None]), box[None, None, :, None])
     shadow = F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)[0]
-    parts = (_pieces(part.flatten(1)) for part in (scene, shadow, out))
+    parts = (split_pieces(part.flatten(1)) for part in (scene, shadow, out))
     for light, dark, result in zip(*parts, strict=True):
         torch.sub(light, dark, alpha=drawn["shadow_strength"], out=result).clamp_(0, 1)
     return out
@@ -191,41 +183,15 @@ def tint_plate(bgr: Tensor, drawn: dict[str, float]) -> None:
     ours. A stop doubles the light, and so multiplies coded values by 2^(1/2.2).
     """
     balance = np.array((drawn["white_balance_red"], 1, drawn["white_balance_blue"]))
-    gain = balance * 2 ** (drawn["exposure_stops"] / _GAMMA)
+    gain = balance * 2 ** (drawn["exposure_stops"] / GAMMA)
     tint = tint_matrix(drawn["plate_saturation"], drawn["plate_hue"]) * drawn["plate_contrast"]
     offset = drawn["plate_contrast"] * drawn["plate_brightness"]  # tinting leaves greys alone
     if offset == 0 and np.array_equal(tint * gain, np.eye(3)):
         return
     factors = bgr.new_tensor((tint * gain).tolist())
     added = bgr.new_full((3, 1), offset)
-    for piece in _pieces(bgr.flatten(1)):
+    for piece in split_pieces(bgr.flatten(1)):
         piece.copy_(torch.addmm(added, factors, piece).clamp_(0, 1))
-
-
-def add_noise(picture: Tensor, sigma: float, dark_sigma: float, generator: torch.Generator) -> None:
-    """Adds noise: even, and growing with darkness.
-
-    Args:
-        picture: (3, H, W) float, RGB in [0, 1]; changed in place.
-        sigma: standard deviation of the even noise, as a fraction of white.
-        dark_sigma: standard deviation in black of the other one.
-        generator: on the picture's device.
-
-    Source: the paper, training; dark noise is ours (`_DARK`). On the CPU, each number serves twelve
-    places of a picture of 2048 px, at distances that nothing relates.
-    """
-    if sigma == 0 and dark_sigma == 0:
-        return
-    pieces = _pieces(picture.view(-1))
-    for piece, normal in zip(pieces, _draw_normals(pieces, generator), strict=True):
-        if dark_sigma:
-            falling = (_DARK / (_DARK + piece)).pow_(_GAMMA - 1)
-            dark = falling.mul_(1 - _SHOT_SHARE).add_(_SHOT_SHARE).mul_(dark_sigma)
-            # Independent noises add up by their squares.
-            piece.addcmul_(normal, dark.square_().add_(sigma**2).sqrt_())
-        else:
-            piece.add_(normal, alpha=sigma)
-        piece.clamp_(0, 1)
 
 
 def zoom(pictures: Sequence[Tensor], drawn: dict[str, float]) -> None:
@@ -251,21 +217,6 @@ def zoom(pictures: Sequence[Tensor], drawn: dict[str, float]) -> None:
         picture.copy_(F.interpolate(part, size, mode="bicubic")[0].clamp_(0, 1))
 
 
-def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-    """Draws normal numbers, as many as each of the pieces of a picture holds.
-
-    Drawing them takes a CPU ten times as long as adding them. Where there are several pieces and
-    more than `_TABLE` numbers, each piece therefore reads so many from a random place on.
-    """
-    sizes = [len(piece) for piece in pieces]
-    length = min(sum(sizes), max(_TABLE, sizes[0]))
-    table = pieces[0].new_empty(length).normal_(generator=generator)
-    if length == sum(sizes):
-        return list(table.split(sizes))
-    starts = torch.randint(length - sizes[0] + 1, (len(sizes),), generator=generator).tolist()
-    return [table[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-
-
 def _move(
     picture: Tensor, linear: np.ndarray, shift: tuple[float, float], padding: str, out: Tensor
 ) -> None:
@@ -279,33 +230,9 @@ def _move(
         - (1 + 2 * moved)
         for side, moved in ((width, shift[0]), (height, shift[1]))
     )
-    rows = max(1, _PIECE // width) if picture.device.type == "cpu" else height
+    rows = max(1, PIECE // width) if picture.device.type == "cpu" else height
     for start in range(0, height, rows):
         y = down[start : start + rows, None]
         grid = torch.stack((a * across + b * y, c * across + d * y), -1)
         moved = F.grid_sample(picture[None], grid[None], padding_mode=padding, align_corners=False)
         out[:, start : start + rows] = moved[0]
-
-
-def _to_float(pixels: Tensor) -> Tensor:
-    """Makes fractions of 255 of uint8."""
-    out = _make_room(pixels)
-    for part, whole in zip(_pieces(out.view(-1)), _pieces(pixels.flatten()), strict=True):
-        part.copy_(whole).div_(255)
-    return out
-
-
-def _make_room(values: Tensor) -> Tensor:
-    """Makes an empty float32 tensor of the same shape and device.
-
-    On the CPU through NumPy, which asks Linux for huge pages: the first use of fresh memory, which
-    took half the time of a sample of 2048 px, takes a quarter of that.
-    """
-    if values.device.type != "cpu":
-        return torch.empty(values.shape, device=values.device)
-    return torch.from_numpy(np.empty(values.shape, np.float32))
-
-
-def _pieces(values: Tensor) -> tuple[Tensor, ...]:
-    """Splits the last dimension: processors work fast on what their cache holds."""
-    return values.split(_PIECE, -1) if values.device.type == "cpu" else (values,)
