@@ -16,7 +16,7 @@ from training.settings import RefineSettings
 def build(settings: RefineSettings) -> MattingBase:
     """Builds the network with random weights."""
     model = settings.model
-    network = build_network(
+    return build_network(
         NetworkConfig(
             type="mattingrefine",
             backbone=model.backbone,
@@ -27,10 +27,6 @@ def build(settings: RefineSettings) -> MattingBase:
             refine_kernel_size=model.refine_kernel_size,
         )
     )
-    if model.freeze_base:
-        for part in (network.backbone, network.aspp, network.decoder):
-            part.requires_grad_(False)
-    return network
 
 
 if __name__ == "__main__":

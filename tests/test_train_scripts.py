@@ -146,6 +146,10 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--dataset-train-backgrounds", "nowhere"), "nowhere"),
         (("--crop-smallest", "200"), "smallest <= largest"),
         (("--learning-rate-decoder", "-1"), "decoder must be 0 or more"),
+        (
+            [part for name in RATES for part in (f"--learning-rate-{name}", "0")],
+            "at least one part of the network must learn",
+        ),
         (("--model-pretrain-initialization", "a", "--model-initial-checkpoint", "b"), "not both"),
         (("--batch-sise", "4"), "batch-size"),
     ],

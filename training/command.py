@@ -106,7 +106,7 @@ def train(settings: S, processes: Processes, build: Callable[[S], MattingBase], 
     say = print if processes.is_first else _say_nothing
     say(to_yaml(settings))
     parameters = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    say(f"{type(network).__name__}, {parameters / 1e6:.1f} M parameters in training")
+    say(f"{type(network).__name__}, {parameters:,} parameters in training")
     say(
         f"device {describe_device(device)}, precision {precision}, {processes.world_size} processes"
     )

@@ -15,7 +15,7 @@ Schedule = Literal["constant", "cosine"]
 @dataclass(frozen=True)
 @flags("learning-rate")
 class LearningRates:
-    """Adam's learning rates of the network's parts.
+    """Adam's learning rates of the network's parts; 0 freezes a part, its statistics too.
 
     Attributes:
         backbone: Of the encoder.
@@ -63,30 +63,33 @@ _LAST_FACTOR = 0.01
 
 
 def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
-    """Builds Adam with one group for each part of the network that is not frozen.
+    """Builds Adam with one group for each part of the network that learns.
 
     Args:
-        network: `MattingBase` or `MattingRefine`.
+        network: `MattingBase` or `MattingRefine`; parts with a rate of 0 are frozen.
         rates: of the parts.
 
     Returns:
         The optimiser; each group has the part's name in `name` and its rate in `full_lr`.
 
     Raises:
-        ValueError: when a part of the network has no rate.
+        ValueError: when a part of the network has no rate, or all have 0.
 
     Source: the paper, training.
     """
     groups = []
     for name, part in network.named_children():
-        if is_frozen(part):
-            continue
         rate = getattr(rates, name)
         if rate is None:
             raise ValueError(f"the network has a {name}; give --learning-rate-{name}")
+        if rate == 0:
+            part.requires_grad_(False)
+            continue
         groups.append(
             {"params": list(part.parameters()), "lr": rate, "full_lr": rate, "name": name}
         )
+    if not groups:
+        raise ValueError("all learning rates are 0; at least one part of the network must learn")
     return Adam(groups)
 
 

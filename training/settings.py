@@ -67,7 +67,6 @@ class RefineModelSettings(BaseModelSettings):
         refine_sample_pixels: Pixels of each picture to refine in mode sampling.
         refine_threshold: Predicted error in [0, 1], for mode thresholding.
         refine_kernel_size: Of the refiner's convolutions.
-        freeze_base: Train the refiner alone; the base keeps its weights and statistics.
     """
 
     backbone_scale: float = 0.25
@@ -76,7 +75,6 @@ class RefineModelSettings(BaseModelSettings):
     refine_sample_pixels: int = 80_000
     refine_threshold: float = 0.1
     refine_kernel_size: Literal[3, 1] = 3
-    freeze_base: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -155,7 +155,9 @@ def _restore(
             state.scaler.load_state_dict(checkpoint.scaler)
     except (ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
-            f"the checkpoint's optimiser does not fit the run: {error}"
+            f"the checkpoint's optimiser does not fit the run: {error}. Another part may have been "
+            "frozen by a learning rate of 0; to begin anew from its weights choose another "
+            "--model-name"
         ) from error
     for group in state.optimiser.param_groups:
         group["full_lr"] = rates[group["name"]]  # those of the settings, which may have changed

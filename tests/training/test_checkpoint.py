@@ -178,6 +178,17 @@ def test_changed_settings_are_told_and_win(settings: BaseSettings, make_run: Mak
     assert {g["name"]: g["full_lr"] for g in state.optimiser.param_groups}["decoder"] == 0.5
 
 
+def test_a_part_frozen_since_is_told(settings: BaseSettings, make_run: MakeRun) -> None:
+    save(*make_run(settings))
+    changed = replace(
+        settings,
+        model=replace(settings.model, last_checkpoint="auto"),
+        learning_rates=replace(settings.learning_rates, decoder=0),
+    )
+    with pytest.raises(CheckpointError, match="frozen by a learning rate of 0.*another --model-n"):
+        make_run(changed)
+
+
 @pytest.mark.parametrize(("batch_size", "place"), [(2, 3), (1, 6), (4, 1)])
 def test_the_place_in_the_epoch_is_counted_in_samples(
     settings: BaseSettings, make_run: MakeRun, batch_size: int, place: int

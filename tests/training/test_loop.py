@@ -12,14 +12,17 @@ from model import fast
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import fit
-from training.optimiser import make_optimiser
-from training.settings import BaseSettings, RefineModelSettings, RefineSettings
+from training.optimiser import LearningRates
+from training.run import Run
+from training.settings import BaseSettings, RefineModelSettings
 from training.state import State
 from training.step import NonFiniteLossError
 from training.synthesis import synthesise
 from training.validation import evaluate, measure
 
 from .conftest import MakeRun, make_settings, train_step
+
+PARTS = ("backbone", "aspp", "decoder", "refiner")
 
 
 def folder_of(settings: BaseSettings) -> Path:
@@ -148,37 +151,37 @@ def test_failing_data_end_the_run_after_saving(make_run: MakeRun) -> None:
     assert newest.name == "epoch-0-step-2.pth"
 
 
-def freeze_base(state: State, settings: RefineSettings, first_error: float) -> None:
-    network = state.network
-    for part in (network.backbone, network.aspp, network.decoder):
-        part.requires_grad_(False)
-    state.optimiser = make_optimiser(network, settings.learning_rates)
+def make_frozen(
+    make_run: MakeRun, folder: Path, learning: set[str], first_error: float
+) -> tuple[Run, State]:
+    rates = LearningRates(**{part: 1e-3 * (part in learning) for part in PARTS})
+    run, state = make_run(replace(make_settings(folder, refine=True), learning_rates=rates))
     with torch.no_grad():  # so that there are cells to refine, or none
-        network.decoder.conv4.bias[4] = first_error
+        state.network.decoder.conv4.bias[4] = first_error
+    return run, state
 
 
 def test_frozen_base_without_a_cell_to_refine_changes_nothing(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
-    settings = make_settings(tmp_path, refine=True)
-    run, state = make_run(settings)
-    freeze_base(state, settings, first_error=-9.0)
+    run, state = make_frozen(make_run, tmp_path, {"refiner"}, first_error=-9.0)
     before = {name: value.clone() for name, value in state.network.state_dict().items()}
     terms = train_step(run, state, next(iter(run.loader)))
     assert terms["total"] > 0
     assert all(torch.equal(v, before[k]) for k, v in state.network.state_dict().items())
 
 
-def test_frozen_base_stays_as_it_was(make_run: MakeRun, tmp_path: Path) -> None:
-    settings = make_settings(tmp_path, refine=True)
-    run, state = make_run(settings)
-    freeze_base(state, settings, first_error=0.5)
+@pytest.mark.parametrize("learning", [{"refiner"}, {"decoder", "refiner"}])
+def test_frozen_parts_stay_as_they_were(
+    make_run: MakeRun, tmp_path: Path, learning: set[str]
+) -> None:
+    run, state = make_frozen(make_run, tmp_path, learning, first_error=0.5)
     network = state.network
-    assert [group["name"] for group in state.optimiser.param_groups] == ["refiner"]
+    assert {group["name"] for group in state.optimiser.param_groups} == learning
     before = {name: value.clone() for name, value in network.state_dict().items()}
     train_step(run, state, next(iter(run.loader)))
     changed = {k for k, v in network.state_dict().items() if not torch.equal(v, before[k])}
-    assert {name.split(".")[0] for name in changed} == {"refiner"}
+    assert {name.split(".")[0] for name in changed} == learning
     assert len(changed) > 10
 
 
