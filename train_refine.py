@@ -25,6 +25,7 @@ def build(settings: RefineSettings) -> MattingBase:
             refine_sample_pixels=model.refine_sample_pixels,
             refine_threshold=model.refine_threshold,
             refine_kernel_size=model.refine_kernel_size,
+            corrects_alpha=model.corrects_alpha,
         )
     )
 

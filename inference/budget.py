@@ -18,11 +18,14 @@ class Budget:
         refine_sample_pixels: pixels to refine in mode `sampling`.
         second_look: whether the picture is seen again, mirrored and with a larger coarse input, and
             the matte is a mean of both; see `inference.second_look`.
+        corrects_alpha: whether refined alpha is brought nearer to the compositing equation; see
+            `model.correction`.
     """
 
     backbone_scale: float
     refine_sample_pixels: int
     second_look: bool = False
+    corrects_alpha: bool = False
 
 
 # Source: the paper, performance; both make a coarse input of 480 x 270 and refine 3.9% of the
@@ -45,7 +48,7 @@ def resolve_budget(
     the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Pixels to
     refine grow with the area above HD, which gives the 4K preset at 4K, and rise again below it, up
     to twice HD's: a small picture has more edge for its area, and even so takes no longer than HD.
-    `best` is `auto` with a second look.
+    `best` is `auto` with a second look. Both correct alpha, the presets do not.
 
     Args:
         height: of the picture, pixels.
@@ -67,6 +70,7 @@ def resolve_budget(
         budget.backbone_scale if backbone_scale is None else backbone_scale,
         budget.refine_sample_pixels if refine_sample_pixels is None else refine_sample_pixels,
         budget.second_look,
+        budget.corrects_alpha,
     )
 
 
@@ -80,4 +84,5 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
     area = height * width / _HD_PIXELS
     scale = min(HD.backbone_scale / sqrt(area), MAX_BACKBONE_SCALE)
     pixels = HD.refine_sample_pixels * max(area, 2 - area)
-    return Budget(scale, round(min(pixels, height * width)), second_look=quality == "best")
+    pixels = round(min(pixels, height * width))
+    return Budget(scale, pixels, second_look=quality == "best", corrects_alpha=True)

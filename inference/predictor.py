@@ -206,6 +206,7 @@ class _Lane:
         assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
         self.network.backbone_scale = budget.backbone_scale
         self.network.refiner.sample_pixels = budget.refine_sample_pixels
+        self.network.corrects_alpha = budget.corrects_alpha
         output = self.compute(src, bgr)
         assert isinstance(output, RefineOutput)  # noqa: S101 - of a MattingRefine
         err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)

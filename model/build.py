@@ -21,6 +21,7 @@ class NetworkConfig:
         refine_sample_pixels: pixels of each frame to refine.
         refine_threshold: predicted error in [0, 1].
         refine_kernel_size: 1 or 3.
+        corrects_alpha: whether refined alpha is brought nearer to the compositing equation.
     """
 
     type: NetworkType = "mattingrefine"
@@ -30,6 +31,7 @@ class NetworkConfig:
     refine_sample_pixels: int = 80_000
     refine_threshold: float = 0.1
     refine_kernel_size: int = 3
+    corrects_alpha: bool = False
 
 
 def build_network(config: NetworkConfig) -> MattingBase | MattingRefine:
@@ -54,5 +56,6 @@ def build_network(config: NetworkConfig) -> MattingBase | MattingRefine:
             refine_sample_pixels=config.refine_sample_pixels,
             refine_threshold=config.refine_threshold,
             refine_kernel_size=config.refine_kernel_size,
+            corrects_alpha=config.corrects_alpha,
         )
     raise ValueError(f"network type must be mattingbase or mattingrefine, got {config.type!r}")

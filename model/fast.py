@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from .blocks import Blocks, plan_blocks
 from .coarse import PREDICTED, Coarse, CoarseNetwork, inference_convolution
+from .correction import correct_alpha
 from .folding import fold_batch_norms
 from .memory import Memory
 from .outputs import RefineOutput
@@ -40,8 +41,8 @@ _ROOM = 8
 class FastMatting:
     """Computes what a `MattingRefine` in evaluation mode computes, from a folded copy of it.
 
-    Scale of the coarse input, mode, pixels and threshold are those that the network has when this
-    is called. Weights are those that it had when this was built.
+    Scale of the coarse input, mode, pixels, threshold and whether alpha is corrected are those that
+    the network has when this is called. Weights are those that it had when this was built.
 
     Args:
         network: in evaluation mode.
@@ -108,9 +109,12 @@ class FastMatting:
             hidden[:, HIDDEN_CHANNELS + 4 + 6 :] = 0
             for blocks in groups:
                 self._refine(src, bgr, hidden, blocks, _by_cell(pha), _by_cell(fgr))
-        return RefineOutput(
+        output = RefineOutput(
             *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
         )
+        if not network.corrects_alpha:
+            return output
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output)
 
     def _hidden(self, features: Tensor, groups: list[Blocks], src: Tensor) -> Tensor:
         """Hidden features where blocks look, in channels-last memory; anything elsewhere.

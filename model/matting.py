@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
+from .correction import correct_alpha
 from .decoder import Decoder
 from .fast import FastMatting
 from .mobilenet import MobileNetV2Encoder
@@ -99,8 +100,9 @@ class MattingBase(nn.Module):
 class MattingRefine(MattingBase):
     """The coarse network on a reduced frame, and the refiner at full resolution.
 
-    `backbone_scale` and the refiner's `mode`, `sample_pixels` and `threshold` may be changed on a
-    built model (`model.backbone_scale = 1 / 8`, `model.refiner.sample_pixels = 320_000`).
+    `backbone_scale`, `corrects_alpha` and the refiner's `mode`, `sample_pixels` and `threshold` may
+    be changed on a built model (`model.backbone_scale = 1 / 8`,
+    `model.refiner.sample_pixels = 320_000`).
 
     In evaluation mode, without gradients and on a CPU, the same is computed in another way, 3 to 7
     times sooner (`FastMatting`). `model.fast = False` turns that off.
@@ -115,6 +117,8 @@ class MattingRefine(MattingBase):
         refine_prevent_oversampling: False only to time constant work.
         refine_patch_crop_method: `unfold`, `roi_align` or `gather`.
         refine_patch_replace_method: `scatter_nd` or `scatter_element`.
+        corrects_alpha: whether refined alpha is brought nearer to the compositing equation, see
+            `correct_alpha`; not in the paper.
 
     Raises:
         ValueError: for a value outside the above.
@@ -140,8 +144,10 @@ class MattingRefine(MattingBase):
         refine_prevent_oversampling: bool = True,
         refine_patch_crop_method: CropMethod = "unfold",
         refine_patch_replace_method: ReplaceMethod = "scatter_nd",
+        corrects_alpha: bool = False,
     ) -> None:
         super().__init__(backbone)
+        self.corrects_alpha = corrects_alpha
         self.backbone_scale = backbone_scale
         self.fast = True
         self._folded: tuple[Any, FastMatting] | None = None
@@ -196,7 +202,7 @@ class MattingRefine(MattingBase):
         src_sm, bgr_sm = self.reduce(src), self.reduce(bgr)
         pha_sm, residual_sm, err_sm, hid_sm = self._coarse(src_sm, bgr_sm)
         pha, residual, ref_sm = self.refiner(src, bgr, pha_sm, residual_sm, err_sm, hid_sm)
-        return RefineOutput(
+        output = RefineOutput(
             pha=pha.clamp(0, 1),
             fgr=(residual + src).clamp(0, 1),
             pha_sm=pha_sm,
@@ -204,6 +210,9 @@ class MattingRefine(MattingBase):
             err_sm=err_sm,
             ref_sm=ref_sm,
         )
+        if not self.corrects_alpha:
+            return output
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output)
 
     def fold(self) -> FastMatting:
         """Builds what computes this network's predictions fast, or finds the last one again.

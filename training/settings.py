@@ -67,6 +67,8 @@ class RefineModelSettings(BaseModelSettings):
         refine_sample_pixels: Pixels of each picture to refine in mode sampling.
         refine_threshold: Predicted error in [0, 1], for mode thresholding.
         refine_kernel_size: Of the refiner's convolutions.
+        corrects_alpha: Bring refined alpha nearer to the compositing equation, as inference does by
+            default: the foreground then learns to serve that.
     """
 
     backbone_scale: float = 0.25
@@ -75,6 +77,7 @@ class RefineModelSettings(BaseModelSettings):
     refine_sample_pixels: int = 80_000
     refine_threshold: float = 0.1
     refine_kernel_size: Literal[3, 1] = 3
+    corrects_alpha: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,0 +1,121 @@
+"""Correction of alpha by the compositing equation, on pictures that are composed here."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model import RefineOutput
+from model.correction import correct_alpha
+
+from .test_equality import largest_differences, random_pair
+from .test_fast import build
+
+SIZE = 48, 64
+
+
+def compose(light: float = 1.0, noise: float = 0.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A frame, its plate, and the true alpha and foreground: a subject of thin lines."""
+    generator = torch.Generator().manual_seed(0)
+    plate = F.interpolate(torch.rand(1, 3, 3, 4, generator=generator), SIZE, mode="bicubic")
+    plate = plate.clamp(0.2, 1)
+    fgr = torch.tensor((0.1, 0.05, 0.3)).view(1, 3, 1, 1).expand(1, 3, *SIZE)
+    pha = torch.rand(1, 1, *SIZE, generator=generator)
+    pha[..., :12], pha[..., -12:] = 0, 1
+    src = pha * fgr + (1 - pha) * light * plate
+    src = src + noise * torch.randn(src.shape, generator=generator)
+    return src, plate, pha, fgr
+
+
+def predicted(pha: Tensor, fgr: Tensor, err: float, refined: float = 1.0) -> RefineOutput:
+    height, width = pha.shape[2:]
+    err_sm = pha.new_full((1, 1, height // 2, width // 2), err)
+    ref_sm = pha.new_full((1, 1, height // 4, width // 4), refined)
+    small = F.avg_pool2d(pha, 2), F.avg_pool2d(fgr, 2)
+    return RefineOutput(pha.clone(), fgr.clone(), *small, err_sm, ref_sm)
+
+
+def correct(src: Tensor, bgr: Tensor, output: RefineOutput) -> RefineOutput:
+    small = (F.interpolate(x, output.pha_sm.shape[2:], mode="bilinear") for x in (src, bgr))
+    return correct_alpha(src, bgr, *small, output)
+
+
+def error(pha: Tensor, true: Tensor) -> float:
+    return (pha - true).abs().mean().item()
+
+
+def wrong(pha: Tensor) -> Tensor:
+    """A blurred alpha, as a network predicts lines that are too thin for it."""
+    return F.avg_pool2d(F.pad(pha, (1,) * 4, mode="replicate"), 3, stride=1)
+
+
+@pytest.mark.parametrize("light", [1.0, 0.75])
+def test_alpha_comes_nearer_to_the_truth(light: float) -> None:
+    src, plate, pha, fgr = compose(light)
+    before = wrong(pha)
+    after = correct(src, plate, predicted(before, fgr, err=0.3)).pha
+    assert error(before, pha) > 0.1
+    assert error(after, pha) < 0.25 * error(before, pha)
+
+
+def test_noise_is_not_taken_for_alpha() -> None:
+    src, plate, pha, fgr = compose(noise=0.03)
+    sure = correct(src, plate, predicted(pha, fgr, err=0.01)).pha
+    assert error(sure, pha) < 0.002, "the right alpha stays"
+    before = wrong(pha)
+    after = correct(src, plate, predicted(before, fgr, err=0.3)).pha
+    assert error(after, pha) < 0.5 * error(before, pha)
+
+
+def test_a_steep_plate_counts_less() -> None:
+    """Its place is known to a pixel or so only: where it is steep, it may differ from the frame."""
+    src, plate, pha, fgr = compose()
+    stripes = 0.3 * (torch.arange(SIZE[1]) % 2)
+    outputs = predicted(wrong(pha), fgr, err=0.1)
+    even, steep = (
+        (correct(src + change, plate + change, outputs._replace(pha=outputs.pha.clone())).pha)
+        for change in (stripes.mean(), stripes)
+    )
+    assert (steep - outputs.pha).abs().mean() < 0.7 * (even - outputs.pha).abs().mean()
+
+
+@pytest.mark.parametrize(("err", "refined"), [(0.0, 1.0), (0.3, 0.0)])
+def test_what_is_sure_or_not_refined_stays(err: float, refined: float) -> None:
+    src, plate, pha, fgr = compose()
+    output = predicted(wrong(pha), fgr, err, refined)
+    before = output.pha.clone()
+    assert torch.equal(correct(src, plate, output).pha, before)
+
+
+def test_the_same_colours_say_nothing() -> None:
+    _, plate, pha, _ = compose()
+    output = predicted(wrong(pha), plate, err=0.3)
+    before = output.pha.clone()
+    assert error(correct(plate, plate, output).pha, before) < 0.01
+
+
+def test_alpha_and_foreground_learn() -> None:
+    src, plate, pha, fgr = compose()
+    begin_pha, begin_fgr = wrong(pha).requires_grad_(), (fgr + 0.2).requires_grad_()
+    output = predicted(pha, fgr, err=0.3)
+    output = output._replace(pha=begin_pha.clamp(0, 1), fgr=begin_fgr.clamp(0, 1))
+    (correct(src, plate, output).pha - pha).abs().mean().backward()
+    for begin in (begin_pha, begin_fgr):
+        assert begin.grad is not None
+        assert begin.grad.isfinite().all()
+        assert begin.grad[..., 16:-16].abs().mean() > 0
+
+
+@pytest.mark.parametrize("mode", ["sampling", "full"])
+@torch.no_grad()
+def test_the_network_corrects_by_either_path(mode: str) -> None:
+    network = build()
+    network.refiner.mode = mode
+    network.refiner.sample_pixels = 96 * 128 // 4
+    src, bgr = random_pair(2, (96, 128)).double()
+    plain = network(src, bgr)
+    wanted = correct(src, bgr, plain._replace(pha=plain.pha.clone()))
+    assert (wanted.pha - plain.pha).abs().max() > 0.01
+    network.corrects_alpha = True
+    for network.fast in (False, True):
+        assert max(largest_differences(network(src, bgr), wanted).values()) < 1e-9
