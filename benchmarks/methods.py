@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -18,14 +18,31 @@ from model.weights import load_network
 from .composites import Pair
 from .rvm import RobustVideoMatting, find_file
 
-# This project's: whether the coarse network alone, what is done to plates, and the work.
-OWN: dict[str, tuple[bool, PreprocessMode, Quality]] = {
-    "ours": (False, "auto", "auto"),
-    "coarse": (True, "auto", "auto"),
-    "best": (False, "auto", "best"),
-    "hd": (False, "auto", "hd"),
-    "hd-coarse": (True, "auto", "hd"),
-    "unprepared": (False, "none", "auto"),
+
+class Own(NamedTuple):
+    """A way of running this project's network.
+
+    Attributes:
+        coarse: the coarse network alone, its alpha resized.
+        preprocess: what is done to plates first, as `--preprocess` of the programs.
+        quality: the work, as `--quality` of the programs.
+        corrects_alpha: as `--model-corrects-alpha` of the programs.
+    """
+
+    coarse: bool = False
+    preprocess: PreprocessMode = "auto"
+    quality: Quality = "auto"
+    corrects_alpha: bool | None = None
+
+
+OWN = {
+    "ours": Own(),
+    "coarse": Own(coarse=True),
+    "best": Own(quality="best"),
+    "hd": Own(quality="hd"),
+    "hd-coarse": Own(coarse=True, quality="hd"),
+    "unprepared": Own(preprocess="none"),
+    "uncorrected": Own(corrects_alpha=False),
 }
 METHODS = (*OWN, "keying", "rvm", "closed-form")
 
@@ -45,18 +62,13 @@ class Network:
 
     Args:
         checkpoint: weights.
-        coarse: the coarse network alone, its alpha resized.
-        preprocess: what is done to plates first, as `--preprocess` of the programs.
-        quality: the work, as `--quality` of the programs.
+        way: how to run it.
     """
 
-    def __init__(
-        self, checkpoint: Path, coarse: bool, preprocess: PreprocessMode, quality: Quality
-    ) -> None:
-        network = load_network(checkpoint, type="mattingbase" if coarse else None)
+    def __init__(self, checkpoint: Path, way: Own) -> None:
+        network = load_network(checkpoint, type="mattingbase" if way.coarse else None)
         self._predictor = Predictor(network, torch.device("cpu"))
-        self._preprocess = Preprocess(preprocess)
-        self._quality: Quality = quality
+        self._way = way
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
         """Needs nothing."""
@@ -64,8 +76,9 @@ class Network:
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
         """See `Method`."""
         height, width = src.shape[:2]
-        budget = resolve_budget(height, width, self._quality)
-        preparation = prepare_plate(src, bgr, self._preprocess)
+        way = self._way
+        budget = resolve_budget(height, width, way.quality, corrects_alpha=way.corrects_alpha)
+        preparation = prepare_plate(src, bgr, Preprocess(way.preprocess))
         return predict_prepared(self._predictor, src, preparation, budget)[1].pha
 
 
@@ -191,7 +204,7 @@ def open_methods(
     opened: dict[str, Method] = {}
     for name in names:
         if name in OWN:
-            opened[name] = Network(checkpoint, *OWN[name])
+            opened[name] = Network(checkpoint, OWN[name])
         elif name == "keying":
             opened[name] = DifferenceKeying()
         elif name == "rvm":

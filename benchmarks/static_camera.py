@@ -20,7 +20,7 @@ from inference.video.open import open_source
 from inference.video.settings import VideoSettings
 from inference.writers import write_png
 
-from .methods import Network, plate_difference
+from .methods import OWN, Network, plate_difference
 
 CLEAR = 40  # grey levels of difference from the plate
 NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges
@@ -79,7 +79,7 @@ def main() -> None:
     settings = VideoSettings(args.clip)
     with closing(open_source(settings)) as source:
         plate = median_plate(source, PLATE_FRAMES).pixels
-    network = Network(args.checkpoint, coarse=False, preprocess="none", quality="auto")
+    network = Network(args.checkpoint, OWN["unprepared"])
     covers, empties = [], []
     worst: list[tuple[float, np.ndarray]] = []  # the least covered person of a frame, and the frame
     with closing(open_source(settings)) as source:

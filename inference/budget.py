@@ -41,6 +41,7 @@ def resolve_budget(
     quality: Quality,
     backbone_scale: float | None = None,
     refine_sample_pixels: int | None = None,
+    corrects_alpha: bool | None = None,
 ) -> Budget:
     """Chooses the work for a picture: what is asked for explicitly, else by quality and size.
 
@@ -56,6 +57,7 @@ def resolve_budget(
         quality: `auto`, `best`, or a preset whatever the size.
         backbone_scale: wins over the quality's.
         refine_sample_pixels: wins over the quality's.
+        corrects_alpha: wins over the quality's.
 
     Returns:
         The budget.
@@ -70,7 +72,7 @@ def resolve_budget(
         budget.backbone_scale if backbone_scale is None else backbone_scale,
         budget.refine_sample_pixels if refine_sample_pixels is None else refine_sample_pixels,
         budget.second_look,
-        budget.corrects_alpha,
+        budget.corrects_alpha if corrects_alpha is None else corrects_alpha,
     )
 
 

@@ -37,6 +37,8 @@ class ModelSettings:
         refine_threshold: Predicted error in [0, 1], for mode thresholding.
         refine_kernel_size: Expected kernel size of the refiner; read from the checkpoint when not
             given.
+        corrects_alpha: True brings refined alpha nearer to the compositing equation, False leaves
+            it as the network predicts it; chosen by --quality when not given.
     """
 
     checkpoint: Path = DEFAULT_CHECKPOINT
@@ -47,6 +49,7 @@ class ModelSettings:
     refine_sample_pixels: int | None = None
     refine_threshold: float = 0.1
     refine_kernel_size: Literal[3, 1] | None = None
+    corrects_alpha: bool | None = None
 
     def __post_init__(self) -> None:
         scale, pixels = self.backbone_scale, self.refine_sample_pixels

@@ -42,7 +42,8 @@ def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -
 
 def choose_budget(height: int, width: int, quality: Quality, model: ModelSettings) -> Budget:
     """Chooses the work for a picture; see `resolve_budget`."""
-    return resolve_budget(height, width, quality, model.backbone_scale, model.refine_sample_pixels)
+    asked = model.backbone_scale, model.refine_sample_pixels, model.corrects_alpha
+    return resolve_budget(height, width, quality, *asked)
 
 
 def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:

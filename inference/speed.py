@@ -190,4 +190,5 @@ def _set_work(network: MattingBase, height: int, width: int, model: ModelSetting
     if isinstance(network, MattingRefine):
         network.backbone_scale = scale
         network.refiner.sample_pixels = budget.refine_sample_pixels
+        network.corrects_alpha = bool(model.corrects_alpha)  # the paper's network, unless asked
     return scale

@@ -51,6 +51,11 @@ def test_explicit_values_win() -> None:
     assert resolve_budget(1080, 1920, "4k", refine_sample_pixels=0) == Budget(0.125, 0)
 
 
+def test_correction_can_be_asked_for_and_refused() -> None:
+    assert resolve_budget(1080, 1920, "auto", corrects_alpha=False) == HD
+    assert resolve_budget(1080, 1920, "hd", corrects_alpha=True) == corrected(0.25, 80_000)
+
+
 def test_best_is_auto_with_a_second_look() -> None:
     assert resolve_budget(1080, 1920, "best") == corrected(0.25, 80_000, second_look=True)
     assert resolve_budget(540, 960, "best") == corrected(0.5, 140_000, second_look=True)
