@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+import train_base
+import train_refine
 from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
-from model.build import NetworkConfig, build_network
 from training.data import open_training_data, open_validation_data
 from training.feed import compose
 from training.log import Log
@@ -80,12 +81,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         settings = settings or make_settings(tmp_path)
         refine = isinstance(settings, RefineSettings)
         torch.manual_seed(settings.run.seed)
-        config = NetworkConfig("mattingrefine" if refine else "mattingbase")
-        if refine:
-            config = replace(config, refine_sample_pixels=settings.model.refine_sample_pixels)
-        network = build_network(config)
-        if not refine:
-            network.predicts_hidden = False
+        network = (train_refine if refine else train_base).build(settings)
         state, _ = begin(network, settings, processes, settings.run.precision)
         loader, batches = open_training_data(settings, processes)
         run = Run(

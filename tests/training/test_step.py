@@ -44,12 +44,22 @@ def plain_loss(network: nn.Module, refine: bool, src: Tensor, bgr: Tensor, *true
     return alpha_and_foreground(out.pha, out.fgr, *true) + coarse + err
 
 
-@pytest.mark.parametrize("refine", [False, True], ids=["stage 1", "stage 2"])
-def test_step_equals_plain_pytorch(make_run: MakeRun, tmp_path: Path, refine: bool) -> None:
-    run, state = make_run(make_settings(tmp_path, refine))
+@pytest.mark.parametrize(
+    ("refine", "corrects_alpha"),
+    [(False, False), (True, False), (True, True)],
+    ids=["stage 1", "stage 2", "stage 2 corrected"],
+)
+def test_step_equals_plain_pytorch(
+    make_run: MakeRun, tmp_path: Path, refine: bool, corrects_alpha: bool
+) -> None:
+    settings = make_settings(tmp_path, refine)
+    if corrects_alpha:
+        settings = replace(settings, model=replace(settings.model, corrects_alpha=True))
+    run, state = make_run(settings)
     batch = next(iter(run.loader))
     plain = deepcopy(state.network).train()
     before = deepcopy(state.network.state_dict())
+    assert getattr(plain, "corrects_alpha", False) == corrects_alpha
 
     torch.manual_seed(7)
     terms = train_step(run, state, batch)
