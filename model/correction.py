@@ -18,8 +18,8 @@ from .refiner import CELL, resize
 
 # Standard deviations, as fractions of white: of the frame's noise, the predicted foreground and the
 # captured plate; and, in pixels, of the place where the plate was captured.
-_FRAME, _FOREGROUND, _PLATE = 0.03, 0.07, 0.03
-_PLACE = 1.0
+_FRAME, _FOREGROUND, _PLATE = 0.03, 0.07, 0.06
+_PLACE = 2.0
 # The light on the background is judged within this many coarse pixels, twice; where it is dark,
 # this floor of squared values keeps it at 1.
 _LIGHT_REACH = 2
