@@ -134,7 +134,7 @@ def predict_prepared(
         The preparation that was used, and the matte.
     """
     if preparation.exposure and preparation.exposure.applied:
-        coarse = replace(budget, refine_sample_pixels=0, second_look=False)
+        coarse = Budget(budget.backbone_scale, refine_sample_pixels=0)
         first = predictor.predict(src, preparation.bgr, coarse)
         preparation = refine_exposure(src, preparation, first.pha)
     return preparation, predictor.predict(src, preparation.bgr, budget)

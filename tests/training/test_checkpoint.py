@@ -165,13 +165,18 @@ def test_another_backbone_is_refused(settings: BaseSettings, tmp_path: Path, mak
         make_run(replace(settings, model=model))
 
 
-def test_changed_settings_are_told_and_win(settings: BaseSettings, make_run: MakeRun) -> None:
-    save(*make_run(settings))
-    changed = replace(
+def go_on(settings: BaseSettings, decoder: float) -> BaseSettings:
+    """Settings to go on with, by another learning rate of the decoder."""
+    return replace(
         settings,
         model=replace(settings.model, last_checkpoint="auto"),
-        learning_rates=replace(settings.learning_rates, decoder=0.5),
+        learning_rates=replace(settings.learning_rates, decoder=decoder),
     )
+
+
+def test_changed_settings_are_told_and_win(settings: BaseSettings, make_run: MakeRun) -> None:
+    save(*make_run(settings))
+    changed = go_on(settings, decoder=0.5)
     run, state = make_run(changed)
     _, notes = begin(state.network, changed, run.processes, "float32")
     assert "changed since: learning_rates.decoder 0.003 -> 0.5" in notes
@@ -180,11 +185,7 @@ def test_changed_settings_are_told_and_win(settings: BaseSettings, make_run: Mak
 
 def test_a_part_frozen_since_is_told(settings: BaseSettings, make_run: MakeRun) -> None:
     save(*make_run(settings))
-    changed = replace(
-        settings,
-        model=replace(settings.model, last_checkpoint="auto"),
-        learning_rates=replace(settings.learning_rates, decoder=0),
-    )
+    changed = go_on(settings, decoder=0)
     with pytest.raises(CheckpointError, match="frozen by a learning rate of 0.*another --model-n"):
         make_run(changed)
 
