@@ -7,6 +7,7 @@ Source: ITU-T T.81 (annex K for the tables) and JFIF 1.02; libjpeg for the scale
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -31,41 +32,41 @@ _TO_YCBCR = (
 _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
-def compress(picture: Tensor, quality: int) -> Tensor:
-    """Compresses a picture as JPEG, 4:2:0, and decodes it.
+def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
+    """Compresses pictures as JPEG, 4:2:0, and decodes them.
 
     Args:
-        picture: (3, H, W) float, RGB in [0, 1].
-        quality: from 1 to 100, as libjpeg counts it.
+        pictures: (N, 3, H, W) float, RGB in [0, 1].
+        qualities: of the N pictures, from 1 to 100 each, as libjpeg counts them.
 
     Returns:
-        (3, H, W) float in [0, 1], multiples of 1/255.
+        (N, 3, H, W) float in [0, 1], multiples of 1/255.
 
     Raises:
-        ValueError: when the quality is out of range.
+        ValueError: when a quality is out of range, or there are not as many as pictures.
     """
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality of a JPEG must be from 1 to 100, got {quality}")
-    height, width = picture.shape[1:]
-    whole = F.pad(picture[None], (0, -width % 16, 0, -height % 16), mode="replicate")
-    colours = _mix((whole[0] * 255).round(), _TO_YCBCR)
-    luma = _quantise(colours[:1] - 128, _LUMA, quality) + 128
-    chroma = _quantise(F.avg_pool2d(colours[1:], 2), _CHROMA, quality)
-    chroma = F.interpolate(chroma[None], scale_factor=2, mode="bilinear", align_corners=False)[0]
-    decoded = _mix(torch.cat((luma, chroma)), _TO_RGB).round().clamp(0, 255) / 255
-    return decoded[:, :height, :width]
+    if len(qualities) != len(pictures):
+        raise ValueError(f"{len(pictures)} pictures need as many qualities, got {len(qualities)}")
+    for quality in qualities:
+        if not 1 <= quality <= 100:
+            raise ValueError(f"quality of a JPEG must be from 1 to 100, got {quality}")
+    height, width = pictures.shape[2:]
+    whole = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
+    colours = _mix((whole * 255).round(), _TO_YCBCR)
+    luma = _quantise(colours[:, :1] - 128, _LUMA, qualities) + 128
+    chroma = _quantise(F.avg_pool2d(colours[:, 1:], 2), _CHROMA, qualities)
+    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
+    decoded = _mix(torch.cat((luma, chroma), 1), _TO_RGB).round().clamp(0, 255) / 255
+    return decoded[..., :height, :width]
 
 
-def _mix(picture: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
-    return torch.einsum("ij,jhw->ihw", picture.new_tensor(matrix), picture)
+def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+    return torch.einsum("ij,njhw->nihw", pictures.new_tensor(matrix), pictures)
 
 
-def _quantise(planes: Tensor, table: tuple[int, ...], quality: int) -> Tensor:
-    """Rounds the cosine coefficients of (C, H, W) planes, H and W multiples of 8."""
-    channels, height, width = planes.shape
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    steps = [min(255, max(1, (entry * scale + 50) // 100)) for entry in table]
-    step = planes.new_tensor(steps).reshape(8, 8)
+def _quantise(planes: Tensor, table: tuple[int, ...], qualities: Sequence[int]) -> Tensor:
+    """Rounds the cosine coefficients of (N, C, H, W) planes, H and W multiples of 8."""
+    count, channels, height, width = planes.shape
     cosine = planes.new_tensor(
         [
             [
@@ -75,8 +76,21 @@ def _quantise(planes: Tensor, table: tuple[int, ...], quality: int) -> Tensor:
             for k in range(8)
         ]
     )
-    blocks = planes.reshape(channels, height // 8, 8, width // 8, 8).transpose(2, 3)
-    coefficients = ((cosine @ blocks @ cosine.T) / step).round() * step
-    decoded = (cosine.T @ coefficients @ cosine).transpose(2, 3)
+    steps = planes.new_tensor([_steps(table, quality) for quality in qualities])
+    coefficients = _both_ways(planes, cosine)
+    blocks = coefficients.view(count, channels, height // 8, 8, width // 8, 8)
+    steps = steps.reshape(count, 1, 1, 8, 1, 8)
+    torch.div(blocks, steps, out=blocks).round_().mul_(steps)
     # As libjpeg: samples are whole numbers of 8 bits.
-    return decoded.reshape(channels, height, width).round().clamp(-128, 127)
+    return _both_ways(coefficients, cosine.T).round_().clamp_(-128, 127)
+
+
+def _both_ways(planes: Tensor, matrix: Tensor) -> Tensor:
+    """Multiplies (8, 8) blocks by a matrix from the left and by its transpose from the right."""
+    rows = matrix @ planes.reshape(-1, 8, planes.shape[3])
+    return (rows.view(-1, 8) @ matrix.T).view(planes.shape)
+
+
+def _steps(table: tuple[int, ...], quality: int) -> list[int]:
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return [min(255, max(1, (entry * scale + 50) // 100)) for entry in table]

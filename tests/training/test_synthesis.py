@@ -260,14 +260,23 @@ def test_jpeg_is_what_libjpeg_does(quality: int, size: tuple[int, int]) -> None:
     Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
     expected = np.asarray(Image.open(stream)).astype(float)
     picture = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)
-    ours = compress(picture, quality).permute(1, 2, 0).numpy() * 255
+    ours = compress(picture[None], [quality])[0].permute(1, 2, 0).numpy() * 255
     # Coefficients at a rounding's edge fall either way, by the chroma's filter and the arithmetic.
     assert np.abs(ours - expected).mean() < 0.35 * np.abs(pixels - expected).mean() + 0.3
 
 
+def test_jpeg_of_several_pictures_is_that_of_each() -> None:
+    pictures = torch.rand(3, 3, 20, 36, generator=torch.Generator().manual_seed(0))
+    qualities = [20, 95, 60]
+    each = [compress(pictures[i : i + 1], qualities[i : i + 1]) for i in range(3)]
+    assert torch.allclose(compress(pictures, qualities), torch.cat(each), atol=1e-6)
+
+
 def test_wrong_input() -> None:
+    with pytest.raises(ValueError, match="3 pictures need as many qualities, got 2"):
+        compress(torch.zeros(3, 3, 8, 8), [90, 90])
     with pytest.raises(ValueError, match="quality of a JPEG must be from 1 to 100, got 0"):
-        compress(torch.zeros(3, 8, 8), 0)
+        compress(torch.zeros(1, 3, 8, 8), [0])
     batch = default_collate([sample()])
     del batch["disturbance"]["jpeg_src"]
     with pytest.raises(ValueError, match="jpeg_src are missing or unknown"):
