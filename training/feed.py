@@ -86,8 +86,10 @@ def compose(run: Run, batch: dict[str, Any]) -> Composed:
     Returns:
         See `Composed`.
     """
-    batch = pair_anew(batch, run.settings.run.pairings)
-    sample = synthesise(batch, run.processes.device)
+    device = run.processes.device
+    pictures = {name: batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr")}
+    batch = pair_anew({**batch, **pictures}, run.settings.run.pairings)
+    sample = synthesise(batch, device)
     if run.settings.run.channels_last:
         sample = sample._replace(
             src=sample.src.contiguous(memory_format=torch.channels_last),
