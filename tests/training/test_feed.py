@@ -81,7 +81,7 @@ def test_composing_ahead_on_cuda_changes_nothing(make_run: MakeRun, tmp_path: Pa
     device = torch.device("cuda")
     run, state = make_run(make_settings(tmp_path, refine=True, epoch_end=1))
     processes = Processes(0, 1, device)
-    state, _ = begin(state.network.to(device), run.settings, processes, "float32")
+    state, _ = begin(state.network, run.settings, processes, "float32")
     run = replace(run, processes=processes, network=state.network, validation=None)
     feed = Feed(run)
     run.batches.begin(0, 0)
