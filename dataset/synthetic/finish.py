@@ -7,7 +7,7 @@ from .materials import branch, log_uniform, smooth_noise
 from .shapes import Canvas
 
 # Shares of samples.
-EDGE_WEIGHTS = {"sharp": 0.4, "soft": 0.27, "defocus": 0.12, "motion": 0.12, "depth": 0.09}
+EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
 

@@ -24,7 +24,7 @@ from .shapes import Canvas, blob, fill
 from .textures import paint
 
 # Shares of samples, except where said otherwise.
-PEOPLE_SHARE = 0.6  # the others show objects alone
+PEOPLE_SHARE = 0.5  # the others show objects alone
 OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of or behind them
 # Some parts take colours close to the background's, where networks otherwise make holes. Within
 # such a sample each material does so with a part share, half of them by the background's mean
