@@ -52,7 +52,7 @@ def correct_alpha(
         light = _estimate_light(
             *(small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm, output.fgr_sm))
         )
-        by_cell = torch.cat([light, output.err_sm.to(exact)], dim=1).detach()
+        by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         by_cell = resize(by_cell, *output.ref_sm.shape[2:])
         light, err = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1).unbind(1)
         whole = output.pha.to(exact)
@@ -74,6 +74,7 @@ def correct_alpha(
         return output._replace(pha=replace_patches(whole, pha, cells))
 
 
+@torch.no_grad()
 def _estimate_light(frame: Tensor, plate: Tensor, pha: Tensor, fgr: Tensor) -> Tensor:
     """Estimates by what factor the background's light differs from the plate's: shadows.
 
