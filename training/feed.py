@@ -87,6 +87,7 @@ def compose(run: Run, batch: dict[str, Any]) -> Composed:
         See `Composed`.
     """
     device = run.processes.device
+    # Before pairing, which copies them: a GPU does that in no time.
     pictures = {name: batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr")}
     batch = pair_anew({**batch, **pictures}, run.settings.run.pairings)
     sample = synthesise(batch, device)

@@ -77,10 +77,10 @@ def _quantise(planes: Tensor, table: tuple[int, ...], qualities: Sequence[int]) 
         ]
     )
     steps = planes.new_tensor([_steps(table, quality) for quality in qualities])
+    steps = steps.view(count, 1, 1, 8, 1, 8)
     coefficients = _both_ways(planes, cosine)
     blocks = coefficients.view(count, channels, height // 8, 8, width // 8, 8)
-    steps = steps.reshape(count, 1, 1, 8, 1, 8)
-    torch.div(blocks, steps, out=blocks).round_().mul_(steps)
+    blocks.div_(steps).round_().mul_(steps)
     # As libjpeg: samples are whole numbers of 8 bits.
     return _both_ways(coefficients, cosine.T).round_().clamp_(-128, 127)
 

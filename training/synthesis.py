@@ -68,7 +68,9 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
         )
     # No lower precision here, whatever the network uses.
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        fgr, pha, bgr = (to_float(batch[name].to(device)) for name in ("fgr", "pha", "bgr"))
+        fgr, pha, bgr = (
+            to_float(batch[name].to(device, non_blocking=True)) for name in ("fgr", "pha", "bgr")
+        )
         src = make_room(bgr)
         disturbances = [{name: value[i] for name, value in values.items()} for i in range(len(src))]
         for i, drawn in enumerate(disturbances):
