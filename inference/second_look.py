@@ -20,6 +20,10 @@ Compute = Callable[[Tensor, Tensor, Budget], Outputs]
 
 _COARSE_GROWTH = 2.0
 _SURE = 0.03  # predicted errors well below this count alike
+# Where alpha of the first look stays within _SOLID of 0 or of 1 for as many coarse pixels around,
+# there is nothing for a second look to find.
+_SOLID = 0.05
+_INSIDE = 8
 
 
 def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Outputs:
@@ -27,7 +31,8 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
 
     Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse
     input shows thin parts, the smaller one the whole; and what is wrong in a picture is seldom
-    wrong in its mirror image. Each counts the more the less it expects to be wrong.
+    wrong in its mirror image. Each counts the more the less it expects to be wrong; the second only
+    near the edges that the first has found, because a part seen large can be taken for background.
 
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
@@ -59,8 +64,29 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
     # The residual is applied to the frame itself, which keeps its detail.
     second = pha, (residual + src).clamp(0, 1), err
     weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
+    weight *= _find_edges(first[0], budget.backbone_scale)
     pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, second, strict=True))
     return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
+
+
+def _find_edges(pha: Tensor, scale: float) -> Tensor:
+    """Tells what lies near an edge.
+
+    Args:
+        pha: (B, 1, H, W) in [0, 1].
+        scale: of the coarse input.
+
+    Returns:
+        (B, 1, H, W): 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a coarse pixel's
+        ramp between.
+    """
+    size = [max(int(side * scale), 1) for side in pha.shape[2:]]
+    most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
+    side = 2 * _INSIDE + 1
+    for window in ((side, 1), (1, side)):
+        most = F.max_pool2d(most, window, 1, tuple(length // 2 for length in window))
+    edges = (most > _SOLID).all(dim=1, keepdim=True).to(pha.dtype)
+    return F.interpolate(edges, pha.shape[2:], mode="bilinear", align_corners=False)
 
 
 def _enlarge(picture: Tensor, enlargement: float) -> Tensor:

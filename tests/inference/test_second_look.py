@@ -75,3 +75,22 @@ def test_prepared_plates_are_seen_twice_as_well(predictor: Predictor) -> None:
     budget = Budget(0.5, 800, second_look=True)
     found = predictor.predict(src, predictor.prepare(bgr), budget)
     assert np.array_equal(found.pha, predictor.predict(src, bgr, budget).pha)
+
+
+def test_what_is_solid_stays_so() -> None:
+    """A part seen large is taken for background; the first look has it solid, and a faint edge."""
+    src, bgr = torch.rand(2, 1, 3, 80, 160)
+    edge = torch.ones(1, 1, 80, 160)
+    edge[..., 60:] = 0
+
+    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
+        pha = edge if budget.backbone_scale == 0.25 else torch.full_like(edge, 0.5)
+        same = torch.zeros_like(edge)
+        return pha, src, same, same
+
+    pha = look_twice(src, bgr, Budget(0.25, 800), compute)[0]
+    # Eight coarse pixels, of four pixels each, to either side of the edge, and a ramp.
+    assert (pha[..., :24] == 1).all()
+    assert (pha[..., 96:] == 0).all()
+    assert torch.allclose(pha[..., 36:60], torch.tensor(0.75), atol=1e-5)
+    assert torch.allclose(pha[..., 60:84], torch.tensor(0.25), atol=1e-5)
