@@ -42,8 +42,8 @@ class Settings:
     Attributes:
         config: YAML file of settings; the command line wins over it.
         quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k as
-            the paper has them; best looks a second time, at a larger, mirrored picture, for better
-            mattes in several times the time. --model-backbone-scale and
+            the paper has them; best as auto, and looks a second time, at a larger, mirrored
+            picture, for better mattes in several times the time. --model-backbone-scale and
             --model-refine-sample-pixels win.
         preprocess: auto checks each frame with its plate, says what is wrong with the capture, and
             aligns the plate and matches its exposure where there is need; none does only what the
@@ -64,7 +64,7 @@ class Settings:
     output: OutputSettings = field(default_factory=OutputSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
-    quality: Quality = "auto"
+    quality: Quality = "best"
     preprocess: PreprocessMode = "auto"
     preprocess_alignment: bool = False
     preprocess_exposure: bool = False

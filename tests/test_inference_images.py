@@ -118,18 +118,6 @@ def test_com_is_straight_rgba_without_a_target(folder: Outcome) -> None:
     assert (com[pha == 0, :3] == 0).all(axis=1).mean() > 0.9
 
 
-def test_err_and_ref_show_what_was_refined(folder: Outcome, photographs) -> None:
-    err, ref = folder.read("err", "disc"), folder.read("ref", "disc")
-    assert err.shape == ref.shape == (128, 192)
-    assert set(np.unique(ref)) == {0, 255}
-    cells = ref.reshape(32, 4, 48, 4)
-    assert (cells == cells[:, :1, :, :1]).all()
-    pixels = folder.entry("disc.png")["details"]["refine_sample_pixels"]
-    # A cell is 4 x 4 pixels, and only whole cells are refined.
-    assert 0 < (ref == 255).sum() <= pixels
-    assert err[ref == 255].mean() > err[ref == 0].mean()
-
-
 def test_sheet_shows_frame_and_composite(folder: Outcome, photographs) -> None:
     sheet = folder.read("sheet", "disc").astype(int)
     # Two rows of four tiles, 480 x 320 pixels each, labels of 26 and gaps of 8 between.
@@ -190,7 +178,7 @@ def test_summary_tells_the_run(folder: Outcome) -> None:
     settings = summary["settings"]
     assert settings["images"]["src"] == str(folder.src)
     assert settings["output"]["types"] == list(TYPES)
-    assert settings["quality"] == "auto"
+    assert settings["quality"] == "best"
     names = [entry["name"] for entry in summary["images"]]
     assert len(names) == 9
     assert names == sorted(names)
@@ -378,6 +366,7 @@ def test_print_config_can_be_fed_back(easy, tmp_path: Path, run_forked) -> None:
         (("--quality", "best"), 1 / 2, 128 * 192),
         (("--quality", "4k", "--model-backbone-scale", 0.4), 0.4, 320_000),
         (("--quality", "hd", "--model-refine-sample-pixels", 1600), 1 / 4, 1600),
+        (("--quality", "auto"), 1 / 2, 128 * 192),
         (("--model-backbone-scale", 0.4, "--model-refine-sample-pixels", 0), 0.4, 0),
     ],
 )
@@ -389,12 +378,27 @@ def test_explicit_work_wins_over_quality(
     run_forked(*paths, *arguments, "--output-types", "ref").check(0, "1 done")
     details = json.loads((out / "summary.json").read_text("utf-8"))["images"][0]["details"]
     assert (details["backbone_scale"], details["refine_sample_pixels"]) == (scale, pixels)
-    assert details["second_look"] == ("best" in arguments)
+    assert details["second_look"] == ("best" in arguments or "--quality" not in arguments)
     ref = np.asarray(Image.open(out / "ref/a.png"))
     # What the details say is what was done. The presets' pixels are more than there are here, and
     # cells without any predicted error are left out.
     count = (ref == 255).sum()
     assert count == pixels if pixels <= 1600 else 1600 < count <= ref.size
+
+
+def test_err_and_ref_show_what_was_refined(easy, run_forked) -> None:
+    src, bgr, out = easy
+    paths = ("--images-src", src / "a.png", "--images-bgr", bgr, "--output-dir", out)
+    run_forked(*paths, "--quality", "auto", "--output-types", "err", "ref").check(0, "1 done")
+    err, ref = (np.asarray(Image.open(out / kind / "a.png")) for kind in ("err", "ref"))
+    assert err.shape == ref.shape == (128, 192)
+    assert set(np.unique(ref)) == {0, 255}
+    cells = ref.reshape(32, 4, 48, 4)
+    assert (cells == cells[:, :1, :, :1]).all()
+    details = json.loads((out / "summary.json").read_text("utf-8"))["images"][0]["details"]
+    # A cell is 4 x 4 pixels, and only whole cells are refined.
+    assert 0 < (ref == 255).sum() <= details["refine_sample_pixels"]
+    assert err[ref == 255].mean() > err[ref == 0].mean()
 
 
 def test_precision_threads_and_coarse_network_agree(easy, run_forked, photographs) -> None:
