@@ -27,6 +27,10 @@ class Budget:
     second_look: bool = False
     corrects_alpha: bool = False
 
+    def coarse_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the coarse input of a picture, pixels."""
+        return int(height * self.backbone_scale), int(width * self.backbone_scale)
+
 
 # Source: the paper, performance; both make a coarse input of 480 x 270 and refine 3.9% of the
 # pixels.

@@ -167,7 +167,7 @@ class Predictor:
             (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
             for picture in (src, bgr)
         )
-        coarse = _coarse_size(src_padded, budget)
+        coarse = budget.coarse_size(*src_padded.shape[2:])
         if min(coarse) < 1:
             raise ValueError(
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
@@ -215,7 +215,7 @@ class _Lane:
 
     def coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
         """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
-        size = _coarse_size(src, budget)
+        size = budget.coarse_size(*src.shape[2:])
         src_sm, bgr_sm = (
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
             for picture in (src, bgr)
@@ -227,11 +227,6 @@ class _Lane:
         pha, err, residual = stacked.split([1, 1, 3], dim=1)
         # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
         return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
-
-
-def _coarse_size(picture: Tensor, budget: Budget) -> list[int]:
-    """Height and width of the coarse input for (B, C, H, W)."""
-    return [int(side * budget.backbone_scale) for side in picture.shape[2:]]
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:

@@ -20,7 +20,7 @@ Compute = Callable[[Tensor, Tensor, Budget], Outputs]
 
 _COARSE_GROWTH = 2.0
 _SURE = 0.03  # predicted errors well below this count alike
-# Where alpha of the first look stays within _SOLID of 0 or of 1 for as many coarse pixels around,
+# Where alpha of the first look stays within _SOLID of 0 or of 1 for _INSIDE coarse pixels around,
 # there is nothing for a second look to find.
 _SOLID = 0.05
 _INSIDE = 8
@@ -64,23 +64,23 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
     # The residual is applied to the frame itself, which keeps its detail.
     second = pha, (residual + src).clamp(0, 1), err
     weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
-    weight *= _find_edges(first[0], budget.backbone_scale)
+    weight *= _find_edges(first[0], budget)
     pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, second, strict=True))
     return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
 
 
-def _find_edges(pha: Tensor, scale: float) -> Tensor:
+def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
     """Tells what lies near an edge.
 
     Args:
         pha: (B, 1, H, W) in [0, 1].
-        scale: of the coarse input.
+        budget: by which it came.
 
     Returns:
         (B, 1, H, W): 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a coarse pixel's
         ramp between.
     """
-    size = [max(int(side * scale), 1) for side in pha.shape[2:]]
+    size = budget.coarse_size(*pha.shape[2:])
     most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
     side = 2 * _INSIDE + 1
     for window in ((side, 1), (1, side)):
