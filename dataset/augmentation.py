@@ -21,6 +21,7 @@ from .disturbances import (
     NoiseSettings,
     PlateColourSettings,
     PlatePositionSettings,
+    SceneChangeSettings,
     ShadowSettings,
     WhiteBalanceSettings,
     ZoomSettings,
@@ -112,6 +113,7 @@ class AugmentationSettings:
         defocus: see `DefocusSettings`; off.
         jpeg: see `JpegSettings`; off.
         zoom: see `ZoomSettings`; off.
+        scene_change: see `SceneChangeSettings`; off.
     """
 
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
@@ -126,6 +128,7 @@ class AugmentationSettings:
     defocus: DefocusSettings = field(default_factory=DefocusSettings)
     jpeg: JpegSettings = field(default_factory=JpegSettings)
     zoom: ZoomSettings = field(default_factory=ZoomSettings)
+    scene_change: SceneChangeSettings = field(default_factory=SceneChangeSettings)
 
 
 class PictureChange(NamedTuple):
@@ -201,6 +204,9 @@ UNDISTURBED: Mapping[str, float | int] = MappingProxyType(
         **{"noise_src": 0.0, "noise_bgr": 0.0, "dark_noise": 0.0, "noise_seed": 0},
         **{"jpeg_src": 0, "jpeg_bgr": 0},
         **{"zoom_factor": 1.0, "zoom_x": 0.5, "zoom_y": 0.5},
+        **{"change_opacity": 0.0, "change_grey": 0.0, "change_on_plate": 0},
+        **{"change_shift_x": 0.0, "change_shift_y": 0.0},
+        **{"change_size": 1.0, "change_share": 0.0, "change_seed": 0},
     }
 )
 
@@ -217,8 +223,9 @@ def draw_disturbance(
     Returns:
         The names of `UNDISTURBED`, with its values for what was not chosen. Angles are in degrees,
         shifts fractions of the crop, strengths fractions of white, sizes pixels of the crop;
-        `noise_seed`, below 2^63, serves all noise of the sample; `zoom_x` and `zoom_y` place the
-        part that is enlarged, 0 at the left and the top, 1 at the right and the bottom.
+        `noise_seed`, below 2^63, serves all noise of the sample and `change_seed` the places that
+        change; `zoom_x` and `zoom_y` place the part that is enlarged, 0 at the left and the top, 1
+        at the right and the bottom. Of steam and movement, one is chosen.
     """
     shadow, position, colour = settings.shadow, settings.plate_position, settings.plate_colour
     balance, quality = settings.white_balance.strength, settings.jpeg.quality
@@ -283,9 +290,23 @@ def draw_disturbance(
         if rng.random() < probability:
             drawn |= values
     drawn["noise_seed"] = int(rng.integers(2**63))
-    # Last, because runs that were begun without a zoom go on with the same numbers.
+    # Last, because runs that were begun without them go on with the same numbers.
     zoom = {
         "zoom_factor": between(*settings.zoom.factor),
         **{"zoom_x": between(0, 1), "zoom_y": between(0, 1)},
     }
-    return drawn | zoom if rng.random() < settings.zoom.probability else drawn
+    if rng.random() < settings.zoom.probability:
+        drawn |= zoom
+    change = settings.scene_change
+    places = {
+        "change_size": between(*change.size),
+        "change_share": between(*change.share),
+        "change_seed": int(rng.integers(2**63)),
+    }
+    steam = {
+        "change_opacity": between(*change.opacity),
+        **{"change_grey": between(0.2, 1), "change_on_plate": pick((0, 1))},
+    }
+    movement = {"change_shift_x": either(change.shift), "change_shift_y": either(change.shift)}
+    kind = (steam, movement)[pick((0, 1))]
+    return drawn | places | kind if rng.random() < change.probability else drawn

@@ -223,3 +223,34 @@ class ZoomSettings:
     def __post_init__(self) -> None:
         check_fraction("probability", self.probability)
         check_range("factor", self.factor, 1, 8)
+
+
+@dataclass(frozen=True)
+class SceneChangeSettings:
+    """Small places where the scene changed between plate and frame though no subject is there.
+
+    Half of the samples have steam, before the frame's scene or the plate; in the others something
+    on the plate has moved, as leaves do, or a near edge when the camera moves.
+
+    Attributes:
+        probability: share of samples.
+        size: smallest and largest width of a typical place, a fraction of the crop.
+        share: smallest and largest share of the crop that changes.
+        opacity: smallest and largest opacity of the steam where it is thickest.
+        shift: largest way either way that things move, a fraction of the crop.
+
+    Source: ours, because a puff of steam in the background of real photographs was matted.
+    """
+
+    probability: float = 0.0
+    size: tuple[float, float] = (0.02, 0.12)
+    share: tuple[float, float] = (0.002, 0.03)
+    opacity: tuple[float, float] = (0.2, 1.0)
+    shift: float = 0.015
+
+    def __post_init__(self) -> None:
+        check_fraction("probability", self.probability)
+        check_range("size", self.size, 0.005, 1)
+        check_range("share", self.share, 0, 1)
+        check_range("opacity", self.opacity, 0, 1)
+        check_value("shift", self.shift, 0, 1, "a fraction of the crop")

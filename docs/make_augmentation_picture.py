@@ -41,6 +41,7 @@ BACKGROUND_CHANGES = {
     "background: scale 2": PictureChange(scale=2),
     "background: hue -0.05": PictureChange(hue=-0.05),
 }
+PLACES = {"change_size": 0.12, "change_share": 0.03, "change_seed": 2}
 FRAMES: dict[str, dict[str, float]] = {
     "shadow 0.3": {
         **{"shadow_strength": 0.3, "shadow_shift_x": 0.18, "shadow_blur": 20},
@@ -49,6 +50,8 @@ FRAMES: dict[str, dict[str, float]] = {
     "noise 0.03": {"noise_src": 0.03},
     "dark noise 0.06 *": {"dark_noise": 0.06},
     "JPEG quality 40 *": {"jpeg_src": 40},
+    "scene change: steam *": {"change_opacity": 0.8, "change_grey": 0.9} | PLACES,
+    "zoom 2 *": {"zoom_factor": 2.0},
 }
 PLATES: dict[str, dict[str, float]] = {
     "plate: 1 degree, 1 %": {"plate_rotation": 1, "plate_shift_x": 0.01, "plate_shift_y": 0.01},
@@ -59,6 +62,8 @@ PLATES: dict[str, dict[str, float]] = {
     "plate: exposure -0.5 stops *": {"exposure_stops": -0.5},
     "plate: white balance 0.1 *": {"white_balance_red": 1.1, "white_balance_blue": 0.9},
     "plate: defocus, radius 4 *": {"defocus_radius": 4.0},
+    "plate: steam *": {"change_opacity": 0.8, "change_grey": 0.9, "change_on_plate": 1} | PLACES,
+    "plate: movement 1.5 % *": {"change_shift_x": 0.015, "change_shift_y": 0.015} | PLACES,
 }
 
 

@@ -2,8 +2,9 @@
 
 Every disturbance follows numbers that came with its sample (`dataset.augmentation`), and works on
 that sample alone: the result does not depend on what else is in the batch, and what was not drawn
-costs nothing. Light meets the camera in this order: shadow and composite (frame) or position,
-defocus and colours (plate); then noise; then JPEG. A zoom enlarges what the camera has captured.
+costs nothing. Light meets the camera in this order: shadow, steam and composite (frame) or steam,
+movement, position, defocus and colours (plate); then noise; then JPEG. A zoom enlarges what the
+camera has captured.
 """
 
 import math
@@ -23,6 +24,7 @@ from dataset.geometry import linear_part
 from .jpeg import compress
 from .noise import add_noise
 from .pieces import PIECE, make_room, split_pieces, to_float
+from .scene_change import sway_plate, veil_scene
 
 # Shadows are wide; they are computed at this part of the size.
 _SHADOW_REDUCTION = 4
@@ -75,7 +77,10 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
         disturbances = [{name: value[i] for name, value in values.items()} for i in range(len(src))]
         for i, drawn in enumerate(disturbances):
             scene = cast_shadow(bgr[i], pha[i], drawn, src[i])
+            scene = veil_scene(scene, drawn, False, src[i])
             torch.lerp(scene, fgr[i], pha[i], out=src[i])
+            veil_scene(bgr[i], drawn, True, bgr[i])
+            sway_plate(bgr[i], drawn)
             move_plate(bgr[i], drawn)
             defocus_plate(bgr[i], drawn)
             tint_plate(bgr[i], drawn)

@@ -23,6 +23,7 @@ from dataset.disturbances import (
     NoiseSettings,
     PlateColourSettings,
     PlatePositionSettings,
+    SceneChangeSettings,
     ShadowSettings,
     WhiteBalanceSettings,
     ZoomSettings,
@@ -30,7 +31,7 @@ from dataset.disturbances import (
 from settings import to_plain
 
 COUNT = 3000
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom")
+ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,14 @@ def test_published_disturbances(published: dict[str, np.ndarray]) -> None:
 
 def test_additions_are_off(published: dict[str, np.ndarray]) -> None:
     additions = ("exposure_stops", "white_balance_red", "white_balance_blue", "dark_noise")
-    for name in (*additions, "defocus_radius", "jpeg_src", "jpeg_bgr", "zoom_factor"):
+    for name in (
+        *additions,
+        "defocus_radius",
+        "jpeg_src",
+        "jpeg_bgr",
+        "zoom_factor",
+        "change_share",
+    ):
         assert (published[name] == UNDISTURBED[name]).all(), name
 
 
@@ -136,6 +144,8 @@ def test_additions_when_on() -> None:
         **{"white_balance_blue": (0.9, 1.1), "dark_noise": (0, 0.06), "defocus_radius": (1, 4)},
         **{"jpeg_src": (40, 95), "jpeg_bgr": (40, 95)},
         **{"zoom_factor": (1.25, 2), "zoom_x": (0, 1), "zoom_y": (0, 1)},
+        **{"change_size": (0.02, 0.12), "change_share": (0.002, 0.03)},
+        **{"change_shift_x": (-0.015, 0.015), "change_shift_y": (-0.015, 0.015)},
     }
     for name, (low, high) in bounds.items():
         values = [sample[name] for sample in drawn]
@@ -175,6 +185,10 @@ def test_settings_do_not_shift_each_others_numbers() -> None:
         (DefocusSettings, {"radius": (0.0, 3.0)}, "radius must be a smallest"),
         (JpegSettings, {"quality": (0, 50)}, "quality must be a smallest"),
         (ZoomSettings, {"factor": (0.5, 2.0)}, "factor must be a smallest"),
+        (SceneChangeSettings, {"size": (0.0, 0.1)}, "size must be a smallest"),
+        (SceneChangeSettings, {"share": (0.1, 0.01)}, "share must be a smallest"),
+        (SceneChangeSettings, {"opacity": (0.5, 1.5)}, "opacity must be a smallest"),
+        (SceneChangeSettings, {"shift": -0.1}, "shift must be from 0 to 1"),
     ],
 )
 def test_wrong_settings(group: type, values: dict, message: str) -> None:

@@ -16,7 +16,7 @@ from training.jpeg import compress
 from training.synthesis import Sample, synthesise
 
 CPU = torch.device("cpu")
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom")
+ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
 EVERYTHING = replace(
     AugmentationSettings(),
     **{
