@@ -2,7 +2,8 @@
 
 A hand-held camera moves between plate and frame. Both see the same, mostly distant scene, so one
 homography takes the plate to the frame: found from SIFT matches, refined on the pixels, applied
-only if it passes every guard. A wrong warp costs more than none.
+only if it passes every guard. A wrong warp costs more than none. What moves otherwise by parallax
+is then followed (parallax.py), in photographs.
 
 Source: ours. The published method aligns hand-held plates by homography as well, unguarded.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from .parallax import follow_parallax
 from .registration import (
     check_pictures,
     extract_detail,
@@ -52,6 +54,7 @@ class AlignmentReport:
         residual_after: the same pixels, plate warped.
         coverage: fraction of the frame that the warped plate covers.
         largest_shift_px: largest displacement of a corner of the plate, pixels.
+        parallax: fraction of the frame where the plate then followed things that moved otherwise.
     """
 
     applied: bool
@@ -63,6 +66,7 @@ class AlignmentReport:
     residual_after: float | None = None
     coverage: float | None = None
     largest_shift_px: float | None = None
+    parallax: float | None = None
 
 
 def align_plate(
@@ -90,7 +94,12 @@ def align_plate(
         Ours; see the module.
     """
     transform, report = find_alignment(src, bgr, guide)
-    return (bgr if transform is None else warp_plate(src, bgr, transform)), report
+    if transform is None:
+        return bgr, report
+    placed, covered = warp(bgr, transform)
+    placed_guide = placed if guide is None else warp(guide, transform)[0]
+    placed, parallax = follow_parallax(src, placed, covered, placed_guide)
+    return np.where(covered[..., None], placed, src), replace(report, parallax=parallax)
 
 
 def find_alignment(

@@ -54,18 +54,32 @@ def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
         any, 0 elsewhere.
     """
     frame, plate = average_channels(src), average_channels(bgr)
-    window = (TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX)
+    correlation, variance = correlate_texture(frame, plate, TEXTURE_WINDOW_PX)
+    same = (correlation > MIN_CORRELATION).astype(np.float32)
+    return np.where(variance < TEXTURE_VARIANCE, np.float32(PLAIN_WEIGHT), same)
+
+
+def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Correlates frame and plate around each pixel; plain places don't correlate.
+
+    Args:
+        src: (h, w) float32, grey levels; the frame.
+        bgr: the same of the plate.
+        side: of the window, pixels.
+
+    Returns:
+        (h, w) float32 each: the correlation, from -1 to 1, and the greater variance of both, grey
+        levels squared.
+    """
 
     def average(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values, window)
+        return cv2.blur(values, (side, side))
 
-    frame, plate = frame - average(frame), plate - average(plate)
+    frame, plate = src - average(src), bgr - average(bgr)
     frame_variance, plate_variance = average(frame * frame), average(plate * plate)
     noise = np.float32(NOISE_VARIANCE)
     spread = np.sqrt((frame_variance + noise) * (plate_variance + noise))
-    same = average(frame * plate) > MIN_CORRELATION * spread
-    plain = np.maximum(frame_variance, plate_variance) < TEXTURE_VARIANCE
-    return np.where(plain, np.float32(PLAIN_WEIGHT), same.astype(np.float32))
+    return average(frame * plate) / spread, np.maximum(frame_variance, plate_variance)
 
 
 def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:

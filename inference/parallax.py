@@ -1,0 +1,89 @@
+"""Let a placed plate follow what moved by itself: near things, when a camera changed its place.
+
+One homography fits the largest part of a scene. What is nearer moves a few pixels more, and its
+edges would be taken for a subject. Optical flow finds these, and the plate is moved there, only
+where it then shows the frame's texture.
+
+Source: ours, with Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", for the
+flow.
+"""
+
+import cv2
+import numpy as np
+
+from .background import correlate_texture
+from .registration import to_grey
+
+# Pixels are those of the working size; real pairs of 1920 pixels, see docs/capture.md.
+WORKING_LONG_SIDE = 2048
+WINDOW_PX = 15  # differences and textures are compared over it
+SMOOTHING_PX = 9  # of the flow, which else would tear the plate
+MIN_SHIFT_PX = 0.7  # less is noise of the flow, and resampling softens the plate
+MAX_SHIFT_PX = 10.0  # with 20, a subject's own texture begins to be found on the plate
+MAX_DIFFERENCE_RATIO = 0.5  # moved over placed
+MIN_CORRELATION = 0.8  # with 0.7, five times as much of a subject's texture is found on the plate
+
+
+def follow_parallax(
+    src: np.ndarray, placed: np.ndarray, covered: np.ndarray, guide: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Moves a plate where near things have moved against the rest.
+
+    Args:
+        src: (H, W, 3) uint8 or uint16, RGB; the frame.
+        placed: same shape and dtype, RGB; the plate, warped onto it as a whole.
+        covered: (H, W) bool, where the plate reaches; nothing is taken from elsewhere.
+        guide: like `placed`, at the frame's exposure, to find the flow by.
+
+    Returns:
+        The plate, same shape and dtype, `placed` itself where nothing moves; and the fraction of
+        the frame that was moved. The same for any number of threads.
+
+    Source:
+        Ours; see the module.
+    """
+    frame, plate = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow = search.calc(frame, plate, np.empty(0, np.float32))  # from no flow
+    flow = cv2.blur(flow, (SMOOTHING_PX, SMOOTHING_PX))
+    reaches = cv2.resize(covered.astype(np.uint8), frame.shape[::-1], interpolation=cv2.INTER_AREA)
+    weight = cv2.blur(_judge(frame, plate, flow, reaches), (WINDOW_PX, WINDOW_PX))
+    share = float(weight.mean())
+    if share == 0:
+        return placed, 0.0
+    height, width = src.shape[:2]
+    # x becomes (x + 0.5) * factor - 0.5, so that a shift grows by the factor.
+    factor = np.array((width / frame.shape[1], height / frame.shape[0]), np.float32)
+    flow, weight = (cv2.resize(part, (width, height)) for part in (flow * factor, weight))
+    moved = _move(placed, flow)
+    # In place of a mixture of two plates, which would show their edges twice, only the border of a
+    # moved place is mixed.
+    mixed = placed + (moved.astype(np.float32) - placed) * weight[..., None]
+    return np.rint(mixed).astype(placed.dtype), share
+
+
+def _judge(
+    frame: np.ndarray, plate: np.ndarray, flow: np.ndarray, reaches: np.ndarray
+) -> np.ndarray:
+    """(h, w) float32, 1 where the plate is to be moved, else 0."""
+    window = (WINDOW_PX, WINDOW_PX)
+    src, placed, moved = (
+        picture.astype(np.float32) for picture in (frame, plate, _move(plate, flow))
+    )
+    before, after = (cv2.blur(np.abs(src - picture), window) for picture in (placed, moved))
+    shift = cv2.magnitude(flow[..., 0], flow[..., 1])
+    there = _move(reaches, flow) & reaches
+    return (
+        (shift > MIN_SHIFT_PX)
+        & (shift < MAX_SHIFT_PX)
+        & (after < MAX_DIFFERENCE_RATIO * before)
+        & (correlate_texture(src, moved, WINDOW_PX)[0] > MIN_CORRELATION)
+        & (there > 0)
+    ).astype(np.float32)
+
+
+def _move(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Takes each pixel from where the flow, (H, W, 2), points."""
+    rows, columns = np.indices(flow.shape[:2], np.float32)
+    at = (columns + flow[..., 0], rows + flow[..., 1])
+    return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
