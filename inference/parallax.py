@@ -8,6 +8,8 @@ Source: ours, with Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse S
 flow.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -51,15 +53,13 @@ def follow_parallax(
     share = float(weight.mean())
     if share == 0:
         return placed, 0.0
-    height, width = src.shape[:2]
-    # x becomes (x + 0.5) * factor - 0.5, so that a shift grows by the factor.
-    factor = np.array((width / frame.shape[1], height / frame.shape[0]), np.float32)
-    flow, weight = (cv2.resize(part, (width, height)) for part in (flow * factor, weight))
-    moved = _move(placed, flow)
-    # In place of a mixture of two plates, which would show their edges twice, only the border of a
-    # moved place is mixed.
-    mixed = placed + (moved.astype(np.float32) - placed) * weight[..., None]
-    return np.rint(mixed).astype(placed.dtype), share
+    result = placed.copy()
+    # Piece by piece, because mostly little moves.
+    pieces = cv2.connectedComponentsWithStats((weight > 0).astype(np.uint8))[2]
+    for left, top, width, height, _ in pieces[1:]:
+        box = (left - 1, top - 1, left + width + 1, top + height + 1)
+        _move_piece(placed, flow, weight, box, result)
+    return result, share
 
 
 def _judge(
@@ -80,6 +80,32 @@ def _judge(
         & (correlate_texture(src, moved, WINDOW_PX)[0] > MIN_CORRELATION)
         & (there > 0)
     ).astype(np.float32)
+
+
+def _move_piece(
+    placed: np.ndarray,
+    flow: np.ndarray,
+    weight: np.ndarray,
+    box: tuple[int, int, int, int],
+    out: np.ndarray,
+) -> None:
+    """Moves what lies in a box of the working size: left, top, right and bottom."""
+    # x becomes (x + 0.5) * factor - 0.5, so that a shift grows by the factor.
+    across, down = (placed.shape[i] / flow.shape[i] for i in (1, 0))
+    left, top = max(math.floor(box[0] * across), 0), max(math.floor(box[1] * down), 0)
+    right = min(math.ceil(box[2] * across), placed.shape[1])
+    bottom = min(math.ceil(box[3] * down), placed.shape[0])
+    y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
+    small_x, small_y = (x + 0.5) / across - 0.5, (y + 0.5) / down - 0.5
+    along, share = (
+        cv2.remap(part, small_x, small_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for part in (flow, weight)
+    )
+    x, y = x + along[..., 0] * across, y + along[..., 1] * down
+    moved = cv2.remap(placed, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    before = placed[top:bottom, left:right].astype(np.float32)
+    # The weight falls over the window's width around a moved place, so that no seam shows.
+    out[top:bottom, left:right] = np.rint(before + (moved - before) * share[..., None])
 
 
 def _move(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
