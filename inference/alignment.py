@@ -97,7 +97,8 @@ def align_plate(
     if transform is None:
         return bgr, report
     placed, covered = warp(bgr, transform)
-    placed_guide = placed if guide is None else warp(guide, transform)[0]
+    # At the frame's exposure already, a plate is its own guide and need not be warped twice.
+    placed_guide = placed if guide is None or guide is bgr else warp(guide, transform)[0]
     placed, parallax = follow_parallax(src, placed, covered, placed_guide)
     return np.where(covered[..., None], placed, src), replace(report, parallax=parallax)
 
