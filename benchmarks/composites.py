@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from dataset.augmentation import UNDISTURBED
+from dataset.draws import UNDISTURBED
 from dataset.images import read_picture
 from dataset.synthetic import draw_foreground
 from inference.alignment import align_plate

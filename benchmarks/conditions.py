@@ -12,7 +12,7 @@ class Condition:
     Attributes:
         name: of what is disturbed; one word, for the command line.
         strength: how much, in words.
-        capture: disturbances by the names of `dataset.augmentation.UNDISTURBED`.
+        capture: disturbances by the names of `dataset.draws.UNDISTURBED`.
         likeness: how far the subject's colours are brought to the background's, from 0 to 1.
     """
 

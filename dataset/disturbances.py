@@ -1,6 +1,6 @@
 """Settings of the disturbances that make frame and captured plate differ as they do in practice.
 
-`draw_disturbance` of `augmentation` draws the numbers of one sample within these bounds, and
+`draw_disturbance` of `draws` draws the numbers of one sample within these bounds, and
 `training.synthesis` applies them on the training device. What the paper lacks is off by default.
 """
 

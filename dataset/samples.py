@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .augmentation import AugmentationSettings, draw_change, draw_disturbance
+from .augmentation import AugmentationSettings
 from .backgrounds import Backgrounds
 from .colours import blur_and_sharpen, change_colours
+from .draws import draw_change, draw_disturbance
 from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from .sources import Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background

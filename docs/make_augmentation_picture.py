@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from dataset.augmentation import UNDISTURBED, PictureChange
 from dataset.colours import blur_and_sharpen, change_colours
 from dataset.decoding import read_rgb
+from dataset.draws import UNDISTURBED, PictureChange
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthetic import draw_foreground
 from training.synthesis import synthesise

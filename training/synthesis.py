@@ -1,6 +1,6 @@
 """From the parts of training samples to frames and captured plates, on the training device.
 
-Every disturbance follows numbers that came with its sample (`dataset.augmentation`), and works on
+Every disturbance follows numbers that came with its sample (`dataset.draws`), and works on
 that sample alone: the result does not depend on what else is in the batch, and what was not drawn
 costs nothing. Light meets the camera in this order: shadow, steam and composite (frame) or steam,
 movement, position, defocus and colours (plate); then noise; then JPEG. A zoom enlarges what the
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dataset.augmentation import UNDISTURBED
 from dataset.colours import GAMMA, tint_matrix
+from dataset.draws import UNDISTURBED
 from dataset.geometry import linear_part
 
 from .jpeg import compress

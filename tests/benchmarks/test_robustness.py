@@ -13,7 +13,7 @@ from benchmarks.composites import CAPTURE, Pair, Subject, compose, imitate, read
 from benchmarks.conditions import CONDITIONS, choose_conditions
 from benchmarks.methods import ClosedForm, DifferenceKeying, open_methods
 from benchmarks.robustness import largest_hole
-from dataset.augmentation import UNDISTURBED
+from dataset.draws import UNDISTURBED
 from inference.settings import DEFAULT_CHECKPOINT
 
 RNG = np.random.default_rng(0)

@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 
 from dataset.augmentation import (
-    UNDISTURBED,
     AugmentationSettings,
     BackgroundSettings,
     ForegroundSettings,
     PictureSettings,
-    draw_change,
-    draw_disturbance,
 )
 from dataset.disturbances import (
     DarkNoiseSettings,
@@ -28,6 +25,7 @@ from dataset.disturbances import (
     WhiteBalanceSettings,
     ZoomSettings,
 )
+from dataset.draws import UNDISTURBED, draw_change, draw_disturbance
 from settings import to_plain
 
 COUNT = 3000

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageFilter
 from torchvision.transforms import functional as F
 
-from dataset.augmentation import PictureChange
 from dataset.colours import blur_and_sharpen, change_colours, jitter_matrix, tint_matrix
+from dataset.draws import PictureChange
 
 cv2.setNumThreads(1)
 

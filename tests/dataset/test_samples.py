@@ -10,12 +10,8 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from dataset import samples as module
-from dataset.augmentation import (
-    UNDISTURBED,
-    AugmentationSettings,
-    BackgroundSettings,
-    ForegroundSettings,
-)
+from dataset.augmentation import AugmentationSettings, BackgroundSettings, ForegroundSettings
+from dataset.draws import UNDISTURBED
 from dataset.samples import Request, Samples
 from dataset.synthetic import SyntheticForegrounds
 

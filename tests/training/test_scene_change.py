@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from dataset.augmentation import UNDISTURBED, AugmentationSettings, draw_disturbance
+from dataset.augmentation import AugmentationSettings
+from dataset.draws import UNDISTURBED, draw_disturbance
 from training.scene_change import draw_places, sway_plate
 from training.synthesis import Sample, synthesise
 

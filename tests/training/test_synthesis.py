@@ -10,7 +10,8 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from dataset.augmentation import UNDISTURBED, AugmentationSettings, draw_disturbance
+from dataset.augmentation import AugmentationSettings
+from dataset.draws import UNDISTURBED, draw_disturbance
 from dataset.synthetic import draw_background
 from training.jpeg import compress
 from training.synthesis import Sample, synthesise
