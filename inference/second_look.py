@@ -57,15 +57,24 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
     )
     large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
     pha, fgr, err, other_ref = compute(large_src, large_bgr, again)
-    stacked = torch.cat([pha, fgr - large_src, err, other_ref], dim=1).flip(-1)
-    if enlargement > 1:
-        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", antialias=True)
-    pha, residual, err, other_ref = stacked.split([1, 3, 1, 1], dim=1)
+    del large_bgr
     # The residual is applied to the frame itself, which keeps its detail.
-    second = pha, (residual + src).clamp(0, 1), err
+    residual = fgr - large_src
+    del fgr, large_src
+
+    def restore(picture: Tensor) -> Tensor:
+        """Mirrors back, to the size of `src`."""
+        mirrored = picture.flip(-1)
+        if enlargement == 1:
+            return mirrored
+        return F.interpolate(mirrored, src.shape[2:], mode="bilinear", antialias=True)
+
+    fgr = restore(residual).add_(src).clamp_(0, 1)
+    del residual
+    pha, err, other_ref = restore(pha), restore(err), restore(other_ref)
     weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
     weight *= _find_edges(first[0], budget)
-    pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, second, strict=True))
+    pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, (pha, fgr, err), strict=True))
     return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
 
 
