@@ -1,6 +1,6 @@
 """Packs the weights of a checkpoint into a small file to be given away.
 
-Of several checkpoints of one line of training, their mean.
+Of several checkpoints of one line of training, their mean; the refiner can be another one's.
 
 Example: python -m training.release checkpoint/default_refine/best.pth weights/mine.safetensors
 """
@@ -79,6 +79,34 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
+def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gives a network the refiner of another.
+
+    Args:
+        state: state dict of a `MattingRefine`.
+        other: that of another with the same refiner, by names and shapes.
+
+    Returns:
+        `state` with the tensors `refiner.*` of `other`.
+
+    Raises:
+        ValueError: when names or shapes of the two refiners differ, or there is none.
+
+    Source: ours, because a refiner that was trained along with the coarse network can be worse than
+        the one before.
+    """
+    old, new = (
+        {name: value for name, value in one.items() if name.startswith("refiner.")}
+        for one in (state, other)
+    )
+    if not old or {n: v.shape for n, v in old.items()} != {n: v.shape for n, v in new.items()}:
+        raise ValueError(
+            f"the refiners must be alike, got one of {len(old)} and one of {len(new)} tensors; "
+            "take that of a MattingRefine with the same kernel size"
+        )
+    return state | new
+
+
 def main() -> int:
     """Reads the command line and writes the file; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -86,13 +114,17 @@ def main() -> int:
         "checkpoints", nargs="+", type=Path, help="several of one network give their mean"
     )
     parser.add_argument("output", type=Path, help="a .safetensors file, which must not exist")
+    parser.add_argument("--refiner", type=Path, help="a checkpoint whose refiner is taken instead")
     args = parser.parse_args()
     try:
         if args.output.suffix != ".safetensors":
             raise ValueError(f"the output must end in .safetensors, got {args.output}")
         if args.output.exists():
             raise ValueError(f"{args.output} exists; move it or name another")
-        content = pack(mean_of([read_state_dict(path) for path in args.checkpoints]))
+        state = mean_of([read_state_dict(path) for path in args.checkpoints])
+        if args.refiner:
+            state = exchange_refiner(state, read_state_dict(args.refiner))
+        content = pack(state)
         write_whole(args.output, content)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

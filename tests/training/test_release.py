@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import MattingRefine
+from model import MattingBase, MattingRefine
 from model.weights import load_network
 from training import release
 
@@ -54,6 +54,28 @@ def test_several_checkpoints_give_their_mean(
     assert run(monkeypatch, *paths, tmp_path / "none.safetensors") == 2
     assert "a mean needs checkpoints of one network" in capsys.readouterr().err
     assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_the_refiner_can_be_that_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    states = [MattingRefine("mobilenetv2").state_dict() for _ in range(2)]
+    paths = [tmp_path / "a.pth", tmp_path / "b.pth"]
+    for state, path in zip(states, paths, strict=True):
+        torch.save(state, path)
+    assert run(monkeypatch, paths[0], tmp_path / "both.safetensors", "--refiner", paths[1]) == 0
+    loaded = load_network(tmp_path / "both.safetensors").state_dict()
+    for name, value in loaded.items():
+        expected = states[name.startswith("refiner.")][name]
+        torch.testing.assert_close(value, expected, rtol=2**-11, atol=6e-8)
+
+    for other in (MattingRefine("mobilenetv2", refine_kernel_size=1), MattingBase("mobilenetv2")):
+        torch.save(other.state_dict(), paths[1])
+        arguments = (paths[0], tmp_path / "none.safetensors", "--refiner", paths[1])
+        assert run(monkeypatch, *arguments) == 2
+        assert "the refiners must be alike" in capsys.readouterr().err
+        assert not (tmp_path / "none.safetensors").exists()
 
 
 def test_weights_beyond_float16_are_refused() -> None:
