@@ -17,7 +17,8 @@ class Budget:
         backbone_scale: size of the coarse input as a fraction of the picture's, in (0, 1/2].
         refine_sample_pixels: pixels to refine in mode `sampling`.
         second_look: whether the picture is seen again, mirrored and with a larger coarse input, and
-            the matte is a mean of both; see `inference.second_look`.
+            the matte is a mean of both, without faint islands; see `inference.second_look` and
+            `inference.islands`.
         corrects_alpha: whether refined alpha is brought nearer to the compositing equation; see
             `model.correction`.
     """

@@ -17,6 +17,7 @@ from runtime.device import Precision, autocast
 
 from .backends import Backend, build_fast, check_backend, measure_parity
 from .budget import Budget
+from .islands import drop_faint_islands
 from .second_look import Outputs, look_twice
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
@@ -183,7 +184,8 @@ class Predictor:
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
         )
-        return Matte(pha[..., 0], fgr, err[..., 0], ref[..., 0] > 0)
+        pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
+        return Matte(pha, fgr, err[..., 0], ref[..., 0] > 0)
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
