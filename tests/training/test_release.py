@@ -16,6 +16,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *args: object) -> int:
     return release.main()
 
 
+def save_two(folder: Path) -> tuple[list[dict[str, torch.Tensor]], list[Path]]:
+    torch.manual_seed(0)
+    states = [MattingRefine("mobilenetv2").state_dict() for _ in range(2)]
+    paths = [folder / "a.pth", folder / "b.pth"]
+    for state, path in zip(states, paths, strict=True):
+        torch.save(state, path)
+    return states, paths
+
+
 def test_packed_weights_are_the_same_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -39,11 +48,7 @@ def test_packed_weights_are_the_same_network(
 def test_several_checkpoints_give_their_mean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    torch.manual_seed(0)
-    states = [MattingRefine("mobilenetv2").state_dict() for _ in range(2)]
-    paths = [tmp_path / "a.pth", tmp_path / "b.pth"]
-    for state, path in zip(states, paths, strict=True):
-        torch.save(state, path)
+    states, paths = save_two(tmp_path)
     assert run(monkeypatch, *paths, tmp_path / "mean.safetensors") == 0
     loaded = load_network(tmp_path / "mean.safetensors").state_dict()
     for name, value in loaded.items():
@@ -59,11 +64,7 @@ def test_several_checkpoints_give_their_mean(
 def test_the_refiner_can_be_that_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    torch.manual_seed(0)
-    states = [MattingRefine("mobilenetv2").state_dict() for _ in range(2)]
-    paths = [tmp_path / "a.pth", tmp_path / "b.pth"]
-    for state, path in zip(states, paths, strict=True):
-        torch.save(state, path)
+    states, paths = save_two(tmp_path)
     assert run(monkeypatch, paths[0], tmp_path / "both.safetensors", "--refiner", paths[1]) == 0
     loaded = load_network(tmp_path / "both.safetensors").state_dict()
     for name, value in loaded.items():
