@@ -19,7 +19,7 @@ def drop_faint_islands(pha: np.ndarray) -> np.ndarray:
         pha: (H, W) float in [0, 1].
 
     Returns:
-        The like, 0 in islands that nowhere reach `_SOLID` and cover less than `_SMALL` of the
+        A copy that is 0 in islands that nowhere exceed `_SOLID` and cover less than `_SMALL` of the
         picture; `pha` itself where there is none.
 
     Source: ours; as in hysteresis thresholding (Canny, 1986), a weak response counts only if it

@@ -57,7 +57,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Ou
     )
     large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
     pha, fgr, err, other_ref = compute(large_src, large_bgr, again)
-    del large_bgr
+    del large_bgr  # here and below, because those of a large photograph take hundreds of MiB each
     # The residual is applied to the frame itself, which keeps its detail.
     residual = fgr - large_src
     del fgr, large_src
