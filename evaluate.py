@@ -20,7 +20,7 @@ from evaluation.report import Report, plan_outputs, sort_worst_first, write_outp
 from evaluation.settings import InputSettings, PageSettings
 from runtime.files import OnExisting, check_writable
 from runtime.script import run_script
-from settings import REQUIRED, parse_settings, to_plain, to_yaml
+from runtime.settings import REQUIRED, parse_settings, to_plain, to_yaml
 
 
 @dataclass(frozen=True)

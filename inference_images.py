@@ -13,26 +13,21 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from dataset.images import read_picture
-from inference.budget import Quality
-from inference.frames import Loaded, Matted, describe, load_frame, matte_frame, write_outputs
-from inference.jobs import Job, plan_jobs
-from inference.pipeline import overlap
-from inference.predictor import Predictor
-from inference.preparation import Preprocess, PreprocessMode
-from inference.report import Entry, Report, check_replaceable
-from inference.settings import (
-    ComputeSettings,
-    ImagesSettings,
-    ModelSettings,
-    OutputSettings,
-)
-from inference.setup import choose_budget, load_predictor, tell_setup
-from inference.target import Target, parse_target
+from matting.images.frame import Loaded, Matted, describe, load_frame, matte_frame, write_outputs
+from matting.images.plan import Job, plan_jobs
+from matting.pictures.target import Target, parse_target
+from matting.pipeline import overlap
+from matting.plate.prepare import Preprocess, PreprocessMode
+from matting.predictor import Predictor
+from matting.quality import Quality
+from matting.report import Entry, Report, check_replaceable
+from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
+from matting.setup import choose_budget, load_predictor, tell_setup
+from media.pictures import read_picture
 from runtime.files import OnExisting, check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, to_plain, to_yaml
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from inference import speed_table
-from inference.cuda_graphs import replayed
-from inference.end_to_end import format_rates, measure_end_to_end, plan_pictures
-from inference.settings import ComputeSettings, ModelSettings
-from inference.speed import format_figures, measure_speed, summarise
-from inference.speed_inputs import describe_machine, load_frames, open_predictor
-from inference.speed_settings import (
+from benchmarks.speed import table as speed_table
+from benchmarks.speed.cuda_graphs import replayed
+from benchmarks.speed.end_to_end import format_rates, measure_end_to_end, plan_pictures
+from benchmarks.speed.inputs import describe_machine, load_frames, open_predictor
+from benchmarks.speed.network import format_figures, measure_speed, summarise
+from benchmarks.speed.settings import (
     MeasureSettings,
     ModeSettings,
     PictureSettings,
@@ -27,12 +26,13 @@ from inference.speed_settings import (
     check_new_file,
     check_resolution,
 )
-from inference.timing import measure_peak
+from benchmarks.speed.timing import measure_peak
+from matting.settings import ComputeSettings, ModelSettings
 from model import MattingRefine
 from runtime.device import describe_device, precision_note, resolve_device
 from runtime.files import write_whole
 from runtime.script import run_script
-from settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, to_plain, to_yaml
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from inference.budget import Quality
-from inference.report import Report, check_replaceable
-from inference.settings import ComputeSettings, ModelSettings
-from inference.setup import choose_budget, load_predictor, tell_setup
-from inference.video.account import (
+from matting.quality import Quality
+from matting.report import Report, check_replaceable
+from matting.settings import ComputeSettings, ModelSettings
+from matting.setup import choose_budget, load_predictor, tell_setup
+from matting.video.account import (
     describe_run,
     describe_source,
     describe_speed,
@@ -28,21 +28,21 @@ from inference.video.account import (
     refuse_other_run,
     tell_speed,
 )
-from inference.video.encoding import RECIPES
-from inference.video.exposing import ExposureTracker
-from inference.video.frames import VideoInfo, VideoSource
-from inference.video.open import PIPE, open_source
-from inference.video.outputs import Outputs, Paths, plan_paths, refuse_existing, refuse_inputs
-from inference.video.plate import CapturedPlate, PlateFeed, open_plate
-from inference.video.session import Session
-from inference.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
-from inference.video.smoothing import AlphaSmoother
-from inference.video.target import TargetFeed, TargetSettings
-from inference.video.tracking import PlateTracker
+from matting.video.encoding import RECIPES
+from matting.video.exposing import ExposureTracker
+from matting.video.open import PIPE, open_source
+from matting.video.outputs import Outputs, Paths, plan_paths, refuse_existing, refuse_inputs
+from matting.video.plate import CapturedPlate, PlateFeed, open_plate
+from matting.video.session import Session
+from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
+from matting.video.smoothing import AlphaSmoother
+from matting.video.target import TargetFeed, TargetSettings
+from matting.video.tracking import PlateTracker
+from media.frames import VideoInfo, VideoSource
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, to_plain, to_yaml
 
 # Behind com where its format has no alpha and no new background is named: the authors' green.
 GREEN = "rgb(120,255,155)"

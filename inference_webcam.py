@@ -13,34 +13,28 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from dataset.images import read_picture
-from inference.budget import Quality
-from inference.report import Report, check_replaceable
-from inference.settings import ComputeSettings, ModelSettings
-from inference.setup import choose_budget, load_predictor, tell_setup
-from inference.video.outputs import refuse_inputs
-from inference.video.target import TargetSettings
-from inference.webcam.backgrounds import Backgrounds
-from inference.webcam.camera import RealClock, open_camera
-from inference.webcam.capture import Capture
-from inference.webcam.controls import Controls
-from inference.webcam.driver import DriverCamera
-from inference.webcam.journal import Journal, describe_camera, tell_speed, tell_start
-from inference.webcam.keys import Keys, ScriptedKeys, TerminalKeys, can_type
-from inference.webcam.live import Live
-from inference.webcam.outputs import Outputs
-from inference.webcam.settings import (
-    CameraSettings,
-    Mirror,
-    PlateSettings,
-    Preview,
-    RecordSettings,
-)
-from inference.webcam.window import TkWindow, open_window
+from matting.quality import Quality
+from matting.report import Report, check_replaceable
+from matting.settings import ComputeSettings, ModelSettings
+from matting.setup import choose_budget, load_predictor, tell_setup
+from matting.video.outputs import refuse_inputs
+from matting.video.target import TargetSettings
+from matting.webcam.backgrounds import Backgrounds
+from matting.webcam.camera import RealClock, open_camera
+from matting.webcam.capture import Capture
+from matting.webcam.controls import Controls
+from matting.webcam.driver import DriverCamera
+from matting.webcam.journal import Journal, describe_camera, tell_speed, tell_start
+from matting.webcam.keys import Keys, ScriptedKeys, TerminalKeys, can_type
+from matting.webcam.live import Live
+from matting.webcam.outputs import Outputs
+from matting.webcam.settings import CameraSettings, Mirror, PlateSettings, Preview, RecordSettings
+from matting.webcam.window import TkWindow, open_window
+from media.pictures import read_picture
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, to_plain, to_yaml
 
 
 @dataclass(frozen=True)

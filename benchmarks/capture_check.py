@@ -14,15 +14,14 @@ import cv2
 import numpy as np
 import torch
 
-from dataset.images import list_pictures
-from inference.budget import resolve_budget
-from inference.predictor import Predictor
-from inference.preparation import Preprocess, predict_prepared, prepare_plate
-from inference.settings import DEFAULT_CHECKPOINT
+from benchmarks.composites import CAPTURE, Pair, compose, cover, read_mattes
+from matting.plate.prepare import Preprocess, predict_prepared, prepare_plate
+from matting.predictor import Predictor
+from matting.quality import resolve_budget
+from matting.settings import DEFAULT_CHECKPOINT
+from media.pictures import list_pictures
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
-
-from .composites import CAPTURE, Pair, compose, cover, read_mattes
 
 # What the degraded captures below have beside: noise and JPEG 88, and no shadow (docs/capture.md).
 FIXED = {name: CAPTURE[name] for name in ("noise_src", "noise_bgr", "jpeg_src", "jpeg_bgr")}

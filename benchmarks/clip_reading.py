@@ -14,8 +14,8 @@ import av
 import cv2
 import numpy as np
 
-from dataset.clips import ClipIndex, ClipReader, frame_rgb, index_clip
 from dataset.sources import RUN_LENGTH
+from media.clips import ClipIndex, ClipReader, frame_rgb, index_clip
 
 DEFAULT = Path("../shared/data/video/moving_camera_person.mp4")
 FRAMES = 48  # a round

@@ -26,14 +26,9 @@ from BackgroundMattingV2.model import MattingRefine as Reference
 from torch import Tensor
 from torch.nn import functional as F
 
-from inference.predictor import Predictor
-from inference.settings import DEFAULT_CHECKPOINT
-from inference.timing import peak_memory
-from model import MattingRefine
-from model.matting import Backbone
-
-from .rvm import RobustVideoMatting
-from .speed_cases import (
+from benchmarks.rvm import RobustVideoMatting
+from benchmarks.speed.timing import peak_memory
+from benchmarks.speed_cases import (
     CPU,
     PRESETS,
     build_network,
@@ -42,6 +37,10 @@ from .speed_cases import (
     threads,
     time_in_turn,
 )
+from matting.predictor import Predictor
+from matting.settings import DEFAULT_CHECKPOINT
+from model import MattingRefine
+from model.matting import Backbone
 
 Predict = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from dataset.draws import UNDISTURBED
-from dataset.images import read_picture
 from dataset.synthetic import draw_foreground
-from inference.alignment import align_plate
+from matting.plate.align import align_plate
+from media.pictures import read_picture
 from training.synthesis import synthesise
 
 # How composites are captured, beside perfectly: noise, JPEG 88, a shadow of a quarter, the plate

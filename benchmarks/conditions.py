@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .composites import CAPTURE
+from benchmarks.composites import CAPTURE
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ from statistics import mean
 import cv2
 import torch
 
-from dataset.images import list_pictures
-from inference.budget import resolve_budget
-from inference.predictor import Predictor
-from inference.preparation import Preprocess, predict_prepared, prepare_plate
+from benchmarks.composites import CAPTURE, Pair, captured, compose, read_mattes
+from matting.plate.prepare import Preprocess, predict_prepared, prepare_plate
+from matting.predictor import Predictor
+from matting.quality import resolve_budget
+from media.pictures import list_pictures
 from model import MattingRefine
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
-
-from .composites import CAPTURE, Pair, captured, compose, read_mattes
 
 
 def judge(

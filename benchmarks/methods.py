@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 import torch
 
-from inference.budget import Quality, resolve_budget
-from inference.predictor import Predictor, to_tensor
-from inference.preparation import Preprocess, PreprocessMode, predict_prepared, prepare_plate
+from benchmarks.composites import Pair
+from benchmarks.rvm import RobustVideoMatting, find_file
+from matting.plate.prepare import Preprocess, PreprocessMode, predict_prepared, prepare_plate
+from matting.predictor import Predictor, to_tensor
+from matting.quality import Quality, resolve_budget
 from model.weights import load_network
-
-from .composites import Pair
-from .rvm import RobustVideoMatting, find_file
 
 
 class Own(NamedTuple):

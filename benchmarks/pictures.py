@@ -5,9 +5,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset.decoding import EncodedPicture, read_rgb
-from dataset.images import list_pictures
 from dataset.synthetic import draw_background, draw_foreground
+from media.decoding import EncodedPicture, read_rgb
+from media.pictures import list_pictures
 
 HEIGHT, WIDTH = 1080, 1920
 COUNT = 8

@@ -13,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inference.backends import Backend, build_fast
-from inference.settings import DEFAULT_CHECKPOINT
-from inference.timing import count_macs, measure_peak
+from benchmarks.speed.timing import count_macs, measure_peak
+from benchmarks.speed_cases import CPU, PRESETS, build_network, read_pair, set_preset, time_in_turn
+from matting.backends import Backend, build_fast
+from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingRefine
-
-from .speed_cases import CPU, PRESETS, build_network, read_pair, set_preset, time_in_turn
 
 
 def measure_parts(

@@ -20,17 +20,16 @@ from statistics import mean
 import cv2
 import numpy as np
 
-from dataset.images import list_pictures
+from benchmarks.composites import Pair, Subject, compose, draw_subjects, read_mattes, read_people
+from benchmarks.conditions import Condition, choose_conditions
+from benchmarks.methods import METHODS, Method, open_methods
+from benchmarks.worst import Worst, draw_worst
 from evaluation.metrics import map_gradient_error, reduce_error
-from inference.alignment import align_plate
-from inference.settings import DEFAULT_CHECKPOINT
-from inference.writers import write_png
+from matting.plate.align import align_plate
+from matting.settings import DEFAULT_CHECKPOINT
+from media.pictures import list_pictures
+from media.writing import write_png
 from runtime.files import write_whole
-
-from .composites import Pair, Subject, compose, draw_subjects, read_mattes, read_people
-from .conditions import Condition, choose_conditions
-from .methods import METHODS, Method, open_methods
-from .worst import Worst, draw_worst
 
 DRAWN_SIZE = 480, 640
 

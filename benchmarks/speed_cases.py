@@ -12,9 +12,9 @@ import cv2
 import torch
 from torch import Tensor
 
-from dataset.images import list_pictures, read_picture
-from inference import speed_table
-from inference.alignment import align_plate
+from benchmarks.speed import table as speed_table
+from matting.plate.align import align_plate
+from media.pictures import list_pictures, read_picture
 from model import MattingRefine
 from model.matting import Backbone
 from model.weights import load_network

@@ -14,13 +14,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from inference.settings import DEFAULT_CHECKPOINT
-from inference.video.median import median_plate
-from inference.video.open import open_source
-from inference.video.settings import VideoSettings
-from inference.writers import write_png
-
-from .methods import OWN, Network, plate_difference
+from benchmarks.methods import OWN, Network, plate_difference
+from matting.settings import DEFAULT_CHECKPOINT
+from matting.video.median import median_plate
+from matting.video.open import open_source
+from matting.video.settings import VideoSettings
+from media.writing import write_png
 
 CLEAR = 40  # grey levels of difference from the plate
 NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges

@@ -23,18 +23,18 @@ from time import perf_counter, process_time
 import cv2
 import torch
 
-from inference.pipeline import overlap
-from inference.predictor import Matte, Predictor
-from inference.settings import ComputeSettings, ModelSettings
-from inference.setup import choose_budget, load_predictor
-from inference.timing import count_cores
-from inference.video.frames import Frame, VideoInfo, VideoSource
-from inference.video.open import open_source
-from inference.video.outputs import Outputs, plan_paths
-from inference.video.plate import PlateFeed, open_plate
-from inference.video.session import Session
-from inference.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
-from inference.video.target import TargetFeed, TargetSettings
+from benchmarks.speed.timing import count_cores
+from matting.pipeline import overlap
+from matting.predictor import Matte, Predictor
+from matting.settings import ComputeSettings, ModelSettings
+from matting.setup import choose_budget, load_predictor
+from matting.video.open import open_source
+from matting.video.outputs import Outputs, plan_paths
+from matting.video.plate import PlateFeed, open_plate
+from matting.video.session import Session
+from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
+from matting.video.target import TargetFeed, TargetSettings
+from media.frames import Frame, VideoInfo, VideoSource
 
 NEW_BACKGROUND = "green"
 # Mattes that are kept to be encoded, shown to and fro: 400 MB of 768 x 576 pixels.

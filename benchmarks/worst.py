@@ -6,9 +6,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.composites import Pair
 from evaluation.page import colour_error
-
-from .composites import Pair
 
 _SHOWN = 8
 _TILE = 300  # longer side, pixels

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .decoding import DatasetError, read_rgb
-from .images import PictureError, list_pictures
+from media.decoding import DatasetError, read_rgb
+from media.pictures import PictureError, list_pictures
+
 from .pairing import FilePaths
 
 

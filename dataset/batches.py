@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from settings import flags
+from runtime.settings import flags
 
 from .samples import Request
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import cv2
 
-from settings import REQUIRED, SettingsError, read_section
+from media.decoding import DatasetError
+from media.pictures import PictureError, list_pictures
+from runtime.settings import REQUIRED, SettingsError, read_section
 
-from .decoding import DatasetError
-from .images import PictureError, list_pictures
 from .inspection import Findings
 from .scanning import index_clips, scan_backgrounds, scan_clips, scan_pictures
 from .settings import DatasetSettings, SourceSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .clips import ClipIndex, ClipReader, frame_alpha, frame_rgb, index_clip
-from .decoding import DatasetError, check_sizes
+from media.clips import ClipIndex, ClipReader, frame_alpha, frame_rgb, index_clip
+from media.decoding import DatasetError, check_sizes
 
 # Frames of a clip to be read one after the other: what makes up for seeking.
 RUN_LENGTH = 16

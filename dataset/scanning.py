@@ -9,9 +9,10 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from media.clips import ClipIndex
+from media.decoding import DatasetError, EncodedPicture, check_sizes, grey_alpha, read_rgb
+
 from .clip_pairs import ClipPairs, index_pair
-from .clips import ClipIndex
-from .decoding import DatasetError, EncodedPicture, check_sizes, grey_alpha, read_rgb
 from .inspection import Findings
 from .sources import FoundFiles, RgbaPictures
 

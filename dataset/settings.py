@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from settings import REQUIRED, SettingsError, flags
+from runtime.settings import REQUIRED, SettingsError, flags
 
 
 @dataclass(frozen=True)

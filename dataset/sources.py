@@ -6,10 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from media.clips import CLIP_EXTENSIONS
+from media.decoding import DatasetError, EncodedPicture, check_sizes
+from media.pictures import EXTENSIONS, PictureError, list_pictures
+
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
-from .clips import CLIP_EXTENSIONS
-from .decoding import DatasetError, EncodedPicture, check_sizes
-from .images import EXTENSIONS, PictureError, list_pictures
 from .pairing import FilePaths, pair_by_stem
 from .settings import SourceSettings
 

@@ -13,10 +13,10 @@ import torch
 from torch.utils.data import default_collate
 
 from dataset.colours import blur_and_sharpen, change_colours
-from dataset.decoding import read_rgb
 from dataset.draws import UNDISTURBED, PictureChange
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthetic import draw_foreground
+from media.decoding import read_rgb
 from training.synthesis import synthesise
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20

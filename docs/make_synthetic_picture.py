@@ -12,7 +12,7 @@ import numpy as np
 from dataset.backgrounds import Backgrounds
 from dataset.geometry import reduce_picture
 from dataset.synthetic import SyntheticForegrounds
-from inference.plate import resize_to_cover
+from matting.plate.fit import resize_to_cover
 
 ROWS, COLUMNS, SIDE, DRAWN = 6, 4, 178, 512
 SEED = 4

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataset.images import list_pictures
 from dataset.pairing import pair_by_stem
+from media.pictures import list_pictures
 from runtime.wording import listed
 
 from .settings import InputSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.images import PictureError
+from media.pictures import PictureError
 
 from .jobs import Job
 from .metrics import map_alpha_errors, map_change_error, map_foreground_error, reduce_error

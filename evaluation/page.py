@@ -6,7 +6,7 @@ from html import escape
 import cv2
 import numpy as np
 
-from dataset.images import PictureError
+from media.pictures import PictureError
 
 from .jobs import Job
 from .measure import REGIONS, Result, average

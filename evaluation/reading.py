@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dataset.images import (
+from media.pictures import (
     PictureError,
     is_sixteen_bit,
     open_picture,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from settings import REQUIRED, flags
+from runtime.settings import REQUIRED, flags
 
 MetricName = Literal["mad", "mse", "sad", "grad", "conn", "fgr_mse", "dtssd"]
 

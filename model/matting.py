@@ -10,7 +10,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from .correction import correct_alpha
 from .decoder import Decoder
-from .fast import FastMatting
+from .fast.refine import FastMatting
 from .mobilenet import MobileNetV2Encoder
 from .outputs import BaseOutput, RefineOutput
 from .patches import CropMethod, ReplaceMethod

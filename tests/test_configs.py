@@ -9,7 +9,7 @@ from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
 from inference_video import Settings as VideoSettings
 from inference_webcam import Settings as WebcamSettings
-from settings import parse_settings, to_plain
+from runtime.settings import parse_settings, to_plain
 from training.settings import BaseSettings, RefineSettings
 
 ROOT = Path(__file__).resolve().parents[1]

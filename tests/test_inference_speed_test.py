@@ -14,12 +14,13 @@ import torch
 from PIL import Image
 
 import inference_speed_test as script
-from inference import cuda_graphs, end_to_end, speed_table
-from inference import speed as speed_module
-from inference.budget import HD, UHD_4K, Budget
-from inference.predictor import Predictor
-from inference.speed_table import Preset
-from inference.timing import Timing
+from benchmarks.speed import cuda_graphs, end_to_end
+from benchmarks.speed import network as speed_module
+from benchmarks.speed import table as speed_table
+from benchmarks.speed.table import Preset
+from benchmarks.speed.timing import Timing
+from matting.predictor import Predictor
+from matting.quality import HD, UHD_4K, Budget
 from model import MattingBase, MattingRefine
 from runtime.script import run_script as run_whole
 from tests.conftest import Run

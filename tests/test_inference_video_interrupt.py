@@ -24,12 +24,12 @@ def interrupted(*args, **options):
 kind.{method} = interrupted
 """
 PLACES = {
-    "loading": ("inference.predictor", "Predictor", "__init__", 1),
-    "opening": ("inference.video.writer", "VideoWriter", "__init__", 2),
-    "reading": ("inference.video.reader", "ClipReader", "read", 3),
-    "computing": ("inference.predictor", "Predictor", "predict", 3),
-    "writing": ("inference.video.writer", "VideoWriter", "write", 5),
-    "finishing": ("inference.video.writer", "VideoWriter", "finish", 1),
+    "loading": ("matting.predictor", "Predictor", "__init__", 1),
+    "opening": ("matting.video.writer", "VideoWriter", "__init__", 2),
+    "reading": ("media.reader", "ClipReader", "read", 3),
+    "computing": ("matting.predictor", "Predictor", "predict", 3),
+    "writing": ("matting.video.writer", "VideoWriter", "write", 5),
+    "finishing": ("matting.video.writer", "VideoWriter", "finish", 1),
 }
 
 

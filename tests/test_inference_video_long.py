@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 # Writes the resident memory, kB, at every frame that is read.
 WATCH = """
-import inference.video.reader as reader
+import media.reader as reader
 read = reader.ClipReader.read
 def watched(self):
     with open("/proc/self/status") as status:

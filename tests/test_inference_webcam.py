@@ -76,7 +76,7 @@ def test_camera_that_is_lost_leaves_a_whole_recording(
 ) -> None:
     out, talk = tmp_path / "out", tmp_path / "talk.mp4"
     before = """
-from inference.webcam.camera import CameraError, ClipCamera
+from matting.webcam.camera import CameraError, ClipCamera
 read, count = ClipCamera.read, iter(range(6))
 def lose(self):
     if next(count, None) is None:
@@ -101,7 +101,7 @@ def test_signal_ends_with_a_whole_recording(
     talk = tmp_path / "talk.mp4"
     before = f"""
 import os
-from inference.webcam.camera import ClipCamera
+from matting.webcam.camera import ClipCamera
 read, count = ClipCamera.read, iter(range(4))
 def interrupt(self):
     if next(count, None) is None:

@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from model import MattingBase
 from runtime.device import Precision, describe_device, precision_note, resolve_device
 from runtime.interrupts import deferred_interrupts, raise_interrupt
-from settings import parse_settings, to_yaml
+from runtime.settings import parse_settings, to_yaml
 
 from .data import open_training_data, open_validation_data
 from .log import Log

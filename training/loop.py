@@ -6,7 +6,7 @@ from time import perf_counter
 
 import torch
 
-from settings import to_plain
+from runtime.settings import to_plain
 
 from .feed import Composed, Feed, compose
 from .log import peak_memory

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 from torch.optim import Adam
 
-from settings import REQUIRED, flags
+from runtime.settings import REQUIRED, flags
 
 Schedule = Literal["constant", "cosine"]
 

@@ -12,7 +12,7 @@ from dataset.settings import DatasetSettings
 from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
-from settings import REQUIRED, flags
+from runtime.settings import REQUIRED, flags
 
 from .optimiser import LearningRates, ScheduleSettings
 

@@ -19,7 +19,7 @@ from model.weights import (
     read_state_dict,
 )
 from runtime.device import Precision
-from settings import to_yaml
+from runtime.settings import to_yaml
 
 from .checkpoint import Checkpoint, find_revision, load_checkpoint, newest_checkpoint
 from .initialise import prepare_random_refiner, prepare_random_weights

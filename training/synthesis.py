@@ -224,7 +224,7 @@ def zoom(pictures: Sequence[Tensor], drawn: dict[str, float]) -> None:
         pictures: (C, H, W) float in [0, 1] each; changed in place.
         drawn: `zoom_factor`, `zoom_x` and `zoom_y` are used.
 
-    Source: ours; bicubic, as `inference.second_look` enlarges.
+    Source: ours; bicubic, as `matting.second_look` enlarges.
     """
     factor = drawn["zoom_factor"]
     if factor == 1:

@@ -10,14 +10,7 @@ import cv2
 import numpy as np
 
 from .materials import Dress, log_uniform, random_colour, random_material
-from .shapes import (
-    Canvas,
-    blob,
-    disk,
-    fill,
-    lines,
-    smooth_path,
-)
+from .shapes import Canvas, blob, disk, fill, lines, smooth_path
 
 Draw = Callable[[np.random.Generator, Canvas, Dress, np.ndarray, float], None]
 

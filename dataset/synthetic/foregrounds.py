@@ -11,13 +11,7 @@ import cv2
 import numpy as np
 
 from .finish import blur, extend_colours, treat_colours, treat_edges
-from .materials import (
-    Material,
-    branch,
-    random_colour,
-    random_material,
-    smooth_noise,
-)
+from .materials import Material, branch, random_colour, random_material, smooth_noise
 from .objects import draw_objects
 from .people import draw_people
 from .shapes import Canvas, blob, fill

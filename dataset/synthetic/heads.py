@@ -6,14 +6,7 @@ import cv2
 import numpy as np
 
 from .materials import Dress, Material, log_uniform, random_colour, random_material
-from .shapes import (
-    Canvas,
-    blob,
-    disk,
-    fill,
-    limb,
-    smooth_path,
-)
+from .shapes import Canvas, blob, disk, fill, limb, smooth_path
 from .strands import draw_strands, grow_strands, layer_strands
 
 HAIR_WEIGHTS = {

@@ -6,27 +6,10 @@ Translucent ones never resemble the background: nothing would tell where they ar
 import cv2
 import numpy as np
 
-from .fine import (
-    Draw,
-    cables,
-    foliage,
-    mesh,
-    net,
-    plant,
-    turned,
-    twigs,
-    wheel,
-)
+from .fine import Draw, cables, foliage, mesh, net, plant, turned, twigs, wheel
 from .hairy import feather, fur, mane, tuft
 from .materials import Dress, random_material, smooth_noise
-from .shapes import (
-    Canvas,
-    blob,
-    fill,
-    limb,
-    lines,
-    smooth_path,
-)
+from .shapes import Canvas, blob, fill, limb, lines, smooth_path
 
 
 def _blob(

@@ -6,13 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from .heads import (
-    HAIR_WEIGHTS,
-    Figure,
-    draw_hair_behind,
-    draw_hair_in_front,
-    draw_head,
-)
+from .heads import HAIR_WEIGHTS, Figure, draw_hair_behind, draw_hair_in_front, draw_head
 from .limbs import draw_arm, draw_legs
 from .materials import Dress, random_colour, random_material
 from .shapes import Canvas, blob, fill, limb, lines, smooth_path

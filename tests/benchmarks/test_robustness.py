@@ -14,7 +14,7 @@ from benchmarks.conditions import CONDITIONS, choose_conditions
 from benchmarks.methods import ClosedForm, DifferenceKeying, open_methods
 from benchmarks.robustness import largest_hole
 from dataset.draws import UNDISTURBED
-from inference.settings import DEFAULT_CHECKPOINT
+from matting.settings import DEFAULT_CHECKPOINT
 
 RNG = np.random.default_rng(0)
 

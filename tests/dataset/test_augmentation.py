@@ -26,7 +26,7 @@ from dataset.disturbances import (
     ZoomSettings,
 )
 from dataset.draws import UNDISTURBED, draw_change, draw_disturbance
-from settings import to_plain
+from runtime.settings import to_plain
 
 COUNT = 3000
 ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")

@@ -13,7 +13,7 @@ from dataset.check import main
 from dataset.inspection import measure_darkening
 from dataset.synthetic import SyntheticForegrounds
 
-from .test_clips import write_numbered
+from ..media.test_clips import write_numbered
 
 ROOT = Path(__file__).resolve().parents[2]
 

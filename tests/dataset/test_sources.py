@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.decoding import EncodedPicture, read_rgb
-from dataset.images import read_picture
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from dataset.sources import RUN_LENGTH, DatasetError, open_source
-from settings import SettingsError
+from media.decoding import EncodedPicture, read_rgb
+from media.pictures import read_picture
+from runtime.settings import SettingsError
 
-from .test_clips import number_in, numbered, write_clip, write_numbered
+from ..media.test_clips import number_in, numbered, write_clip, write_numbered
 
 RNG = np.random.default_rng(0)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.images import PictureError
 from evaluation.reading import read_alpha, read_colours
+from media.pictures import PictureError
 
 RAMP = np.arange(240, dtype=np.uint8).reshape(12, 20)
 

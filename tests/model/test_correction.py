@@ -8,8 +8,8 @@ from torch.nn import functional as F
 from model import RefineOutput
 from model.correction import correct_alpha
 
+from .fast.test_refine import build
 from .test_equality import largest_differences, random_pair
-from .test_fast import build
 
 SIZE = 48, 64
 

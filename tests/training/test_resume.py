@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from settings import to_yaml
+from runtime.settings import to_yaml
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.settings import BaseSettings
 

@@ -1,0 +1,191 @@
+"""Settings of the speed test: how often to compute, on frames of which size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from matting.plate.prepare import Preprocess, PreprocessMode
+from matting.settings import ModelSettings
+from model.refiner import CELL
+from runtime.settings import flags
+
+# What is timed where there is no picture and no size is given.
+DEFAULT_RESOLUTION = (1920, 1080)
+
+
+@dataclass(frozen=True)
+@flags("")
+class MeasureSettings:
+    """What to time.
+
+    Attributes:
+        resolution: Width and height, pixels, to which pictures are resized; 1920 1080 where there
+            is no picture.
+        batch_size: Frames of a call.
+        warm_up: Calls before those that are timed.
+        iterations: Calls that are timed, for each picture. With --end-to-end, frames at least:
+            the pictures are taken in turns.
+        channels_last: Keep weights and frames in channels-last memory, for GPUs; on a CPU,
+            mattingrefine does so anyway.
+        cuda_graphs: Replay the coarse network from a CUDA graph.
+    """
+
+    resolution: tuple[int, int] | None = None
+    batch_size: int = 1
+    warm_up: int = 3
+    iterations: int = 20
+    channels_last: bool = False
+    cuda_graphs: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("warm_up", 0), ("iterations", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise ValueError(f"{name} must be {least} or more, got {value}")
+
+
+@dataclass(frozen=True)
+@flags("image")
+class PictureSettings:
+    """Pictures to compute on; random noise where there are none.
+
+    Attributes:
+        src: Frames: a picture, or a folder with subfolders; figures are means over its pictures.
+        bgr: Captured background plates: one for all frames, or a folder whose pictures have the
+            frames' relative paths and stems.
+    """
+
+    src: Path | None = None
+    bgr: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.src is None) != (self.bgr is None):
+            given, wanted = ("src", "bgr") if self.bgr is None else ("bgr", "src")
+            raise ValueError(
+                f"--image-{given} was given without --image-{wanted}; the network takes a frame "
+                "and its plate, so give both, or none for random noise"
+            )
+        if (
+            self.src is not None
+            and self.bgr is not None
+            and self.src.resolve() == self.bgr.resolve()
+        ):
+            raise ValueError(
+                f"--image-src and --image-bgr are the same ({self.src}); the plate is a picture of "
+                "the scene without the subject, captured by the same camera"
+            )
+
+
+@dataclass(frozen=True)
+@flags("")
+class ModeSettings:
+    """What to measure instead of the network alone.
+
+    Attributes:
+        end_to_end: Time decoding, computing and encoding of the pictures (com and pha, into a
+            temporary folder), all at the same time and each alone.
+        preprocess: What is done to the plates, as by inference_images.py; counts as decoding.
+        preprocess_alignment: Align all plates to their frames.
+        preprocess_exposure: Match the exposure of all plates.
+        table: Time the three backbones at HD and 4K, with the paper's figures beside.
+        plot: PNG of seconds a frame over its megapixels, from 720p to 8K, to measure and draw.
+    """
+
+    end_to_end: bool = False
+    preprocess: PreprocessMode = "auto"
+    preprocess_alignment: bool = False
+    preprocess_exposure: bool = False
+    table: bool = False
+    plot: Path | None = None
+
+    def to_preprocess(self) -> Preprocess:
+        """What is to be done to the plates."""
+        return Preprocess(self.preprocess, self.preprocess_alignment, self.preprocess_exposure)
+
+
+def check_modes(
+    mode: ModeSettings,
+    measure: MeasureSettings,
+    image: PictureSettings,
+    model: ModelSettings,
+    device: torch.device,
+) -> None:
+    """Refuses settings that contradict each other.
+
+    Args:
+        mode: what to measure.
+        measure: how.
+        image: on which pictures.
+        model: which network.
+        device: where.
+
+    Raises:
+        ValueError: says what to leave out or to add.
+    """
+    pictures, resolution = image.src is not None, measure.resolution is not None
+    asked = mode.preprocess_alignment or mode.preprocess_exposure
+    if not pictures and (mode.end_to_end or asked):
+        raise ValueError(
+            "--end-to-end, --preprocess-alignment and --preprocess-exposure take pictures, got "
+            "none; name them with --image-src and --image-bgr"
+        )
+    if mode.end_to_end and mode.table:
+        raise ValueError("--end-to-end and --table are two measurements; ask for one at a time")
+    if mode.end_to_end and (resolution or measure.batch_size > 1):
+        raise ValueError(
+            "--end-to-end takes pictures as they are, one by one; leave out --resolution and "
+            "--batch-size"
+        )
+    if mode.table and (model != ModelSettings() or pictures or resolution):
+        raise ValueError(
+            "--table times its own networks and sizes on noise; leave out --model-*, --image-* and "
+            "--resolution"
+        )
+    if mode.plot and not mode.end_to_end and (pictures or resolution):
+        raise ValueError(
+            "--plot times its own sizes on noise; leave out --image-* and --resolution"
+        )
+    if measure.cuda_graphs and device.type != "cuda":
+        raise ValueError(
+            f"--cuda-graphs needs a CUDA device, got {device}; leave it out or use --device cuda"
+        )
+
+
+def check_resolution(width: int, height: int, refines: bool) -> None:
+    """Refuses a size that a network does not take.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        refines: whether the network is a MattingRefine.
+
+    Raises:
+        ValueError: names the nearest size that it takes.
+    """
+    step = CELL if refines else 1
+    if width > 0 and height > 0 and not width % step and not height % step:
+        return
+    near = [max(step, round(side / step) * step) for side in (width, height)]
+    divisible = f" and, for mattingrefine, divisible by {CELL}" if refines else ""
+    raise ValueError(
+        f"--resolution must be positive{divisible}, got {width} {height}; the nearest is "
+        f"--resolution {near[0]} {near[1]}"
+    )
+
+
+def check_new_file(flag: str, path: Path, overwrite: bool) -> None:
+    """Refuses to replace a file, unless that is wanted, before anything is measured for it.
+
+    Args:
+        flag: that names the file.
+        path: where it is to be written.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        ValueError: when there is a folder, or a file that must stay.
+    """
+    if path.is_dir():
+        raise ValueError(f"{flag} names a file to write, and {path} is a folder; name a file in it")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{flag} {path} exists already; name another or replace it (--overwrite)")

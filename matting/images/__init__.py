@@ -1,0 +1,1 @@
+"""Photographs: what belongs together, and one frame's way from files to files."""

@@ -1,0 +1,1 @@
+"""From mattes to the pictures that are written."""

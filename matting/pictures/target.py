@@ -1,0 +1,89 @@
+"""The new background of a composite, as a user names it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import ImageColor
+
+from ..plate.fit import resize_to_cover
+from .compose import blur, to_float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A new background.
+
+    Attributes:
+        kind: `none` leaves the composite transparent.
+        colour: RGB in 0..255, for the kind `colour`.
+        path: for the kinds `picture` and `folder`.
+    """
+
+    kind: Literal["none", "colour", "picture", "folder", "blur"]
+    colour: tuple[int, int, int] | None = None
+    path: Path | None = None
+
+
+def parse_target(text: str | None) -> Target:
+    """Understands `--target-bgr`.
+
+    Args:
+        text: `blur`; a colour (`green`, `#00b140`, `rgb(0,177,64)`); the path of a picture or of a
+            folder; None for a transparent composite.
+
+    Returns:
+        The target.
+
+    Raises:
+        ValueError: when it is none of these.
+    """
+    if text is None:
+        return Target("none")
+    if text == "blur":
+        return Target("blur")
+    try:
+        colour = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        path = Path(text)
+    else:
+        if max(colour) > 255:
+            raise ValueError(f"target background {text!r}: a channel goes from 0 to 255")
+        return Target("colour", colour=colour)
+    if path.is_dir():
+        return Target("folder", path=path)
+    if path.is_file():
+        return Target("picture", path=path)
+    raise ValueError(
+        f"target background {text!r} is neither blur, nor a colour (green, #00b140, "
+        "rgb(0,177,64)), nor a picture or folder that exists"
+    )
+
+
+def render_target(target: Target, picture: np.ndarray | None, bgr: np.ndarray) -> np.ndarray | None:
+    """Makes the new background of one frame.
+
+    Args:
+        target: see `Target`.
+        picture: (h, w, 3) uint8 or uint16, the frame's own new background for the kinds `picture`
+            and `folder`; it is resized until it covers the frame and its middle is cropped.
+        bgr: (H, W, 3) uint8 or uint16, the frame's plate, which the kind `blur` blurs: there, no
+            colour of the subject can leak.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1], or None for a transparent composite.
+
+    Raises:
+        ValueError: when the kind needs a picture and there is none.
+    """
+    if target.kind == "none":
+        return None
+    if target.kind == "colour":
+        colour = np.array(target.colour, np.float32) / 255
+        return np.broadcast_to(colour, bgr.shape)
+    if target.kind == "blur":
+        return blur(to_float(bgr))
+    if picture is None:
+        raise ValueError(f"the target background is a {target.kind}, but no picture was given")
+    return to_float(resize_to_cover(picture, *bgr.shape[:2]))

@@ -1,0 +1,1 @@
+"""One preparation of captured plates: check, alignment, exposure."""

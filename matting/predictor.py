@@ -1,0 +1,251 @@
+"""The predictor: pictures of any size in, mattes of that size out."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import LifoQueue
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
+from model.refiner import CELL
+from runtime.device import Precision, autocast
+
+from .backends import Backend, build_fast, check_backend, measure_parity
+from .islands import drop_faint_islands
+from .quality import Budget
+from .second_look import Outputs, look_twice
+
+# Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
+# one pixel of the features' stride.
+_MIN_SIDE = 32
+
+
+@dataclass(frozen=True)
+class Matte:
+    """What is predicted for a picture of H x W pixels.
+
+    Attributes:
+        pha: (H, W) float32, alpha in [0, 1].
+        fgr: (H, W, 3) float32, foreground, RGB in [0, 1]; meaningful where alpha is above 0.
+        err: (H, W) float32, predicted absolute error of the coarse alpha in [0, 1].
+        ref: (H, W) bool, where the refiner has computed; nowhere without a refiner.
+    """
+
+    pha: np.ndarray
+    fgr: np.ndarray
+    err: np.ndarray
+    ref: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as the network takes it, for a plate that serves for many frames.
+
+    Attributes:
+        tensor: (1, 3, H', W') float32 on the device, RGB in [0, 1], padded.
+        shape: (H, W, 3) of the picture.
+    """
+
+    tensor: Tensor
+    shape: tuple[int, ...]
+
+
+class Predictor:
+    """Runs a network on pictures, in one thread or in several at a time.
+
+    Args:
+        network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
+            resized. It is moved to the device and put in evaluation mode.
+        device: where to compute.
+        precision: of the convolutions.
+        backend: what computes the coarse network.
+        lanes: pictures that `predict` can be computing at a time, each by a copy of the network;
+            further threads wait. More than one with backend `pytorch` alone.
+
+    Attributes:
+        network: of the first lane, as is `compute`.
+        lanes: see above.
+        parity: largest difference of the backend's coarse alpha from PyTorch's on noise, or None
+            where PyTorch computes it.
+
+    Raises:
+        ValueError: when the backend is not installed or can't do this.
+    """
+
+    def __init__(
+        self,
+        network: MattingBase | MattingRefine,
+        device: torch.device,
+        precision: Precision = "float32",
+        backend: Backend = "pytorch",
+        lanes: int = 1,
+    ) -> None:
+        check_backend(backend, network, device, precision)
+        if lanes < 1 or (lanes > 1 and backend != "pytorch"):
+            raise ValueError(
+                f"lanes must be 1, or more with backend pytorch; got {lanes} with {backend}"
+            )
+        self.network = network.to(device).eval()
+        self.lanes = lanes
+        self.device = device
+        self.precision = precision
+        self.compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput] = network
+        self.parity: float | None = None
+        if backend != "pytorch" and isinstance(network, MattingRefine):
+            self.compute = fast = build_fast(network, backend, precision)
+            self.parity = measure_parity(network, fast)
+        self._idle: LifoQueue[_Lane] = LifoQueue()
+        for _ in range(lanes - 1):
+            twin = copy.deepcopy(self.network)
+            self._idle.put(_Lane(twin, twin))
+        self._idle.put(_Lane(self.network, self.compute))
+
+    @torch.inference_mode()
+    def run(self, src: Tensor, bgr: Tensor) -> BaseOutput | RefineOutput:
+        """Runs the network on tensors, with its own settings.
+
+        Args:
+            src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
+                divisible by 4.
+            bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
+
+        Returns:
+            What the network predicts.
+        """
+        with autocast(self.device, self.precision):
+            return self.compute(src, bgr)
+
+    @contextmanager
+    def _lane(self) -> Iterator["_Lane"]:
+        """Lends a network that no other thread has; waits for one."""
+        lane = self._idle.get()
+        try:
+            with autocast(self.device, self.precision):
+                yield lane
+        finally:
+            self._idle.put(lane)
+
+    @torch.inference_mode()
+    def prepare(self, picture: np.ndarray) -> Prepared:
+        """Brings a picture to the device, once for all its frames.
+
+        Args:
+            picture: (H, W, 3) uint8 or uint16, RGB; any size.
+
+        Returns:
+            See `Prepared`.
+
+        Raises:
+            ValueError: for another type.
+        """
+        return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
+
+    @torch.inference_mode()
+    def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Matte:
+        """Predicts the matte of one picture.
+
+        Args:
+            src: (H, W, 3) uint8 or uint16, RGB, the captured frame; any size.
+            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate; or what `prepare` made of it.
+            budget: work to spend.
+
+        Returns:
+            See `Matte`.
+
+        Raises:
+            ValueError: when the two differ in size or are of another type, or the budget's scale
+                leaves no pixel.
+        """
+        if src.shape != bgr.shape:
+            raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
+        height, width = src.shape[:2]
+        src_padded, bgr_padded = (
+            (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
+            for picture in (src, bgr)
+        )
+        coarse = budget.coarse_size(*src_padded.shape[2:])
+        if min(coarse) < 1:
+            raise ValueError(
+                f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
+                f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
+            )
+        with self._lane() as lane:
+            compute = lane.refined if isinstance(self.network, MattingRefine) else lane.coarse
+            if budget.second_look:
+                outputs = look_twice(src_padded, bgr_padded, budget, compute)
+            else:
+                outputs = compute(src_padded, bgr_padded, budget)
+        pha, fgr, err, ref = (
+            output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
+            for output in outputs
+        )
+        pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
+        return Matte(pha, fgr, err[..., 0], ref[..., 0] > 0)
+
+    @staticmethod
+    def _pad(picture: Tensor) -> Tensor:
+        """Repeats the last row and column up to a size that the network takes."""
+        bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
+        if not (bottom or right):
+            return picture
+        return F.pad(picture, (0, right, 0, bottom), mode="replicate")
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """A network, and what computes it."""
+
+    network: MattingBase | MattingRefine
+    compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput]
+
+    def refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
+        """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
+        assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
+        self.network.backbone_scale = budget.backbone_scale
+        self.network.refiner.sample_pixels = budget.refine_sample_pixels
+        self.network.corrects_alpha = budget.corrects_alpha
+        output = self.compute(src, bgr)
+        assert isinstance(output, RefineOutput)  # noqa: S101 - of a MattingRefine
+        err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
+        ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
+        return output.pha, output.fgr, err, ref
+
+    def coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
+        """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
+        size = budget.coarse_size(*src.shape[2:])
+        src_sm, bgr_sm = (
+            F.interpolate(picture, size, mode="bilinear", align_corners=False)
+            for picture in (src, bgr)
+        )
+        output = self.compute(src_sm, bgr_sm)
+        assert isinstance(output, BaseOutput)  # noqa: S101 - of a MattingBase
+        stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
+        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
+        pha, err, residual = stacked.split([1, 1, 3], dim=1)
+        # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
+        return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
+
+
+def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """Turns a picture into what networks take.
+
+    Args:
+        picture: (H, W, 3) uint8 or uint16, RGB.
+        device: where to.
+
+    Returns:
+        (1, 3, H, W) float32 in [0, 1].
+
+    Raises:
+        ValueError: for another type.
+    """
+    if picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
+    tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
+    tensor[0] = torch.from_numpy(picture).to(device).permute(2, 0, 1)
+    return tensor.div_(np.iinfo(picture.dtype).max)

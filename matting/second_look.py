@@ -1,0 +1,106 @@
+"""A picture seen a second time: mirrored, and larger."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from model.matting import MAX_BACKBONE_SCALE
+from model.refiner import CELL
+
+from .quality import Budget
+
+# Alpha (B, 1, H, W), foreground (B, 3, H, W), error and refined cells (B, 1, H, W).
+Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
+# From frame and plate, (B, 3, H, W) each, RGB in [0, 1], and the work to spend on them.
+Compute = Callable[[Tensor, Tensor, Budget], Outputs]
+
+_COARSE_GROWTH = 2.0
+_SURE = 0.03  # predicted errors well below this count alike
+# Where alpha of the first look stays within _SOLID of 0 or of 1 for _INSIDE coarse pixels around,
+# there is nothing for a second look to find.
+_SOLID = 0.05
+_INSIDE = 8
+
+
+def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Outputs:
+    """Mattes a picture, and its mirror image with a coarse input of twice the height and width.
+
+    Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse
+    input shows thin parts, the smaller one the whole; and what is wrong in a picture is seldom
+    wrong in its mirror image. Each counts the more the less it expects to be wrong; the second only
+    near the edges that the first has found, because a part seen large can be taken for background.
+
+    Args:
+        src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
+        bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+        budget: of the first look.
+        compute: one look of the network.
+
+    Returns:
+        Weighted means of what `compute` returns for both, at the size of `src`; refined is what
+        either look has refined.
+
+    Source: ours, because who mattes photographs has time for it; docs/evaluation.md has what it
+        gains.
+    """
+    *first, ref = compute(src, bgr, budget)
+    scale = budget.backbone_scale * _COARSE_GROWTH
+    enlargement = max(scale / MAX_BACKBONE_SCALE, 1)
+    again = replace(
+        budget,
+        backbone_scale=scale / enlargement,
+        refine_sample_pixels=round(budget.refine_sample_pixels * enlargement**2),
+    )
+    large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
+    pha, fgr, err, other_ref = compute(large_src, large_bgr, again)
+    del large_bgr  # here and below, because those of a large photograph take hundreds of MiB each
+    # The residual is applied to the frame itself, which keeps its detail.
+    residual = fgr - large_src
+    del fgr, large_src
+
+    def restore(picture: Tensor) -> Tensor:
+        """Mirrors back, to the size of `src`."""
+        mirrored = picture.flip(-1)
+        if enlargement == 1:
+            return mirrored
+        return F.interpolate(mirrored, src.shape[2:], mode="bilinear", antialias=True)
+
+    fgr = restore(residual).add_(src).clamp_(0, 1)
+    del residual
+    pha, err, other_ref = restore(pha), restore(err), restore(other_ref)
+    weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
+    weight *= _find_edges(first[0], budget)
+    pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, (pha, fgr, err), strict=True))
+    return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
+
+
+def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
+    """Tells what lies near an edge.
+
+    Args:
+        pha: (B, 1, H, W) in [0, 1].
+        budget: by which it came.
+
+    Returns:
+        (B, 1, H, W): 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a coarse pixel's
+        ramp between.
+    """
+    size = budget.coarse_size(*pha.shape[2:])
+    most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
+    side = 2 * _INSIDE + 1
+    for window in ((side, 1), (1, side)):
+        most = F.max_pool2d(most, window, 1, tuple(length // 2 for length in window))
+    edges = (most > _SOLID).all(dim=1, keepdim=True).to(pha.dtype)
+    return F.interpolate(edges, pha.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _enlarge(picture: Tensor, enlargement: float) -> Tensor:
+    """Enlarges to a size that is divisible by 4, as the refiner needs it."""
+    if enlargement == 1:
+        return picture
+    size = [math.ceil(side * enlargement / CELL) * CELL for side in picture.shape[2:]]
+    return F.interpolate(picture, size, mode="bicubic").clamp_(0, 1)

@@ -1,0 +1,243 @@
+"""Writing a video file that has its final name only when it is whole."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av import AudioStream, Packet, VideoStream
+
+from media.colour import ColourTags, FromRgb
+from media.frames import Frame, VideoError, VideoInfo
+from media.reader import FFMPEG_ERRORS, explain
+
+from .encoding import RECIPES, encoder_options
+from .settings import EncodingSettings
+from .verify import verify_video
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a video file is told before its first frame.
+
+    Attributes:
+        height: of the pictures, pixels.
+        width: of the pictures, pixels.
+        time_base: unit of the frames' time stamps, seconds.
+        rate: frames a second on average.
+        pixel_aspect: width of a pixel over its height.
+        colour: matrix to use, and tags.
+        alpha: whether the pictures have alpha.
+        deep: whether to write more than 8 bits where the codec can.
+    """
+
+    height: int
+    width: int
+    time_base: Fraction
+    rate: Fraction
+    pixel_aspect: Fraction = Fraction(1)
+    colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen
+    alpha: bool = False
+    deep: bool = False
+
+    @classmethod
+    def of(cls, info: VideoInfo, alpha: bool = False, deep: bool = False) -> "Layout":
+        """The layout of a video that has the frames of another."""
+        return cls(
+            *(info.height, info.width, info.time_base, info.rate),
+            *(info.pixel_aspect, info.colour, alpha, deep),
+        )
+
+
+def partial_path(path: Path) -> Path:
+    """The name of an unfinished video: `com.partial.mp4`, which players still open."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+class VideoWriter:
+    """Encodes pictures under a partial name and renames the file when it is whole.
+
+    Time stamps are kept exactly in .mp4 and .mov, to the millisecond in .webm, which has no other
+    unit. Odd sizes are padded by repeating the last row or column where the codec needs even ones.
+    For one thread at a time.
+
+    Args:
+        path: the final name.
+        layout: see `Layout`.
+        settings: codec and quality.
+        audio: streams whose packets will come with the frames.
+
+    Attributes:
+        path: the final name.
+        frames: written so far.
+        notes: what a user should know, in words.
+
+    Raises:
+        VideoError: when the file can't be made or the encoder does not take the layout.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        settings: EncodingSettings,
+        audio: Sequence[AudioStream] = (),
+    ) -> None:
+        self.path = path
+        self.frames = 0
+        self.notes: list[str] = []
+        self._partial = partial_path(path)
+        self._layout = layout
+        self._durations: dict[int, int] = {}
+        self._muxed = False
+        recipe = RECIPES[settings.codec]
+        self._bottom = layout.height % 2 if recipe.even else 0
+        self._right = layout.width % 2 if recipe.even else 0
+        if self._bottom or self._right:
+            self.notes.append(
+                f"{path.name} has {layout.width + self._right} x {layout.height + self._bottom} "
+                "pixels, as the codec needs even sizes: the last row or column is repeated"
+            )
+        pixel_format = recipe.format(layout.alpha, layout.deep)
+        self._to_frame = FromRgb(pixel_format, layout.colour)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open(recipe.encoder, pixel_format, recipe.tag, settings)
+            self._audio = self._add_audio(audio)
+            self._container.start_encoding()
+        except (*FFMPEG_ERRORS, ValueError) as error:
+            self.abandon()
+            raise self._explained(error) from error
+
+    def write(self, pixels: np.ndarray, frame: Frame) -> None:
+        """Encodes a picture.
+
+        Args:
+            pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
+            frame: whose time it gets, above that of the one before, and whose sound.
+
+        Raises:
+            VideoError: when that fails, as for a full disk.
+        """
+        if self._bottom or self._right:
+            widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
+            pixels = np.pad(pixels, widths, mode="edge")
+        encoded = self._to_frame(pixels)
+        encoded.pts, encoded.duration = frame.pts, frame.duration
+        encoded.time_base = self._layout.time_base
+        self._durations[frame.pts] = frame.duration
+        try:
+            self._copy(frame.audio)
+            self._mux(self._stream.encode(encoded))
+        except (*FFMPEG_ERRORS, ValueError) as error:
+            raise self._explained(error) from error
+        self.frames += 1
+
+    def finish(self, audio: Sequence[Packet] = ()) -> None:
+        """Ends the file, reads it back and gives it its final name.
+
+        Args:
+            audio: packets behind the last frame.
+
+        Raises:
+            VideoError: when that fails or a frame is missing; the file keeps its partial name.
+        """
+        try:
+            self._copy(audio)
+            self._flush()
+            self._container.close()
+        except (*FFMPEG_ERRORS, ValueError) as error:
+            raise self._explained(error) from error
+        verify_video(self._partial, self.frames)
+        self._partial.replace(self.path)
+
+    def abandon(self) -> Path | None:
+        """Ends the file as far as it came, under its partial name.
+
+        Returns:
+            Where it is, or None where there is nothing worth keeping. Does not raise.
+        """
+        container = getattr(self, "_container", None)
+        if container is not None:
+            with suppress(*FFMPEG_ERRORS, ValueError):
+                self._flush()
+            with suppress(*FFMPEG_ERRORS, ValueError):
+                container.close()
+        if self.frames and self._partial.exists():
+            return self._partial
+        self._partial.unlink(missing_ok=True)
+        return None
+
+    def _open(
+        self, encoder: str, pixel_format: str, tag: str | None, settings: EncodingSettings
+    ) -> None:
+        layout = self._layout
+        # MP4 and MOV count in whole parts of a second, those of the time stamps.
+        scale = str(layout.time_base.denominator)
+        isobmff = {"video_track_timescale": scale, "movie_timescale": scale}
+        options = isobmff if self.path.suffix in (".mp4", ".mov") else {}
+        self._container = av.open(str(self._partial), "w", container_options=options)
+        # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
+        rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
+        width = layout.width + self._right
+        stream = self._container.add_stream(
+            encoder,
+            rate=rate,
+            options=encoder_options(settings, layout.alpha, width),
+            width=width,
+            height=layout.height + self._bottom,
+        )
+        assert isinstance(stream, VideoStream)  # noqa: S101 - for a video's encoder
+        self._stream = stream
+        context = self._stream.codec_context
+        context.pix_fmt = pixel_format
+        context.time_base = self._stream.time_base = layout.time_base
+        context.sample_aspect_ratio = layout.pixel_aspect
+        context.colorspace = layout.colour.matrix
+        context.color_primaries = layout.colour.primaries
+        context.color_trc = layout.colour.transfer
+        context.color_range = 1  # limited, as `FromRgb` gives it
+        if tag is not None:
+            context.codec_tag = tag
+
+    def _add_audio(self, streams: Sequence[AudioStream]) -> dict[AudioStream, AudioStream]:
+        added = {}
+        for stream in streams:
+            try:
+                added[stream] = self._container.add_stream_from_template(stream)
+            except ValueError:
+                name = stream.codec_context.name
+                self.notes.append(
+                    f"sound of codec {name} can't be stored in {self.path.suffix} and was left out"
+                )
+        return added
+
+    def _copy(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            if packet.stream in self._audio:
+                packet.stream = self._audio[packet.stream]
+                self._container.mux(packet)
+
+    def _flush(self) -> None:
+        packets = self._stream.encode(None)
+        if packets and not self._muxed:
+            # libx265 gives videos shorter than its delay decoding times that were never set.
+            # They get the latest that come one after the other and before each frame is shown.
+            latest = max(packet.pts or 0 for packet in packets) + 1
+            for packet in reversed(packets):
+                packet.dts = latest = min(latest - 1, packet.pts or 0)
+        self._mux(packets)
+
+    def _mux(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            # Encoders guess it from the rate, and MP4 hides a last frame of duration 0.
+            if packet.pts in self._durations:
+                packet.duration = self._durations.pop(packet.pts)
+            self._container.mux(packet)
+            self._muxed = True
+
+    def _explained(self, error: Exception) -> VideoError:
+        return VideoError(f"{self._partial} can't be written: {explain(error)}")

@@ -1,0 +1,1 @@
+"""Pictures, clips and colour: files in and out, as arrays of upright RGB."""

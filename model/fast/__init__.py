@@ -1,0 +1,1 @@
+"""The networks' predictions computed faster on a CPU: the same results, asked for by name."""

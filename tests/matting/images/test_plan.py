@@ -1,0 +1,134 @@
+"""Planning: what belongs together, and what is refused before anything is written."""
+
+from pathlib import Path
+
+import pytest
+
+from matting.images.plan import Plan, plan_jobs
+from matting.pictures.target import Target
+
+
+@pytest.fixture
+def tree(tmp_path: Path):
+    def make(*names: str) -> Path:
+        for name in names:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return make
+
+
+def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Plan:
+    settings = {
+        "src": root / "src",
+        "bgr": root / bgr,
+        "target": Target("none"),
+        "output_dir": root / out,
+        "types": ("pha", "com"),
+        "on_existing": "error",
+    }
+    return plan_jobs(**{**settings, **changes})
+
+
+def test_outputs_mirror_the_source(tree) -> None:
+    root = tree("src/a.jpg", "src/b/c.PNG", "plate.png")
+    got = plan(root)
+    assert [job.name for job in got.jobs] == ["a.jpg", "b/c.PNG"]
+    assert got.jobs[1].outputs == {
+        "pha": root / "out/pha/b/c.png",
+        "com": root / "out/com/b/c.png",
+    }
+    assert {job.bgr for job in got.jobs} == {root / "plate.png"}
+    assert (got.skipped, got.failed, got.notes) == ([], {}, [])
+    assert not (root / "out").exists(), "planning writes nothing"
+
+
+def test_single_file_source(tree) -> None:
+    root = tree("src/a.jpg", "plates/a.png")
+    got = plan(root, "plates", src=root / "src/a.jpg")
+    assert [(job.name, job.bgr.name) for job in got.jobs] == [("a.jpg", "a.png")]
+
+
+def test_unmatched_frames_fail_by_name_and_unused_plates_are_told(tree) -> None:
+    root = tree("src/a.jpg", "src/b.jpg", "plates/a.png", "plates/z.png")
+    got = plan(root, "plates")
+    assert [job.name for job in got.jobs] == ["a.jpg"]
+    assert got.failed == {"b.jpg": f"no plate: no picture named b in {root / 'plates'}"}
+    assert got.notes == [f"plates that match no frame: {root / 'plates/z.png'}"]
+
+
+def test_target_folder_is_paired_like_plates(tree) -> None:
+    root = tree("src/a.jpg", "src/b.jpg", "plate.png", "targets/a.png")
+    got = plan(root, target=Target("folder", path=root / "targets"))
+    assert [job.target for job in got.jobs] == [root / "targets/a.png"]
+    assert "no target background" in got.failed["b.jpg"]
+
+
+def test_skip_makes_what_is_missing(tree) -> None:
+    root = tree("src/a.jpg", "src/b.jpg", "src/c.jpg", "plate.png")
+    tree("out/pha/a.png", "out/com/a.png", "out/pha/b.png")
+    got = plan(root, on_existing="skip")
+    assert got.skipped == ["a.jpg"]
+    assert [(j.name, sorted(j.outputs)) for j in got.jobs] == [
+        ("b.jpg", ["com"]),
+        ("c.jpg", ["com", "pha"]),
+    ]
+    assert len(plan(root, on_existing="overwrite").jobs) == 3
+    with pytest.raises(ValueError, match="3 of the outputs exist already: .*--on-existing skip"):
+        plan(root)
+
+
+def test_same_stem_keeps_both(tree) -> None:
+    root = tree("src/a.jpg", "src/A.png", "src/b.jpg", "plate.png")
+    got = plan(root, types=("pha",))
+    names = sorted(job.outputs["pha"].name for job in got.jobs)
+    assert names == ["A.png.png", "a.jpg.png", "b.png"]
+    assert "keep it in the outputs' names" in got.notes[0]
+
+
+def test_whole_names_may_meet_others(tree) -> None:
+    root = tree("src/a.jpg", "src/a.png", "src/a.jpg.png", "plate.png")
+    names = sorted(job.outputs["pha"].name for job in plan(root).jobs)
+    assert names == ["a.jpg.png", "a.jpg.png.png", "a.png.png"]
+
+
+def test_frames_as_their_own_plates_are_refused(tree) -> None:
+    root = tree("src/a.jpg")
+    with pytest.raises(ValueError, match="--images-src and --images-bgr are the same"):
+        plan(root, "src")
+
+
+def test_plates_targets_and_outputs_inside_the_source_are_no_frames(tree) -> None:
+    root = tree("src/a.jpg", "src/plate.png", "src/new/t.png", "src/out/pha/a.png")
+    got = plan(
+        root,
+        "src/plate.png",
+        "src/out",
+        target=Target("picture", path=root / "src/new/t.png"),
+        on_existing="overwrite",
+    )
+    assert [job.name for job in got.jobs] == ["a.jpg"]
+    assert sum("lies in the source folder" in note for note in got.notes) == 3
+
+
+def test_output_folder_that_is_an_input_folder_is_refused(tree) -> None:
+    root = tree("src/a.jpg", "plates/a.png", "targets/a.png")
+    for out, flag in (("src", "images-src"), ("plates", "images-bgr"), ("targets", "target-bgr")):
+        with pytest.raises(ValueError, match=f"--output-dir and --{flag} are the same folder"):
+            plan(root, "plates", out, target=Target("folder", path=root / "targets"))
+
+
+def test_output_that_would_replace_an_input_is_refused(tree) -> None:
+    root = tree("work/fgr/a.png", "plate.png")
+    with pytest.raises(ValueError, match="would replace an input"):
+        plan(root, out="work", src=root / "work/fgr", types=("fgr",), on_existing="overwrite")
+
+
+def test_missing_and_empty_paths_are_refused(tree) -> None:
+    root = tree("src/a.jpg", "plate.png")
+    (root / "empty").mkdir()
+    with pytest.raises(ValueError, match="does not exist"):
+        plan(root, "nothing.png")
+    with pytest.raises(ValueError, match="no picture was found"):
+        plan(root, src=root / "empty")

@@ -1,0 +1,312 @@
+"""The live loop on clips: plate, new backgrounds, mirror, keys, what is lost and what is kept."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from matting.predictor import Matte
+from matting.quality import HD
+from matting.video.target import TargetSettings
+from matting.webcam.backgrounds import Backgrounds
+from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
+from matting.webcam.capture import Capture
+from matting.webcam.controls import Controls
+from matting.webcam.journal import Journal
+from matting.webcam.keys import ScriptedKeys
+from matting.webcam.live import Live
+from matting.webcam.outputs import Outputs
+from matting.webcam.settings import PlateSettings, RecordSettings
+
+PLATE = (40, 60, 200)
+SUBJECT = (205, 60, 40)
+
+
+class FakeClock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class FakePredictor:
+    """Alpha is 1 where the frame differs from the plate."""
+
+    prepared = 0
+
+    def prepare(self, picture: np.ndarray) -> np.ndarray:
+        self.prepared += 1
+        return picture
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: object) -> Matte:
+        apart = np.abs(src.astype(int) - bgr).max(axis=-1) > 30
+        return Matte(
+            apart.astype(np.float32), (src / 255).astype(np.float32), apart * 0.0, apart & False
+        )
+
+
+class FakeCamera:
+    """Gives pictures at 10 a second, then ends or fails."""
+
+    def __init__(self, pictures: list[np.ndarray], error: Exception | None = None) -> None:
+        self.facts = CameraFacts("fake", *pictures[0].shape[:2], Fraction(10), live=False)
+        self.calls: list[str] = []
+        self._pictures = pictures
+        self._error = error
+        self._number = 0
+
+    def read(self) -> Shot | None:
+        if self._number == len(self._pictures):
+            if self._error:
+                raise self._error
+            return None
+        shot = Shot(self._pictures[self._number], Fraction(self._number, 10), 100.0)
+        self._number += 1
+        return shot
+
+    def lock(self) -> tuple[Lock, ...]:
+        self.calls.append("lock")
+        return Lock("focus", True), Lock("exposure", False, "the driver can't")
+
+    def unlock(self) -> None:
+        self.calls.append("unlock")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+class FakeWindow:
+    """Keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self.shown: list[np.ndarray] = []
+
+    def show(self, picture: np.ndarray) -> None:
+        self.shown.append(np.array(picture))
+
+    def pressed(self, time: Fraction) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Sink:
+    """Keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Fraction, np.ndarray]] = []
+        self.cuts = 0
+
+    def send(self, picture: np.ndarray, time: Fraction) -> None:
+        self.sent.append((time, picture))
+
+    def cut(self) -> None:
+        self.cuts += 1
+
+
+def empty() -> np.ndarray:
+    return np.full((48, 64, 3), PLATE, np.uint8)
+
+
+def scene() -> np.ndarray:
+    """The subject stands on the left."""
+    picture = empty()
+    picture[10:40, 4:24] = SUBJECT
+    return picture
+
+
+class Rig:
+    """A live loop with everything around it replaced."""
+
+    def __init__(self, tmp_path: Path, camera: object, **options: object) -> None:
+        self.capture = Capture(camera)
+        targets = options.get("targets", ("green", "white", "none"))
+        backgrounds = Backgrounds(targets, options.get("target", TargetSettings()))
+        keys = ScriptedKeys(options.get("keys", ()))
+        self.controls = Controls([keys], backgrounds, options.get("mirror", "preview"))
+        self.outputs = options.get("outputs") or Sink()
+        self.window = FakeWindow()
+        self.journal = Journal(tmp_path, save_plates=True)
+        self.predictor = FakePredictor()
+        self.clock = FakeClock()
+        plate = PlateSettings(options.get("countdown", 0), options.get("frames", 2))
+        self.live = Live(
+            *(self.capture, self.predictor, HD, self.controls, self.outputs, self.window),
+            *(self.journal, plate, options.get("lock", True), self.clock),
+        )
+
+    def run(self, plate: np.ndarray | None = None) -> "Rig":
+        if plate is not None:
+            self.live.use_plate(plate)
+        try:
+            self.live.run(lambda: False)
+        finally:
+            self.capture.close()
+        return self
+
+
+def test_plate_then_every_frame_of_a_clip(tmp_path: Path) -> None:
+    camera = FakeCamera([empty()] * 2 + [scene()] * 5)
+    rig = Rig(tmp_path, camera).run()
+    assert [time for time, _ in rig.outputs.sent] == [Fraction(n, 10) for n in range(2, 7)]
+    picture = rig.outputs.sent[0][1]
+    np.testing.assert_array_equal(picture[20, 10], SUBJECT)
+    np.testing.assert_array_equal(picture[20, 50], (0, 128, 0))
+    assert (rig.capture.captured, rig.capture.dropped, rig.live.meter.frames) == (7, 0, 5)
+    assert rig.predictor.prepared == 1
+    assert camera.calls[-1] == "close"
+    assert len(rig.window.shown) == 7, "the countdown is shown as well"
+
+
+def test_lock_at_the_end_of_the_countdown_and_report(tmp_path: Path, capsys) -> None:
+    camera = FakeCamera([empty()] * 40)
+    rig = Rig(tmp_path, camera, countdown=1, keys=["2:b"]).run()
+    assert camera.calls == ["lock", "unlock", "lock", "close"]
+    assert rig.journal.facts["locks"] == {"focus": True, "exposure": False}
+    out = capsys.readouterr().out
+    assert "locked: focus" in out
+    assert "exposure could not be locked: the driver can't" in out
+
+
+def test_lock_can_be_declined(tmp_path: Path) -> None:
+    camera = FakeCamera([empty()] * 5)
+    Rig(tmp_path, camera, lock=False).run()
+    assert camera.calls == ["close"]
+
+
+def test_new_backgrounds_by_key(tmp_path: Path) -> None:
+    camera = FakeCamera([scene()] * 8)
+    rig = Rig(tmp_path, camera, keys=["0.2:t", "0.4:t", "0.5:1", "0.6:2"]).run(empty())
+    corners = [tuple(picture[0, 63]) for _, picture in rig.outputs.sent]
+    green, white = (0, 128, 0), (255, 255, 255)
+    # A key is heard before the picture that follows the one of its time.
+    assert corners[:3] == [green] * 3
+    assert corners[3:5] == [white] * 2
+    assert corners[5] not in (green, white)
+    assert corners[6:] == [green, white]
+    assert rig.predictor.prepared == 1
+
+
+def test_mirror_of_preview_and_of_all(tmp_path: Path) -> None:
+    camera = FakeCamera([scene()] * 6)
+    rig = Rig(tmp_path, camera, keys=["0:h", "0.1:m", "0.3:m"]).run(empty())
+    subject = [
+        (tuple(sent[20, 10]) == SUBJECT, tuple(shown[20, 10]) == SUBJECT)
+        for (_, sent), shown in zip(rig.outputs.sent, rig.window.shown, strict=True)
+    ]
+    preview, everything, nothing = (True, False), (False, False), (True, True)
+    assert subject == [preview] * 2 + [everything] * 2 + [nothing] * 2
+
+
+def test_mirror_leaves_the_new_background_readable(tmp_path: Path, photographs) -> None:
+    writing = np.zeros((48, 64, 3), np.uint8)
+    writing[:, 32:] = 255
+    path = photographs.save(tmp_path / "writing.png", writing)
+    camera = FakeCamera([scene()] * 2)
+    rig = Rig(tmp_path, camera, mirror="all", targets=(str(path),)).run(empty())
+    picture = rig.outputs.sent[0][1]
+    assert tuple(picture[0, 2]) == (0, 0, 0)
+    assert tuple(picture[0, 60]) == (255, 255, 255)
+    assert tuple(picture[20, 50]) == SUBJECT
+
+
+def test_blur_shows_the_plate_mirrored_with_the_subject(tmp_path: Path) -> None:
+    plate = empty()
+    plate[:, :32] = 0
+    frame = plate.copy()
+    frame[10:40, 4:24] = SUBJECT
+    rig = Rig(tmp_path, FakeCamera([frame] * 2), mirror="all", targets=("blur",)).run(plate)
+    picture = rig.outputs.sent[1][1]
+    assert tuple(picture[2, 62]) == (0, 0, 0)
+    assert tuple(picture[2, 2]) == PLATE
+
+
+def test_video_behind_goes_on_only_while_it_is_shown(tmp_path: Path, clips) -> None:
+    greys = [np.full((48, 64, 3), 50 * n, np.uint8) for n in range(5)]
+    path = clips.write(tmp_path / "b.mp4", greys, time_base=Fraction(1, 10), crf="1")
+    camera = FakeCamera([scene()] * 7)
+    rig = Rig(tmp_path, camera, targets=(str(path), "green"), keys=["0.1:t", "0.4:t"]).run(empty())
+    levels = [int(p[0, 63, 2]) for _, p in rig.outputs.sent]
+    # The time between two pictures counts for what the second shows.
+    wanted = [0, 50, 0, 0, 0, 100, 150]
+    assert np.abs(np.array(levels) - wanted).max() <= 4
+
+
+def test_pause_cuts_and_snapshot_is_transparent_without_background(tmp_path: Path) -> None:
+    camera = FakeCamera([scene()] * 10)
+    keys = ["0.2:p", "0.5:p", "0.6:3", "0.6:s"]
+    rig = Rig(tmp_path, camera, keys=keys).run(empty())
+    times = [round(10 * time) for time, _ in rig.outputs.sent]
+    assert times == [0, 1, 2, 6, 7, 8, 9]
+    assert rig.outputs.cuts == 2
+    (name,) = rig.journal.outputs.values()
+    picture = np.asarray(Image.open(tmp_path / name))
+    assert picture.shape == (48, 64, 4)
+    assert (picture[20, 10, 3], picture[20, 50, 3]) == (255, 0)
+
+
+def test_quit_by_key_and_by_closing_the_window(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, FakeCamera([scene()] * 50), keys=["0.3:q"]).run(empty())
+    assert len(rig.outputs.sent) == 4
+    rig = Rig(tmp_path, FakeCamera([scene()] * 50))
+    rig.window.closed = True
+    assert rig.run(empty()).outputs.sent == []
+
+
+def test_plate_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="different aspect ratios"):
+        Rig(tmp_path, FakeCamera([scene()])).run(np.zeros((48, 48, 3), np.uint8))
+
+
+def test_lost_camera_is_an_error_and_the_recording_whole(tmp_path: Path, clips) -> None:
+    path = tmp_path / "talk.mp4"
+    camera = FakeCamera([scene()] * 6, CameraError("camera 0 gives no picture any more"))
+    outputs = Outputs(path, RecordSettings(preset="ultrafast"), None, camera.facts)
+    rig = Rig(tmp_path, camera, outputs=outputs)
+    with pytest.raises(CameraError, match="no picture any more"):
+        rig.run(empty())
+    outputs.close()
+    assert clips.times(path) == [Fraction(n, 10) for n in range(6)]
+
+
+def test_silent_camera_counts_as_lost(tmp_path: Path) -> None:
+    camera = FakeCamera([scene()] * 2)
+    rig = Rig(tmp_path, camera)
+    rig.capture.take(1)
+    rig.capture.take(1)
+    rig.capture.take = lambda timeout: rig.clock.sleep(1)  # waits in vain
+    rig.capture._ended = False
+    with pytest.raises(CameraError, match="no picture for 6 s; is it still plugged in"):
+        rig.run(empty())
+
+
+def test_recording_leaves_gaps_out(tmp_path: Path, clips) -> None:
+    path = tmp_path / "talk.mp4"
+    camera = FakeCamera([scene()] * 10)
+    outputs = Outputs(path, RecordSettings(preset="ultrafast"), None, camera.facts)
+    Rig(tmp_path, camera, outputs=outputs, keys=["0.2:p", "0.5:p"]).run(empty())
+    outputs.close()
+    assert clips.times(path) == [Fraction(n, 10) for n in range(7)]
+
+
+def test_clip_plays_at_its_own_rate(tmp_path: Path, clips) -> None:
+    path = clips.write(tmp_path / "a.mp4", clips.moving(5), time_base=Fraction(1, 10))
+    clock = FakeClock()
+    camera = ClipCamera(path, "live", clock)
+    shots = [camera.read() for _ in range(5)]
+    assert [shot.captured for shot in shots] == pytest.approx([100, 100.1, 100.2, 100.3, 100.4])
+    assert camera.read() is None
+    camera.close()
+    camera = ClipCamera(path, "each", clock)
+    assert [camera.read().captured for _ in range(5)] == pytest.approx([100.4] * 5)
+    camera.close()

@@ -1,0 +1,299 @@
+"""The fast path against the plain one, and its parts against PyTorch."""
+
+import copy
+import itertools
+import resource
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from model import MattingRefine
+from model.fast.blocks import plan_blocks
+from model.fast.folding import fold_batch_norms
+from model.fast.refine import FastMatting
+from model.fast.windows import crop_windows, upsampling_table
+from training.sync_batch_norm import synchronise_batch_norm
+
+from ..test_equality import largest_differences, random_pair, randomise
+
+SCALES = (0.5, 0.37)
+COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
+
+
+def build(
+    backbone: str = "mobilenetv2", kernel_size: int = 3, dtype: torch.dtype = torch.float64
+) -> MattingRefine:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = MattingRefine(backbone, refine_kernel_size=kernel_size).eval()
+    randomise(network)
+    # Refined alpha that is not all clamped.
+    network.refiner.conv4.bias.data[0] = 0.5
+    return network.to(dtype)
+
+
+@torch.no_grad()
+def compare(network: MattingRefine, src: torch.Tensor, bgr: torch.Tensor) -> dict[str, float]:
+    """Largest differences of the fast and the plain path."""
+    network.fast = True
+    assert network._may_be_fast(src), "the case would compare the plain path with itself"
+    fast = network(src, bgr)
+    network.fast = False
+    plain = network(src, bgr)
+    network.fast = True
+    assert [x.dtype for x in fast] == [x.dtype for x in plain]
+    assert plain.pha.std() > 0.01
+    return largest_differences(fast, plain)
+
+
+# In float64 nothing but a different computation is left of a difference: 1e-9.
+@pytest.mark.parametrize("kernel_size", [3, 1])
+@pytest.mark.parametrize("mode", ["sampling", "thresholding", "full"])
+def test_equals_plain_path_over_sizes_scales_and_batches(mode: str, kernel_size: int) -> None:
+    network = build(kernel_size=kernel_size)
+    network.refiner.mode = mode
+    # Landscape, portrait, tiny, and sizes that neither blocks nor coarse pixels divide.
+    sizes = [(96, 128), (128, 64), (32, 32), (100, 148), (36, 260)]
+    for (size, batch), scale in itertools.product(zip(sizes, (1, 2, 1, 2, 1), strict=True), SCALES):
+        network.backbone_scale = scale
+        network.refiner.sample_pixels = size[0] * size[1] // 4
+        src, bgr = random_pair(batch, size).double()
+        differences = compare(network, src, bgr)
+        assert max(differences.values()) < 1e-9, (size, scale, batch, differences)
+
+
+@pytest.mark.parametrize("pixels", [0, 16, 4096, 10**9])
+def test_equals_plain_path_from_no_cell_to_all(pixels: int) -> None:
+    network = build()
+    network.refiner.sample_pixels = pixels
+    network.refiner.prevent_oversampling = False
+    src, bgr = random_pair(1, (96, 160)).double()
+    assert max(compare(network, src, bgr).values()) < 1e-9
+    with torch.no_grad():
+        assert network(src, bgr).ref_sm.sum() == min(pixels, 96 * 160) // 16
+
+
+@pytest.mark.parametrize("place", ["border", "corners", "scattered", "middle"])
+def test_equals_plain_path_wherever_cells_are(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build()
+    selection = torch.zeros(2, 1, 25, 37, dtype=torch.float64)
+    if place == "border":
+        selection[:, :, (0, -1)] = 1
+        selection[..., (0, -1)] = 1
+    elif place == "corners":
+        selection[:, :, (0, 0, -1, -1), (0, -1, 0, -1)] = 1
+    elif place == "scattered":
+        selection[0, :, ::3, ::4] = 1  # and nothing in the other picture
+    else:
+        selection[1, :, 7:18, 9:30] = 1
+    monkeypatch.setattr(network.refiner, "select", lambda err: selection)
+    src, bgr = random_pair(2, (100, 148)).double()
+    assert max(compare(network, src, bgr).values()) < 1e-9
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    ["mobilenetv2", "resnet50", pytest.param("resnet101", marks=pytest.mark.slow)],
+)
+@torch.no_grad()
+def test_is_as_exact_as_the_plain_path_in_float32(backbone: str) -> None:
+    pair = random_pair(1, (64, 96))
+    errors = {}
+    exact = build(backbone)
+    exact.refiner.mode = "full"  # rounding must not decide which cells are compared
+    truth = exact(*pair.double())
+    for fast in (True, False):
+        network = build(backbone, dtype=torch.float32)
+        network.refiner.mode, network.fast = "full", fast
+        errors[fast] = largest_differences(network(*pair), truth)
+    for name, error in errors[True].items():
+        # The deepest network with random weights amplifies rounding to 1e-4 in either path.
+        assert error <= 3 * errors[False][name] + 1e-6, (name, errors)
+
+
+def test_close_to_float32_in_bfloat16() -> None:
+    network = build(dtype=torch.float32)
+    network.refiner.mode = "full"  # so that both refine the same cells
+    pair = random_pair(1, (96, 128))
+    with torch.no_grad():
+        exact = network(*pair).pha
+        network.bfloat16()
+        rounded = network(*pair.bfloat16()).pha
+    assert rounded.dtype == torch.bfloat16
+    # bfloat16 has 8 bits: 0.4% of values near 1, through some sixty layers.
+    assert (rounded.float() - exact).abs().mean() < 0.02
+    assert exact.std() > 0.02
+
+
+def test_autocast_gives_the_plain_paths_result() -> None:
+    network = build(dtype=torch.float32)
+    network.refiner.mode = "full"
+    src, bgr = random_pair(1, (64, 96))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        fast = network(src, bgr).pha
+        network.fast = False
+        plain = network(src, bgr).pha
+    assert (fast.float() - plain.float()).abs().mean() < 0.02
+
+
+def test_channels_last_frames_give_the_same() -> None:
+    network = build()
+    src, bgr = random_pair(1, (96, 128)).double()
+    strided = [x.contiguous(memory_format=torch.channels_last) for x in (src, bgr)]
+    assert max(compare(network, *strided).values()) < 1e-9
+
+
+def test_is_not_used_where_the_plain_path_is_needed() -> None:
+    network = build(dtype=torch.float32)
+    src, bgr = random_pair(1, (64, 64))
+    assert not network._may_be_fast(src), "gradients are wanted"
+    assert network(src, bgr).pha.requires_grad
+    with torch.no_grad():
+        assert network._may_be_fast(src)
+        network.refiner.bn1.train()
+        assert not network._may_be_fast(src), "statistics of the batch are wanted"
+        network.eval()
+        network.refiner.crop_method = "roi_align"
+        assert not network._may_be_fast(src), "an operator for exporters is wanted"
+
+
+@torch.no_grad()
+def test_sees_changed_weights_and_settings() -> None:
+    network = build()
+    src, bgr = random_pair(1, (96, 128)).double()
+    before, weights = network(src, bgr), copy.deepcopy(network.state_dict())
+    network.decoder.conv4.bias[0] += 0.2
+    assert max(compare(network, src, bgr).values()) < 1e-9
+    assert not torch.equal(network(src, bgr).pha_sm, before.pha_sm)
+    network.load_state_dict(weights)
+    assert torch.equal(network(src, bgr).pha, before.pha)
+    network.backbone_scale, network.refiner.sample_pixels = 0.5, 160
+    assert max(compare(network, src, bgr).values()) < 1e-9
+
+
+@torch.no_grad()
+def test_copies_fold_their_own_weights() -> None:
+    network = build()
+    src, bgr = random_pair(1, (64, 64)).double()
+    before = network(src, bgr).pha
+    twin = copy.deepcopy(network)
+    twin.decoder.conv4.bias[0] -= 0.3
+    assert not torch.equal(twin(src, bgr).pha, before)
+    assert torch.equal(network(src, bgr).pha, before)
+    assert list(twin.state_dict()) == list(MattingRefine("mobilenetv2").state_dict())
+
+
+def test_a_given_coarse_network_is_used() -> None:
+    network = build()
+    src, bgr = random_pair(1, (64, 64)).double()
+    own = FastMatting(network)
+    calls = []
+
+    def coarse(src_sm: torch.Tensor, bgr_sm: torch.Tensor):
+        calls.append(src_sm.shape)
+        return own.coarse(src_sm, bgr_sm)
+
+    with torch.no_grad():
+        assert torch.equal(FastMatting(network, coarse)(src, bgr).pha, own(src, bgr).pha)
+    assert calls == [(1, 3, 16, 16)]
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_memory_does_not_grow_over_500_frames() -> None:
+    network = build(dtype=torch.float32)
+    src, bgr = random_pair(1, (32, 48))
+
+    def peak_after(frames: int) -> int:
+        for i in range(frames):
+            network.refiner.sample_pixels = 160 + 16 * (i % 30)
+            network(src, bgr)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+
+    before = peak_after(50)
+    # One tensor of 32 features a frame kept would be 40 MiB.
+    assert peak_after(450) - before < 10 * 1024
+
+
+def test_folding_keeps_the_function_and_the_network() -> None:
+    network = build("resnet50")
+    state = {k: v.clone() for k, v in network.state_dict().items()}
+    folded = fold_batch_norms(network)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    src, bgr = random_pair(1, (64, 64)).double()
+    network.fast = folded.fast = False
+    with torch.no_grad():
+        assert max(largest_differences(folded(src, bgr), network(src, bgr)).values()) < 1e-9
+    assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
+
+
+def test_synchronised_batch_norms_are_folded_too() -> None:
+    network = synchronise_batch_norm(build(), torch.device("cpu"))
+    difference = compare(network, *random_pair(1, (96, 128)).double())
+    assert max(difference.values()) < 1e-9
+
+
+def test_folding_a_network_in_training_is_an_error() -> None:
+    with pytest.raises(ValueError, match="call eval"):
+        fold_batch_norms(MattingRefine("mobilenetv2"))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.4, 1.0])
+def test_blocks_hold_every_selected_cell_once(share: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    selection = (torch.rand(2, 1, 21, 34, generator=generator) < share).float()
+    count = torch.zeros(2, 24, 40)
+    for blocks in plan_blocks(selection, COSTS):
+        index = torch.nonzero(blocks.selected)
+        block, y, x = index.unbind(1)
+        row, column = blocks.row[block] * blocks.side + y, blocks.column[block] * blocks.side + x
+        count.index_put_((blocks.image[block], row, column), torch.ones(len(block)), True)
+    assert torch.equal(count[:, :21, :34], selection[:, 0])
+    assert count.sum() == selection.sum()
+
+
+def test_blocks_are_the_cheapest() -> None:
+    alone = torch.zeros(1, 1, 8, 8)
+    alone[..., 5, 2] = 1
+    assert [b.side for b in plan_blocks(alone, COSTS)] == [1]
+    alone[..., 4, 2] = 1  # two cells of one block of four: 1.8 instead of 2
+    assert [b.side for b in plan_blocks(alone, COSTS)] == [2]
+    assert [b.side for b in plan_blocks(torch.ones(1, 1, 8, 8), COSTS)] == [8]
+    assert [b.side for b in plan_blocks(torch.ones(1, 1, 8, 8), {**COSTS, 8: 17.0})] == [4]
+    assert plan_blocks(torch.zeros(1, 1, 8, 8), COSTS) == []
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("channels", [3, 4, 6])
+@pytest.mark.parametrize("step", [4, 1])  # in pieces, and pixel by pixel
+def test_windows_equal_slices_of_the_padded_picture(
+    layout: torch.memory_format, dtype: torch.dtype, channels: int, step: int
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(2, channels, 24, 40, generator=generator).to(dtype)
+    padded = F.pad(picture, (60,) * 4)
+    top = torch.tensor([0, 3, -5, 20, 11, -30, 8])
+    left = torch.tensor([0, 2, 3, 9, -2, 4, 5]) * step
+    image = torch.tensor([0, 1, 0, 1, 1, 0, 0])
+    for height, width in ((8, 8), (5, 12), (30, 48)):
+        windows = crop_windows(
+            picture.contiguous(memory_format=layout), image, top, left, height, width
+        )
+        for window, i, y, x in zip(windows, image, top + 60, left + 60, strict=True):
+            assert torch.equal(window, padded[i, :, y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize(("coarse", "fine"), [(7, 28), (9, 16), (13, 50), (5, 10), (1, 6)])
+@pytest.mark.parametrize("margin", [0, 3])
+def test_tables_upsample_as_pytorch_does(coarse: int, fine: int, margin: int) -> None:
+    values = torch.rand(coarse, generator=torch.Generator().manual_seed(1)).double()
+    expected = F.interpolate(values.expand(1, 1, 1, -1), (1, fine), mode="bilinear").flatten()
+    count, step = -(-fine // 4), 4
+    expected = F.pad(expected, (margin, margin + 4))
+    table = upsampling_table(count, step, margin, coarse, fine, torch.float64)
+    for i in range(count):
+        window = values[table.origin[i] : table.origin[i] + table.weights.shape[2]]
+        wanted = expected[i * step : (i + 1) * step + 2 * margin]
+        assert torch.allclose(table.weights[i] @ window, wanted, atol=1e-12)
