@@ -6,7 +6,7 @@ Example: python evaluate.py --pred-pha mattes/pha --true-pha truth/pha --output-
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +20,10 @@ from evaluation.report import Report, plan_outputs, sort_worst_first, write_outp
 from evaluation.settings import InputSettings, PageSettings
 from runtime.files import OnExisting, check_writable
 from runtime.script import run_script
-from runtime.settings import REQUIRED, parse_settings, to_plain, to_yaml
+from runtime.settings import REQUIRED, parse_settings, settings_group, to_plain, to_yaml
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All settings of the script.
 

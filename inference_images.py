@@ -5,7 +5,7 @@ Example: python inference_images.py --images-src photos --images-bgr plate.jpg -
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +27,10 @@ from media.pictures import read_picture
 from runtime.files import OnExisting, check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from runtime.settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All settings of the script.
 

@@ -5,7 +5,7 @@ Example: python inference_speed_test.py --model-backbone mobilenetv2 --resolutio
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -32,10 +32,10 @@ from model import MattingRefine
 from runtime.device import describe_device, precision_note, resolve_device
 from runtime.files import write_whole
 from runtime.script import run_script
-from runtime.settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All settings of the script.
 

@@ -6,7 +6,7 @@ Example: python inference_video.py --video-src clip.mp4 --video-bgr plate.jpg --
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -42,13 +42,13 @@ from media.frames import VideoInfo, VideoSource
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from runtime.settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 # Behind com where its format has no alpha and no new background is named: the authors' green.
 GREEN = "rgb(120,255,155)"
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All settings of the script.
 

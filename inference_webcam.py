@@ -6,7 +6,7 @@ Example: python inference_webcam.py --targets beach.jpg blur none --record talk.
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +34,10 @@ from media.pictures import read_picture
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
-from runtime.settings import parse_settings, to_plain, to_yaml
+from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All settings of the script.
 

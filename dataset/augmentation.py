@@ -4,7 +4,9 @@ The defaults are the published recipe, and what goes beyond it (`AugmentationSet
 `draws` draws the numbers of one sample within these bounds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from runtime.settings import settings_group
 
 from .disturbances import (
     DarkNoiseSettings,
@@ -22,7 +24,7 @@ from .disturbances import (
 from .ranges import check_fraction, check_range, check_value
 
 
-@dataclass(frozen=True)
+@settings_group()
 class PictureSettings:
     """What happens to a foreground or a background before they meet.
 
@@ -67,14 +69,14 @@ class PictureSettings:
             check_fraction(name, getattr(self, name))
 
 
-@dataclass(frozen=True)
+@settings_group()
 class ForegroundSettings(PictureSettings):
     """`PictureSettings` of foregrounds; `scale` is that of stage 1, and 0.3 to 1 in stage 2."""
 
     scale: tuple[float, float] = (0.4, 1.0)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class BackgroundSettings(PictureSettings):
     """`PictureSettings` of backgrounds, which must cover the crop."""
 
@@ -89,7 +91,7 @@ class BackgroundSettings(PictureSettings):
             )
 
 
-@dataclass(frozen=True)
+@settings_group()
 class AugmentationSettings:
     """All augmentations of training; a group each.
 

@@ -2,11 +2,10 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.settings import flags
+from runtime.settings import settings_group
 
 from .samples import Request
 
@@ -14,8 +13,7 @@ from .samples import Request
 _ORDER, _SIZE = 0, 1
 
 
-@dataclass(frozen=True)
-@flags("crop")
+@settings_group("crop")
 class CropSettings:
     """Size of the training crops; height and width are drawn for each batch.
 

@@ -4,12 +4,12 @@
 `training.synthesis` applies them on the training device. What the paper lacks is off by default.
 """
 
-from dataclasses import dataclass
+from runtime.settings import settings_group
 
 from .ranges import check_fraction, check_range, check_value
 
 
-@dataclass(frozen=True)
+@settings_group()
 class ShadowSettings:
     """The subject's shadow, on the scene but not on the captured plate.
 
@@ -43,7 +43,7 @@ class ShadowSettings:
         check_fraction("strength", self.strength)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class PlateColourSettings:
     """Colours of the captured plate, which is never captured perfectly.
 
@@ -69,7 +69,7 @@ class PlateColourSettings:
         check_value("hue", self.hue, 0, 0.5, "a fraction of the circle")
 
 
-@dataclass(frozen=True)
+@settings_group()
 class PlatePositionSettings:
     """Position of the captured plate against the frame's background.
 
@@ -91,7 +91,7 @@ class PlatePositionSettings:
         check_value("shift", self.shift, 0, 1, "a fraction of the crop")
 
 
-@dataclass(frozen=True)
+@settings_group()
 class NoiseSettings:
     """Noise on the composite and on the plate, independent of each other.
 
@@ -111,7 +111,7 @@ class NoiseSettings:
         check_fraction("sigma", self.sigma)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class ExposureSettings:
     """Exposure of the plate against the frame's, as an automatic camera changes it.
 
@@ -130,7 +130,7 @@ class ExposureSettings:
         check_value("stops", self.stops, 0, 4, "stops")
 
 
-@dataclass(frozen=True)
+@settings_group()
 class WhiteBalanceSettings:
     """White balance of the plate against the frame's.
 
@@ -149,7 +149,7 @@ class WhiteBalanceSettings:
         check_fraction("strength", self.strength)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class DarkNoiseSettings:
     """Sensor noise that grows with darkness, on the composite and, as strong, on the plate.
 
@@ -168,7 +168,7 @@ class DarkNoiseSettings:
         check_fraction("sigma", self.sigma)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class DefocusSettings:
     """Defocus of the plate: without the subject, the camera focuses elsewhere.
 
@@ -187,7 +187,7 @@ class DefocusSettings:
         check_range("radius", self.radius, 0.5, 50)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class JpegSettings:
     """JPEG compression of the composite and of the plate, each with a quality of its own.
 
@@ -206,7 +206,7 @@ class JpegSettings:
         check_range("quality", self.quality, 1, 100)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class ZoomSettings:
     """A part of the captured pictures and of the truth, enlarged to the size of the crop.
 
@@ -225,7 +225,7 @@ class ZoomSettings:
         check_range("factor", self.factor, 1, 8)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class SceneChangeSettings:
     """Small places where the scene changed between plate and frame though no subject is there.
 

@@ -1,14 +1,14 @@
 """Settings of the data: which foregrounds and backgrounds a training run reads."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import tyro
 
-from runtime.settings import REQUIRED, SettingsError, flags
+from runtime.settings import REQUIRED, SettingsError, settings_group
 
 
-@dataclass(frozen=True)
+@settings_group()
 class SourceSettings:
     """One source of foregrounds: `fgr` and `pha`, or `rgba`, or `synthetic`.
 
@@ -47,7 +47,7 @@ class SourceSettings:
         return f"rgba {self.rgba}" if self.rgba else f"fgr {self.fgr} with pha {self.pha}"
 
 
-@dataclass(frozen=True)
+@settings_group()
 class SplitSettings:
     """The sources of a data set.
 
@@ -64,8 +64,7 @@ class SplitSettings:
             raise ValueError("train must name at least one source, got none")
 
 
-@dataclass(frozen=True)
-@flags("dataset")
+@settings_group("dataset")
 class DatasetSettings:
     """The data of a run.
 

@@ -1,16 +1,14 @@
 """Settings of the evaluation: what is compared, and what is shown of it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime.settings import REQUIRED, flags
+from runtime.settings import REQUIRED, settings_group
 
 MetricName = Literal["mad", "mse", "sad", "grad", "conn", "fgr_mse", "dtssd"]
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class InputSettings:
     """What to compare: folders of any program's results and of the truth.
 
@@ -43,8 +41,7 @@ class InputSettings:
             )
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class PageSettings:
     """What the page shows.
 

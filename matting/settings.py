@@ -1,6 +1,5 @@
 """Settings that inference scripts share: network, work, device and outputs."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +7,7 @@ from model.build import NetworkType
 from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import RefineMode
 from runtime.device import DeviceName, Precision
-from runtime.settings import REQUIRED, flags
+from runtime.settings import REQUIRED, settings_group
 
 from .backends import Backend
 from .pictures.compose import BitDepth, OutputType
@@ -18,8 +17,7 @@ DEFAULT_CHECKPOINT = (
 )
 
 
-@dataclass(frozen=True)
-@flags("model")
+@settings_group("model")
 class ModelSettings:
     """Network, and the work that it does on a picture.
 
@@ -63,8 +61,7 @@ class ModelSettings:
             raise ValueError(f"refine_threshold must lie in [0, 1], got {self.refine_threshold}")
 
 
-@dataclass(frozen=True)
-@flags("images")
+@settings_group("images")
 class ImagesSettings:
     """What to read.
 
@@ -79,8 +76,7 @@ class ImagesSettings:
     bgr: Path = REQUIRED
 
 
-@dataclass(frozen=True)
-@flags("output")
+@settings_group("output")
 class OutputSettings:
     """What to write.
 
@@ -101,8 +97,7 @@ class OutputSettings:
             raise ValueError("types must name at least one output type")
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class ComputeSettings:
     """Where and how to compute.
 

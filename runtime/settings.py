@@ -1,23 +1,35 @@
 """Settings of a script: frozen dataclasses from a YAML file and the command line.
 
 Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
-the project, and every package may import it.
+the project.
 """
 
 import argparse
 import dataclasses
 import difflib
+import functools
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import tyro
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 T = TypeVar("T")
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
 
 # Marks a setting that the file or the command line must give.
 REQUIRED: Any = tyro.MISSING
@@ -27,26 +39,39 @@ class SettingsError(ValueError):
     """A settings file that can't be used; the message names the file, the key and what to do."""
 
 
-def flags(prefix: str) -> Callable[[type[T]], type[T]]:
-    """Names the flags of a group of settings `--prefix-field` instead of `--group.field`.
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
+    """Makes a class of annotated fields a frozen dataclass that checks its values.
 
-    To be applied below `@dataclass`. In a YAML file the group stays nested.
+    Bounds are pydantic's (`Annotated[int, Field(ge=1)]`), and so is the refusal of wrong types; the
+    text below a field is its help. In a YAML file groups are nested.
 
     Args:
-        prefix: the flags' first part; empty for `--field`.
+        prefix: flags are named `--prefix-field`; with an empty one `--field`, with None by tyro.
 
     Returns:
-        A class decorator.
+        A class decorator. The class raises ValueError for a value out of its bounds.
     """
 
-    def rename(group: type[T]) -> type[T]:
-        for name, hint in group.__annotations__.items():
-            flag = f"{prefix}-{name}".strip("-").replace("_", "-")
-            argument = tyro.conf.arg(name=flag, prefix_name=False)
-            group.__annotations__[name] = Annotated[(hint, argument)]
-        return group
+    def make(group: type[T]) -> type[T]:
+        if prefix is not None:
+            for name, hint in group.__annotations__.items():
+                flag = f"{prefix}-{name}".strip("-").replace("_", "-")
+                argument = tyro.conf.arg(name=flag, prefix_name=False)
+                group.__annotations__[name] = Annotated[(hint, argument)]
+        made: Any = pydantic_dataclass(frozen=True, config=_STRICT)(group)
+        construct = made.__init__
 
-    return rename
+        def __init__(self: T, *args: Any, **values: Any) -> None:  # noqa: N807
+            try:
+                construct(self, *args, **values)
+            except ValidationError as error:
+                raise ValueError(_explain(error)) from error
+
+        made.__init__ = functools.wraps(construct)(__init__)
+        return made
+
+    return make
 
 
 def parse_settings(settings_type: type[T], description: str, args: list[str]) -> T:
@@ -89,7 +114,8 @@ def read_section(path: Path, section: str, group: type[T]) -> T:
     if not isinstance(content, dict) or section not in content:
         raise SettingsError(f"settings file {path} has no section '{section}'")
     whole = dataclasses.make_dataclass("Section", [(section, group)], frozen=True)
-    return getattr(_structure(whole, {section: content[section]}, path), section)
+    checked = pydantic_dataclass(whole, frozen=True, config=_STRICT)
+    return getattr(_structure(checked, {section: content[section]}, path), section)
 
 
 def to_plain(settings: Any) -> Any:
@@ -163,54 +189,44 @@ def _load(path: Path) -> Any:
 
 
 def _structure(settings_type: type[T], content: Any, path: Path) -> T:
-    content = {} if content is None else content
-    _refuse_unknown_keys(settings_type, content, path, "")
     try:
         # JSON, because strictness there still takes a list for a tuple and a string for a path.
-        return TypeAdapter(settings_type).validate_json(json.dumps(content), strict=True)
+        text = json.dumps({} if content is None else content)
+        return TypeAdapter(settings_type).validate_json(text)
     except ValidationError as error:
-        found = "; ".join(_explain(detail) for detail in error.errors())
-        raise SettingsError(f"settings file {path}: {found}") from error
+        raise SettingsError(f"settings file {path}: {_explain(error, settings_type)}") from error
     except TypeError as error:  # what YAML can hold and JSON can't: binary data, sets
         raise SettingsError(f"settings file {path}: {error}") from error
 
 
-def _refuse_unknown_keys(group: type, content: object, path: Path, parent: str) -> None:
-    if not isinstance(content, dict):
-        where = f"key '{parent}'" if parent else "the file"
-        raise SettingsError(
-            f"settings file {path}: {where} must map names to values, got {content!r}"
-        )
-    hints = get_type_hints(group)
-    for key, value in content.items():
-        name = f"{parent}.{key}" if parent else str(key)
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)[0]
-            near = f"{parent}.{near}" if parent else near
-            raise SettingsError(
-                f"settings file {path}: unknown key '{name}'; perhaps you meant '{near}'. "
-                f"Known here: {', '.join(hints)}"
-            )
-        _refuse_unknown_keys_inside(hints[key], value, path, name)
+def _explain(error: ValidationError, settings_type: type | None = None) -> str:
+    """What is wrong with each key, and the nearest one that is known where it is not."""
+    return "; ".join(
+        _explain_one(detail, settings_type) for detail in error.errors(include_url=False)
+    )
 
 
-def _refuse_unknown_keys_inside(hint: Any, value: object, path: Path, name: str) -> None:
-    """Goes on through dicts, lists, tuples and optional groups; other values have no keys."""
-    inside = get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        _refuse_unknown_keys(hint, value, path, name)  # type: ignore[arg-type]
-    elif get_origin(hint) is dict and isinstance(value, dict):
-        for key, item in value.items():
-            _refuse_unknown_keys_inside(inside[1], item, path, f"{name}.{key}")
-    elif get_origin(hint) in (tuple, list) and isinstance(value, list):
-        for index, item in enumerate(value):
-            _refuse_unknown_keys_inside(inside[0], item, path, f"{name}.{index}")
-    elif type(None) in inside and value is not None:
-        for alternative in inside:
-            _refuse_unknown_keys_inside(alternative, value, path, name)
-
-
-def _explain(detail: Any) -> str:
+def _explain_one(detail: Any, settings_type: type | None) -> str:
     # A union reports each of its alternatives; the key is the part before those.
-    key = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))
-    return f"key '{key}': {detail['msg']}, got {detail['input']!r}"
+    parts = [str(part) for part in detail["loc"] if "[" not in str(part)]
+    key, value = ".".join(parts), detail["input"]
+    if detail["type"] == "unexpected_keyword_argument" and settings_type is not None:
+        known = list(get_type_hints(_find_group(settings_type, parts[:-1])))
+        near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.0)[0]
+        nearest = ".".join([*parts[:-1], near])
+        return f"unknown key '{key}'; perhaps you meant '{nearest}'. Known here: {', '.join(known)}"
+    if detail["type"] == "dataclass_type":
+        where = f"key '{key}'" if key else "the file"
+        return f"{where} must map names to values, got {value!r}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"key '{key}': {message}, got {value!r}" if key else f"{message}"
+
+
+def _find_group(hint: Any, parts: list[str]) -> Any:
+    """The group of settings at a key, through dicts, tuples and options."""
+    if dataclasses.is_dataclass(hint):
+        return _find_group(get_type_hints(hint)[parts[0]], parts[1:]) if parts else hint
+    inside = [part for part in get_args(hint) if part not in (type(None), ...)]
+    if get_origin(hint) in (dict, tuple, list):
+        return _find_group(inside[-1], parts[1:])
+    return _find_group(inside[0], parts)

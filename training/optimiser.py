@@ -1,19 +1,18 @@
 """Learning rates, the optimiser and its schedule."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
 from torch import nn
 from torch.optim import Adam
 
-from runtime.settings import REQUIRED, flags
+from runtime.settings import REQUIRED, settings_group
 
 Schedule = Literal["constant", "cosine"]
 
 
-@dataclass(frozen=True)
-@flags("learning-rate")
+@settings_group("learning-rate")
 class LearningRates:
     """Adam's learning rates of the network's parts; 0 freezes a part, its statistics too.
 
@@ -36,8 +35,7 @@ class LearningRates:
                 raise ValueError(f"learning rate {field.name} must be 0 or more, got {rate}")
 
 
-@dataclass(frozen=True)
-@flags("schedule")
+@settings_group("schedule")
 class ScheduleSettings:
     """How learning rates change over the run. The published recipe keeps them constant.
 

@@ -1,6 +1,6 @@
 """Settings of the training scripts."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +12,7 @@ from dataset.settings import DatasetSettings
 from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
-from runtime.settings import REQUIRED, flags
+from runtime.settings import REQUIRED, settings_group
 
 from .optimiser import LearningRates, ScheduleSettings
 
@@ -23,8 +23,7 @@ _SCALES = 3
 TrainingPrecision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
-@dataclass(frozen=True)
-@flags("model")
+@settings_group("model")
 class BaseModelSettings:
     """The network, and where its weights come from.
 
@@ -54,8 +53,7 @@ class BaseModelSettings:
             )
 
 
-@dataclass(frozen=True)
-@flags("model")
+@settings_group("model")
 class RefineModelSettings(BaseModelSettings):
     """The network with its refiner, and where its weights come from.
 
@@ -111,8 +109,7 @@ class RefineModelSettings(BaseModelSettings):
         return float(self.backbone_scale + (largest - self.backbone_scale) * place)
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class RunSettings:
     """Length of the run, and where and how to compute.
 
@@ -186,8 +183,7 @@ class RunSettings:
             )
 
 
-@dataclass(frozen=True)
-@flags("log")
+@settings_group("log")
 class LogSettings:
     """What is logged, in steps.
 
@@ -209,8 +205,7 @@ class LogSettings:
                 raise ValueError(f"log {name} must be 1 or more, got {getattr(self, name)}")
 
 
-@dataclass(frozen=True)
-@flags("valid")
+@settings_group("valid")
 class ValidationSettings:
     """Fixed samples on which the network is judged; the same at every validation.
 
@@ -234,7 +229,7 @@ class ValidationSettings:
             )
 
 
-@dataclass(frozen=True)
+@settings_group()
 class TrainingSettings:
     """What both training scripts share.
 
@@ -255,14 +250,14 @@ class TrainingSettings:
     print_config: bool = False
 
 
-@dataclass(frozen=True)
+@settings_group()
 class BaseSettings(TrainingSettings):
     """All settings of train_base.py."""
 
     model: BaseModelSettings = field(default_factory=BaseModelSettings)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class RefineSettings(TrainingSettings):
     """All settings of train_refine.py."""
 

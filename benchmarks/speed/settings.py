@@ -1,6 +1,5 @@
 """Settings of the speed test: how often to compute, on frames of which size."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,14 +7,13 @@ import torch
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.settings import ModelSettings
 from model.refiner import CELL
-from runtime.settings import flags
+from runtime.settings import settings_group
 
 # What is timed where there is no picture and no size is given.
 DEFAULT_RESOLUTION = (1920, 1080)
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class MeasureSettings:
     """What to time.
 
@@ -45,8 +43,7 @@ class MeasureSettings:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
 
 
-@dataclass(frozen=True)
-@flags("image")
+@settings_group("image")
 class PictureSettings:
     """Pictures to compute on; random noise where there are none.
 
@@ -77,8 +74,7 @@ class PictureSettings:
             )
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class ModeSettings:
     """What to measure instead of the network alone.
 

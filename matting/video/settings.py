@@ -1,11 +1,10 @@
 """Settings of video: what is read, and how it is written."""
 
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
-from runtime.settings import REQUIRED, flags
+from runtime.settings import REQUIRED, settings_group
 
 from ..pictures.compose import AlphaMode
 
@@ -17,8 +16,7 @@ TargetFit = Literal["crop", "stretch", "pad"]
 TargetLoop = Literal["loop", "hold", "stop"]
 
 
-@dataclass(frozen=True)
-@flags("video")
+@settings_group("video")
 class VideoSettings:
     """What to read.
 
@@ -66,8 +64,7 @@ class VideoSettings:
         return broadcast if rate != round(rate) and abs(rate - broadcast) < 0.01 else rate
 
 
-@dataclass(frozen=True)
-@flags("output")
+@settings_group("output")
 class VideoOutputSettings:
     """What to write.
 
@@ -92,8 +89,7 @@ class VideoOutputSettings:
             raise ValueError("types must name at least one output type")
 
 
-@dataclass(frozen=True)
-@flags("")
+@settings_group("")
 class EncodingSettings:
     """How to write videos.
 

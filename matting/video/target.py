@@ -1,14 +1,13 @@
 """The new background over time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from media.pictures import PictureError, read_picture
-from runtime.settings import flags
+from runtime.settings import settings_group
 
 from ..pictures.compose import blur, to_float
 from ..pictures.target import parse_target
@@ -18,8 +17,7 @@ from .settings import TargetFit, TargetLoop
 from .timeline import Timeline
 
 
-@dataclass(frozen=True)
-@flags("target")
+@settings_group("target")
 class TargetSettings:
     """How a new background meets the frames.
 

@@ -1,10 +1,9 @@
 """Settings of a live camera: how it is opened, how its plate is taken, what comes out."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime.settings import flags
+from runtime.settings import settings_group
 
 from ..video.settings import Codec, EncodingSettings
 
@@ -16,8 +15,7 @@ _CODECS: dict[str, Codec] = {".mp4": "h264", ".mov": "prores", ".webm": "vp9"}
 _LETTERS = 4
 
 
-@dataclass(frozen=True)
-@flags("camera")
+@settings_group("camera")
 class CameraSettings:
     """How to open the camera.
 
@@ -46,8 +44,7 @@ class CameraSettings:
             raise ValueError(f"format must have four letters, as MJPG, got {self.format!r}")
 
 
-@dataclass(frozen=True)
-@flags("plate")
+@settings_group("plate")
 class PlateSettings:
     """How to take the plate with the camera.
 
@@ -68,8 +65,7 @@ class PlateSettings:
             raise ValueError(f"frames must lie in [1, 1000], got {self.frames}")
 
 
-@dataclass(frozen=True)
-@flags("record")
+@settings_group("record")
 class RecordSettings:
     """How to record; the name's extension chooses the codec.
 

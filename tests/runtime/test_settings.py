@@ -1,6 +1,6 @@
 """Settings: precedence, strictness and messages."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
@@ -10,16 +10,15 @@ import tyro
 from runtime.settings import (
     REQUIRED,
     SettingsError,
-    flags,
     parse_settings,
     read_section,
+    settings_group,
     to_plain,
     to_yaml,
 )
 
 
-@dataclass(frozen=True)
-@flags("part")
+@settings_group("part")
 class Part:
     """A group.
 
@@ -38,7 +37,7 @@ class Part:
             raise ValueError(f"rate must lie in [0, 1], got {self.rate}")
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Settings:
     """All."""
 
@@ -164,7 +163,7 @@ def test_settings_survive_the_way_through_yaml(write) -> None:
     assert to_plain(after) | {"config": None} == to_plain(before)
 
 
-@dataclass(frozen=True)
+@settings_group()
 class Nested:
     """Groups in dicts, tuples and options."""
 
