@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 
 import inference_speed_test as script
-from benchmarks.speed import cuda_graphs, end_to_end
+from benchmarks.speed import end_to_end
 from benchmarks.speed import network as speed_module
 from benchmarks.speed import table as speed_table
 from benchmarks.speed.table import Preset
 from benchmarks.speed.timing import Timing
 from matting.predictor import Predictor
 from matting.quality import HD, UHD_4K, Budget
-from model import MattingBase, MattingRefine
+from model import MattingBase
 from runtime.script import run_script as run_whole
 from tests.conftest import Run
 
@@ -40,7 +40,7 @@ Call = Callable[..., Run]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
     """Runs the script in this process, which has imported everything, with a peak that is given."""
-    monkeypatch.setattr(script, "measure_peak", lambda device, precision: PEAK)
+    monkeypatch.setattr(speed_module, "measure_peak", lambda device, precision: PEAK)
     monkeypatch.setattr(signal, "signal", lambda *args: None)
 
     def run(*args: object) -> Run:
@@ -288,8 +288,7 @@ def test_end_to_end_passes_every_picture_and_leaves_nothing(
         (("--resolution", -8, 64), "positive.*got -8 64; the nearest is --resolution 4 64"),
         (("--resolution", 0, 9, "--model-type", "mattingbase"), "nearest is --resolution 1 9"),
         ((*SMALL, "--model-backbone-scale", 0.01), "leaves 0 x 0 pixels of 64 x 64"),
-        ((*SMALL, "--cuda-graphs"), "--cuda-graphs needs a CUDA device, got cpu"),
-        (("--iterations", 0), "iterations must be 1 or more, got 0"),
+        (("--iterations", 0), "iterations.*greater than or equal to 1, got 0"),
         (("--image-src", "a.png"), "--image-src was given without --image-bgr"),
         (("--image-src", "a.png", "--image-bgr", "a.png"), "are the same"),
         (("--end-to-end",), "take pictures, got none"),
@@ -319,39 +318,3 @@ def test_printed_settings_are_those_of_the_file(tmp_path: Path, call: Call) -> N
     again = call("--config", tmp_path / "a.yaml", "--print-config").check(0)
     assert again.out == run.out
     assert "refine_mode: full" in run.out
-
-
-def test_coarse_network_is_captured_once_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a graph that computes anew, since there is no CUDA here."""
-    captured = []
-
-    class Fake:
-        def __init__(self, compute, src, bgr, precision) -> None:
-            captured.append((tuple(src.shape), precision))
-            self.compute = compute
-
-        def __call__(self, src, bgr) -> tuple:
-            return self.compute(src, bgr)
-
-    monkeypatch.setattr(cuda_graphs, "_Graph", Fake)
-    network = MattingRefine("mobilenetv2", backbone_scale=0.5).eval()
-    network.fast = False
-    pairs = torch.rand(2, 1, 3, 64, 64), torch.rand(2, 1, 3, 64, 96)
-    with torch.inference_mode():
-        expected = [network(*pair).pha for pair in pairs]
-        with cuda_graphs.replayed(network, "float32", active=True):
-            found = [network(*pair).pha for _ in range(2) for pair in pairs]
-        network(*pairs[0])
-    assert captured == [((1, 3, 32, 32), "float32"), ((1, 3, 32, 48), "float32")]
-    assert all(torch.equal(a, b) for a, b in zip(found, 2 * expected, strict=True))
-
-
-@pytest.mark.gpu
-def test_cuda_graphs_predict_the_same() -> None:
-    network = MattingRefine("mobilenetv2").cuda().eval()
-    pair = torch.rand(2, 1, 3, 256, 256, device="cuda")
-    with torch.inference_mode():
-        expected = network(*pair)
-        with cuda_graphs.replayed(network, "float32", active=True):
-            for _ in range(2):
-                assert torch.allclose(network(*pair).pha_sm, expected.pha_sm, atol=1e-3)  # TF32

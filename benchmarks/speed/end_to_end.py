@@ -1,19 +1,16 @@
-"""Speed from files to files, and of each share of the way alone, so that the bound is seen."""
+"""Speed from files to files, and of each part of the way alone, so that the bound is seen."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import cycle, islice
-from pathlib import Path
 from tempfile import gettempdir
 from threading import Lock
 from time import perf_counter, process_time
 from typing import Any
 
-from benchmarks.speed.settings import PictureSettings
+from benchmarks.speed.frames import load_pictures
 from benchmarks.speed.timing import count_cores
-from matting.images.frame import Loaded, Matted, load_frame, matte_frame, write_outputs
-from matting.images.plan import Job, plan_jobs
-from matting.pictures.target import Target
+from matting.images.frame import Matted, matte_frame, write_outputs
+from matting.images.plan import Job
 from matting.pipeline import overlap
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
@@ -21,36 +18,15 @@ from matting.settings import ModelSettings
 from matting.setup import choose_budget
 from media.pictures import read_picture
 
-_NO_TARGET = Target("none")
-# Frames and mattes that are kept for the shares that need them made: 0.9 GB at 4K.
+# Mattes that are kept, with their frames, for the parts that need them: 0.9 GB at 4K.
 _HELD = 4
-
-
-def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
-    """Finds frames and plates as `inference_images.py` does.
-
-    Args:
-        image: frames and plates.
-        output_dir: where the outputs com and pha would go; nothing may be there yet.
-
-    Returns:
-        One job for each frame.
-
-    Raises:
-        ValueError: when a path holds no picture or a frame has no plate.
-    """
-    if image.src is None or image.bgr is None:
-        raise ValueError("pictures are needed; name them with --image-src and --image-bgr")
-    plan = plan_jobs(image.src, image.bgr, _NO_TARGET, output_dir, ("com", "pha"), "error")
-    if plan.failed:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
-        raise ValueError(f"every frame of --image-src needs a plate in --image-bgr; {reasons}")
-    return plan.jobs
-
-
-def load_pictures(job: Job, preprocess: Preprocess) -> Loaded:
-    """Reads a frame and its plate, and makes them fit; see `load_frame`."""
-    return load_frame(job, _NO_TARGET, preprocess, read_picture)
+_NAMES = {
+    "frames_per_second": "frames/s from files to files",
+    "decode": "decoding alone",
+    "compute": "the network alone",
+    "encode": "encoding alone",
+    "decode_encode": "decoding and encoding",
+}
 
 
 def measure_end_to_end(
@@ -85,78 +61,47 @@ def measure_end_to_end(
         ValueError: when a picture can't be read or does not fit its plate.
         OSError: when an output can't be written.
     """
+    parts = _Parts(jobs, predictor, model, preprocess)
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
 
-    def compute(job: Job, loaded: Loaded) -> Matted:
-        height, width = loaded.src.pixels.shape[:2]
-        budget = choose_budget(height, width, "auto", model)
-        return matte_frame(loaded, predictor, budget)
-
-    def store(job: Job, matted: Matted) -> None:
-        write_outputs(job, matted, 8)
-        for path in job.outputs.values():
-            path.unlink(missing_ok=True)  # the disk does not fill
-
-    # Stand for all frames where something else is measured; this warms the network up, too.
-    step = -(-len(jobs) // _HELD)
-    turns = cycle([compute(job, load_pictures(job, preprocess)) for job in jobs[::step]])
-    lock = Lock()
-
-    def loader() -> Callable[[Job], Loaded]:
-        # A plate that serves many frames is decoded once, as in inference_images.py.
-        read_background = lru_cache(maxsize=4)(read_picture)
-        return lambda job: load_frame(job, _NO_TARGET, preprocess, read_background)
-
-    def rate(
-        load: Callable[[Job], Any],
-        process: Callable[[Job, Any], Any],
-        save: Callable[[Job, Any], None],
-        threads: int = workers,
-    ) -> tuple[float, float]:
+    def rate(load: Any, process: Any, save: Any, threads: int = workers) -> tuple[float, float]:
+        """Frames a second, and processor seconds of a frame."""
+        parts.read_plate.cache_clear()
         start, spent = perf_counter(), process_time()
         overlap(passing, load, process, save, _raise, threads, lanes=predictor.lanes)
         seconds, spent = perf_counter() - start, process_time() - spent
         return len(passing) / seconds, spent / len(passing)
 
-    def compute_again(job: Job, loaded: object) -> Matted:
-        with lock:
-            matted = next(turns)
-        return compute(job, matted.loaded)
-
-    def take(job: Job, loaded: object) -> Matted:
-        with lock:
-            return next(turns)
-
-    decode, _ = rate(loader(), _nothing, _nothing)
+    decode, _ = rate(parts.load, _nothing, _nothing)
     # The faster of a frame at a time and of several.
     ways = (0, workers) if predictor.lanes > 1 else (0,)
-    alone, computing = max(rate(_nothing, compute_again, _nothing, count) for count in ways)
-    encode, _ = rate(_nothing, take, store)
-    both, passing_through = rate(loader(), take, store)
-    everything, _ = rate(loader(), compute, store)
-    in_turn = 1 / (1 / alone + 1 / both)
+    compute, computing = max(rate(_nothing, parts.compute_held, _nothing, count) for count in ways)
+    encode, _ = rate(_nothing, parts.take_held, parts.store)
+    both, passing_through = rate(parts.load, parts.take_held, parts.store)
+    everything, _ = rate(parts.load, parts.compute, parts.store)
+    in_turn = 1 / (1 / compute + 1 / both)
     cores = count_cores()
     return {
-        **{"frames": len(passing), "num_workers": workers, "folder": gettempdir()},
-        **{"frames_per_second": everything, "decode": decode, "compute": alone},
-        **{"encode": encode, "decode_encode": both},
-        "share_of_bound": everything / min(alone, both),
-        **{"in_turn": in_turn, "gain_over_in_turn": everything / in_turn},
+        "frames": len(passing),
+        "num_workers": workers,
+        "folder": gettempdir(),
+        "frames_per_second": everything,
+        "decode": decode,
+        "compute": compute,
+        "encode": encode,
+        "decode_encode": both,
+        "share_of_bound": everything / min(compute, both),
+        "in_turn": in_turn,
+        "gain_over_in_turn": everything / in_turn,
         "processor_seconds": {"compute": computing, "decode_encode": passing_through},
-        **{"cores": cores, "most": cores / (computing + passing_through)},
+        "cores": cores,
+        "most": cores / (computing + passing_through),
     }
 
 
 def format_rates(rates: dict[str, Any]) -> str:
     """Writes the figures of `measure_end_to_end` for a reader, one a line."""
-    names = {
-        "frames_per_second": "frames/s from files to files",
-        "decode": "decoding alone",
-        "compute": "the network alone",
-        "encode": "encoding alone",
-        "decode_encode": "decoding and encoding",
-    }
-    lines = [f"{text:<30}{rates[name]:.2f}" for name, text in names.items()]
+    lines = [f"{text:<30}{rates[name]:.2f}" for name, text in _NAMES.items()]
     bound = "the slower of the network alone and decoding and encoding"
     gain = f"{rates['gain_over_in_turn']:.2f} times the rate of the two in turn"
     compute, others = rates["processor_seconds"].values()
@@ -167,8 +112,42 @@ def format_rates(rates: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain, most])
 
 
+class _Parts:
+    """The parts of the way; some mattes, made beforehand, stand for those that a part lacks."""
+
+    def __init__(
+        self, jobs: list[Job], predictor: Predictor, model: ModelSettings, preprocess: Preprocess
+    ) -> None:
+        self._predictor, self._model, self._preprocess = predictor, model, preprocess
+        # A plate that serves many frames is decoded once, as in inference_images.py.
+        self.read_plate = lru_cache(maxsize=4)(read_picture)
+        chosen = jobs[:: -(-len(jobs) // _HELD)]
+        self._held = cycle([self.compute(job, self.load(job)) for job in chosen])  # a warm-up, too
+        self._lock = Lock()
+
+    def load(self, job: Job) -> Any:
+        return load_pictures(job, self._preprocess, self.read_plate)
+
+    def compute(self, job: Job, loaded: Any) -> Matted:
+        height, width = loaded.src.pixels.shape[:2]
+        budget = choose_budget(height, width, "auto", self._model)
+        return matte_frame(loaded, self._predictor, budget)
+
+    def store(self, job: Job, matted: Matted) -> None:
+        write_outputs(job, matted, 8)
+        for path in job.outputs.values():
+            path.unlink(missing_ok=True)  # the disk does not fill
+
+    def take_held(self, *passed: object) -> Matted:
+        with self._lock:
+            return next(self._held)
+
+    def compute_held(self, job: Job, loaded: object) -> Matted:
+        return self.compute(job, self.take_held().loaded)
+
+
 def _nothing(*passed: object) -> None:
-    """A share of the way that is left out."""
+    """Stands for a part that is left out."""
 
 
 def _raise(job: Job, computed: object, error: Exception | None) -> None:

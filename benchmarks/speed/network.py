@@ -1,5 +1,7 @@
-"""Speed of a network alone, on tensors that are on the device already."""
+"""The network whose speed is tested, its machine, and its speed alone, on tensors on the device."""
 
+import importlib.metadata
+import platform
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -7,15 +9,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.speed.cuda_graphs import replayed
+from benchmarks.speed.memory import added_memory
 from benchmarks.speed.settings import MeasureSettings
-from benchmarks.speed.timing import Timing, count_macs, peak_memory, time_calls
+from benchmarks.speed.timing import Timing, count_macs, measure_peak, time_calls
 from matting.predictor import Predictor
 from matting.quality import resolve_budget
-from matting.settings import ModelSettings
+from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
+from matting.setup import choose_lanes, load_model, set_refinement
 from model import MattingBase, MattingRefine
+from model.build import NetworkConfig, build_network
 from model.refiner import RefineMode
-from runtime.device import autocast
+from model.weights import identify, read_state_dict
+from runtime.device import autocast, describe_device, precision_note
+
+# A predictor, and facts about its network by name.
+Opened = tuple[Predictor, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,10 @@ class Speed:
     memory: int | None
 
     def figures(self, peak: float) -> dict[str, Any]:
-        """Says it in numbers.
+        """All of it by name; times are those of a call, `gmac` that of a frame.
 
         Args:
             peak: see `measure_peak`.
-
-        Returns:
-            By name; times are those of a call, `gmac` that of a frame.
         """
         mean = self.timing.mean
         return {
@@ -72,23 +77,72 @@ class Speed:
         }
 
 
-def measure_speed(
-    predictor: Predictor,
-    src: Tensor,
-    bgr: Tensor,
+def open_predictor(
     model: ModelSettings,
+    compute: ComputeSettings,
     measure: MeasureSettings,
+    device: torch.device,
+    noise: bool,
+) -> Opened:
+    """Opens what is to be timed.
+
+    On noise, or with random weights, all of the pixels to refine are refined, as in the authors'
+    test; on pictures those where an error is predicted, as ever.
+
+    Args:
+        model: which network. Where its checkpoint is the shipped one and does not fit, weights are
+            random.
+        compute: precision and backend.
+        measure: with which memory format.
+        device: where.
+        noise: whether frames will be noise.
+
+    Returns:
+        The predictor, and facts about it: `network`, `weights` (a file or `random`), `backend`,
+        `parity` (see `Predictor`) and `notes`, which tell a user what the figures depend on.
+
+    Raises:
+        ValueError: when a checkpoint or the backend can't be used.
+    """
+    network, weights = _open_network(model)
+    if measure.channels_last:
+        network.to(memory_format=torch.channels_last)
+    notes = []
+    if weights is None:
+        notes.append(
+            "random weights: the speed depends on them only by which cells are refined; on a CPU, "
+            "cells that lie together take less"
+        )
+    if isinstance(network, MattingRefine) and (noise or weights is None):
+        network.refiner.prevent_oversampling = False
+        if model.refine_mode == "sampling":
+            notes.append(
+                "all of the pixels to refine are refined, also where no error is predicted"
+            )
+    lanes = choose_lanes(device, compute)
+    predictor = Predictor(network, device, compute.precision, compute.backend, lanes)
+    return predictor, {
+        "network": str(identify(network.state_dict())),
+        "weights": weights or "random",
+        "backend": compute.backend,
+        "parity": predictor.parity,
+        "notes": notes,
+    }
+
+
+def measure_speed(
+    predictor: Predictor, src: Tensor, bgr: Tensor, model: ModelSettings, measure: MeasureSettings
 ) -> Speed:
     """Times a network, then counts what it computes.
 
     Args:
-        predictor: runs the network. Its scale and pixels are set for the frames' size.
+        predictor: runs the network.
         src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
             divisible by 4.
         bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
         model: scale and pixels, where they are given; else those of the quality `auto`. MattingBase
             runs at the frames' own size where no scale is given.
-        measure: how often, and with which of the options for GPUs.
+        measure: how often.
 
     Returns:
         The speed.
@@ -103,11 +157,11 @@ def measure_speed(
     if refiner is None and scale != 1:
         size = int(height * scale), int(width * scale)
         src, bgr = (F.interpolate(x, size, mode="bilinear") for x in (src, bgr))
-    with replayed(network, precision, measure.cuda_graphs), peak_memory(device) as memory:
+    with added_memory(device) as memory:
         timing = time_calls(
             lambda: predictor.run(src, bgr), device, measure.warm_up, measure.iterations
         )
-    # By PyTorch's own path: other backends tell nothing of what they compute.
+    # By PyTorch's own path: other backends do not tell what they compute.
     with torch.inference_mode(), autocast(device, precision):
         macs = count_macs(lambda: network(src, bgr))
     samples = refiner is not None and refiner.mode == "sampling"
@@ -134,29 +188,21 @@ def summarise(speeds: list[Speed], peak: float) -> dict[str, Any]:
     Returns:
         See `Speed.figures`; a size or work that is not the same for all is None.
     """
-    memories = [speed.memory for speed in speeds if speed.memory is not None]
     joined = replace(
         speeds[0],
         timing=Timing(tuple(seconds for speed in speeds for seconds in speed.timing.seconds)),
         macs=sum(speed.macs for speed in speeds) / len(speeds),
-        memory=max(memories, default=None),
+        memory=max((s.memory for s in speeds if s.memory is not None), default=None),
     )
-    figures, each = joined.figures(peak), [speed.figures(peak) for speed in speeds]
+    figures = joined.figures(peak)
     for key in ("width", "height", "backbone_scale", "refine_sample_pixels"):
-        if len({one[key] for one in each}) > 1:
+        if len({getattr(speed, key) for speed in speeds}) > 1:
             figures[key] = None
     return figures
 
 
 def format_figures(figures: dict[str, Any]) -> str:
-    """Writes figures for a reader, one a line.
-
-    Args:
-        figures: see `Speed.figures`.
-
-    Returns:
-        The text.
-    """
+    """Writes figures (see `Speed.figures`) for a reader, one a line."""
     size = f"{figures['width']} x {figures['height']}" if figures["width"] else "of several sizes"
     scale, pixels = figures["backbone_scale"], figures["refine_sample_pixels"]
     mode = figures["refine_mode"] or "no refiner"
@@ -172,6 +218,64 @@ def format_figures(figures: dict[str, Any]) -> str:
         "memory": "unknown" if memory is None else f"{memory:.0f} MiB above the loaded model",
     }
     return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
+
+
+def print_network(opened: Opened) -> Opened:
+    """Prints what is timed, and returns it."""
+    about = opened[1]
+    print(f"{about['network']}, weights {about['weights']}, backend {about['backend']}")
+    if about["parity"] is not None:
+        print(f"coarse alpha differs from PyTorch's by {about['parity']:.1e} at most, on noise")
+    for note in about["notes"]:
+        print(f"note: {note}")
+    return opened
+
+
+def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dict[str, Any], float]:
+    """Prints what a figure depends on: device, threads, system, versions, and the peak.
+
+    Returns:
+        The same by name, and the peak; see `measure_peak`.
+    """
+    precision, backend = compute.precision, compute.backend
+    packages = ["torch", "torchvision", *([] if backend == "pytorch" else [backend])]
+    versions = {package: importlib.metadata.version(package) for package in packages}
+    machine = {
+        "device": describe_device(device),
+        "threads": torch.get_num_threads(),
+        "system": platform.platform(),
+        "tf32_convolutions": device.type == "cuda" and torch.backends.cudnn.allow_tf32,
+        "versions": {"python": platform.python_version(), **versions},
+    }
+    slow = precision_note(device, precision)
+    # What emulates a precision computes in float32.
+    peak = measure_peak(device, "float32" if slow else precision)
+    shown = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    print(f"device {machine['device']}, {machine['system']}, {shown}")
+    print(f"precision {precision}, measured peak {peak / 1e9:.1f} GFLOP/s")
+    if slow:
+        print(f"note: {slow}")
+    return {"machine": machine, "peak_gflops": peak / 1e9, "note": slow}, peak
+
+
+def _open_network(model: ModelSettings) -> tuple[MattingBase | MattingRefine, str | None]:
+    """The network, in evaluation mode, and where its weights are from: None if they are random."""
+    shipped = identify(read_state_dict(DEFAULT_CHECKPOINT))  # its weights serve both types
+    fits = (model.backbone or shipped.backbone) == shipped.backbone and (
+        model.refine_kernel_size or shipped.refine_kernel_size
+    ) == shipped.refine_kernel_size
+    if model.checkpoint != DEFAULT_CHECKPOINT or fits:
+        return load_model(model), str(model.checkpoint)
+    config = NetworkConfig(
+        type=model.type or NetworkConfig.type,
+        backbone=model.backbone or NetworkConfig.backbone,
+        refine_kernel_size=model.refine_kernel_size or NetworkConfig.refine_kernel_size,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build_network(config).eval()
+    set_refinement(network, model)
+    return network, None
 
 
 def _set_work(network: MattingBase, height: int, width: int, model: ModelSettings) -> float:

@@ -1,8 +1,9 @@
-"""Settings of the speed test: how often to compute, on frames of which size."""
+"""Settings of the speed test: what to time, on frames of which size, and what contradicts."""
 
 from pathlib import Path
+from typing import Annotated
 
-import torch
+from pydantic import Field
 
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.settings import ModelSettings
@@ -15,59 +16,43 @@ DEFAULT_RESOLUTION = (1920, 1080)
 
 @settings_group("")
 class MeasureSettings:
-    """What to time.
-
-    Attributes:
-        resolution: Width and height, pixels, to which pictures are resized; 1920 1080 where there
-            is no picture.
-        batch_size: Frames of a call.
-        warm_up: Calls before those that are timed.
-        iterations: Calls that are timed, for each picture. With --end-to-end, frames at least:
-            the pictures are taken in turns.
-        channels_last: Keep weights and frames in channels-last memory, for GPUs; on a CPU,
-            mattingrefine does so anyway.
-        cuda_graphs: Replay the coarse network from a CUDA graph.
-    """
+    """What to time."""
 
     resolution: tuple[int, int] | None = None
-    batch_size: int = 1
-    warm_up: int = 3
-    iterations: int = 20
+    """Width and height, pixels, to which pictures are resized; 1920 1080 where there is no
+    picture."""
+    batch_size: Annotated[int, Field(ge=1)] = 1
+    """Frames of a call."""
+    warm_up: Annotated[int, Field(ge=0)] = 3
+    """Calls before those that are timed."""
+    iterations: Annotated[int, Field(ge=1)] = 20
+    """Calls that are timed, for each picture. With --end-to-end, frames at least: the pictures are
+    taken in turns."""
     channels_last: bool = False
-    cuda_graphs: bool = False
-
-    def __post_init__(self) -> None:
-        for name, least in (("batch_size", 1), ("warm_up", 0), ("iterations", 1)):
-            value = getattr(self, name)
-            if value < least:
-                raise ValueError(f"{name} must be {least} or more, got {value}")
+    """Keep weights and frames in channels-last memory, for GPUs; on a CPU, mattingrefine does so
+    anyway."""
 
 
 @settings_group("image")
 class PictureSettings:
-    """Pictures to compute on; random noise where there are none.
-
-    Attributes:
-        src: Frames: a picture, or a folder with subfolders; figures are means over its pictures.
-        bgr: Captured background plates: one for all frames, or a folder whose pictures have the
-            frames' relative paths and stems.
-    """
+    """Pictures to compute on; random noise where there are none."""
 
     src: Path | None = None
+    """Frames: a picture, or a folder with subfolders; figures are means over its pictures."""
     bgr: Path | None = None
+    """Captured background plates: one for all frames, or a folder whose pictures have the frames'
+    relative paths and stems."""
 
     def __post_init__(self) -> None:
-        if (self.src is None) != (self.bgr is None):
+        if self.src is None and self.bgr is None:
+            return
+        if self.src is None or self.bgr is None:
             given, wanted = ("src", "bgr") if self.bgr is None else ("bgr", "src")
             raise ValueError(
                 f"--image-{given} was given without --image-{wanted}; the network takes a frame "
                 "and its plate, so give both, or none for random noise"
             )
-        if (
-            self.src is not None
-            and self.bgr is not None
-            and self.src.resolve() == self.bgr.resolve()
-        ):
+        if self.src.resolve() == self.bgr.resolve():
             raise ValueError(
                 f"--image-src and --image-bgr are the same ({self.src}); the plate is a picture of "
                 "the scene without the subject, captured by the same camera"
@@ -76,24 +61,21 @@ class PictureSettings:
 
 @settings_group("")
 class ModeSettings:
-    """What to measure instead of the network alone.
-
-    Attributes:
-        end_to_end: Time decoding, computing and encoding of the pictures (com and pha, into a
-            temporary folder), all at the same time and each alone.
-        preprocess: What is done to the plates, as by inference_images.py; counts as decoding.
-        preprocess_alignment: Align all plates to their frames.
-        preprocess_exposure: Match the exposure of all plates.
-        table: Time the three backbones at HD and 4K, with the paper's figures beside.
-        plot: PNG of seconds a frame over its megapixels, from 720p to 8K, to measure and draw.
-    """
+    """What to measure instead of the network alone."""
 
     end_to_end: bool = False
+    """Time decoding, computing and encoding of the pictures (com and pha, into a temporary folder),
+    all at the same time and each alone."""
     preprocess: PreprocessMode = "auto"
+    """What is done to the plates, as by inference_images.py; counts as decoding."""
     preprocess_alignment: bool = False
+    """Align all plates to their frames."""
     preprocess_exposure: bool = False
+    """Match the exposure of all plates."""
     table: bool = False
+    """Time the three backbones at HD and 4K, with the paper's figures beside."""
     plot: Path | None = None
+    """PNG of seconds a frame over its megapixels, from 720p to 8K, to measure and draw."""
 
     def to_preprocess(self) -> Preprocess:
         """What is to be done to the plates."""
@@ -101,27 +83,16 @@ class ModeSettings:
 
 
 def check_modes(
-    mode: ModeSettings,
-    measure: MeasureSettings,
-    image: PictureSettings,
-    model: ModelSettings,
-    device: torch.device,
+    mode: ModeSettings, measure: MeasureSettings, image: PictureSettings, model: ModelSettings
 ) -> None:
     """Refuses settings that contradict each other.
-
-    Args:
-        mode: what to measure.
-        measure: how.
-        image: on which pictures.
-        model: which network.
-        device: where.
 
     Raises:
         ValueError: says what to leave out or to add.
     """
     pictures, resolution = image.src is not None, measure.resolution is not None
-    asked = mode.preprocess_alignment or mode.preprocess_exposure
-    if not pictures and (mode.end_to_end or asked):
+    prepares = mode.preprocess_alignment or mode.preprocess_exposure
+    if not pictures and (mode.end_to_end or prepares):
         raise ValueError(
             "--end-to-end, --preprocess-alignment and --preprocess-exposure take pictures, got "
             "none; name them with --image-src and --image-bgr"
@@ -142,19 +113,10 @@ def check_modes(
         raise ValueError(
             "--plot times its own sizes on noise; leave out --image-* and --resolution"
         )
-    if measure.cuda_graphs and device.type != "cuda":
-        raise ValueError(
-            f"--cuda-graphs needs a CUDA device, got {device}; leave it out or use --device cuda"
-        )
 
 
 def check_resolution(width: int, height: int, refines: bool) -> None:
-    """Refuses a size that a network does not take.
-
-    Args:
-        width: pixels.
-        height: pixels.
-        refines: whether the network is a MattingRefine.
+    """Refuses a size, in pixels, that a network does not take.
 
     Raises:
         ValueError: names the nearest size that it takes.
@@ -173,13 +135,8 @@ def check_resolution(width: int, height: int, refines: bool) -> None:
 def check_new_file(flag: str, path: Path, overwrite: bool) -> None:
     """Refuses to replace a file, unless that is wanted, before anything is measured for it.
 
-    Args:
-        flag: that names the file.
-        path: where it is to be written.
-        overwrite: whether an existing file may be replaced.
-
     Raises:
-        ValueError: when there is a folder, or a file that must stay.
+        ValueError: when `path` is a folder, or a file that must stay.
     """
     if path.is_dir():
         raise ValueError(f"{flag} names a file to write, and {path} is a folder; name a file in it")

@@ -1,31 +1,25 @@
 """The paper's table of speeds with ours beside, and a plot of seconds over the size of a frame."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from benchmarks.speed.inputs import make_noise
-from benchmarks.speed.network import Speed, measure_speed
+from benchmarks.speed.frames import make_noise
+from benchmarks.speed.network import Opened, Speed, format_figures, measure_speed
 from benchmarks.speed.settings import MeasureSettings
 from matting.predictor import Predictor
 from matting.quality import HD, UHD_4K, Budget
 from matting.settings import ModelSettings
 from model.matting import Backbone
+from runtime.device import describe_device
 from runtime.files import whole
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A size of frames and the paper's work for it.
-
-    Attributes:
-        name: in the table.
-        width: pixels.
-        height: pixels.
-        budget: the work.
-    """
+    """A size of frames, pixels, and the paper's work for it."""
 
     name: str
     width: int
@@ -35,7 +29,6 @@ class Preset:
 
 PRESETS = (Preset("HD", 1920, 1080, HD), Preset("4K", 3840, 2160, UHD_4K))
 # Frames a second and GMac of a frame. Source: the paper, table 3, float32 and batch 1.
-PUBLISHED_ON = "RTX 2080 Ti"
 PUBLISHED: dict[tuple[Backbone, str], tuple[float, float]] = {
     ("resnet50", "HD"): (60.0, 34.3),
     ("resnet50", "4K"): (33.2, 41.5),
@@ -52,63 +45,45 @@ TABLE_HEAD = """\
 |---|---|---|---|---|---|---|"""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the table.
-
-    Attributes:
-        backbone: of the network.
-        preset: size and work.
-        speed: ours.
-    """
-
-    backbone: Backbone
-    preset: Preset
-    speed: Speed
-
-    @property
-    def published(self) -> tuple[float, float]:
-        """Frames a second and GMac, as the paper has them."""
-        return PUBLISHED[self.backbone, self.preset.name]
-
-    def figures(self, peak: float) -> dict[str, Any]:
-        """Says it in numbers; see `Speed.figures`."""
-        frames_per_second, gmac = self.published
-        return {
-            **{"backbone": self.backbone, "preset": self.preset.name},
-            **self.speed.figures(peak),
-            **{"published_frames_per_second": frames_per_second, "published_gmac": gmac},
-        }
-
-    def to_markdown(self) -> str:
-        """Writes the row below `TABLE_HEAD`."""
-        budget, (frames_per_second, gmac) = self.preset.budget, self.published
-        cells = (
-            self.backbone,
-            self.preset.name,
-            f"1/{1 / budget.backbone_scale:g}, {budget.refine_sample_pixels:,}",
-            f"{self.speed.batch_size / self.speed.timing.mean:.2f}",
-            f"{frames_per_second}",
-            f"{self.speed.macs / 1e9:.1f}",
-            f"{gmac}",
-        )
-        return f"| {' | '.join(cells)} |"
-
-
-def measure_row(
-    backbone: Backbone, preset: Preset, predictor: Predictor, measure: MeasureSettings
-) -> Row:
-    """Times a network on noise by one of the paper's presets.
+def measure_table(
+    model: ModelSettings,
+    open_one: Callable[[ModelSettings], Opened],
+    measure: MeasureSettings,
+    peak: float,
+) -> list[dict[str, Any]]:
+    """Times the networks and presets of the paper's table on noise, and prints it row by row.
 
     Args:
-        backbone: of the predictor's network.
-        preset: size and work.
-        predictor: runs it.
+        model: the networks' settings, but for the backbone.
+        open_one: opens a network.
         measure: how often, in batches of which size.
+        peak: see `measure_peak`.
 
     Returns:
-        The row.
+        For each row: facts about the network, `backbone` and `preset`, `Speed.figures`, and the
+        paper's `published_frames_per_second` and `published_gmac`.
     """
+    print(TABLE_HEAD)
+    rows: list[dict[str, Any]] = []
+    for backbone in BACKBONES:
+        predictor, about = open_one(replace(model, backbone=backbone))
+        for preset in PRESETS:
+            speed = measure_preset(predictor, preset, measure)
+            rate, gmac = PUBLISHED[backbone, preset.name]
+            rows.append(
+                about
+                | {"backbone": backbone, "preset": preset.name}
+                | speed.figures(peak)
+                | {"published_frames_per_second": rate, "published_gmac": gmac}
+            )
+            print(_to_markdown(rows[-1]), flush=True)
+    for note in dict.fromkeys(f"{row['backbone']}: {n}" for row in rows for n in row["notes"]):
+        print(f"note: {note}")
+    return rows
+
+
+def measure_preset(predictor: Predictor, preset: Preset, measure: MeasureSettings) -> Speed:
+    """Times a network on noise by one of the paper's presets; see `measure_speed`."""
     budget = preset.budget
     model = replace(
         ModelSettings(),
@@ -116,35 +91,43 @@ def measure_row(
         refine_sample_pixels=budget.refine_sample_pixels,
     )
     src, bgr = make_noise(preset.width, preset.height, measure.batch_size, predictor.device)
-    return Row(backbone, preset, measure_speed(predictor, src, bgr, model, measure))
+    return measure_speed(predictor, src, bgr, model, measure)
 
 
-def measure_sizes(
-    predictor: Predictor, model: ModelSettings, measure: MeasureSettings
-) -> Iterator[tuple[str, Speed]]:
-    """Times a network on noise from 720p to 8K; the coarse input stays of one size.
+def measure_plot(
+    path: Path, opened: Opened, model: ModelSettings, measure: MeasureSettings, peak: float
+) -> dict[str, Any]:
+    """Times a network on noise from 720p to 8K, prints the figures and draws the plot.
 
     Args:
-        predictor: runs it.
+        path: PNG; an existing file is replaced.
+        opened: the network.
         model: scale and pixels, where they are given; else the coarse input is of 480 x 270 pixels.
         measure: how often, in batches of which size.
+        peak: see `measure_peak`.
 
-    Yields:
-        The size's name and the speed, one after the other.
+    Returns:
+        Facts about the network, and `sizes`: `Speed.figures` by the size's name.
+
+    Raises:
+        OSError: when it can't be written.
     """
+    predictor, about = opened
+    speeds = {}
     for name, (width, height) in PLOTTED.items():
         src, bgr = make_noise(width, height, measure.batch_size, predictor.device)
-        yield name, measure_speed(predictor, src, bgr, model, measure)
+        speeds[name] = measure_speed(predictor, src, bgr, model, measure)
+        print(f"{name}\n{format_figures(speeds[name].figures(peak))}", flush=True)
+    _draw_plot(path, speeds, f"{about['network']}\n{describe_device(predictor.device)}")
+    print(f"plot: {path}")
+    return {**about, "sizes": {name: speed.figures(peak) for name, speed in speeds.items()}}
 
 
 def check_plot(path: Path) -> None:
     """Checks that a plot can be drawn, before anything is measured for it.
 
-    Args:
-        path: where to.
-
     Raises:
-        ValueError: when it is no PNG or matplotlib is missing.
+        ValueError: when `path` is no PNG or matplotlib is missing.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"--plot writes PNG, got {path}; name it {path.with_suffix('.png')}")
@@ -154,17 +137,21 @@ def check_plot(path: Path) -> None:
         )
 
 
-def draw_plot(path: Path, speeds: dict[str, Speed], title: str) -> None:
-    """Draws seconds of a frame over its megapixels, as PNG.
+def _to_markdown(row: dict[str, Any]) -> str:
+    cells = (
+        row["backbone"],
+        row["preset"],
+        f"1/{1 / row['backbone_scale']:g}, {row['refine_sample_pixels']:,}",
+        f"{row['frames_per_second']:.2f}",
+        row["published_frames_per_second"],
+        f"{row['gmac']:.1f}",
+        row["published_gmac"],
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
-    Args:
-        path: where; an existing file is replaced.
-        speeds: by name of the size.
-        title: what was measured.
 
-    Raises:
-        OSError: when it can't be written.
-    """
+def _draw_plot(path: Path, speeds: dict[str, Speed], title: str) -> None:
+    """Draws seconds of a frame over its megapixels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")

@@ -1,13 +1,10 @@
-"""Measuring a computation: how long it takes, what it multiplies and needs, what is possible."""
+"""Measuring a computation: how long it takes, what it multiplies, what the machine can do."""
 
-import ctypes
-import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -16,10 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.device import DTYPES, Precision
 
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-# Writing this resets the peak of the resident memory (proc(5), since Linux 4.0).
-_RESET_PEAK = "5"
 # Sides of the products that look for the machine's peak; small ones do not reach it, and one that
 # takes longer than this many seconds is large enough.
 _SIDES = (512, 1024, 2048, 4096, 8192)
@@ -29,11 +22,7 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """How long the calls of something took.
-
-    Attributes:
-        seconds: of each call, in order; at least one.
-    """
+    """Seconds of each call of something, in order; at least one."""
 
     seconds: tuple[float, ...]
 
@@ -47,21 +36,14 @@ class Timing:
         return float(np.percentile(self.seconds, percent))
 
 
-@dataclass
-class PeakMemory:
-    """What a block of code needs at most beyond what the program held before.
-
-    Attributes:
-        bytes: None until the block has ended, or where it can't be known.
-    """
-
-    bytes: int | None = None
-
-
 def time_calls(
     call: Callable[[], object], device: torch.device, warm_up: int, iterations: int
 ) -> Timing:
     """Times calls one by one, each until the device has finished: CUDA events on a GPU.
+
+    Not by `torch.utils.benchmark`: its `Timer` gives means of blocks of calls, where the 95th
+    percentile needs each call, adds warm-up calls of its own, and its import warns on stderr where
+    CUDA's files are and no GPU is.
 
     Args:
         call: does the work on the device.
@@ -73,7 +55,7 @@ def time_calls(
         The times.
 
     Raises:
-        ValueError: for a number of calls that makes no sense.
+        ValueError: for a negative number of warm-up calls, or no iteration.
     """
     if warm_up < 0 or iterations < 1:
         raise ValueError(
@@ -151,24 +133,6 @@ def measure_peak(device: torch.device, precision: Precision) -> float:
     return best
 
 
-@contextmanager
-def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
-    """Measures the memory that a block needs: the device's on CUDA, on a Linux CPU the process's.
-
-    Args:
-        device: where the block computes.
-
-    Yields:
-        The result, filled when the block ends.
-    """
-    peak = PeakMemory()
-    before = _reset_peak(device)
-    yield peak
-    after = _read_peak(device)
-    if before is not None and after is not None:
-        peak.bytes = max(0, after - before)
-
-
 def _time_by_events(call: Callable[[], object], device: torch.device, iterations: int) -> Timing:
     with torch.cuda.device(device):
         pairs = [
@@ -194,34 +158,3 @@ def _precision_of_convolutions(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(previous)
-
-
-def _reset_peak(device: torch.device) -> int | None:
-    """Makes the present memory the peak, and returns it in bytes; None where that can't be done."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        return _read_peak(device)
-    if device.type != "cpu":
-        return None
-    with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
-        # What earlier work left unused would hide what comes.
-        ctypes.CDLL(None).malloc_trim(0)
-    try:
-        _CLEAR_REFS.write_text(_RESET_PEAK)
-    except OSError:
-        return None
-    return _read_peak(device)
-
-
-def _read_peak(device: torch.device) -> int | None:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    try:
-        status = _STATUS.read_text()
-    except OSError:
-        return None
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    peak = lines.get("VmHWM", "").split()
-    return int(peak[0]) * 1024 if peak else None  # given in kB, which are KiB

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.speed import timing
+from benchmarks.speed import memory, timing
+from benchmarks.speed.memory import added_memory
 from benchmarks.speed.table import BACKBONES, PRESETS, PUBLISHED
-from benchmarks.speed.timing import Timing, count_macs, measure_peak, peak_memory, time_calls
+from benchmarks.speed.timing import Timing, count_macs, measure_peak, time_calls
 from model import MattingBase, MattingRefine
 
 CPU = torch.device("cpu")
@@ -132,20 +133,20 @@ def test_peak_is_measured_in_the_precision(monkeypatch: pytest.MonkeyPatch) -> N
 # new memory.
 PEAK = """
 import torch
-from benchmarks.speed.timing import peak_memory
+from benchmarks.speed.memory import added_memory
 earlier = torch.ones(64 << 20)  # 256 MiB, freed before
 del earlier
 kept = torch.ones(16 << 20)
-with peak_memory(torch.device("cpu")) as peak:
+with added_memory(torch.device("cpu")) as added:
     first = torch.ones(16 << 20)  # 64 MiB
     del first
     second = torch.ones(8 << 20)
 assert (kept[0], second[0]) == (1, 1)
-print(peak.bytes)
+print(added.bytes)
 """
 
 
-def test_peak_memory_is_what_the_block_needs() -> None:
+def test_added_memory_is_what_the_block_needs() -> None:
     done = subprocess.run([sys.executable, "-c", PEAK], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     if done.stdout.strip() == "None":
@@ -154,16 +155,16 @@ def test_peak_memory_is_what_the_block_needs() -> None:
     assert 60 < int(done.stdout) / 2**20 < 80
 
 
-def test_peak_memory_is_none_where_it_cannot_be_known(
+def test_added_memory_is_none_where_it_cannot_be_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timing, "_CLEAR_REFS", tmp_path / "missing" / "clear_refs")
-    with peak_memory(CPU) as peak:
+    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path / "missing" / "clear_refs")
+    with added_memory(CPU) as added:
         pass
-    assert peak.bytes is None
-    with peak_memory(torch.device("mps")) as peak:
+    assert added.bytes is None
+    with added_memory(torch.device("mps")) as added:
         pass
-    assert peak.bytes is None
+    assert added.bytes is None
 
 
 @pytest.mark.gpu
@@ -174,6 +175,6 @@ def test_events_measure_what_the_clock_measures() -> None:
     measured = time_calls(lambda: a @ a, device, 0, 20)
     elapsed = time.perf_counter() - start
     assert 0 < sum(measured.seconds) <= elapsed * 1.05
-    with peak_memory(device) as peak:
+    with added_memory(device) as added:
         torch.ones(16 << 20, device=device)
-    assert peak.bytes == 64 << 20
+    assert added.bytes == 64 << 20

@@ -1,0 +1,101 @@
+"""What the speed test computes on: noise, or pictures with their plates."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import gettempdir
+from uuid import uuid4
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.speed.settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
+from matting.images.frame import Loaded, load_frame
+from matting.images.plan import Job, plan_jobs
+from matting.pictures.target import Target
+from matting.plate.fit import resize
+from matting.plate.prepare import Preprocess
+from matting.predictor import to_tensor
+from media.pictures import Picture, read_picture
+from model.refiner import CELL
+
+_NO_TARGET = Target("none")
+
+
+def make_noise(
+    width: int, height: int, batch_size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Draws a frame and a plate, (B, 3, H, W) each, uniform in [0, 1]; always the same."""
+    generator = torch.Generator().manual_seed(0)
+    src, bgr = torch.rand(2, batch_size, 3, height, width, generator=generator)
+    return src.to(device), bgr.to(device)
+
+
+def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
+    """Finds frames and plates as `inference_images.py` does, one job for each frame.
+
+    Args:
+        image: frames and plates.
+        output_dir: where the outputs com and pha would go; nothing may be there yet.
+
+    Raises:
+        ValueError: when a path holds no picture or a frame has no plate.
+    """
+    if image.src is None or image.bgr is None:
+        raise ValueError("pictures are needed; name them with --image-src and --image-bgr")
+    plan = plan_jobs(image.src, image.bgr, _NO_TARGET, output_dir, ("com", "pha"), "error")
+    if plan.failed:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
+        raise ValueError(f"every frame of --image-src needs a plate in --image-bgr; {reasons}")
+    return plan.jobs
+
+
+def load_pictures(
+    job: Job, preprocess: Preprocess, read_plate: Callable[[Path], Picture] = read_picture
+) -> Loaded:
+    """Reads a frame and its plate, and makes them fit; see `load_frame`."""
+    return load_frame(job, _NO_TARGET, preprocess, read_plate)
+
+
+def load_frames(
+    image: PictureSettings, measure: MeasureSettings, device: torch.device, preprocess: Preprocess
+) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """Brings frames and plates to the device, one pair at a time.
+
+    Args:
+        image: pictures, or none for noise.
+        measure: size, if it is given, and frames of a batch.
+        device: where to.
+        preprocess: what is to be done to the plates, without a first matte.
+
+    Yields:
+        Name, src and bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1]; H and W of pictures
+        are the next multiples of 4, to which the last row and column are repeated.
+
+    Raises:
+        ValueError: when a picture can't be read, or a frame has no plate that fits.
+    """
+    layout = torch.channels_last if measure.channels_last else torch.contiguous_format
+    if image.src is None:
+        width, height = measure.resolution or DEFAULT_RESOLUTION
+        src, bgr = make_noise(width, height, measure.batch_size, device)
+        yield "noise", src.contiguous(memory_format=layout), bgr.contiguous(memory_format=layout)
+        return
+    for job in plan_pictures(image, Path(gettempdir()) / uuid4().hex):
+        loaded = load_pictures(job, preprocess)
+        src, bgr = (
+            _to_batch(picture, measure, device).contiguous(memory_format=layout)
+            for picture in (loaded.src.pixels, loaded.plate.bgr)
+        )
+        yield job.name, src, bgr
+
+
+def _to_batch(picture: np.ndarray, measure: MeasureSettings, device: torch.device) -> Tensor:
+    """Repeats a picture, resized where that is asked for, to a batch that any network takes."""
+    if measure.resolution:
+        width, height = measure.resolution
+        picture = resize(picture, height, width)
+    bottom, right = (-side % CELL for side in picture.shape[:2])
+    padded = F.pad(to_tensor(picture, device), (0, right, 0, bottom), mode="replicate")
+    return padded.repeat(measure.batch_size, 1, 1, 1)

@@ -1,0 +1,71 @@
+"""The memory that a block of code adds to what the program held before."""
+
+import ctypes
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+# Writing this resets the peak of the resident memory (proc(5), since Linux 4.0).
+_RESET_PEAK = "5"
+
+
+@dataclass
+class AddedMemory:
+    """What a block needs at most beyond what was held before; None until it ends, or if unknown."""
+
+    bytes: int | None = None
+
+
+@contextmanager
+def added_memory(device: torch.device) -> Iterator[AddedMemory]:
+    """Measures the memory that a block adds: the device's on CUDA, on a Linux CPU the process's.
+
+    Args:
+        device: where the block computes.
+
+    Yields:
+        The result, filled when the block ends.
+    """
+    added = AddedMemory()
+    before = _reset_peak(device)
+    yield added
+    after = _read_peak(device)
+    if before is not None and after is not None:
+        added.bytes = max(0, after - before)
+
+
+def _reset_peak(device: torch.device) -> int | None:
+    """Makes the present memory the peak, and returns it in bytes; None where that can't be done."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return _read_peak(device)
+    if device.type != "cpu":
+        return None
+    with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
+        # What earlier work left unused would hide what comes.
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        _CLEAR_REFS.write_text(_RESET_PEAK)
+    except OSError:
+        return None
+    return _read_peak(device)
+
+
+def _read_peak(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        status = _STATUS.read_text()
+    except OSError:
+        return None
+    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    peak = lines.get("VmHWM", "").split()
+    return int(peak[0]) * 1024 if peak else None  # given in kB, which are KiB
