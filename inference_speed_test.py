@@ -15,26 +15,17 @@ import tyro
 
 from benchmarks.speed.end_to_end import format_rates, measure_end_to_end
 from benchmarks.speed.frames import load_frames, plan_pictures
-from benchmarks.speed.network import (
-    Opened,
-    format_figures,
-    measure_machine,
-    measure_speed,
-    open_predictor,
-    print_network,
-    summarise,
-)
+from benchmarks.speed.network import Opened, measure_machine, open_predictor, print_network
 from benchmarks.speed.settings import (
     MeasureSettings,
     ModeSettings,
     PictureSettings,
     check_modes,
     check_new_file,
-    check_resolution,
 )
+from benchmarks.speed.speed import measure_frames
 from benchmarks.speed.table import check_plot, measure_plot, measure_table
 from matting.settings import ComputeSettings, ModelSettings
-from model import MattingRefine
 from runtime.device import resolve_device
 from runtime.files import write_whole
 from runtime.script import run_script
@@ -111,30 +102,12 @@ def measure_all(settings: Settings, device: torch.device) -> dict[str, Any]:
         print(format_rates(facts["end_to_end"]))
     elif not mode.plot:
         opened = print_network(open_one(settings.model, settings.image.src is None))
-        facts["speed"] = measure_frames(settings, device, opened, peak)
+        frames = load_frames(settings.image, measure, device, mode.to_preprocess())
+        facts["speed"] = measure_frames(frames, opened, settings.model, measure, peak)
     if mode.plot:
-        opened = print_network(open_one(settings.model))
+        opened = open_one(settings.model)
         facts["plot"] = measure_plot(mode.plot, opened, settings.model, measure, peak)
     return facts
-
-
-def measure_frames(
-    settings: Settings, device: torch.device, opened: Opened, peak: float
-) -> dict[str, Any]:
-    """Times the network alone, on noise or on every picture."""
-    (predictor, about), measure = opened, settings.measure
-    if measure.resolution:
-        check_resolution(*measure.resolution, isinstance(predictor.network, MattingRefine))
-    speeds = {
-        name: measure_speed(predictor, src, bgr, settings.model, measure)
-        for name, src, bgr in load_frames(
-            settings.image, measure, device, settings.mode.to_preprocess()
-        )
-    }
-    figures = summarise(list(speeds.values()), peak)
-    print(format_figures(figures))
-    each = {name: speed.figures(peak) for name, speed in speeds.items()}
-    return {**about, **figures, "frames": each}
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 import inference_speed_test as script
-from benchmarks.speed import end_to_end
-from benchmarks.speed import network as speed_module
+from benchmarks.speed import end_to_end, network
+from benchmarks.speed import speed as speed_module
 from benchmarks.speed import table as speed_table
 from benchmarks.speed.table import Preset
 from benchmarks.speed.timing import Timing
@@ -40,7 +40,7 @@ Call = Callable[..., Run]
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Call:
     """Runs the script in this process, which has imported everything, with a peak that is given."""
-    monkeypatch.setattr(speed_module, "measure_peak", lambda device, precision: PEAK)
+    monkeypatch.setattr(network, "measure_peak", lambda device, precision: PEAK)
     monkeypatch.setattr(signal, "signal", lambda *args: None)
 
     def run(*args: object) -> Run:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.speed.frames import make_noise
-from benchmarks.speed.network import Opened, Speed, format_figures, measure_speed
+from benchmarks.speed.network import Opened, print_network
 from benchmarks.speed.settings import MeasureSettings
+from benchmarks.speed.speed import Speed, format_figures, measure_speed
 from matting.predictor import Predictor
 from matting.quality import HD, UHD_4K, Budget
 from matting.settings import ModelSettings
@@ -51,13 +52,7 @@ def measure_table(
     measure: MeasureSettings,
     peak: float,
 ) -> list[dict[str, Any]]:
-    """Times the networks and presets of the paper's table on noise, and prints it row by row.
-
-    Args:
-        model: the networks' settings, but for the backbone.
-        open_one: opens a network.
-        measure: how often, in batches of which size.
-        peak: see `measure_peak`.
+    """Times each backbone, opened by `open_one`, by each preset on noise, and prints the table.
 
     Returns:
         For each row: facts about the network, `backbone` and `preset`, `Speed.figures`, and the
@@ -97,22 +92,17 @@ def measure_preset(predictor: Predictor, preset: Preset, measure: MeasureSetting
 def measure_plot(
     path: Path, opened: Opened, model: ModelSettings, measure: MeasureSettings, peak: float
 ) -> dict[str, Any]:
-    """Times a network on noise from 720p to 8K, prints the figures and draws the plot.
+    """Times a network on noise from 720p to 8K, prints the figures and draws the PNG.
 
-    Args:
-        path: PNG; an existing file is replaced.
-        opened: the network.
-        model: scale and pixels, where they are given; else the coarse input is of 480 x 270 pixels.
-        measure: how often, in batches of which size.
-        peak: see `measure_peak`.
+    Where `model` gives no scale, the coarse input is of 480 x 270 pixels at every size.
 
     Returns:
         Facts about the network, and `sizes`: `Speed.figures` by the size's name.
 
     Raises:
-        OSError: when it can't be written.
+        OSError: when the plot can't be written.
     """
-    predictor, about = opened
+    predictor, about = print_network(opened)
     speeds = {}
     for name, (width, height) in PLOTTED.items():
         src, bgr = make_noise(width, height, measure.batch_size, predictor.device)
@@ -156,8 +146,9 @@ def _draw_plot(path: Path, speeds: dict[str, Speed], title: str) -> None:
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    megapixels = [speed.width * speed.height / 1e6 for speed in speeds.values()]
-    seconds = [speed.timing.mean / speed.batch_size for speed in speeds.values()]
+    works = [speed.work for speed in speeds.values()]
+    megapixels = [work["width"] * work["height"] / 1e6 for work in works]
+    seconds = [speed.timing.mean / speed.work["batch_size"] for speed in speeds.values()]
     axes.plot(megapixels, seconds, marker="o")
     for index, (name, x, y) in enumerate(zip(speeds, megapixels, seconds, strict=True)):
         above_or_below = (0, -16) if index % 2 else (0, 8)  # 720p and HD are neighbours

@@ -1,8 +1,7 @@
 """Measuring a computation: how long it takes, what it multiplies, what the machine can do."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -45,15 +44,6 @@ def time_calls(
     percentile needs each call, adds warm-up calls of its own, and its import warns on stderr where
     CUDA's files are and no GPU is.
 
-    Args:
-        call: does the work on the device.
-        device: where.
-        warm_up: calls before, that are not timed.
-        iterations: calls to time, at least 1.
-
-    Returns:
-        The times.
-
     Raises:
         ValueError: for a negative number of warm-up calls, or no iteration.
     """
@@ -91,15 +81,9 @@ def synchronise(device: torch.device) -> None:
 
 
 def count_macs(call: Callable[[], object]) -> int:
-    """Counts the multiply-adds of the convolutions that a call computes in PyTorch.
+    """Counts the multiply-adds of all convolutions that a call computes in PyTorch.
 
     Products of matrices are not counted: these networks interpolate with them.
-
-    Args:
-        call: does the work once, without gradients.
-
-    Returns:
-        Multiply-adds, of the whole batch.
 
     Source: the paper, table 3, which leaves out interpolation and cropping.
     """
@@ -114,22 +98,23 @@ def measure_peak(device: torch.device, precision: Precision) -> float:
 
     Where PyTorch lets convolutions on a GPU round float32 to TF32, so do these products.
 
-    Args:
-        device: where.
-        precision: of the matrices.
-
     Returns:
         Floating-point operations a second, two for a multiply-add; of the best product of 5 of
         every size.
     """
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":  # products of float32 round as convolutions do
+        torch.set_float32_matmul_precision("high" if torch.backends.cudnn.allow_tf32 else "highest")
     best = 0.0
-    with _precision_of_convolutions(device):
+    try:
         for side in _SIDES:
             a, b = torch.rand(2, side, side, device=device).to(DTYPES[precision])
             seconds = min(time_calls(partial(torch.matmul, a, b), device, 1, _REPEATS).seconds)
             best = max(best, 2 * side**3 / seconds)
             if seconds > _LONG_ENOUGH:
                 break
+    finally:
+        torch.set_float32_matmul_precision(before)
     return best
 
 
@@ -144,17 +129,3 @@ def _time_by_events(call: Callable[[], object], device: torch.device, iterations
             end.record()
         torch.cuda.synchronize(device)
     return Timing(tuple(start.elapsed_time(end) / 1e3 for start, end in pairs))
-
-
-@contextmanager
-def _precision_of_convolutions(device: torch.device) -> Iterator[None]:
-    """Lets products of float32 matrices on CUDA round as convolutions there do."""
-    if device.type != "cuda":
-        yield
-        return
-    previous = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if torch.backends.cudnn.allow_tf32 else "highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(previous)

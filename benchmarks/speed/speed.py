@@ -1,0 +1,175 @@
+"""The speed of a network alone, on tensors that are on the device already."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.speed.memory import added_memory
+from benchmarks.speed.network import Opened
+from benchmarks.speed.settings import MeasureSettings, check_resolution
+from benchmarks.speed.timing import Timing, count_macs, time_calls
+from matting.predictor import Predictor
+from matting.quality import resolve_budget
+from matting.settings import ModelSettings
+from model import MattingBase, MattingRefine
+from runtime.device import autocast
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network is on frames of one size.
+
+    Attributes:
+        work: `width`, `height` and `batch_size` of a call; `backbone_scale`; `refine_mode`, None
+            for MattingBase; `refine_sample_pixels`, None in other modes than `sampling`.
+        timing: of the calls.
+        macs: multiply-adds of the convolutions for one frame; see `count_macs`.
+        memory: bytes needed above the loaded network and the frames, or None if unknown.
+    """
+
+    work: dict[str, Any]
+    timing: Timing
+    macs: float
+    memory: int | None
+
+    def figures(self, peak: float) -> dict[str, Any]:
+        """All of it by name; times are those of a call, `gmac` that of a frame.
+
+        Args:
+            peak: see `measure_peak`.
+        """
+        mean, batch_size = self.timing.mean, self.work["batch_size"]
+        return {
+            **self.work,
+            "frames_per_second": batch_size / mean,
+            "mean_ms": mean * 1e3,
+            "p50_ms": self.timing.percentile(50) * 1e3,
+            "p95_ms": self.timing.percentile(95) * 1e3,
+            "iterations": len(self.timing.seconds),
+            "gmac": self.macs / 1e9,
+            "peak_share": 2 * self.macs * batch_size / mean / peak,
+            "peak_memory_mib": None if self.memory is None else self.memory / 2**20,
+        }
+
+
+def measure_speed(
+    predictor: Predictor, src: Tensor, bgr: Tensor, model: ModelSettings, measure: MeasureSettings
+) -> Speed:
+    """Times a network, then counts what it computes.
+
+    Args:
+        predictor: runs the network.
+        src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
+            divisible by 4.
+        bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
+        model: scale and pixels, where they are given; else those of the quality `auto`. MattingBase
+            runs at the frames' own size where no scale is given.
+        measure: how often.
+
+    Returns:
+        The speed.
+
+    Raises:
+        ValueError: when the scale leaves no pixel.
+    """
+    network, device = predictor.network, predictor.device
+    work = _set_work(network, *src.shape[2:], model)
+    if not isinstance(network, MattingRefine) and work["backbone_scale"] != 1:
+        size = [int(side * work["backbone_scale"]) for side in src.shape[2:]]
+        src, bgr = (F.interpolate(x, size, mode="bilinear") for x in (src, bgr))
+    with added_memory(device) as memory:
+        timing = time_calls(
+            lambda: predictor.run(src, bgr), device, measure.warm_up, measure.iterations
+        )
+    # By PyTorch's own path: other backends do not tell what they compute.
+    with torch.inference_mode(), autocast(device, predictor.precision):
+        macs = count_macs(lambda: network(src, bgr))
+    batch_size = src.shape[0]
+    return Speed(work | {"batch_size": batch_size}, timing, macs / batch_size, memory.bytes)
+
+
+def measure_frames(
+    frames: Iterable[tuple[str, Tensor, Tensor]],
+    opened: Opened,
+    model: ModelSettings,
+    measure: MeasureSettings,
+    peak: float,
+) -> dict[str, Any]:
+    """Times a network on each of several frames with their plates, and prints the figures.
+
+    Returns:
+        Facts about the network; `Speed.figures` of all: means over all calls and the largest
+        memory, and None for a size or work that is not the same for all; and `frames`, by name.
+
+    Raises:
+        ValueError: for a resolution that the network does not take, or see `measure_speed`.
+    """
+    predictor, about = opened
+    if measure.resolution:
+        check_resolution(*measure.resolution, isinstance(predictor.network, MattingRefine))
+    speeds = {name: measure_speed(predictor, src, bgr, model, measure) for name, src, bgr in frames}
+    every = list(speeds.values())
+    joined = Speed(
+        {
+            name: value if all(speed.work[name] == value for speed in every) else None
+            for name, value in every[0].work.items()
+        },
+        Timing(tuple(seconds for speed in every for seconds in speed.timing.seconds)),
+        sum(speed.macs for speed in every) / len(every),
+        max((speed.memory for speed in every if speed.memory is not None), default=None),
+    )
+    figures = joined.figures(peak)
+    print(format_figures(figures))
+    each = {name: speed.figures(peak) for name, speed in speeds.items()}
+    return {**about, **figures, "frames": each}
+
+
+def format_figures(figures: dict[str, Any]) -> str:
+    """Writes figures (see `Speed.figures`) for a reader, one a line."""
+    size = f"{figures['width']} x {figures['height']}" if figures["width"] else "of several sizes"
+    scale, pixels = figures["backbone_scale"], figures["refine_sample_pixels"]
+    mode = figures["refine_mode"] or "no refiner"
+    work = f"{pixels or 'by size'} pixels" if mode == "sampling" else ""
+    memory = figures["peak_memory_mib"]
+    lines = {
+        "frames": f"{size}, batches of {figures['batch_size']}, {figures['iterations']} timed",
+        "work": f"scale {scale or 'by size'}, {mode} {work}".rstrip(),
+        "frames/s": f"{figures['frames_per_second']:.2f}",
+        "ms a batch": "mean {mean_ms:.2f}, p50 {p50_ms:.2f}, p95 {p95_ms:.2f}".format(**figures),
+        "GMac a frame": f"{figures['gmac']:.2f} (convolutions)",
+        "of the peak": f"{figures['peak_share']:.1%}",
+        "memory": "unknown" if memory is None else f"{memory:.0f} MiB above the loaded model",
+    }
+    return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
+
+
+def _set_work(
+    network: MattingBase, height: int, width: int, model: ModelSettings
+) -> dict[str, Any]:
+    """Gives a network its work for frames of height x width pixels; see `Speed`."""
+    pixels = model.refine_sample_pixels
+    budget = resolve_budget(height, width, "auto", model.backbone_scale, pixels)
+    refiner = network.refiner if isinstance(network, MattingRefine) else None
+    scale = budget.backbone_scale if refiner else model.backbone_scale or 1.0
+    coarse = int(height * scale), int(width * scale)
+    if min(coarse) < 1:
+        raise ValueError(
+            f"backbone scale {scale} leaves {coarse[1]} x {coarse[0]} pixels of {width} x "
+            f"{height}; use a larger --model-backbone-scale or --resolution"
+        )
+    if isinstance(network, MattingRefine):
+        network.backbone_scale = scale
+        network.refiner.sample_pixels = budget.refine_sample_pixels
+        network.corrects_alpha = bool(model.corrects_alpha)  # the paper's network, unless asked
+    samples = refiner is not None and refiner.mode == "sampling"
+    return {
+        "width": width,
+        "height": height,
+        "backbone_scale": scale,
+        "refine_mode": refiner.mode if refiner else None,
+        "refine_sample_pixels": budget.refine_sample_pixels if samples else None,
+    }
