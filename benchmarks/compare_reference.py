@@ -26,8 +26,8 @@ from BackgroundMattingV2.model import MattingRefine as Reference
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.memory import added_memory
 from benchmarks.rvm import RobustVideoMatting
-from benchmarks.speed.timing import peak_memory
 from benchmarks.speed_cases import (
     CPU,
     PRESETS,
@@ -150,12 +150,12 @@ def peak_of(which: str, checkpoint: Path) -> float:
         network = build_reference(network)
     set_preset(network, "4K")
     src, bgr = read_pair(*PRESETS["4K"][:2])
-    with peak_memory(CPU) as peak:
+    with added_memory(CPU) as added:
         for _ in range(2):
             network(src, bgr)
-    if peak.bytes is None:
+    if added.bytes is None:
         raise ValueError("--memory needs Linux, which tells the peak memory of a process")
-    return peak.bytes / 2**20
+    return added.bytes / 2**20
 
 
 def parse() -> argparse.Namespace:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.speed.timing import count_macs, measure_peak
 from benchmarks.speed_cases import CPU, PRESETS, build_network, read_pair, set_preset, time_in_turn
+from benchmarks.timing import count_macs, measure_peak
 from matting.backends import Backend, build_fast
 from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingRefine

@@ -23,7 +23,7 @@ from time import perf_counter, process_time
 import cv2
 import torch
 
-from benchmarks.speed.timing import count_cores
+from benchmarks.timing import count_cores
 from matting.pipeline import overlap
 from matting.predictor import Matte, Predictor
 from matting.settings import ComputeSettings, ModelSettings

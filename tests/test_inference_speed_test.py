@@ -18,7 +18,7 @@ from benchmarks.speed import end_to_end, network
 from benchmarks.speed import speed as speed_module
 from benchmarks.speed import table as speed_table
 from benchmarks.speed.table import Preset
-from benchmarks.speed.timing import Timing
+from benchmarks.timing import Timing
 from matting.predictor import Predictor
 from matting.quality import HD, UHD_4K, Budget
 from model import MattingBase

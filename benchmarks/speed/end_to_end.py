@@ -8,7 +8,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.speed.frames import load_pictures
-from benchmarks.speed.timing import count_cores
+from benchmarks.timing import count_cores
 from matting.images.frame import Matted, matte_frame, write_outputs
 from matting.images.plan import Job
 from matting.pipeline import overlap

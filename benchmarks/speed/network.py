@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks.speed.settings import MeasureSettings
-from benchmarks.speed.timing import measure_peak
+from benchmarks.timing import measure_peak
 from matting.predictor import Predictor
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from matting.setup import choose_lanes, load_model, set_refinement

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.speed.memory import added_memory
+from benchmarks.memory import added_memory
 from benchmarks.speed.network import Opened
 from benchmarks.speed.settings import MeasureSettings, check_resolution
-from benchmarks.speed.timing import Timing, count_macs, time_calls
+from benchmarks.timing import Timing, count_macs, time_calls
 from matting.predictor import Predictor
 from matting.quality import resolve_budget
 from matting.settings import ModelSettings

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.speed import memory, timing
-from benchmarks.speed.memory import added_memory
+from benchmarks import memory, timing
+from benchmarks.memory import added_memory
 from benchmarks.speed.table import BACKBONES, PRESETS, PUBLISHED
-from benchmarks.speed.timing import Timing, count_macs, measure_peak, time_calls
+from benchmarks.timing import Timing, count_macs, measure_peak, time_calls
 from model import MattingBase, MattingRefine
 
 CPU = torch.device("cpu")
@@ -133,7 +133,7 @@ def test_peak_is_measured_in_the_precision(monkeypatch: pytest.MonkeyPatch) -> N
 # new memory.
 PEAK = """
 import torch
-from benchmarks.speed.memory import added_memory
+from benchmarks.memory import added_memory
 earlier = torch.ones(64 << 20)  # 256 MiB, freed before
 del earlier
 kept = torch.ones(16 << 20)

@@ -35,9 +35,8 @@ def added_memory(device: torch.device) -> Iterator[AddedMemory]:
     added = AddedMemory()
     before = _reset_peak(device)
     yield added
-    after = _read_peak(device)
-    if before is not None and after is not None:
-        added.bytes = max(0, after - before)
+    if before is not None:
+        added.bytes = max(0, _read_peak(device) - before)
 
 
 def _reset_peak(device: torch.device) -> int | None:
@@ -59,13 +58,8 @@ def _reset_peak(device: torch.device) -> int | None:
     return _read_peak(device)
 
 
-def _read_peak(device: torch.device) -> int | None:
+def _read_peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    try:
-        status = _STATUS.read_text()
-    except OSError:
-        return None
-    lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    peak = lines.get("VmHWM", "").split()
-    return int(peak[0]) * 1024 if peak else None  # given in kB, which are KiB
+    # Not getrusage's ru_maxrss, which keeps the peak of the program that started this one.
+    return int(_STATUS.read_text().split("VmHWM:")[1].split()[0]) * 1024  # given in kB, that is KiB
