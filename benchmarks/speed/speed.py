@@ -1,7 +1,7 @@
 """The speed of a network alone, on tensors that are on the device already."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,9 +13,10 @@ from benchmarks.speed.network import Opened
 from benchmarks.speed.settings import MeasureSettings, check_resolution
 from benchmarks.timing import Timing, count_macs, time_calls
 from matting.predictor import Predictor
-from matting.quality import resolve_budget
+from matting.quality import Budget, resolve_budget
 from matting.settings import ModelSettings
 from model import MattingBase, MattingRefine
+from model.fast import accelerate
 from runtime.device import autocast
 
 
@@ -77,19 +78,31 @@ def measure_speed(
         ValueError: when the scale leaves no pixel.
     """
     network, device = predictor.network, predictor.device
-    work = _set_work(network, *src.shape[2:], model)
-    if not isinstance(network, MattingRefine) and work["backbone_scale"] != 1:
-        size = [int(side * work["backbone_scale"]) for side in src.shape[2:]]
-        src, bgr = (F.interpolate(x, size, mode="bilinear") for x in (src, bgr))
+    batch_size, _, height, width = src.shape
+    budget = _choose_work(network, height, width, model)
+    work = {"width": width, "height": height, "batch_size": batch_size}
+    work["backbone_scale"] = scale = budget.backbone_scale
+    asked: dict[str, Any] = {}
+    if isinstance(network, MattingRefine):
+        refiner, pixels = network.refiner, budget.refine_sample_pixels
+        asked = {"backbone_scale": scale, "refine_sample_pixels": pixels}
+        asked["corrects_alpha"] = bool(model.corrects_alpha)  # the paper's network, unless asked
+        work["refine_mode"] = refiner.mode
+        work["refine_sample_pixels"] = pixels if refiner.mode == "sampling" else None
+    else:
+        work |= {"refine_mode": None, "refine_sample_pixels": None}
+        src, bgr = (
+            F.interpolate(x, budget.coarse_size(height, width), mode="bilinear") for x in (src, bgr)
+        )
     with added_memory(device) as memory:
         timing = time_calls(
-            lambda: predictor.run(src, bgr), device, measure.warm_up, measure.iterations
+            lambda: predictor.run(src, bgr, **asked), device, measure.warm_up, measure.iterations
         )
-    # By PyTorch's own path: other backends do not tell what they compute.
+    # As PyTorch computes it: other backends do not tell what they compute.
+    counted = accelerate(network)
     with torch.inference_mode(), autocast(device, predictor.precision):
-        macs = count_macs(lambda: network(src, bgr))
-    batch_size = src.shape[0]
-    return Speed(work | {"batch_size": batch_size}, timing, macs / batch_size, memory.bytes)
+        macs = count_macs(lambda: counted(src, bgr, **asked))
+    return Speed(work, timing, macs / batch_size, memory.bytes)
 
 
 def measure_frames(
@@ -147,29 +160,15 @@ def format_figures(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:<14}{text}" for name, text in lines.items())
 
 
-def _set_work(
-    network: MattingBase, height: int, width: int, model: ModelSettings
-) -> dict[str, Any]:
-    """Gives a network its work for frames of height x width pixels; see `Speed`."""
-    pixels = model.refine_sample_pixels
-    budget = resolve_budget(height, width, "auto", model.backbone_scale, pixels)
-    refiner = network.refiner if isinstance(network, MattingRefine) else None
-    scale = budget.backbone_scale if refiner else model.backbone_scale or 1.0
-    coarse = int(height * scale), int(width * scale)
+def _choose_work(network: MattingBase, height: int, width: int, model: ModelSettings) -> Budget:
+    """Chooses the work of a network for frames of height x width pixels."""
+    budget = resolve_budget(height, width, "auto", model.backbone_scale, model.refine_sample_pixels)
+    if not isinstance(network, MattingRefine):
+        budget = replace(budget, backbone_scale=model.backbone_scale or 1.0)
+    coarse = budget.coarse_size(height, width)
     if min(coarse) < 1:
         raise ValueError(
-            f"backbone scale {scale} leaves {coarse[1]} x {coarse[0]} pixels of {width} x "
-            f"{height}; use a larger --model-backbone-scale or --resolution"
+            f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels of "
+            f"{width} x {height}; use a larger --model-backbone-scale or --resolution"
         )
-    if isinstance(network, MattingRefine):
-        network.backbone_scale = scale
-        network.refiner.sample_pixels = budget.refine_sample_pixels
-        network.corrects_alpha = bool(model.corrects_alpha)  # the paper's network, unless asked
-    samples = refiner is not None and refiner.mode == "sampling"
-    return {
-        "width": width,
-        "height": height,
-        "backbone_scale": scale,
-        "refine_mode": refiner.mode if refiner else None,
-        "refine_sample_pixels": budget.refine_sample_pixels if samples else None,
-    }
+    return budget
