@@ -3,7 +3,7 @@
 Example: python -m benchmarks.clip_reading clip.mp4
 """
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,19 +18,23 @@ from dataset.sources import RUN_LENGTH
 from media.clips import ClipIndex, ClipReader, frame_rgb, index_clip
 
 DEFAULT = Path("../shared/data/video/moving_camera_person.mp4")
-FRAMES = 48  # a round
-ROUNDS = 5
 SAMPLED = 20  # of so many frames, one is looked at for being the right one
 
 Read = Callable[[list[int]], list[np.ndarray]]
 
 
 def main() -> None:
-    """Runs the benchmark on the clip named on the command line."""
+    """Reads the command line and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "clip", type=Path, nargs="?", default=DEFAULT, help="drawn where there is no such file"
+    )
+    parser.add_argument("--frames", type=int, default=48, help="of a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        named = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT
-        path = named if named.exists() else draw_clip(Path(folder) / "drawn.mp4")
+        path = args.clip if args.clip.exists() else draw_clip(Path(folder) / "drawn.mp4")
         start = perf_counter()
         index = index_clip(path)
         indexing = perf_counter() - start
@@ -40,28 +44,29 @@ def main() -> None:
             f"{path.name}: {len(index)} frames of {width} x {height}, indexed in {indexing:.3f} s"
         )
         print(
-            f"ms a frame, median of {ROUNDS} rounds of {FRAMES} frames, one thread, alternating\n"
+            f"ms a frame, median of {args.rounds} rounds of {args.frames} frames, one thread, "
+            "alternating\n"
         )
-        for title, orders in plan(len(index)).items():
+        for title, orders in plan(len(index), args.frames, args.rounds).items():
             compare(title, orders, path, index)
         wrong = count_wrong(true, lambda numbers: read_ours(path, index, numbers))
         wrong_opencv = count_wrong(true, lambda numbers: read_opencv(path, numbers))
         print(f"\nwrong frames of {len(true) // 3}: ours {wrong}, OpenCV {wrong_opencv}")
 
 
-def plan(count: int) -> dict[str, list[list[int]]]:
-    """Frames to read in each round: one row of the table each."""
+def plan(count: int, frames: int, rounds: int) -> dict[str, list[list[int]]]:
+    """Chooses frames of a clip of `count` to read in each round, for each row of the table."""
     rng = np.random.default_rng(0)
     starts = np.arange(0, count - RUN_LENGTH + 1, RUN_LENGTH)
 
     def runs() -> list[int]:
-        chosen = rng.permutation(starts)[: FRAMES // RUN_LENGTH]
+        chosen = rng.permutation(starts)[: max(1, frames // RUN_LENGTH)]
         return [int(start) + step for start in chosen for step in range(RUN_LENGTH)]
 
     return {
-        "forward": [list(range(min(FRAMES, count))) for _ in range(ROUNDS)],
-        f"shuffled runs of {RUN_LENGTH}": [runs() for _ in range(ROUNDS)],
-        "shuffled frames": [rng.permutation(count)[:FRAMES].tolist() for _ in range(ROUNDS)],
+        "forward": [list(range(min(frames, count))) for _ in range(rounds)],
+        f"shuffled runs of {RUN_LENGTH}": [runs() for _ in range(rounds)],
+        "shuffled frames": [rng.permutation(count)[:frames].tolist() for _ in range(rounds)],
     }
 
 

@@ -28,27 +28,30 @@ from torch.nn import functional as F
 
 from benchmarks.memory import added_memory
 from benchmarks.rvm import RobustVideoMatting
+from benchmarks.speed.table import Preset
 from benchmarks.speed_cases import (
     CPU,
     PRESETS,
     build_network,
+    preset_work,
     read_pair,
-    set_preset,
     threads,
     time_in_turn,
 )
 from matting.predictor import Predictor
 from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingRefine
+from model.fast import accelerate
 from model.matting import Backbone
+from model.weights import identify
 
 Predict = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
-def build_reference(ours: MattingRefine) -> Any:
-    """The authors' network with the weights of ours."""
-    name = "resnet50" if "layer1.0.conv3.weight" in ours.backbone.state_dict() else "mobilenetv2"
-    theirs = Reference(name, ours.backbone_scale, "sampling", ours.refiner.sample_pixels).eval()
+def build_reference(ours: MattingRefine, preset: Preset) -> Any:
+    """Builds the authors' network with the weights of ours and a preset's work."""
+    name, budget = identify(ours.state_dict()).backbone, preset.budget
+    theirs = Reference(name, budget.backbone_scale, "sampling", budget.refine_sample_pixels).eval()
     theirs.load_state_dict(ours.state_dict())
     return theirs
 
@@ -76,36 +79,36 @@ def differ(ours: Any, theirs: Any) -> dict[str, float]:
     }
 
 
-def compare(backbone: Backbone, preset: str, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Times one network at one size on both inputs."""
+def compare(backbone: Backbone, preset: Preset, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Times one network at one size on each input."""
     ours = build_network(backbone, args.checkpoint)
-    theirs = build_reference(ours)
-    for network in (ours, theirs):
-        set_preset(network, preset)
-    height, width = PRESETS[preset][:2]
+    theirs = build_reference(ours, preset)
     predictors = {
         f"ours, {backend}, {precision}": Predictor(ours, CPU, precision, backend)
         for backend, precision in product(args.backends, args.precisions)
     }
     rows = []
     for source in ("real", "real, whole budget", "noise"):
-        noise = torch.rand(2, 1, 3, height, width)
-        pair = tuple(noise) if source == "noise" else read_pair(height, width)
+        noise = torch.rand(2, 1, 3, preset.height, preset.width)
+        pair = tuple(noise) if source == "noise" else read_pair(preset.height, preset.width)
         for network in (ours, theirs):
             network.refiner.prevent_oversampling = source != "real, whole budget"
         runs: dict[str, Callable[[], object]] = {"authors, eager": partial(theirs, *pair)}
         if args.frozen:
             runs["authors, frozen TorchScript"] = partial(freeze(theirs, *pair), *pair)
-        runs |= {name: partial(predictor.run, *pair) for name, predictor in predictors.items()}
+        runs |= {
+            name: partial(predictor.run, *pair, **preset_work(preset))
+            for name, predictor in predictors.items()
+        }
         reference = theirs(*pair)
         differences = {name: differ(runs[name](), reference) for name in predictors}
         if args.rvm and source == "real" and backbone == "mobilenetv2":
-            ratio = {"HD": 0.25, "4K": 0.125}[preset]
+            ratio = preset.budget.backbone_scale
             name = f"RobustVideoMatting MobileNetV3, ratio {ratio}"
             runs[name] = rvm_run(args.rvm, pair[0], ratio)
         seconds = time_in_turn(runs, args.rounds)
         for name, value in seconds.items():
-            row: dict[str, Any] = {"backbone": backbone, "size": preset, "input": source}
+            row: dict[str, Any] = {"backbone": backbone, "size": preset.name, "input": source}
             row |= {"what": name, "seconds": value, "ratio": seconds["authors, eager"] / value}
             row |= differences.get(name, {})
             print_row(row)
@@ -145,16 +148,17 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float]:
 
 def peak_of(which: str, checkpoint: Path) -> float:
     """Runs one network at 4K and gives its peak above what was there before, MiB (Linux)."""
-    network: Any = build_network("mobilenetv2", checkpoint)
-    if which == "authors":
-        network = build_reference(network)
-    set_preset(network, "4K")
-    src, bgr = read_pair(*PRESETS["4K"][:2])
+    preset = PRESETS["4K"]
+    network = build_network("mobilenetv2", checkpoint)
+    run: Callable[..., object] = build_reference(network, preset)
+    if which == "ours":
+        run = partial(accelerate(network), **preset_work(preset))
+    src, bgr = read_pair(preset.height, preset.width)
     with added_memory(CPU) as added:
         for _ in range(2):
-            network(src, bgr)
+            run(src, bgr)
     if added.bytes is None:
-        raise ValueError("--memory needs Linux, which tells the peak memory of a process")
+        raise ValueError("--memory needs Linux, which gives the peak memory of a process")
     return added.bytes / 2**20
 
 
@@ -194,11 +198,11 @@ def main() -> None:
         report: dict[str, Any] = {"threads": args.threads, "versions": versions, "rows": []}
         for backbone in args.backbones:
             for preset in args.sizes:
-                report["rows"] += compare(backbone, preset, args)
+                report["rows"] += compare(backbone, PRESETS[preset], args)
     if args.memory:
         report["peak MiB at 4K"] = peaks = measure_memory(args)
-        told = ", ".join(f"{name} {value:.0f} MiB" for name, value in peaks.items())
-        print(f"\npeak memory of a 4K frame above the loaded network: {told}")
+        shown = ", ".join(f"{name} {value:.0f} MiB" for name, value in peaks.items())
+        print(f"\npeak memory of a 4K frame above the loaded network: {shown}")
     if args.json:
         args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

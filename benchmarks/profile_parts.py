@@ -5,71 +5,76 @@ Example: python -m benchmarks.profile_parts --backends pytorch openvino
 
 import argparse
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
-from torch import Tensor
 
-from benchmarks.speed_cases import CPU, PRESETS, build_network, read_pair, set_preset, time_in_turn
+from benchmarks.speed_cases import CPU, PRESETS, build_network, preset_work, read_pair, time_in_turn
 from benchmarks.timing import count_macs, measure_peak
-from matting.backends import Backend, accelerate_by
+from matting.backends import accelerate_by
 from matting.settings import DEFAULT_CHECKPOINT
-from model import MattingRefine
 from model.fast import FastMatting
+
+Run = Callable[[FastMatting], object]
+PARTS = ("coarse", "_hidden", "_refine")  # of `FastMatting`
 
 
 def measure_parts(
-    ours: MattingRefine, backend: Backend, pair: tuple[Tensor, Tensor]
-) -> dict[str, Any]:
+    fast: FastMatting, plain: FastMatting, run: Run, rounds: int
+) -> tuple[float, dict[str, tuple[float, int]]]:
     """Times the parts of our network, and counts their multiply-adds.
 
+    Args:
+        fast: is timed.
+        plain: the same network in PyTorch, whose work is counted.
+        run: calls what it is given on a frame.
+        rounds: calls of each, of which the median counts.
+
     Returns:
-        Seconds and multiply-adds by part; `rest` is what is left of the whole: reducing the frame,
-        selecting cells, and the outputs.
+        Seconds of the whole; seconds and multiply-adds by part. `rest` is what is left of the
+        whole: reducing the frame, selecting cells, and the outputs.
     """
-    fast = FastMatting(ours)
-    if backend != "pytorch":
-        fast, _ = accelerate_by(backend, ours, "float32")
-    counted = FastMatting(ours)
-    calls: dict[str, list[tuple[Any, ...]]] = {"coarse": [], "_hidden": [], "_refine": []}
-    originals = {name: getattr(fast, name) for name in calls}
-    for name, original in originals.items():
+    calls: dict[str, list[tuple[Any, ...]]] = {name: [] for name in PARTS}
+    with ExitStack() as patches:
+        for name, remembered in calls.items():
+            noted = _noting(getattr(fast, name), remembered)
+            patches.enter_context(patch.object(fast, name, noted))
+        run(fast)
 
-        def remember(*args: Any, name: str = name, original: Any = original) -> Any:
-            calls[name].append(args)
-            return original(*args)
-
-        setattr(fast, name, remember)
-    fast(*pair)
-    for name, original in originals.items():
-        setattr(fast, name, original)
-
-    def repeat(network: Any, name: str) -> None:
+    def repeat(network: FastMatting, name: str) -> None:
         for args in calls[name]:
             getattr(network, name)(*args)
 
-    runs: dict[str, Callable[[], object]] = {"whole": partial(fast, *pair)}
-    runs |= {name: partial(repeat, fast, name) for name in calls}
-    seconds = time_in_turn(runs, 9)
+    runs: dict[str, Callable[[], object]] = {"whole": partial(run, fast)}
+    runs |= {name: partial(repeat, fast, name) for name in PARTS}
+    seconds = time_in_turn(runs, rounds)
+    whole = seconds.pop("whole")
     parts = {
-        name.strip("_"): (seconds[name], count_macs(partial(repeat, counted, name)))
-        for name in calls
+        name.strip("_"): (spent, count_macs(partial(repeat, plain, name)))
+        for name, spent in seconds.items()
     }
-    parts["rest"] = seconds["whole"] - sum(seconds[name] for name in calls), 0
-    return {"whole": seconds["whole"], "parts": parts}
+    return whole, parts | {"rest": (whole - sum(seconds.values()), 0)}
 
 
-def print_profile(preset: str, backbone: str, backend: str, figures: dict[str, Any]) -> None:
+def _noting(part: Any, calls: list[tuple[Any, ...]]) -> Callable[..., Any]:
+    """The same function, which notes its arguments."""
+
+    def call(*args: Any) -> Any:
+        calls.append(args)
+        return part(*args)
+
+    return call
+
+
+def print_parts(title: str, whole: float, parts: dict[str, tuple[float, int]], peak: float) -> None:
     """Prints the parts, and what share of the machine's peak each reaches."""
-    peak = measure_peak(CPU, "float32")
-    print(
-        f"\n{backbone}, {preset}, {backend}: {figures['whole'] * 1e3:.0f} ms; "
-        f"peak of matrix products {peak / 1e9:.0f} GFLOP/s"
-    )
-    for part, (seconds, macs) in figures["parts"].items():
+    print(f"\n{title}: {whole * 1e3:.0f} ms; peak of matrix products {peak / 1e9:.0f} GFLOP/s")
+    for part, (seconds, macs) in parts.items():
         share = (
             f"{macs / 1e9:5.2f} GMac, {2 * macs / seconds / peak:4.0%} of the peak" if macs else ""
         )
@@ -83,13 +88,21 @@ def main() -> None:
     parser.add_argument("--backbones", nargs="+", default=["mobilenetv2", "resnet50"])
     parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--backends", nargs="+", default=["pytorch"])
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     args = parser.parse_args()
-    for backbone, preset, backend in product(args.backbones, args.sizes, args.backends):
-        network = build_network(backbone, args.checkpoint)
-        set_preset(network, preset)
-        figures = measure_parts(network, backend, read_pair(*PRESETS[preset][:2]))
-        print_profile(preset, backbone, backend, figures)
+    for backbone, size, backend in product(args.backbones, args.sizes, args.backends):
+        network, preset = build_network(backbone, args.checkpoint), PRESETS[size]
+        pair, work = read_pair(preset.height, preset.width), preset_work(preset)
+        plain = fast = FastMatting(network)
+        if backend != "pytorch":
+            fast, _ = accelerate_by(backend, network, "float32")
+
+        def run(network: FastMatting, pair: Any = pair, work: Any = work) -> object:
+            return network(*pair, **work)
+
+        figures = measure_parts(fast, plain, run, args.rounds)
+        print_parts(f"{backbone}, {size}, {backend}", *figures, measure_peak(CPU, "float32"))
 
 
 if __name__ == "__main__":

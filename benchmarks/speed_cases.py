@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -12,7 +11,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from benchmarks.speed import table as speed_table
+from benchmarks.speed import table
 from matting.plate.align import align_plate
 from media.pictures import list_pictures, read_picture
 from model import MattingRefine
@@ -20,8 +19,7 @@ from model.matting import Backbone
 from model.weights import load_network
 
 CPU = torch.device("cpu")
-# Name: height, width, scale of the coarse input, pixels to refine.
-PRESETS = {p.name: (p.height, p.width, *astuple(p.budget)) for p in speed_table.PRESETS}
+PRESETS = {preset.name: preset for preset in table.PRESETS}
 REAL = Path("../shared/data/real_pairs")
 DEMO = Path("demo")
 
@@ -64,19 +62,27 @@ def build_network(backbone: Backbone, checkpoint: Path) -> MattingRefine:
         return random
 
 
-def set_preset(network: Any, preset: str) -> None:
-    """Sets scale and budget of our network or the authors'."""
-    network.backbone_scale, network.refiner.sample_pixels = PRESETS[preset][2:]
+def preset_work(preset: table.Preset) -> dict[str, Any]:
+    """Names the work of a preset as the arguments of a call of `MattingRefine`."""
+    budget = preset.budget
+    return {
+        "backbone_scale": budget.backbone_scale,
+        "refine_sample_pixels": budget.refine_sample_pixels,
+        "corrects_alpha": False,
+    }
 
 
 def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Calls all in turn, and gives the median seconds of each."""
+    """Calls all in turn, once to warm up, and gives the median seconds of each.
+
+    Not by `torch.utils.benchmark`, which times one after the other, while a shared machine drifts.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
             start = perf_counter()
             run()
-            if number:  # the first warms up
+            if number:
                 seconds[name].append(perf_counter() - start)
     return {name: median(values) for name, values in seconds.items()}
 
