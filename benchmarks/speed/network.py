@@ -92,7 +92,7 @@ def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dic
     precision, backend = compute.precision, compute.backend
     packages = ["torch", "torchvision", *([] if backend == "pytorch" else [backend])]
     versions = {package: importlib.metadata.version(package) for package in packages}
-    machine = {
+    machine: dict[str, Any] = {
         "device": describe_device(device),
         "threads": torch.get_num_threads(),
         "system": platform.platform(),

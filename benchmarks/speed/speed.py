@@ -80,7 +80,7 @@ def measure_speed(
     network, device = predictor.network, predictor.device
     batch_size, _, height, width = src.shape
     budget = _choose_work(network, height, width, model)
-    work = {"width": width, "height": height, "batch_size": batch_size}
+    work: dict[str, Any] = {"width": width, "height": height, "batch_size": batch_size}
     work["backbone_scale"] = scale = budget.backbone_scale
     asked: dict[str, Any] = {}
     if isinstance(network, MattingRefine):
