@@ -2,11 +2,12 @@
 #   make demo    matte the photographs of demo/
 #   make test    the tests (a few minutes)
 #   make check   lint, format, types and tests: what every change must pass
+#   make docs-pictures   remake the pictures and tables of docs/, by the weights as they are
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check lint types format clean
+.PHONY: demo test test-slow check lint types format docs-pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python inference_images.py --config configs/demo.yaml
@@ -31,6 +32,10 @@ types: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Photographs and clip: see `python -m docs.make --help`.
+docs-pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m docs.make --write
 
 clean:
 	rm -rf $(VENV) demo/output

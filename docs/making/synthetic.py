@@ -1,9 +1,5 @@
-"""Makes docs/pictures/synthetic.png: 24 drawn foregrounds over photographs, with their alpha.
+"""The picture of synthetic foregrounds: 24 over photographs, with their alpha."""
 
-python -m docs.make_synthetic_picture PHOTOGRAPHS
-"""
-
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,16 +8,17 @@ import numpy as np
 from dataset.backgrounds import Backgrounds
 from dataset.geometry import reduce_picture
 from dataset.synthetic import SyntheticForegrounds
+from docs.making.sources import Sources
 from matting.plate.fit import resize_to_cover
 
 ROWS, COLUMNS, SIDE, DRAWN = 6, 4, 178, 512
 SEED = 4
-TARGET = Path(__file__).parent / "pictures" / "synthetic.png"
+PHOTOGRAPHS = "elementary_*.jpg"
 
 
-def main(folder: Path) -> None:
-    """Draws and writes the picture; seven of ten have parts cut out of another photograph."""
-    backgrounds = Backgrounds((folder,), SEED)
+def make_synthetic(sources: Sources, path: Path) -> None:
+    """Makes the picture; seven of ten have parts cut out of another photograph."""
+    backgrounds = Backgrounds(tuple(sources.find_photographs(PHOTOGRAPHS)), SEED)
     foregrounds = SyntheticForegrounds(ROWS * COLUMNS, SEED)
     cells = []
     for index in range(ROWS * COLUMNS):
@@ -34,10 +31,4 @@ def main(folder: Path) -> None:
         pair = np.hstack((com, cv2.cvtColor(pha, cv2.COLOR_GRAY2RGB)))
         cells.append(cv2.resize(pair, (2 * SIDE, SIDE), interpolation=cv2.INTER_AREA))
     rows = [np.hstack(cells[i : i + COLUMNS]) for i in range(0, len(cells), COLUMNS)]
-    cv2.imwrite(str(TARGET), np.vstack(rows)[..., ::-1])
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]))
+    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])

@@ -1,13 +1,9 @@
-"""Makes docs/pictures/video_jobs.jpg: a frame before and after each common job of docs/video.md.
+"""The pictures of docs/video.md: a frame before and after each common job, and of the first, all.
 
-python -m docs.make_video_pictures CLIP PHOTOGRAPH
-
-CLIP is of a camera that stands still (OpenCV's vtest.avi); what a hand-held or an automatic camera
-makes of it is computed, with known movement and exposure.
+The clip is of a camera that stands still (OpenCV's vtest.avi); what a hand-held or an automatic
+camera makes of it is computed, with known movement and exposure.
 """
 
-import subprocess
-import sys
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +12,18 @@ import av
 import cv2
 import numpy as np
 
+from docs.making.sources import Sources, call_script
 from matting.webcam.backgrounds import checkerboard
 from media.decoding import read_rgb
 
 SHOWN, BEFORE = 547, 11  # the frame that is shown, and how many before it are matted too
 SPREAD = 16  # of the clip's frames, one of so many makes the plate
-LEFT, TOP, WIDTH, HEIGHT, LABEL = 110, 270, 360, 270, 22
-TARGET = Path(__file__).parent / "pictures" / "video_jobs.jpg"
+LABEL = 22  # height of a label, pixels
+# Parts of the frame that are shown: of the jobs, and of the strip.
+TILE = slice(270, 540), slice(110, 470)
+STRIP, STRIP_SIZE = (slice(98, 530), slice(0, 768)), (480, 270)
 RATE = 10
+PHOTOGRAPH = "lomiri_aitzgorri_by_Aitzol_Berasategi.jpg"
 
 PLATE = "--video-bgr plate.png"
 NEW = "--video-target-bgr new.png"
@@ -37,33 +37,44 @@ JOBS = {
     "alpha for an editor (over checks)": f"--video-src clip.mp4 {PLATE} --codec prores",
     "alpha as pictures": f"--video-src clip.mp4 {PLATE} --output-format image_sequences",
 }
-PROGRAM = Path(__file__).parents[1] / "inference_video.py"
+SCRIPT = "inference_video.py"
 
 
-def main() -> None:
+def make_jobs(sources: Sources, path: Path) -> None:
     """Makes the clips, runs the jobs and lays the sheet."""
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    clip, photograph = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_inputs(root, clip, photograph)
+        make_inputs(root, sources)
         tiles = []
         for number, (name, arguments) in enumerate(JOBS.items()):
             before = read_frame(root / arguments.split()[1])
             out = root / str(number)
-            command = [sys.executable, str(PROGRAM), *arguments.split(), "--output-dir", str(out)]
-            subprocess.run(command, cwd=root, check=True)  # noqa: S603 - the words above
+            call_script(SCRIPT, *arguments.split(), "--output-dir", out, folder=root)
             made = sorted(out.glob("com.m*")) or sorted((out / "pha").iterdir())[-1:]
             tiles.append(label(name, np.hstack((before, read_frame(made[0])))))
     rows = [np.hstack(tiles[i : i + 2]) for i in range(0, len(tiles), 2)]
-    cv2.imwrite(str(TARGET), np.vstack(rows)[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
-    print(TARGET)
+    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 85))
 
 
-def make_inputs(root: Path, clip: Path, photograph: Path) -> None:
+def make_strip(sources: Sources, path: Path) -> None:
+    """Makes the strip of frame, plate, alpha and composite of the first job."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make_inputs(root, sources)
+        arguments = next(iter(JOBS.values())).split()
+        call_script(SCRIPT, *arguments, "--output-dir", "out", folder=root)
+        clips = (arguments[1], "plate.png", "out/pha.mp4", "out/com.mp4")
+        tiles = [
+            cv2.resize(read_frame(root / clip, STRIP), STRIP_SIZE, interpolation=cv2.INTER_AREA)
+            for clip in clips
+        ]
+    cv2.imwrite(str(path), np.hstack(tiles)[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 90))
+
+
+def make_inputs(root: Path, sources: Sources) -> None:
     """Writes the clips and pictures that `JOBS` names into a folder."""
-    with av.open(str(clip)) as container:
+    (photograph,) = sources.find_photographs(PHOTOGRAPH)
+    with av.open(str(sources.find_clip())) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     spread = frames[SHOWN % SPREAD :: SPREAD]
     plate = np.percentile(spread, 50, axis=0).astype(np.uint8)
@@ -109,12 +120,12 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> None:
         container.mux(stream.encode())
 
 
-def read_frame(path: Path) -> np.ndarray:
-    """Reads the part that is shown of a picture or of a clip's last frame, over checks."""
+def read_frame(path: Path, part: tuple[slice, slice] = TILE) -> np.ndarray:
+    """Reads a part, rows and columns, of a picture or of a clip's last frame, over checks."""
     with av.open(str(path)) as container:
         *_, last = container.decode(video=0)
-        rgba = last.to_ndarray(format="rgba")[TOP : TOP + HEIGHT, LEFT : LEFT + WIDTH]
-    checks = checkerboard(HEIGHT, WIDTH) * 255
+        rgba = last.to_ndarray(format="rgba")[part]
+    checks = checkerboard(*rgba.shape[:2]) * 255
     alpha = rgba[..., 3:] / 255
     return (rgba[..., :3] * alpha + checks * (1 - alpha)).round().astype(np.uint8)
 
@@ -124,7 +135,3 @@ def label(name: str, tile: np.ndarray) -> np.ndarray:
     bar = np.full((LABEL, tile.shape[1], 3), 255, np.uint8)
     cv2.putText(bar, name, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
     return np.pad(np.vstack((bar, tile)), ((0, 4), (2, 2), (0, 0)), constant_values=255)
-
-
-if __name__ == "__main__":
-    main()

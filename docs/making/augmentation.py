@@ -1,9 +1,5 @@
-"""Makes docs/pictures/augmentation.png: each augmentation by itself, as strong as it gets.
+"""The picture of augmentations: each by itself, as strong as it gets."""
 
-python -m docs.make_augmentation_picture PHOTOGRAPH
-"""
-
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +12,14 @@ from dataset.colours import blur_and_sharpen, change_colours
 from dataset.draws import UNDISTURBED, PictureChange
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthetic import draw_foreground
+from docs.making.sources import Sources
 from media.decoding import read_rgb
 from training.synthesis import synthesise
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20
 FOREGROUND_SEED = 3
 CPU = torch.device("cpu")
-TARGET = Path(__file__).parent / "pictures" / "augmentation.png"
+PHOTOGRAPH = "elementary_Viktor_Forgacs.jpg"
 
 CHANGES = {
     "rotation 5 degrees": PictureChange(rotation=5),
@@ -117,11 +114,10 @@ def make_cells(photograph: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         yield label, compose(person, scene, drawn)[1]
 
 
-def main() -> None:
-    """Writes the picture."""
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    cells = list(make_cells(read_rgb(Path(sys.argv[1]))))
+def make_augmentation(sources: Sources, path: Path) -> None:
+    """Makes the picture over Viktor Forgacs' photograph."""
+    (photograph,) = sources.find_photographs(PHOTOGRAPH)
+    cells = list(make_cells(read_rgb(photograph)))
     rows = -(-len(cells) // COLUMNS)
     sheet = np.full((rows * (HEIGHT + LABEL), COLUMNS * (WIDTH + 4) - 4, 3), 255, np.uint8)
     for n, (label, picture) in enumerate(cells):
@@ -129,8 +125,4 @@ def main() -> None:
         sheet[top + LABEL : top + LABEL + HEIGHT, left : left + WIDTH] = picture
         place = (left + 2, top + LABEL - 6)
         cv2.putText(sheet, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0,) * 3, 1, cv2.LINE_AA)
-    cv2.imwrite(str(TARGET), sheet[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 9))
-
-
-if __name__ == "__main__":
-    main()
+    cv2.imwrite(str(path), sheet[..., ::-1], (cv2.IMWRITE_PNG_COMPRESSION, 9))
