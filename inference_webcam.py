@@ -13,10 +13,10 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.report import Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
-from matting.setup import choose_budget, load_predictor, tell_setup
 from matting.video.outputs import refuse_inputs
 from matting.video.target import TargetSettings
 from matting.webcam.backgrounds import Backgrounds
@@ -109,7 +109,7 @@ def matte_camera(settings: Settings) -> int:
         outputs = Outputs(
             settings.record, settings.recording, settings.virtual_camera, capture.facts
         )
-        facts, setup_notes = tell_setup(predictor, settings.model, settings.compute)
+        facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         report = Report(
             {**facts, "camera": describe_camera(capture.facts), "settings": to_plain(settings)}
         )
