@@ -11,17 +11,13 @@ import numpy as np
 import pytest
 
 from matting.video.target import TargetSettings
-from matting.webcam.backgrounds import Backgrounds, checkerboard
-from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, RealClock, Shot, open_camera
-from matting.webcam.capture import Capture
-from matting.webcam.driver import DriverCamera
-from matting.webcam.keys import ScriptedKeys
-from matting.webcam.meter import Meter
-from matting.webcam.outputs import VirtualCamera
-from matting.webcam.overlay import draw_text
-from matting.webcam.plate import PlateTaker
-from matting.webcam.settings import CameraSettings, PlateSettings, RecordSettings
-from matting.webcam.window import open_window
+from matting.webcam.camera import CameraSettings, ClipCamera, DriverCamera, open_camera
+from matting.webcam.capture import CameraError, CameraFacts, Capture, Shot
+from matting.webcam.controls import Backgrounds, ScriptedKeys, checkerboard
+from matting.webcam.outputs import Outputs, RecordSettings, open_virtual_camera
+from matting.webcam.plate import PlateSettings, PlateTaker
+from matting.webcam.summary import Meter
+from matting.webcam.window import draw_text, open_window
 
 FACTS = CameraFacts("fake", 48, 64, Fraction(25))
 
@@ -162,11 +158,16 @@ class FakeVideoCapture:
         self.released = True
 
 
-def open_driver(capture: FakeVideoCapture, **settings: object) -> DriverCamera:
-    return DriverCamera("0", CameraSettings(**settings), RealClock(), capture)
+@pytest.fixture
+def open_driver(monkeypatch: pytest.MonkeyPatch):
+    def open_(capture: FakeVideoCapture, **settings: object) -> DriverCamera:
+        monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture if number == 0 else None)
+        return DriverCamera("0", CameraSettings(**settings))
+
+    return open_
 
 
-def test_driver_tells_what_it_gives() -> None:
+def test_driver_tells_what_it_gives(open_driver) -> None:
     camera = open_driver(FakeVideoCapture({cv2.CAP_PROP_FPS: 10.0}))
     assert (camera.facts.height, camera.facts.width, camera.facts.rate) == (48, 64, 10)
     assert camera.facts.notes == (
@@ -178,7 +179,7 @@ def test_driver_tells_what_it_gives() -> None:
     assert shot.time == 0
 
 
-def test_locks_are_read_back() -> None:
+def test_locks_are_read_back(open_driver) -> None:
     capture = FakeVideoCapture({cv2.CAP_PROP_AUTO_WB: 1.0})
     capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] = 3.0
     capture.values[cv2.CAP_PROP_EXPOSURE] = 156.0
@@ -196,7 +197,7 @@ def test_locks_are_read_back() -> None:
     assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 3.0
 
 
-def test_driver_that_fails_is_told() -> None:
+def test_driver_that_fails_is_told(open_driver) -> None:
     with pytest.raises(CameraError, match="camera 0 can't be opened: is it plugged in"):
         open_driver(FakeVideoCapture({}, -1))
     capture = FakeVideoCapture({}, 0)
@@ -209,25 +210,26 @@ def test_driver_that_fails_is_told() -> None:
         camera.read()
 
 
-def test_names_of_cameras(tmp_path: Path, clips) -> None:
+def test_names_of_cameras(tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch) -> None:
     def driver(name: str, *rest: object) -> str:
         return f"driver {name}"
 
-    settings, clock = CameraSettings(), RealClock()
-    assert open_camera("0", settings, clock, driver) == "driver 0"
-    assert open_camera("rtsp://a/b", settings, clock, driver) == "driver rtsp://a/b"
+    settings = CameraSettings()
+    monkeypatch.setattr("matting.webcam.camera.DriverCamera", driver)
+    assert open_camera("0", settings) == "driver 0"
+    assert open_camera("rtsp://a/b", settings) == "driver rtsp://a/b"
     clip = clips.write(tmp_path / "a.mp4", clips.moving(2))
-    camera = open_camera(str(clip), settings, clock, driver)
+    camera = open_camera(str(clip), settings)
     assert isinstance(camera, ClipCamera)
     camera.close()
     with pytest.raises(CameraError, match="--camera nope.mp4 is neither the number of a camera"):
-        open_camera("nope.mp4", settings, clock, driver)
+        open_camera("nope.mp4", settings)
 
 
 def test_deep_clip_becomes_eight_bits(tmp_path: Path, clips) -> None:
     ramp = np.full((48, 64, 3), 100 * 257, np.uint16)
     path = clips.write(tmp_path / "a.mkv", [ramp], pixel_format="yuv444p10le", crf="1")
-    camera = ClipCamera(path, "each", RealClock())
+    camera = ClipCamera(path, "each")
     pixels = camera.read().pixels
     camera.close()
     assert pixels.dtype == np.uint8
@@ -297,14 +299,14 @@ def test_backgrounds_that_make_no_sense_are_refused(texts, loop, message) -> Non
 def test_missing_virtual_camera_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(ValueError, match="needs the package pyvirtualcam; run `pip install"):
-        VirtualCamera("auto", FACTS)
+        open_virtual_camera("auto", FACTS)
 
     def refuse(**options: object) -> None:
         raise RuntimeError("no v4l2loopback device")
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=refuse))
     with pytest.raises(ValueError, match="--virtual-camera auto can't be opened: no v4l2loop"):
-        VirtualCamera("auto", FACTS)
+        open_virtual_camera("auto", FACTS)
 
 
 def test_virtual_camera_gets_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,8 +318,9 @@ def test_virtual_camera_gets_the_pictures(monkeypatch: pytest.MonkeyPatch) -> No
         return SimpleNamespace(device="/dev/video9", send=sent.append, close=lambda: None)
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=make))
-    camera = VirtualCamera("/dev/video9", FACTS)
-    camera.send(np.zeros((48, 64, 3), np.uint8), Fraction(0))
+    outputs = Outputs(None, RecordSettings(), "/dev/video9", FACTS)
+    outputs.send(np.zeros((48, 64, 3), np.uint8), Fraction(0))
+    outputs.close()
     assert made == [{"width": 64, "height": 48, "fps": 25.0, "device": "/dev/video9"}]
     assert len(sent) == 1
 
@@ -339,11 +342,11 @@ def test_missing_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (lambda: CameraSettings(size=(0, 1)), "a width and a height of 1 or more"),
-        (lambda: CameraSettings(rate=0), "rate must be above 0"),
-        (lambda: CameraSettings(format="MJPEG"), "four letters, as MJPG"),
-        (lambda: PlateSettings(countdown=-1), "countdown must lie in"),
-        (lambda: PlateSettings(frames=0), "frames must lie in"),
+        (lambda: CameraSettings(size=(0, 1)), "greater than or equal to 1, got 0"),
+        (lambda: CameraSettings(rate=0), "'rate': Input should be greater than 0"),
+        (lambda: CameraSettings(format="MJPEG"), "'format'.* at most 4 characters, got 'MJPEG'"),
+        (lambda: PlateSettings(countdown=-1), "'countdown': .*greater than or equal to 0"),
+        (lambda: PlateSettings(frames=0), "'frames': .*greater than or equal to 1"),
         (lambda: RecordSettings().encoding(Path("a.avi")), "must be one of .mp4, .mov, .webm"),
     ],
 )
