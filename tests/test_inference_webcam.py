@@ -76,8 +76,7 @@ def test_camera_that_is_lost_leaves_a_whole_recording(
 ) -> None:
     out, talk = tmp_path / "out", tmp_path / "talk.mp4"
     before = """
-from matting.webcam.camera import ClipCamera
-from matting.webcam.capture import CameraError
+from matting.webcam.camera import CameraError, ClipCamera
 read, count = ClipCamera.read, iter(range(6))
 def lose(self):
     if next(count, None) is None:

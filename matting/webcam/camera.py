@@ -2,6 +2,7 @@
 
 import sys
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,7 +14,6 @@ from pydantic import Field
 from runtime.settings import settings_group
 
 from ..video.open import open_video
-from .capture import Camera, CameraError, CameraFacts, Lock, Shot
 
 Pace = Literal["live", "each"]
 
@@ -53,7 +53,51 @@ class CameraSettings:
     each takes one frame after the other, as fast as they are matted."""
 
 
-class ClipCamera(Camera):
+class CameraError(ValueError):
+    """A camera that can't be opened or was lost; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture that a camera took."""
+
+    pixels: np.ndarray  # (H, W, 3) uint8, RGB
+    time: Fraction  # seconds since the camera's first picture, by the camera
+    captured: float  # `time.perf_counter` when it arrived; latency counts from here
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Whether the driver says that an automatic (focus, exposure, white balance) is locked."""
+
+    name: str
+    locked: bool
+    reason: str = ""  # why not
+
+
+@dataclass(frozen=True)
+class CameraFacts:
+    """A camera's name, the size of its pictures in pixels, and its rate in frames/s."""
+
+    name: str
+    height: int
+    width: int
+    rate: Fraction
+    live: bool = True  # whether a frame is lost that nobody takes in time
+    notes: tuple[str, ...] = ()  # what a user should know
+
+    def describe(self) -> dict[str, Any]:
+        """The facts as JSON holds them."""
+        return {
+            "name": self.name,
+            "width": self.width,
+            "height": self.height,
+            "frames_per_second": round(float(self.rate), 3),
+            "live": self.live,
+        }
+
+
+class ClipCamera:
     """Plays a video file or a folder of numbered pictures (25 frames/s) as if a camera took it.
 
     Raises VideoError when it can't be read.
@@ -68,7 +112,7 @@ class ClipCamera(Camera):
         self.facts = CameraFacts(str(path), info.height, info.width, info.rate, live, info.notes)
 
     def read(self) -> Shot | None:
-        """Waits until the next frame is due; see `Camera`."""
+        """Waits until the next frame is due; None at the end. VideoError when it can't be read."""
         frame = self._source.read()
         if frame is None:
             return None
@@ -84,12 +128,19 @@ class ClipCamera(Camera):
             pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
         return Shot(pixels, moment, time.perf_counter())
 
+    def lock(self) -> tuple[Lock, ...]:
+        """Nothing: a clip is as it is."""
+        return ()
+
+    def unlock(self) -> None:
+        """Nothing was locked."""
+
     def close(self) -> None:
         """Closes the file."""
         self._source.close()
 
 
-class DriverCamera(Camera):
+class DriverCamera:
     """A camera that OpenCV opens; `facts` has what the driver gave, not what was asked for.
 
     Raises CameraError when it can't be opened or gives no picture.
@@ -126,7 +177,7 @@ class DriverCamera(Camera):
         self.facts = self._describe(settings, *first.shape[:2])
 
     def read(self) -> Shot | None:
-        """Waits for the next picture; see `Camera`."""
+        """Waits for the next picture; CameraError when there is none any more."""
         pixels = self._grab()
         now = time.perf_counter()
         if pixels is None:
@@ -140,11 +191,11 @@ class DriverCamera(Camera):
         return Shot(pixels, Fraction(now - self._start).limit_denominator(1_000_000), now)
 
     def lock(self) -> tuple[Lock, ...]:
-        """Turns the automatics off, and asks the driver whether they are; see `Camera`."""
+        """Turns the automatics off, and asks the driver whether they are."""
         return tuple(self._turn_off(*automatic) for automatic in _AUTOMATICS)
 
     def unlock(self) -> None:
-        """Turns the automatics on that were on before; see `Camera`."""
+        """Turns the automatics on that were on before."""
         for switch, before in self._released:
             self._capture.set(switch, before)
         self._released.clear()
@@ -190,6 +241,9 @@ class DriverCamera(Camera):
             self._capture.set(value, found)
         self._released.append((switch, on if before < 0 else before))  # -1: not known
         return Lock(name, True)
+
+
+Camera = ClipCamera | DriverCamera
 
 
 def open_camera(name: str, settings: CameraSettings) -> Camera:

@@ -1,78 +1,12 @@
-"""What a camera is, and the thread that reads it: it keeps the newest picture alone."""
+"""The thread that reads a camera: it keeps the newest picture alone."""
 
 import time
-from dataclasses import dataclass
-from fractions import Fraction
 from threading import Condition, Thread
-from typing import Any
 
-import numpy as np
+from .camera import Camera, CameraError, Lock, Shot
 
 _LOST_AFTER = 5.0  # seconds without a picture after which the camera counts as lost
 _PATIENCE = 2.0  # seconds that a driver which hangs is waited for at the end
-
-
-class CameraError(ValueError):
-    """A camera that can't be opened or was lost; the message says which, why and what to do."""
-
-
-@dataclass(frozen=True)
-class Shot:
-    """A picture that a camera took."""
-
-    pixels: np.ndarray  # (H, W, 3) uint8, RGB
-    time: Fraction  # seconds since the camera's first picture, by the camera
-    captured: float  # `time.perf_counter` when it arrived; latency counts from here
-
-
-@dataclass(frozen=True)
-class Lock:
-    """Whether the driver says that an automatic (focus, exposure, white balance) is locked."""
-
-    name: str
-    locked: bool
-    reason: str = ""  # why not
-
-
-@dataclass(frozen=True)
-class CameraFacts:
-    """A camera's name, the size of its pictures in pixels, and its rate in frames/s."""
-
-    name: str
-    height: int
-    width: int
-    rate: Fraction
-    live: bool = True  # whether a frame is lost that nobody takes in time
-    notes: tuple[str, ...] = ()  # what a user should know
-
-    def describe(self) -> dict[str, Any]:
-        """The facts as JSON holds them."""
-        return {
-            "name": self.name,
-            "width": self.width,
-            "height": self.height,
-            "frames_per_second": round(float(self.rate), 3),
-            "live": self.live,
-        }
-
-
-class Camera:
-    """A camera, or what stands in for one. One thread reads and locks."""
-
-    facts: CameraFacts
-
-    def read(self) -> Shot | None:
-        """Waits for the next picture; None at the end of a clip. ValueError when it is lost."""
-
-    def lock(self) -> tuple[Lock, ...]:
-        """Holds focus, exposure and white balance where they are, as far as there are any."""
-        return ()
-
-    def unlock(self) -> None:
-        """Gives what `lock` has locked back to the driver."""
-
-    def close(self) -> None:
-        """Releases the camera."""
 
 
 class Capture:

@@ -75,14 +75,8 @@ def choose_keys(scripted: Keys, window: Keys | None) -> tuple[list[Keys], str]:
 class Backgrounds:
     """Holds new backgrounds, all opened at the beginning, and switches between them.
 
-    A video goes on from where it was when it is shown again.
-
-    Args:
-        texts: `none` for a checkerboard, or what `TargetFeed` takes.
-        settings: how they meet the frames.
-
-    Raises:
-        ValueError: when there is none, or one can't be read or is to end the program.
+    Each is `none` for a checkerboard, or what `TargetFeed` takes. A video goes on from where it was
+    when it is shown again. ValueError when there is none, or one can't be read.
     """
 
     def __init__(self, texts: Sequence[str], settings: TargetSettings) -> None:
@@ -116,14 +110,9 @@ class Backgrounds:
             self._index = index
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray:
-        """Makes the new background of a frame; raises VideoError when a video can't be read.
+        """The new background, (H, W, 3) float32 in [0, 1], at a time of the camera in seconds.
 
-        Args:
-            time: of the camera, seconds.
-            bgr: (H, W, 3) uint8, the plate, which `blur` blurs.
-
-        Returns:
-            (H, W, 3) float32, RGB in [0, 1].
+        `blur` blurs the plate, (H, W, 3) uint8. VideoError when a video can't be read.
         """
         if self._last is not None:
             self._shown[self._index] += time - self._last

@@ -16,7 +16,8 @@ from ..plate.fit import fit_plate
 from ..plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from ..predictor import Matte, Predictor, Prepared
 from ..quality import Budget
-from .capture import Capture, Shot
+from .camera import Shot
+from .capture import Capture
 from .controls import KEYS, NUMBERS, Backgrounds, Keys
 from .outputs import Outputs
 from .plate import PlateSettings, PlateTaker
@@ -75,10 +76,10 @@ class Live:
         self._time = Fraction(0)
 
     def run(self, should_stop: Callable[[], bool], bgr: np.ndarray | None = None) -> None:
-        """Runs; see the class.
+        """Runs until the end; `should_stop` is asked before every picture.
 
         Args:
-            should_stop: asked before every picture.
+            should_stop: whether somebody wants to end it.
             bgr: (h, w, 3) uint8 or uint16, RGB, the plate, which is fitted to the first frame;
                 without one the camera takes it first.
 

@@ -14,7 +14,7 @@ from runtime.settings import settings_group
 
 from ..video.settings import Codec, EncodingSettings
 from ..video.writer import Layout, VideoWriter
-from .capture import CameraFacts
+from .camera import CameraFacts
 
 _CODECS: dict[str, Codec] = {".mp4": "h264", ".mov": "prores", ".webm": "vp9"}
 _TICK = Fraction(1, 90_000)  # seconds, unit of time stamps in recordings: MPEG's own
@@ -33,10 +33,7 @@ class RecordSettings:
     """Speed of .mp4, from ultrafast to veryslow; a live encoder has to keep up."""
 
     def encoding(self, path: Path) -> EncodingSettings:
-        """Chooses the codec of a file: .mp4 (H.264), .mov (ProRes) or .webm (VP9).
-
-        Raises ValueError for another extension, or settings that its codec does not have.
-        """
+        """Chooses the codec of a .mp4, .mov or .webm; ValueError for others, or wrong settings."""
         codec = _CODECS.get(path.suffix.lower())
         if codec is None:
             raise ValueError(
@@ -49,30 +46,16 @@ class RecordSettings:
 class Outputs:
     """A virtual camera and a recording, each of which may be missing.
 
-    Pictures are encoded in a thread of its own. Each is shown for as long as it was live; gaps (the
-    countdown, a pause) are left out.
-
-    Args:
-        record: file to record into, whose name it has when it is whole; or None.
-        settings: how.
-        virtual: name of a virtual camera, or `auto`, or None.
-        facts: of the camera.
-
-    Attributes:
-        recorded: pictures that were recorded; None without a recording.
-        file: what there is of the recording in the end: whole, or under a partial name.
-        notes: what a user should know, in words.
-
-    Raises:
-        ValueError: when one can't be opened.
+    A thread encodes the pictures. Each is shown for as long as it was live; gaps (the countdown, a
+    pause) are left out. The file has its name when it is whole. ValueError when one can't open.
     """
 
     def __init__(
         self, record: Path | None, settings: RecordSettings, virtual: str | None, facts: CameraFacts
     ) -> None:
-        self.recorded: int | None = None
-        self.file: Path | None = None
-        self.notes: list[str] = []
+        self.recorded: int | None = None  # pictures; None without a recording
+        self.file: Path | None = None  # in the end: the recording, or what there is of it
+        self.notes: list[str] = []  # what a user should know
         self._virtual = open_virtual_camera(virtual, facts) if virtual is not None else None
         self._writer: VideoWriter | None = None
         if record is not None:  # last, so that no file is left behind where the other fails
@@ -125,14 +108,9 @@ class Outputs:
 
 
 def open_virtual_camera(name: str, facts: CameraFacts) -> Any:
-    """Opens a virtual camera, which other programs choose as their camera.
+    """Opens pyvirtualcam's camera (`auto`: the first), which other programs choose as their own.
 
-    Args:
-        name: of it, or `auto` for the first that there is.
-        facts: of the camera, whose size and rate it gets.
-
-    Returns:
-        pyvirtualcam's, with `send` and `close`. ValueError when it is missing says what to do.
+    ValueError when the package or the virtual camera is missing; says what to do.
     """
     try:
         module: Any = importlib.import_module("pyvirtualcam")

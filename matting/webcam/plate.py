@@ -11,7 +11,7 @@ from pydantic import Field
 
 from runtime.settings import settings_group
 
-from .capture import Shot
+from .camera import Shot
 
 _SETTLE = Fraction(1, 2)  # seconds after locking until a camera's picture stands
 _SQUARE = 8  # pixels; movement is looked for in such squares, in which noise is averaged away

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from media.writing import write_png
 
 from ..plate.prepare import Preparation
 from ..report import Entry
-from .capture import CameraFacts, Capture, Lock
+from .camera import CameraFacts, Lock
+from .capture import Capture
 from .controls import ACTIONS
 from .outputs import Outputs
 from .plate import TakenPlate
@@ -68,21 +70,11 @@ class Meter:
 
 
 class Journal:
-    """Prints what happens, and keeps plates and snapshots as files.
-
-    Args:
-        name: of the camera.
-        folder: for the files.
-        save_plates: whether plates are kept.
-
-    Attributes:
-        entry: of the run, for the summary.
-        notes: what a user should know, in words.
-    """
+    """Prints what happens to the camera `name`, and keeps plates and snapshots in `folder`."""
 
     def __init__(self, name: str, folder: Path, save_plates: bool) -> None:
-        self.entry = Entry(name, "done")
-        self.notes: list[str] = []
+        self.entry = Entry(name, "done")  # of the run, for the summary
+        self.notes: list[str] = []  # what a user should know
         self._folder = folder
         self._save_plates = save_plates
 
@@ -141,21 +133,17 @@ class Journal:
             self.entry.outputs["recording"] = str(outputs.file)
         line = "{captured} captured, {frames} shown, {dropped} dropped"
         if speed["frames_per_second"] is not None:
-            line += (
-                "; {frames_per_second:.2f} frames/s; latency p50 {latency_p50_ms:.0f} ms, p95 "
-                "{latency_p95_ms:.0f} ms"
-            )
+            line += "; {frames_per_second:.2f} frames/s"
+            line += "; latency p50 {latency_p50_ms:.0f} ms, p95 {latency_p95_ms:.0f} ms"
         print(line.format(**speed))
         for kind, name in self.entry.outputs.items():
             print(f"{kind}: {name}")
 
     def keep(self, kind: str, picture: np.ndarray) -> None:
         """Writes a plate or snapshot: (H, W, 3), or (H, W, 4) with straight alpha; uint8."""
-        stem, number = f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}", 1
-        path = self._folder / f"{stem}.png"
-        while path.exists():
-            number += 1
-            path = self._folder / f"{stem}-{number}.png"
+        stem = f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        path = next(path for name in names if not (path := self._folder / f"{name}.png").exists())
         try:
             write_png(path, picture)
         except OSError as error:  # the show goes on

@@ -19,11 +19,7 @@ _EDGE = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)
 class Window:
     """A window as large as the picture, for one thread; closing it is a wish to quit.
 
-    Attributes:
-        closed: whether the user has closed it.
-
-    Raises:
-        ValueError: when there is no tkinter or no screen; says what to do.
+    ValueError when there is no tkinter or no screen; says what to do.
     """
 
     def __init__(self, title: str) -> None:
@@ -73,17 +69,9 @@ class Window:
 
 
 def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, list[str]]:
-    """Opens the preview window where that is wanted and possible.
+    """Opens the preview window where that is wanted and possible, and gives notes for the user.
 
-    Args:
-        preview: yes, no, or auto: only if possible.
-        other_outputs: whether there is another output, so that it can be done without.
-
-    Returns:
-        The window or None, and what a user should know, in words.
-
-    Raises:
-        ValueError: when it is needed and not possible, or there is no output at all.
+    ValueError when it is needed (there is no other output) and not possible, or nothing comes out.
     """
     if preview == "no":
         if not other_outputs:
@@ -103,15 +91,7 @@ def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, l
 
 
 def draw_text(picture: np.ndarray, lines: Sequence[str]) -> np.ndarray:
-    """Writes lines in the upper left corner of a copy, white with a dark edge.
-
-    Args:
-        picture: (H, W, 3) uint8, RGB.
-        lines: of ASCII, which OpenCV's font has.
-
-    Returns:
-        A picture of the same shape.
-    """
+    """Writes ASCII, white with a dark edge, into the corner of a copy of (H, W, 3) uint8, RGB."""
     drawn = np.ascontiguousarray(picture).copy()
     step = max(10, drawn.shape[0] / _LINES)
     scale = step / 34

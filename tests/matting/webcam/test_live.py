@@ -11,8 +11,8 @@ from PIL import Image
 from matting.predictor import Matte
 from matting.quality import HD
 from matting.video.target import TargetSettings
-from matting.webcam.camera import ClipCamera
-from matting.webcam.capture import CameraError, CameraFacts, Capture, Lock, Shot
+from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
+from matting.webcam.capture import Capture
 from matting.webcam.controls import Backgrounds, ScriptedKeys
 from matting.webcam.live import Live
 from matting.webcam.outputs import Outputs, RecordSettings

@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 
 from matting.video.target import TargetSettings
-from matting.webcam.camera import CameraSettings, ClipCamera, DriverCamera, open_camera
-from matting.webcam.capture import CameraError, CameraFacts, Capture, Shot
+from matting.webcam.camera import (
+    CameraError,
+    CameraFacts,
+    CameraSettings,
+    ClipCamera,
+    DriverCamera,
+    Shot,
+    open_camera,
+)
+from matting.webcam.capture import Capture
 from matting.webcam.controls import Backgrounds, ScriptedKeys, checkerboard
 from matting.webcam.outputs import Outputs, RecordSettings, open_virtual_camera
 from matting.webcam.plate import PlateSettings, PlateTaker
