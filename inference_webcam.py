@@ -102,32 +102,31 @@ def matte_camera(settings: Settings) -> int:
         outputs = Outputs(settings.record, settings.recording, settings.virtual_camera, camera)
         facts, setup_notes = tell_setup(predictor, settings.model, settings.compute)
         report = Report({**facts, "camera": camera.describe(), "settings": to_plain(settings)})
-        journal = Journal(settings.camera, settings.output_dir, settings.taking.save)
+        journal = Journal(report, settings.camera, settings.output_dir, settings.taking.save)
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)
         print_start(camera, settings.targets, where)
+        live = Live(
+            capture=capture,
+            predictor=predictor,
+            budget=choose_budget(camera.height, camera.width, settings.quality, settings.model),
+            keys=keys,
+            backgrounds=backgrounds,
+            mirror=settings.mirror,
+            outputs=outputs,
+            window=window,
+            journal=journal,
+            taking=settings.taking,
+            lock=settings.opening.lock,
+            preprocess=settings.preprocess,
+        )
         with deferred_interrupts() as interrupted:
-            live = Live(
-                capture=capture,
-                predictor=predictor,
-                budget=choose_budget(camera.height, camera.width, settings.quality, settings.model),
-                keys=keys,
-                backgrounds=backgrounds,
-                mirror=settings.mirror,
-                outputs=outputs,
-                window=window,
-                journal=journal,
-                taking=settings.taking,
-                lock=settings.opening.lock,
-                preprocess=settings.preprocess,
-            )
             with journal.catch_failures(), closing(outputs), journal.catch_failures():
                 live.run(interrupted, bgr)
             if window is not None:
                 window.close()
             capture.close()
-            journal.finish(capture, live.meter, outputs)
-            return write_report(report, journal, summary)
+            return journal.conclude(capture, live.meter, outputs, summary)
 
 
 def check_outputs(settings: Settings, summary: Path) -> None:
@@ -140,20 +139,6 @@ def check_outputs(settings: Settings, summary: Path) -> None:
     refuse_inputs({"com": settings.record}, [Path(name) for name in named if name is not None])
     if settings.record.exists() and not settings.overwrite:
         raise ValueError(f"--record {settings.record} exists already; use -y to replace it")
-
-
-def write_report(report: Report, journal: Journal, summary: Path) -> int:
-    """Writes the summary; returns the exit code."""
-    report.entries.append(journal.entry)
-    report.notes += journal.notes
-    try:
-        report.write(summary)
-    except OSError as error:
-        print(f"error: {summary} can't be written: {error}", file=sys.stderr)
-        return 1
-    if journal.entry.reason is not None:
-        print(f"failed: {journal.entry.reason}", file=sys.stderr)
-    return 0 if journal.entry.status == "done" else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What happened in a live run: printed at once, and kept for the summary."""
 
+import sys
 import time
 from array import array
 from collections import deque
@@ -15,7 +16,7 @@ import numpy as np
 from media.writing import write_png
 
 from ..plate.prepare import Preparation
-from ..report import Entry
+from ..report import Entry, Report
 from .camera import CameraFacts, Lock
 from .capture import Capture
 from .controls import ACTIONS
@@ -70,11 +71,12 @@ class Meter:
 
 
 class Journal:
-    """Prints what happens to the camera `name`, and keeps plates and snapshots in `folder`."""
+    """Prints what happens to the camera `name` and reports it, and keeps pictures in `folder`."""
 
-    def __init__(self, name: str, folder: Path, save_plates: bool) -> None:
-        self.entry = Entry(name, "done")  # of the run, for the summary
-        self.notes: list[str] = []  # what a user should know
+    def __init__(self, report: Report, name: str, folder: Path, save_plates: bool) -> None:
+        self.entry = Entry(name, "done")  # of the run
+        report.entries.append(self.entry)
+        self._report = report
         self._folder = folder
         self._save_plates = save_plates
 
@@ -108,7 +110,7 @@ class Journal:
         """Something that a user should know."""
         for text in texts:
             print(f"note: {text}")
-            self.notes.append(text)
+            self._report.notes.append(text)
 
     def fail(self, reason: str) -> None:
         """Something could not be done."""
@@ -123,8 +125,8 @@ class Journal:
         except (ValueError, OSError) as error:
             self.fail(str(error))
 
-    def finish(self, capture: Capture, meter: Meter, outputs: Outputs) -> None:
-        """Prints and keeps what the run gave; all is closed."""
+    def conclude(self, capture: Capture, meter: Meter, outputs: Outputs, summary: Path) -> int:
+        """Prints what the run gave, all being closed, and writes it; returns the exit code."""
         counts = {"captured": capture.captured, "dropped": capture.dropped}
         speed = self.entry.details["speed"] = meter.describe() | counts
         if outputs.recorded is not None:
@@ -138,6 +140,14 @@ class Journal:
         print(line.format(**speed))
         for kind, name in self.entry.outputs.items():
             print(f"{kind}: {name}")
+        try:
+            self._report.write(summary)
+        except OSError as error:
+            print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+            return 1
+        if self.entry.reason is not None:
+            print(f"failed: {self.entry.reason}", file=sys.stderr)
+        return 0 if self.entry.status == "done" else 1
 
     def keep(self, kind: str, picture: np.ndarray) -> None:
         """Writes a plate or snapshot: (H, W, 3), or (H, W, 4) with straight alpha; uint8."""

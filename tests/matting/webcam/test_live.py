@@ -10,6 +10,7 @@ from PIL import Image
 
 from matting.predictor import Matte
 from matting.quality import HD
+from matting.report import Report
 from matting.video.target import TargetSettings
 from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
 from matting.webcam.capture import Capture
@@ -141,8 +142,9 @@ class Rig:
         targets = options.get("targets", ("green", "white", "none"))
         self.outputs = options.get("outputs") or Sink()
         self.window = FakeWindow()
-        self.journal = Journal("fake", tmp_path, save_plates=True)
-        self.predictor = FakePredictor()
+        self.report = Report({})
+        self.journal = Journal(self.report, "fake", tmp_path, save_plates=True)
+        self.predictor = options.get("predictor") or FakePredictor()
         self.live = Live(
             capture=self.capture,
             predictor=self.predictor,
