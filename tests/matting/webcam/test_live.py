@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from matting.plate.prepare import Preprocess, prepare_plate
 from matting.predictor import Matte
 from matting.quality import HD
 from matting.report import Report
@@ -53,6 +54,7 @@ class FakePredictor:
 
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         self.prepared += 1
+        self.picture = picture
         return picture
 
     def predict(self, src: np.ndarray, bgr: np.ndarray, budget: object) -> Matte:
@@ -144,7 +146,7 @@ class Rig:
         self.window = FakeWindow()
         self.report = Report({})
         self.journal = Journal(self.report, "fake", tmp_path, save_plates=True)
-        self.predictor = options.get("predictor") or FakePredictor()
+        self.predictor = FakePredictor()
         self.live = Live(
             capture=self.capture,
             predictor=self.predictor,
@@ -325,3 +327,63 @@ def test_clip_plays_at_its_own_rate(tmp_path: Path, clips) -> None:
     camera = ClipCamera(path, "each")
     assert [camera.read().captured for _ in range(5)] == pytest.approx([100.4] * 5)
     camera.close()
+
+
+def moved_scene(photographs, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """A frame, and its plate from a camera that stood `shift` pixels beside."""
+    wide = photographs.plate(240, 320 + shift)
+    return photographs.frame(wide[:, shift:]), np.ascontiguousarray(wide[:, :320])
+
+
+def test_given_plate_is_aligned_by_the_first_picture_as_for_photographs(
+    tmp_path: Path, photographs, capsys
+) -> None:
+    frame, plate = moved_scene(photographs, 6)
+    rig = Rig(tmp_path, FakeCamera([frame] * 3), lock=False).run(plate)
+    wanted = prepare_plate(frame, plate, Preprocess())
+    assert wanted.alignment.applied
+    np.testing.assert_array_equal(rig.predictor.picture, wanted.bgr)
+    assert rig.predictor.prepared == 1
+    assert "note: the camera moved by up to 6" in capsys.readouterr().out
+    assert rig.report.notes == list(wanted.notes)
+    details = rig.journal.entry.details
+    assert details["alignment"]["applied"]
+    assert "camera moved" in details["capture"]["problems"]
+
+
+def test_plate_stays_as_it_is_without_preprocessing(tmp_path: Path, photographs) -> None:
+    frame, plate = moved_scene(photographs, 6)
+    rig = Rig(tmp_path, FakeCamera([frame] * 3), preprocess="none", lock=False).run(plate)
+    np.testing.assert_array_equal(rig.predictor.picture, plate)
+    assert rig.report.notes == []
+    assert rig.journal.entry.details["capture"] is None
+
+
+def test_taken_plate_is_checked_again_until_somebody_is_in_the_picture(
+    tmp_path: Path, photographs
+) -> None:
+    plate = photographs.plate(240, 320)
+    pictures = [plate] * 35 + [photographs.frame(plate)] * 15
+    rig = Rig(tmp_path, FakeCamera(pictures), lock=False).run()
+    # At 0.2 s, 2.2 s and, with the subject in it, at 4.2 s; then no more.
+    assert rig.predictor.prepared == 3
+    assert rig.report.notes == []
+    assert rig.journal.entry.details["capture"]["problems"] == ()
+
+
+def test_plate_of_an_empty_scene_is_told_of_once(tmp_path: Path, photographs) -> None:
+    rig = Rig(tmp_path, FakeCamera([photographs.plate(240, 320)] * 150), lock=False).run()
+    assert rig.predictor.prepared == 5
+    (note,) = rig.report.notes
+    assert "the frame shows nothing but the plate" in note
+
+
+def test_plate_that_is_taken_again_is_checked_again(tmp_path: Path, photographs) -> None:
+    plate = photographs.plate(240, 320)
+    pictures = [photographs.plate(240, 320, seed=1)] * 2 + [photographs.frame(plate)] * 5
+    pictures += [plate] * 4 + [photographs.frame(plate)] * 5
+    rig = Rig(tmp_path, FakeCamera(pictures), keys=["0.6:b"], lock=False).run()
+    (note,) = rig.report.notes
+    assert "don't show the same scene" in note
+    np.testing.assert_array_equal(rig.predictor.picture, plate)
+    assert rig.predictor.prepared >= 2
