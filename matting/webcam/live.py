@@ -154,7 +154,8 @@ class Live:
         bgr = plate.bgr
         if self.mirror == "all":
             # The subject alone: writing in the new background stays readable.
-            matte, bgr = mirror_matte(matte), plate.mirrored
+            parts = (matte.pha, matte.fgr, matte.err, matte.ref)
+            matte, bgr = Matte(*(part[:, ::-1] for part in parts)), plate.mirrored
         picture = quantise(composite(matte, self.backgrounds.at(shot.time, bgr)), 8)
         self.outputs.send(picture, shot.time)
         if self.window is not None:
@@ -199,8 +200,3 @@ class Live:
     def _cut(self) -> None:
         self.meter.cut()
         self.outputs.cut()
-
-
-def mirror_matte(matte: Matte) -> Matte:
-    """Turns left and right; a view."""
-    return Matte(*(part[:, ::-1] for part in (matte.pha, matte.fgr, matte.err, matte.ref)))
