@@ -1,6 +1,8 @@
 """What a live run is made of: plate, capture, driver, keys, meter, outputs that are missing."""
 
+import io
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -9,6 +11,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from matting.video.target import TargetSettings
 from matting.webcam.camera import (
@@ -21,7 +24,7 @@ from matting.webcam.camera import (
     open_camera,
 )
 from matting.webcam.capture import Capture
-from matting.webcam.controls import Backgrounds, ScriptedKeys, checkerboard
+from matting.webcam.controls import Backgrounds, ScriptedKeys, checkerboard, choose_keys
 from matting.webcam.outputs import Outputs, RecordSettings, open_virtual_camera
 from matting.webcam.plate import PlateSettings, PlateTaker
 from matting.webcam.summary import Meter
@@ -345,6 +348,64 @@ def test_missing_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ValueError, match="nothing would come out; add --record"):
         open_window("no", other_outputs=False)
     assert open_window("no", other_outputs=True) == (None, [])
+
+
+class FakeTk:
+    """What tkinter's window and label would be."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        self.bound: dict[str, object] = {}
+
+    def bind(self, event: str, heard: object) -> None:
+        self.bound[event] = heard
+
+    protocol = bind
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *args, **options: None
+
+
+def test_window_shows_hears_keys_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, shown = FakeTk(), []
+
+    class Photo:
+        def __init__(self, image: Image.Image, master: object) -> None:
+            self.paste(image)
+
+        def paste(self, image: Image.Image) -> None:
+            shown.append(image.size)
+
+    fake = SimpleNamespace(Tk=lambda: root, Label=FakeTk, TclError=RuntimeError)
+    monkeypatch.setitem(sys.modules, "tkinter", fake)
+    monkeypatch.setitem(sys.modules, "PIL.ImageTk", SimpleNamespace(PhotoImage=Photo))
+    monkeypatch.setattr("PIL.ImageTk", SimpleNamespace(PhotoImage=Photo), raising=False)
+    window, notes = open_window("yes", other_outputs=False)
+    assert notes == []
+    for _ in range(2):
+        window.show(np.zeros((48, 64, 3), np.uint8))
+    assert shown == [(64, 48)] * 2
+    root.bound["<Key>"](SimpleNamespace(keysym="Escape"))
+    assert window.pressed(Fraction(0)) == ["escape"]
+    assert window.pressed(Fraction(0)) == []
+    assert not window.closed
+    root.bound["WM_DELETE_WINDOW"]()
+    assert window.closed
+
+
+def test_typed_lines_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO("T\nmq\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    scripted = ScriptedKeys([]).pressed
+    (typed, _), where = choose_keys(scripted, None)
+    assert where == "here, then Enter"
+    deadline, keys = time.monotonic() + 5, []
+    while len(keys) < 3 and time.monotonic() < deadline:
+        keys += typed(Fraction(0))
+    assert keys == ["t", "m", "q"]
+    terminal.isatty = lambda: False
+    assert choose_keys(scripted, None) == ([scripted], "only --keys; Ctrl-C ends")
+    assert choose_keys(scripted, typed) == ([typed, scripted], "in the window")
 
 
 @pytest.mark.parametrize(
