@@ -7,15 +7,15 @@ from threading import Lock
 from time import perf_counter, process_time
 from typing import Any
 
-from benchmarks.speed.frames import load_pictures
+from benchmarks.speed.frames import NO_TARGET
 from benchmarks.timing import count_cores
-from matting.images.frame import Matted, matte_frame, write_outputs
+from matting import Matting
+from matting.images.frame import LoadedFrame, MattedFrame, load_frame, matte_frame, write_outputs
 from matting.images.plan import Job
 from matting.pipeline import overlap
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
 from matting.settings import ModelSettings
-from matting.setup import choose_budget
 from media.pictures import read_picture
 
 # Mattes that are kept, with their frames, for the parts that need them: 0.9 GB at 4K.
@@ -68,7 +68,9 @@ def measure_end_to_end(
         """Frames a second, and processor seconds of a frame."""
         parts.read_plate.cache_clear()
         start, spent = perf_counter(), process_time()
-        overlap(passing, load, process, save, _raise, threads, lanes=predictor.lanes)
+        for _, _, error in overlap(passing, load, process, save, threads, lanes=predictor.lanes):
+            if error is not None:
+                raise error
         seconds, spent = perf_counter() - start, process_time() - spent
         return len(passing) / seconds, spent / len(passing)
 
@@ -118,38 +120,31 @@ class _Parts:
     def __init__(
         self, jobs: list[Job], predictor: Predictor, model: ModelSettings, preprocess: Preprocess
     ) -> None:
-        self._predictor, self._model, self._preprocess = predictor, model, preprocess
+        self._matting, self._preprocess = Matting(predictor, model, "auto"), preprocess
         # A plate that serves many frames is decoded once, as in inference_images.py.
         self.read_plate = lru_cache(maxsize=4)(read_picture)
         chosen = jobs[:: -(-len(jobs) // _HELD)]
         self._held = cycle([self.compute(job, self.load(job)) for job in chosen])  # a warm-up, too
         self._lock = Lock()
 
-    def load(self, job: Job) -> Any:
-        return load_pictures(job, self._preprocess, self.read_plate)
+    def load(self, job: Job) -> LoadedFrame:
+        return load_frame(job, NO_TARGET, self._preprocess, self.read_plate)
 
-    def compute(self, job: Job, loaded: Any) -> Matted:
-        height, width = loaded.src.pixels.shape[:2]
-        budget = choose_budget(height, width, "auto", self._model)
-        return matte_frame(loaded, self._predictor, budget)
+    def compute(self, job: Job, loaded: LoadedFrame) -> MattedFrame:
+        return matte_frame(loaded, self._matting)
 
-    def store(self, job: Job, matted: Matted) -> None:
+    def store(self, job: Job, matted: MattedFrame) -> None:
         write_outputs(job, matted, 8)
         for path in job.outputs.values():
             path.unlink(missing_ok=True)  # the disk does not fill
 
-    def take_held(self, *passed: object) -> Matted:
+    def take_held(self, *passed: object) -> MattedFrame:
         with self._lock:
             return next(self._held)
 
-    def compute_held(self, job: Job, loaded: object) -> Matted:
-        return self.compute(job, self.take_held().loaded)
+    def compute_held(self, job: Job, loaded: object) -> MattedFrame:
+        return self.compute(job, self.take_held().frame)
 
 
 def _nothing(*passed: object) -> None:
     """Stands for a part that is left out."""
-
-
-def _raise(job: Job, computed: object, error: Exception | None) -> None:
-    if error is not None:
-        raise error

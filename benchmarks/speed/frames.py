@@ -1,6 +1,6 @@
 """What the speed test computes on: noise, or pictures with their plates."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import gettempdir
 from uuid import uuid4
@@ -11,16 +11,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.speed.settings import DEFAULT_RESOLUTION, MeasureSettings, PictureSettings
-from matting.images.frame import Loaded, load_frame
+from matting.images.frame import load_frame
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
 from matting.plate.fit import resize
 from matting.plate.prepare import Preprocess
 from matting.predictor import to_tensor
-from media.pictures import Picture, read_picture
+from media.pictures import read_picture
 from model.refiner import CELL
 
-_NO_TARGET = Target("none")
+NO_TARGET = Target("none")
 
 
 def make_noise(
@@ -44,18 +44,11 @@ def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
     """
     if image.src is None or image.bgr is None:
         raise ValueError("pictures are needed; name them with --image-src and --image-bgr")
-    plan = plan_jobs(image.src, image.bgr, _NO_TARGET, output_dir, ("com", "pha"), "error")
+    plan = plan_jobs(image.src, image.bgr, NO_TARGET, output_dir, ("com", "pha"), "error")
     if plan.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
         raise ValueError(f"every frame of --image-src needs a plate in --image-bgr; {reasons}")
     return plan.jobs
-
-
-def load_pictures(
-    job: Job, preprocess: Preprocess, read_plate: Callable[[Path], Picture] = read_picture
-) -> Loaded:
-    """Reads a frame and its plate, and makes them fit; see `load_frame`."""
-    return load_frame(job, _NO_TARGET, preprocess, read_plate)
 
 
 def load_frames(
@@ -83,7 +76,7 @@ def load_frames(
         yield "noise", src.contiguous(memory_format=layout), bgr.contiguous(memory_format=layout)
         return
     for job in plan_pictures(image, Path(gettempdir()) / uuid4().hex):
-        loaded = load_pictures(job, preprocess)
+        loaded = load_frame(job, NO_TARGET, preprocess, read_picture)
         src, bgr = (
             _to_batch(picture, measure, device).contiguous(memory_format=layout)
             for picture in (loaded.src.pixels, loaded.plate.bgr)

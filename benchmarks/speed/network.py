@@ -8,9 +8,8 @@ import torch
 
 from benchmarks.speed.settings import MeasureSettings
 from benchmarks.timing import measure_peak
-from matting.predictor import Predictor
+from matting.predictor import Predictor, choose_lanes, load_model, set_refinement
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
-from matting.setup import choose_lanes, load_model, set_refinement
 from model import MattingBase, MattingRefine
 from model.build import NetworkConfig, build_network
 from model.weights import identify, read_state_dict

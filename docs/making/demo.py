@@ -9,7 +9,7 @@ import numpy as np
 
 from docs.making.sources import ROOT, Sources, call_script
 from docs.making.video import write_clip
-from matting.webcam.overlay import draw_text
+from matting.webcam.window import draw_text
 from media.decoding import read_rgb
 from media.writing import write_jpeg
 

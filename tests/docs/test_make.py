@@ -99,7 +99,7 @@ def test_training_curve(tmp_path: Path, call: Call) -> None:
 def test_multiply_adds_are_counted_anew(
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    presets = [table.Preset(name, 128, 64, Budget(1 / 4, 512)) for name in ("HD", "4K")]
+    presets = [table.Preset(name, 512, 384, Budget(1 / 2, 2048)) for name in ("HD", "4K")]
     monkeypatch.setattr(table, "PRESETS", presets)
     page = tmp_path / "performance.md"
     old = "| ResNet-50 | 1.0 | 34.3 | 1.0 | 41.5 |\n"
