@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
-from media.decoding import DatasetError, EncodedPicture, check_sizes
-from media.pictures import EXTENSIONS, PictureError, list_pictures
+from media.fast_pictures import EncodedPicture
+from media.pictures import EXTENSIONS, list_pictures
 
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
-from .pairing import FilePaths, pair_by_stem
+from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
 from .settings import SourceSettings
 
 __all__ = ["RUN_LENGTH", "DatasetError", "Foregrounds", "open_source"]
@@ -49,7 +49,7 @@ class Foregrounds(Protocol):
             pha: (H, W) uint8.
 
         Raises:
-            DatasetError: when a file can't be read, or the two differ in size.
+            MediaError: when a file can't be read, or the two differ in size.
         """
 
 
@@ -78,7 +78,7 @@ def open_source(settings: SourceSettings) -> Foregrounds:
         The foregrounds, of which clips were looked through once to find their frames.
 
     Raises:
-        DatasetError: when a folder is missing or holds nothing, files are unpaired, or a clip is
+        MediaError: when a folder is missing or holds nothing, files are unpaired, or a clip is
             unreadable.
     """
     found = find_files(settings)
@@ -105,7 +105,7 @@ def find_files(settings: SourceSettings) -> FoundFiles:
         What was found.
 
     Raises:
-        DatasetError: when a folder is missing, holds nothing, or both pictures and clips; or when
+        MediaError: when a folder is missing, holds nothing, or both pictures and clips; or when
             no file has a partner.
     """
     if settings.rgba is not None:
@@ -136,10 +136,7 @@ def find_files(settings: SourceSettings) -> FoundFiles:
 
 
 def _list_files(root: Path) -> tuple[list[Path], str]:
-    try:
-        files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
-    except PictureError as error:
-        raise DatasetError(str(error)) from error
+    files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
     clips = [path for path in files if path.suffix.lower() in CLIP_EXTENSIONS]
     if clips and len(clips) < len(files):
         picture = next(path for path in files if path.suffix.lower() not in CLIP_EXTENSIONS)

@@ -1,29 +1,29 @@
-"""Reading video files and pipes as a stream of upright RGB frames with their own time stamps."""
+"""Reading videos from first to last frame: files, pipes and folders of numbered pictures."""
 
-import sys
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import av
-import av.error
-from av.container import InputContainer
-from av.stream import Disposition
+import numpy as np
 
-from .colour import ToRgb, count_bits, read_tags
+from .clips import FFMPEG_ERRORS, explain, open_clip
+from .colour import ColourTags, ToRgb, count_bits, guess_matrix, read_tags
 from .frames import Frame, VideoError, VideoInfo
+from .pictures import EXTENSIONS, PictureError, read_picture
 
-# FFmpeg's demuxers of single pictures end so.
-_PICTURES = ("_pipe", "image2")
+USUAL_RATE = Fraction(25)  # frames a second, where nothing says
+
 _RATES = (Fraction(1, 1000), Fraction(1000))  # frames a second that are believed
-_USUAL_RATE = Fraction(25)
 # A file that ends so much before its own word, and by so much of it, may be cut off.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
-
-FFMPEG_ERRORS = (av.error.FFmpegError, OSError, EOFError)
+_NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last one of a name
+_SHOWN = 3  # gaps that a note names
 
 
 class ClipReader:
@@ -56,15 +56,7 @@ class ClipReader:
         audio: bool = False,
     ) -> None:
         self._name = name
-        self._container = _open(file, name, format, options or {})
-        # An album's cover is no video.
-        cover = Disposition.attached_pic
-        video = [s for s in self._container.streams.video if not s.disposition & cover]
-        if not video:
-            found = _explain_streams(self._container)
-            self.close()
-            raise VideoError(f"{name}: holds no video{found}")
-        self._stream = video[0]
+        self._container, self._stream = open_clip(file, name, format, options)
         self._stream.thread_type = "AUTO"
         self._audio_streams = tuple(self._container.streams.audio) if audio else ()
         self._packets: list[av.Packet] = []
@@ -76,13 +68,14 @@ class ClipReader:
         self._ended = False
         self._error: VideoError | None = None
         try:
-            self._next = self._advance()
+            self._next = next(self._frames, None)
+            if self._next is None:
+                raise VideoError(
+                    f"{name}: holds no frame; it may be cut off, or was never finished"
+                )
         except VideoError:
             self.close()
             raise
-        if self._next is None:
-            self.close()
-            raise VideoError(f"{name}: holds no frame; it may be cut off, or was never finished")
         self.info = self._describe(self._next)
 
     def read(self) -> Frame | None:
@@ -91,7 +84,7 @@ class ClipReader:
             raise self._error
         decoded, self._next = self._next, None
         if decoded is None:
-            decoded = self._advance()
+            decoded = next(self._frames, None)
         if decoded is None:
             self._ended = True
             return None
@@ -136,9 +129,6 @@ class ClipReader:
         """Closes the file."""
         self._container.close()
 
-    def _advance(self) -> av.VideoFrame | None:
-        return next(self._frames, None)
-
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux([self._stream, *self._audio_streams])
         reason = ""
@@ -171,7 +161,7 @@ class ClipReader:
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         stream, notes = self._stream, []
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), _USUAL_RATE)
+        rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
         aspect = stream.sample_aspect_ratio or Fraction(1)
         aspect = aspect if aspect > 0 else Fraction(1)
@@ -204,76 +194,90 @@ class ClipReader:
         return self._container.duration / av.time_base if self._container.duration else None
 
 
-def explain(error: Exception) -> str:
-    """FFmpeg's reason, without the name of its function."""
-    return getattr(error, "strerror", None) or str(error)
-
-
-def read_pipe(
-    size: tuple[int, int] | None, pixel_format: str, rate: Fraction | None, file: BinaryIO
-) -> ClipReader:
-    """Reads a pipe.
+class PictureReader:
+    """Reads the pictures of a folder in the order of the numbers in their names.
 
     Args:
-        size: width and height of raw frames, pixels; without it the pipe holds a video in a format
-            that needs no seeking (Matroska, NUT, MPEG-TS).
-        pixel_format: of raw frames, as FFmpeg names it.
-        rate: frames a second of raw frames; 25 when not given.
-        file: standard input.
+        folder: pictures; subfolders and other files are left out.
+        rate: frames a second, since pictures have none.
 
-    Returns:
-        The reader.
+    Attributes:
+        info: see `VideoInfo`.
+        notes: none; nothing comes out while reading.
 
     Raises:
-        VideoError: as `ClipReader`.
+        VideoError: when there is no picture, or the first can't be read.
     """
-    if size is None:
-        return ClipReader(file, "standard input", audio=True)
-    try:
-        av.VideoFormat(pixel_format)
-    except ValueError as error:
-        raise VideoError(
-            f"--video-pixel-format {pixel_format} is none that FFmpeg knows; use rgb24, bgr24, "
-            "yuv420p or another that `ffmpeg -pix_fmts` lists"
-        ) from error
-    options = {
-        "video_size": f"{size[0]}x{size[1]}",
-        "pixel_format": pixel_format,
-        "framerate": str(rate or _USUAL_RATE),
-    }
-    return ClipReader(file, "standard input", "rawvideo", options)
 
+    notes: tuple[str, ...] = ()
 
-def standard_input() -> BinaryIO:
-    """The pipe that the program was given.
-
-    Raises:
-        VideoError: when it is a keyboard.
-    """
-    if sys.stdin is None or sys.stdin.isatty():
-        raise VideoError(
-            "--video-src - reads frames from a pipe, but there is none; use it as in: "
-            "ffmpeg -i CLIP -f nut - | python inference_video.py --video-src - ..."
+    def __init__(self, folder: Path, rate: Fraction) -> None:
+        found = [p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS]
+        self._paths = sorted((p for p in found if not p.name.startswith(".")), key=_order)
+        if not self._paths:
+            raise VideoError(f"{folder}: holds no pictures; name a video, or a folder of frames")
+        stems = [path.stem for path in self._paths]
+        twice = next((a for a, b in pairwise(stems) if a == b), None)
+        if twice is not None:
+            raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
+        self._count = 0
+        first = self._pixels(self._paths[0])
+        height, width = first.shape[:2]
+        bits = 16 if first.dtype == np.uint16 else 8
+        # What most pictures are in.
+        colour = ColourTags(guess_matrix(height), primaries=1, transfer=13)
+        notes = _find_gaps(self._paths)
+        length = float(len(self._paths) / rate)
+        self.info = VideoInfo(
+            *(height, width, 1 / rate, rate, bits, colour), duration=length, notes=notes
         )
-    return sys.stdin.buffer
+
+    def read(self) -> Frame | None:
+        """Reads the next frame; see `VideoSource`."""
+        if self._count == len(self._paths):
+            return None
+        path = self._paths[self._count]
+        pixels = self._pixels(path)
+        if pixels.shape[:2] != (self.info.height, self.info.width):
+            raise VideoError(
+                f"{path}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before "
+                f"{self.info.width} x {self.info.height}"
+            )
+        number, self._count = self._count, self._count + 1
+        return Frame(number, path.stem, pixels, number, 1)
+
+    def take_audio(self) -> tuple[av.Packet, ...]:
+        """Nothing: pictures have no sound."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @staticmethod
+    def _pixels(path: Path) -> np.ndarray:
+        try:
+            return read_picture(path).pixels
+        except PictureError as error:
+            raise VideoError(f"{path}: {error}") from error
 
 
-def _open(
-    file: Path | BinaryIO, name: str, format: str | None, options: dict[str, str]
-) -> InputContainer:
-    try:
-        container = av.open(
-            str(file) if isinstance(file, Path) else file, format=format, options=options
-        )
-    except (*FFMPEG_ERRORS, ValueError) as error:
-        raise VideoError(f"{name}: not a video that can be read: {explain(error)}") from error
-    if any(part in container.format.name for part in _PICTURES):
-        container.close()
-        raise VideoError(f"{name}: a picture, not a video; inference_images.py mattes pictures")
-    assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
-    return container
+def _order(path: Path) -> tuple[str, int, str]:
+    """`img_9` comes before `img_10`; what has no number is sorted by name."""
+    number = _NUMBER.search(path.stem)
+    if number is None:
+        return path.stem, -1, path.name
+    return path.stem[: number.start()], int(number[1]), path.name
 
 
-def _explain_streams(container: InputContainer) -> str:
-    kinds = sorted({stream.type for stream in container.streams})
-    return f", only {' and '.join(kinds)}" if kinds else "; it was never finished or is damaged"
+def _find_gaps(paths: list[Path]) -> tuple[str, ...]:
+    orders = [_order(path)[:2] for path in paths]
+    gaps = [
+        before[1]
+        for before, after in pairwise(orders)
+        if before[0] == after[0] and before[1] >= 0 and after[1] > before[1] + 1
+    ]
+    if not gaps:
+        return ()
+    shown = ", ".join(str(number) for number in gaps[:_SHOWN])
+    more = ", ..." if len(gaps) > _SHOWN else ""
+    return (f"numbers are missing behind {shown}{more}; the frames around follow each other",)
