@@ -84,13 +84,7 @@ class ClipPairs:
 
 
 def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipIndex]]:
-    """Finds the frames of pairs of clips, several at a time.
-
-    Args:
-        pairs: foreground and alpha clips.
-
-    Returns:
-        The indices of each pair.
+    """Finds the frames of pairs of clips, foregrounds and alphas, several pairs at a time.
 
     Raises:
         MediaError: when a clip is unreadable, or the two of a pair differ in frames.

@@ -69,13 +69,10 @@ class FoundFiles:
 
 
 def open_source(settings: SourceSettings) -> Foregrounds:
-    """Opens a source of foregrounds that are files.
+    """Opens a source of foregrounds that are files; looks through clips to find their frames.
 
     Args:
         settings: its folders; `repeat` is the caller's to follow.
-
-    Returns:
-        The foregrounds, of which clips were looked through once to find their frames.
 
     Raises:
         MediaError: when a folder is missing or holds nothing, files are unpaired, or a clip is
@@ -96,13 +93,7 @@ def open_source(settings: SourceSettings) -> Foregrounds:
 
 
 def find_files(settings: SourceSettings) -> FoundFiles:
-    """Lists and pairs the files of a source.
-
-    Args:
-        settings: a source that is not synthetic.
-
-    Returns:
-        What was found.
+    """Lists and pairs the files of a source that is not synthetic.
 
     Raises:
         MediaError: when a folder is missing, holds nothing, or both pictures and clips; or when

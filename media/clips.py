@@ -36,29 +36,21 @@ if hasattr(os, "register_at_fork"):
 
 
 def open_clip(
-    file: Path | BinaryIO,
-    name: str,
-    format: str | None = None,
-    options: dict[str, str] | None = None,
+    file: Path | BinaryIO, name: str, raw: dict[str, str] | None = None
 ) -> tuple[InputContainer, VideoStream]:
-    """Opens a video.
+    """Opens a video; a VideoError says why when it is none that can be read.
 
     Args:
         file: a path or an open binary file.
         name: for messages.
-        format: FFmpeg's name of the format; found from the content when not given.
-        options: for the format, as FFmpeg names them.
+        raw: FFmpeg's options of `rawvideo`, for frames without a container.
 
     Returns:
         The container and its first stream of video that is no cover of an album.
-
-    Raises:
-        VideoError: when it is no video that can be read.
     """
     try:
-        container = av.open(
-            str(file) if isinstance(file, Path) else file, format=format, options=options or {}
-        )
+        source = str(file) if isinstance(file, Path) else file
+        container = av.open(source, format="rawvideo" if raw else None, options=raw or {})
     except (*FFMPEG_ERRORS, ValueError) as error:
         raise VideoError(f"{name}: not a video that can be read: {explain(error)}") from error
     assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
@@ -95,11 +87,7 @@ class ClipIndex:
 def index_clip(path: Path) -> ClipIndex:
     """Finds the frames of a clip by reading its packets, without decoding.
 
-    Args:
-        path: a video file.
-
-    Returns:
-        The index. Frames that an edit list hides are left out.
+    Frames that an edit list hides are left out.
 
     Raises:
         VideoError: when the file can't be read, is cut off, or its frames have no time stamps.
@@ -149,12 +137,7 @@ def _index(packets: list[tuple[int, bool, bool]]) -> ClipIndex:
 class IndexedClip:
     """An open clip, whose frames are read by number; not for several threads at a time.
 
-    Args:
-        path: a video file.
-        index: its index, from `index_clip`.
-
-    Raises:
-        VideoError: when the file can't be read.
+    Takes what `index_clip` found in the file; raises a VideoError when that can't be read.
     """
 
     def __init__(self, path: Path, index: ClipIndex) -> None:
@@ -179,11 +162,7 @@ class IndexedClip:
     def read(self, number: int) -> av.VideoFrame:
         """Decodes a frame: at once if it follows the last one, else from the keyframe before.
 
-        Args:
-            number: 0 to the clip's frames - 1, in the order of showing.
-
-        Raises:
-            VideoError: when the frame can't be decoded.
+        Frames are counted from 0 in the order of showing. A VideoError names what can't be decoded.
         """
         try:
             frame = self._advance(number) if self._is_ahead(number) else None
@@ -195,9 +174,8 @@ class IndexedClip:
                     frame = self._advance(number)
         except av.error.FFmpegError as error:
             self._last = None
-            raise VideoError(
-                f"{self._path}: frame {number} can't be decoded: {error.strerror}"
-            ) from error
+            reason = f"can't be decoded: {error.strerror}"
+            raise VideoError(f"{self._path}: frame {number} {reason}") from error
         if frame is None or frame.is_corrupt:
             cause = "is damaged" if frame else "is not where its time stamp says"
             self._last = None
@@ -249,9 +227,8 @@ class IndexedClip:
 def _check_media_box(path: Path) -> None:
     """Refuses an MP4 whose media data go on behind the end of the file.
 
-    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front.
-
-    Source: ISO/IEC 14496-12, box header.
+    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front. Source:
+    ISO/IEC 14496-12, box header.
     """
     size, start = path.stat().st_size, 0
     kind = b""
@@ -266,7 +243,5 @@ def _check_media_box(path: Path) -> None:
                 return
             start += max(length, 8)
     if kind == b"mdat" and start > size:
-        raise VideoError(
-            f"{path}: cut off: its media data end at byte {start:,} and it has {size:,}; copy or "
-            "download it again"
-        )
+        found = f"its media data end at byte {start:,} and it has {size:,}"
+        raise VideoError(f"{path}: cut off: {found}; copy or download it again")

@@ -15,7 +15,7 @@ GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
 
 # Numbers of H.273 (tables 2 to 4), which containers and codecs share.
 UNSPECIFIED = 2
-_RGB, _BT709, _BT470BG, _SMPTE170M, _BT2020, _BT2020_CONSTANT = 0, 1, 5, 6, 9, 10
+_BT709, _BT470BG, _SMPTE170M, _BT2020, _BT2020_CONSTANT = 1, 5, 6, 9, 10
 _MATRICES = {
     _BT709: Colorspace.ITU709,
     _BT470BG: Colorspace.ITU601,
@@ -54,15 +54,7 @@ class ColourTags:
 
 
 def read_tags(frame: av.VideoFrame) -> ColourTags:
-    """Reads the colour tags of a frame.
-
-    Args:
-        frame: decoded.
-
-    Returns:
-        The tags; an unknown matrix, and that of RGB, is taken as players do: BT.709 from 720 lines
-        on, BT.601 below.
-    """
+    """Reads the colour tags of a decoded frame; an unknown matrix, and that of RGB, is guessed."""
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
         matrix = guess_matrix(frame.height)
@@ -70,14 +62,7 @@ def read_tags(frame: av.VideoFrame) -> ColourTags:
 
 
 def guess_matrix(height: int) -> int:
-    """The matrix that players take for untagged video.
-
-    Args:
-        height: lines.
-
-    Returns:
-        BT.709 or BT.601, as H.273 counts.
-    """
+    """The matrix that players take for untagged video: BT.709 from 720 lines on, BT.601 below."""
     return _BT709 if height >= _HD_LINES else _SMPTE170M
 
 
@@ -99,10 +84,7 @@ class ToRgb:
         self._exact = exact
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Converts a frame by its tags and turns it upright.
-
-        Args:
-            frame: of any pixel format; alpha is dropped.
+        """Converts a frame of any pixel format by its tags, without alpha, and turns it upright.
 
         Returns:
             (H, W, 3) RGB, contiguous; uint8, or uint16 for more than 8 bits a channel.
@@ -119,16 +101,13 @@ class ToRgb:
 
 
 def to_alpha(frame: av.VideoFrame) -> np.ndarray:
-    """Converts a frame to alpha: its luma, stretched to the full range where that is limited.
-
-    Args:
-        frame: of any pixel format.
+    """Converts a frame of any pixel format to alpha: its luma, stretched to the full range.
 
     Returns:
         (H, W) uint8, upright. Limited range: 16 and less is 0, 235 and more is 255.
     """
     name, bits = frame.format.name, frame.format.components[0].bits
-    grey = name.startswith("gray")
+    grey, full_range = name.startswith("gray"), frame.color_range == ColorRange.JPEG
     first_plane_is_luma = grey or (name.startswith("yuv") and frame.format.is_planar)
     if not first_plane_is_luma or name.endswith("be") or bits > 16:
         return cv2.cvtColor(ToRgb(exact=False)(frame), cv2.COLOR_RGB2GRAY)
@@ -136,8 +115,7 @@ def to_alpha(frame: av.VideoFrame) -> np.ndarray:
     depth = np.dtype(np.uint8 if bits == 8 else np.uint16)
     stored = np.frombuffer(memoryview(plane), depth)
     luma = stored.reshape(-1, plane.line_size // depth.itemsize)[: frame.height, : frame.width]
-    full_range = frame.color_range == ColorRange.JPEG or name.startswith("yuvj")
-    if grey and frame.color_range == ColorRange.UNSPECIFIED:
+    if name.startswith("yuvj") or (grey and frame.color_range == ColorRange.UNSPECIFIED):
         full_range = True  # as swscale has it
     return _turn_frame(luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame)
 
@@ -179,14 +157,7 @@ class FromRgb:
         self._tags = tags
 
     def __call__(self, pixels: np.ndarray) -> av.VideoFrame:
-        """Converts a picture.
-
-        Args:
-            pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or uint16.
-
-        Returns:
-            The frame, without a time.
-        """
+        """Converts (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16; to no time yet."""
         deep = pixels.dtype == np.uint16
         names = {2: "gray", 3: "rgb24", 4: "rgba"}, {2: "gray16le", 3: "rgb48le", 4: "rgba64le"}
         channels = 2 if pixels.ndim == 2 else pixels.shape[2]

@@ -27,7 +27,7 @@ _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB`\x82"
 # A PNG's orientation stands in one of these, before or behind its pixels.
 _PNG_EXIF = (b"eXIf", b"Raw profile type")
-# OpenCV's flags of a size; they are for grey pictures, for colours with IMREAD_COLOR_RGB.
+# OpenCV's flags of a size, for grey pictures; for colours, they go with IMREAD_COLOR_RGB.
 _REDUCED = {
     1: cv2.IMREAD_GRAYSCALE,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -67,13 +67,9 @@ class EncodedPicture:
                 self.size = self._decoded.shape[:2]
 
     def reduction(self, shorter_side: int | None) -> int:
-        """How much smaller the picture may be read, so that its shorter side keeps a length.
+        """The largest divisor of the size that leaves the shorter side so many pixels.
 
-        Args:
-            shorter_side: the length in pixels; None for the whole size.
-
-        Returns:
-            1, 2, 4 or 8; 1 for all that is not JPEG.
+        It is 1, 2, 4 or 8; and 1 for all that is not JPEG, or where None is asked.
         """
         if shorter_side is None or not self._jpeg:
             return 1
@@ -84,43 +80,29 @@ class EncodedPicture:
         """Decodes the colours.
 
         Args:
-            reduction: divisor of height and width, as `reduction` gives it.
+            reduction: divisor of height and width, which are rounded up: 1, 2, 4 or 8.
 
         Returns:
-            (H, W, 3) uint8 RGB, upright; H and W rounded up. Grey becomes RGB, 16 bits become 8,
-            an alpha channel is dropped.
+            (H, W, 3) uint8 RGB, upright. Grey becomes RGB, an alpha channel is dropped.
         """
-        pixels = self._decode(self._reduced(reduction) | cv2.IMREAD_COLOR_RGB)
+        pixels = self._decode(cv2.IMREAD_COLOR_RGB, reduction)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., :3]
         return self._shrink(np.ascontiguousarray(pixels), reduction)
 
     def alpha(self, reduction: int = 1) -> np.ndarray:
-        """Decodes a picture that is an alpha.
-
-        Args:
-            reduction: divisor of height and width.
-
-        Returns:
-            (H, W) uint8, upright, as `grey_alpha` takes it.
-        """
+        """Decodes an alpha: (H, W) uint8, upright, by `grey_alpha`; `reduction` as in `rgb`."""
         if self._transparent or self._decoded is not None:
             return self._shrink(grey_alpha(self.channels()), reduction)
-        return self._shrink(self._decode(self._reduced(reduction)), reduction)
+        return self._shrink(self._decode(cv2.IMREAD_GRAYSCALE, reduction), reduction)
 
     def channels(self) -> np.ndarray:
-        """Decodes all that is stored.
-
-        Returns:
-            (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, uint8, upright.
-        """
+        """Decodes all: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, upright."""
         return self._decode(cv2.IMREAD_UNCHANGED)
 
-    def _reduced(self, reduction: int) -> int:
-        return _REDUCED[reduction if self._jpeg else 1]
-
-    def _decode(self, flags: int) -> np.ndarray:
+    def _decode(self, flags: int, reduction: int = 1) -> np.ndarray:
         if self._decoded is not None:
             return self._decoded
+        flags |= _REDUCED[reduction if self._jpeg else 1]
         pixels = decode_with_opencv(self._data, flags)
         if pixels is not None:
             return turn_by_exif(_to_8_bits(pixels), self._orientation)
@@ -141,28 +123,17 @@ class EncodedPicture:
 
 
 def read_rgb(path: Path, shorter_side: int | None = None) -> np.ndarray:
-    """Reads a photograph.
+    """Reads a photograph: (H, W, 3) uint8 RGB, upright.
 
-    Args:
-        path: a picture file.
-        shorter_side: when given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long as its
-            shorter side stays that long.
-
-    Returns:
-        (H, W, 3) uint8 RGB, upright.
-
-    Raises:
-        PictureError: when the file can't be read; the message names it.
+    With `shorter_side`, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long as its shorter
+    side keeps so many pixels. A PictureError names a file that can't be read.
     """
     picture = EncodedPicture(path)
     return picture.rgb(picture.reduction(shorter_side))
 
 
 def grey_alpha(channels: np.ndarray) -> np.ndarray:
-    """Takes the alpha out of a picture that is one.
-
-    Args:
-        channels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA uint8.
+    """Takes the alpha out of a picture that is one: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
 
     Returns:
         (H, W) uint8: the alpha channel where there is one that is not the same everywhere, else the
@@ -190,10 +161,11 @@ def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
 
 
 def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
-    whole = data.endswith(_JPEG_END) or data.rstrip(b"\0").endswith(_JPEG_END)
-    return image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB") and whole
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return False
+    return data.endswith(_JPEG_END) or data.rstrip(b"\0").endswith(_JPEG_END)
 
 
 def _is_plain_png(image: Image.Image, data: bytes) -> bool:
-    whole = data.endswith(_PNG_END)
-    return image.format == "PNG" and whole and not any(chunk in data for chunk in _PNG_EXIF)
+    whole = image.format == "PNG" and data.endswith(_PNG_END)
+    return whole and not any(chunk in data for chunk in _PNG_EXIF)

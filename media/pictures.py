@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,33 +14,13 @@ from PIL import Image, UnidentifiedImageError
 from . import MediaError
 
 # Read by Pillow 11 and newer; HEIC needs the optional package pillow-heif.
-EXTENSIONS = frozenset(
-    f".{extension}"
-    for extension in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "gif", "avif"),
-        *("jp2", "ppm", "pgm", "tga", "heic", "heif"),
-    )
-)
-
+_COMMON = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
+EXTENSIONS = frozenset(_COMMON | {".avif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"})
 _ORIENTATION = 0x0112  # EXIF
-# How to turn a stored picture upright, by EXIF orientation (EXIF 2.32, table 4.6.4): whether to
-# transpose it, and then to mirror its columns and its rows. 1 is upright.
-_UPRIGHT = (False, False, False)
-_TURNS = {
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
 
-try:
+with suppress(ImportError):
     from pillow_heif import register_heif_opener
-except ImportError:
-    pass
-else:
+
     register_heif_opener()
 
 
@@ -129,7 +109,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def read_channels(path: Path) -> np.ndarray:
-    """Reads all channels of a picture; see `decode_picture` and `read_picture`."""
+    """Reads all channels of a picture, as `decode_picture` gives them; else as `read_picture`."""
     with open_picture(path) as opened:
         return decode_picture(*opened)
 
@@ -137,9 +117,6 @@ def read_channels(path: Path) -> np.ndarray:
 @contextmanager
 def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes, bool]]:
     """Opens a picture with Pillow, which reads no more than its head until asked for pixels.
-
-    Args:
-        path: a picture file.
 
     Yields:
         The picture, the bytes of its file, and whether they hold 16 bits a channel.
@@ -207,14 +184,9 @@ def decode_picture(image: Image.Image, data: bytes, deep: bool, rgb: bool = Fals
 
 
 def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
-    """Decodes a picture file without turning it.
+    """Decodes a picture file as stored: (H, W) grey, RGB or RGBA; None where OpenCV can't.
 
-    Args:
-        data: the file.
-        flags: IMREAD_UNCHANGED, or others of which those for colours ask for RGB.
-
-    Returns:
-        (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or uint16; None where OpenCV can't.
+    `flags` are IMREAD_UNCHANGED, or others of which those for colours ask for RGB.
     """
     unchanged = flags == cv2.IMREAD_UNCHANGED  # never turns
     if not unchanged:
@@ -235,26 +207,15 @@ def stored_orientation(image: Image.Image) -> int:
 
 
 def turn_by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns a stored picture as its EXIF orientation says; see `turn_upright`.
+    """Turns a picture as its EXIF orientation says; all but 2 to 8 count as upright.
 
-    Args:
-        pixels: (H, W) or (H, W, C), as stored.
-        orientation: 1 to 8; anything else counts as 1, upright.
+    Source: EXIF 2.32, table 4.6.4.
     """
-    return turn_upright(pixels, *_TURNS.get(orientation, _UPRIGHT))
+    transpose, mirror = orientation in (5, 6, 7, 8), orientation in (2, 3, 6, 7)
+    return turn_upright(pixels, transpose, mirror, flip=orientation in (3, 4, 7, 8))
 
 
 def turn_upright(pixels: np.ndarray, transpose: bool, mirror: bool, flip: bool) -> np.ndarray:
-    """Transposes a picture, then reverses its columns (mirror) and its rows (flip), as told.
-
-    Args:
-        pixels: (H, W) or (H, W, C), as stored.
-        transpose: whether rows become columns.
-        mirror: whether left and right change places.
-        flip: whether top and bottom do.
-
-    Returns:
-        The upright picture, contiguous.
-    """
+    """Transposes (H, W) or (H, W, C), then mirrors, then flips top and bottom; contiguous."""
     pixels = pixels.swapaxes(0, 1) if transpose else pixels
     return np.ascontiguousarray(pixels[:: -1 if flip else 1, :: -1 if mirror else 1])

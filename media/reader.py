@@ -3,9 +3,8 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,17 +26,14 @@ _SHOWN = 3  # gaps that a note names
 
 
 class ClipReader:
-    """Reads a video file or a pipe once, from the first frame to the last.
+    """Reads a video file or a pipe once, from the first frame to the last; see `VideoSource`.
 
     What the file says of its number of frames is not asked. Frames that have no time stamp, or
     none above the one before, follow it by one step of the frame rate; `notes` says how many.
     Memory does not depend on the length. For one thread at a time.
 
     Args:
-        file: a path or an open binary file.
-        name: for messages.
-        format: FFmpeg's name of the format; found from the content when not given.
-        options: for the format, as FFmpeg names them.
+        file, name, raw: see `clips.open_clip`.
         audio: whether to hand over audio packets.
 
     Attributes:
@@ -51,49 +47,44 @@ class ClipReader:
         self,
         file: Path | BinaryIO,
         name: str,
-        format: str | None = None,
-        options: dict[str, str] | None = None,
+        raw: dict[str, str] | None = None,
         audio: bool = False,
     ) -> None:
         self._name = name
-        self._container, self._stream = open_clip(file, name, format, options)
+        self._container, self._stream = open_clip(file, name, raw)
         self._stream.thread_type = "AUTO"
         self._audio_streams = tuple(self._container.streams.audio) if audio else ()
         self._packets: list[av.Packet] = []
-        self._frames = self._decode()
         self._to_rgb = ToRgb()
         self._number = 0
         self._last: int | None = None
         self._untimed = 0
         self._ended = False
         self._error: VideoError | None = None
+        frames = self._decode()
         try:
-            self._next = next(self._frames, None)
-            if self._next is None:
+            first = next(frames, None)
+            if first is None:
                 raise VideoError(
                     f"{name}: holds no frame; it may be cut off, or was never finished"
                 )
         except VideoError:
             self.close()
             raise
-        self.info = self._describe(self._next)
+        self.info = self._describe(first)
+        self._frames = chain((first,), frames)
 
     def read(self) -> Frame | None:
-        """Reads the next frame; see `VideoSource`."""
+        """Reads the next frame; an error is raised again by every later call."""
         if self._error:
             raise self._error
-        decoded, self._next = self._next, None
-        if decoded is None:
-            decoded = next(self._frames, None)
+        decoded = next(self._frames, None)
         if decoded is None:
             self._ended = True
             return None
         pixels = self._to_rgb(decoded)
         if pixels.shape[:2] != (self.info.height, self.info.width):
-            raise self._failed(
-                f"has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before {self.info.width} "
-                f"x {self.info.height}; cut the video there"
-            )
+            raise self._failed(f"{_explain_size(pixels, self.info)}; cut the video there")
         step = self._step()
         pts, last = decoded.pts, self._last
         if pts is None or (last is not None and pts <= last):
@@ -114,14 +105,12 @@ class ClipReader:
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
         claimed = self.info.duration
         if self._ended and claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
-            notes.append(
-                f"the file says it lasts {claimed:.1f} s, but its frames end at {end:.1f} s: it "
-                "may be cut off"
-            )
+            found = f"its frames end at {end:.1f} s: it may be cut off"
+            notes.append(f"the file says it lasts {claimed:.1f} s, but {found}")
         return tuple(notes)
 
     def take_audio(self) -> tuple[av.Packet, ...]:
-        """Hands over the packets that were read since; see `VideoSource`."""
+        """Hands over the packets that were read since."""
         packets, self._packets = self._packets, []
         return tuple(packets)
 
@@ -151,7 +140,6 @@ class ClipReader:
         raise self._failed(f"{reason}; the file is cut off or damaged")
 
     def _failed(self, reason: str) -> VideoError:
-        """The error, which every later call raises again."""
         self._error = VideoError(f"{self._name}: frame {self._number} {reason}")
         return self._error
 
@@ -159,51 +147,42 @@ class ClipReader:
         return max(1, round(1 / (self.info.rate * self.info.time_base)))
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
-        stream, notes = self._stream, []
+        stream, colour, notes = self._stream, read_tags(first), []
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        aspect = aspect if aspect > 0 else Fraction(1)
+        aspect = max(stream.sample_aspect_ratio or Fraction(0), Fraction(0)) or Fraction(1)
         turned = (height, width) != (first.height, first.width)
-        info = VideoInfo(
-            height,
-            width,
-            stream.time_base or 1 / rate,
-            rate,
-            count_bits(first),
-            read_tags(first),
-            1 / aspect if turned else aspect,
-            self._claimed_duration(),
-            self._audio_streams,
-        )
-        if info.colour.hdr:
+        if colour.hdr:
             notes.append(
-                f"the source is HDR ({info.colour.hdr}): its values are kept and tagged, but the "
+                f"the source is HDR ({colour.hdr}): its values are kept and tagged, but the "
                 "network has learned from ordinary pictures, and so is a new background"
             )
         if first.interlaced_frame:
             notes.append("the source is interlaced; its frames are taken as they are")
         if self._container.streams.subtitles:
             notes.append("subtitles are not copied")
-        return replace(info, notes=tuple(notes))
-
-    def _claimed_duration(self) -> float | None:
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        return self._container.duration / av.time_base if self._container.duration else None
+        duration = (self._container.duration or 0) / av.time_base
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        return VideoInfo(
+            height,
+            width,
+            stream.time_base or 1 / rate,
+            rate,
+            count_bits(first),
+            colour,
+            1 / aspect if turned else aspect,
+            duration or None,
+            self._audio_streams,
+            tuple(notes),
+        )
 
 
 class PictureReader:
-    """Reads the pictures of a folder in the order of the numbers in their names.
+    """Reads a folder's pictures in the order of the numbers in their names; see `VideoSource`.
 
-    Args:
-        folder: pictures; subfolders and other files are left out.
-        rate: frames a second, since pictures have none.
-
-    Attributes:
-        info: see `VideoInfo`.
-        notes: none; nothing comes out while reading.
+    Subfolders and other files are left out. `rate` is frames a second, since pictures have none.
 
     Raises:
         VideoError: when there is no picture, or the first can't be read.
@@ -223,26 +202,25 @@ class PictureReader:
         self._count = 0
         first = self._pixels(self._paths[0])
         height, width = first.shape[:2]
-        bits = 16 if first.dtype == np.uint16 else 8
-        # What most pictures are in.
-        colour = ColourTags(guess_matrix(height), primaries=1, transfer=13)
-        notes = _find_gaps(self._paths)
-        length = float(len(self._paths) / rate)
         self.info = VideoInfo(
-            *(height, width, 1 / rate, rate, bits, colour), duration=length, notes=notes
+            height,
+            width,
+            1 / rate,
+            rate,
+            bits=8 * first.itemsize,
+            colour=ColourTags(guess_matrix(height), primaries=1, transfer=13),  # sRGB, as most are
+            duration=float(len(self._paths) / rate),
+            notes=_find_gaps(self._paths),
         )
 
     def read(self) -> Frame | None:
-        """Reads the next frame; see `VideoSource`."""
+        """Reads the next picture."""
         if self._count == len(self._paths):
             return None
         path = self._paths[self._count]
         pixels = self._pixels(path)
         if pixels.shape[:2] != (self.info.height, self.info.width):
-            raise VideoError(
-                f"{path}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before "
-                f"{self.info.width} x {self.info.height}"
-            )
+            raise VideoError(f"{path}: {_explain_size(pixels, self.info)}")
         number, self._count = self._count, self._count + 1
         return Frame(number, path.stem, pixels, number, 1)
 
@@ -261,6 +239,11 @@ class PictureReader:
             raise VideoError(f"{path}: {error}") from error
 
 
+def _explain_size(pixels: np.ndarray, before: VideoInfo) -> str:
+    height, width = pixels.shape[:2]
+    return f"has {width} x {height} pixels, those before {before.width} x {before.height}"
+
+
 def _order(path: Path) -> tuple[str, int, str]:
     """`img_9` comes before `img_10`; what has no number is sorted by name."""
     number = _NUMBER.search(path.stem)
@@ -271,11 +254,7 @@ def _order(path: Path) -> tuple[str, int, str]:
 
 def _find_gaps(paths: list[Path]) -> tuple[str, ...]:
     orders = [_order(path)[:2] for path in paths]
-    gaps = [
-        before[1]
-        for before, after in pairwise(orders)
-        if before[0] == after[0] and before[1] >= 0 and after[1] > before[1] + 1
-    ]
+    gaps = [a for (x, a), (y, b) in pairwise(orders) if x == y and 0 <= a < b - 1]
     if not gaps:
         return ()
     shown = ", ".join(str(number) for number in gaps[:_SHOWN])

@@ -76,9 +76,6 @@ def read_pipe(
         rate: frames a second of raw frames; 25 when not given.
         file: standard input.
 
-    Returns:
-        The reader.
-
     Raises:
         VideoError: as `ClipReader`.
     """
@@ -96,15 +93,11 @@ def read_pipe(
         "pixel_format": pixel_format,
         "framerate": str(rate or USUAL_RATE),
     }
-    return ClipReader(file, "standard input", "rawvideo", options)
+    return ClipReader(file, "standard input", options)
 
 
 def standard_input() -> BinaryIO:
-    """The pipe that the program was given.
-
-    Raises:
-        VideoError: when it is a keyboard.
-    """
+    """The pipe that the program was given; a VideoError when it is a keyboard."""
     if sys.stdin is None or sys.stdin.isatty():
         raise VideoError(
             "--video-src - reads frames from a pipe, but there is none; use it as in: "
