@@ -20,16 +20,14 @@ _NAMED = 3  # files that an error names
 
 
 class Foregrounds(Protocol):
-    """Foregrounds with alpha, by index; picklable, for the workers of a loader.
-
-    Attributes:
-        runs: indices that are best read in order, all together each index once: single ones for
-            pictures, up to `RUN_LENGTH` consecutive frames for clips.
-    """
+    """Foregrounds with alpha, by index; picklable, for the workers of a loader."""
 
     @property
     def runs(self) -> tuple[range, ...]:
-        """See the class."""
+        """Indices that are best read in order, all together each index once.
+
+        They are single ones for pictures, up to `RUN_LENGTH` consecutive frames for clips.
+        """
 
     def __len__(self) -> int: ...
 
@@ -37,12 +35,10 @@ class Foregrounds(Protocol):
         """Names a foreground in messages: its file, and the frame of a clip."""
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a foreground.
+        """Reads a foreground, 0 to the length - 1.
 
-        Args:
-            index: 0 to the length - 1.
-            shorter_side: when given, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long
-                as the shorter side stays that many pixels long.
+        With `shorter_side`, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long as the
+        shorter side keeps so many pixels.
 
         Returns:
             fgr: (H, W, 3) uint8 RGB, straight colours.

@@ -7,9 +7,11 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from media.clips import IndexedClip, index_clip
 from media.frames import VideoError
+from media.reader import ClipReader
 
 WIDTH, HEIGHT, COUNT = 96, 64, 60
 B_FRAMES = {"x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:b-pyramid=normal"}
@@ -241,6 +243,38 @@ def test_rotation_is_that_of_opencv(tmp_path: Path, rotation: int) -> None:
     # Both decode the same stream; conversion to colours and back rounds.
     assert np.abs(alpha.astype(int) - upright[..., 1]).max() <= 2
     assert reader.read_rgb(1).shape == (*alpha.shape, 3)
+
+
+@pytest.mark.parametrize(
+    "rotation", [(0, True, False), (0, False, True), (90, False, False), (90, True, False)]
+)
+def test_both_readers_turn_and_mirror_alike(tmp_path: Path, clips, rotation) -> None:
+    picture = np.repeat(np.random.default_rng(0).integers(0, 256, (48, 64, 1), np.uint8), 3, 2)
+    path = clips.write(
+        tmp_path / "a.mp4", [picture], rotation=rotation, qp="0", pixel_format="yuv444p"
+    )
+    streamed = ClipReader(path, "a").read().pixels.astype(int)
+    clip = IndexedClip(path, index_clip(path))
+    # Rounded differently: by a level where the conversion is exact, by up to 3 where it is fast.
+    assert np.abs(clip.read_rgb(0) - streamed).max() <= 3
+    assert np.abs(clip.read_alpha(0) - streamed[..., 1]).max() <= 1
+
+
+def test_the_cover_of_an_album_is_no_video(tmp_path: Path, photographs) -> None:
+    path = tmp_path / "a.mp4"
+    picture = photographs.save(tmp_path / "a.jpg", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    with av.open(str(path), "w") as container:
+        cover, song = container.add_stream("mjpeg", rate=25), container.add_stream("aac", 48000)
+        cover.height, cover.width, cover.pix_fmt = HEIGHT, WIDTH, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        packet = av.Packet(picture.read_bytes())
+        packet.stream, packet.pts, packet.dts = cover, 0, 0
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.sample_rate = 48000
+        container.mux([packet, *song.encode(silence), *song.encode()])
+    for read in (index_clip, lambda path: ClipReader(path, str(path))):
+        with pytest.raises(VideoError, match=r"a\.mp4: holds no video, only audio and video"):
+            read(path)
 
 
 @pytest.mark.parametrize(
