@@ -21,7 +21,7 @@ from matting.settings import DEFAULT_CHECKPOINT
 from model.fast import FastMatting
 
 Run = Callable[[FastMatting], object]
-PARTS = ("coarse", "_hidden", "_refine")  # of `FastMatting`
+PARTS = ("coarse", "_hidden", "_refine")  # of `FastMatting`, and of its refiner
 
 
 def measure_parts(
@@ -42,13 +42,14 @@ def measure_parts(
     calls: dict[str, list[tuple[Any, ...]]] = {name: [] for name in PARTS}
     with ExitStack() as patches:
         for name, remembered in calls.items():
-            noted = _noting(getattr(fast, name), remembered)
-            patches.enter_context(patch.object(fast, name, noted))
+            owner = _owner(fast, name)
+            noted = _noting(getattr(owner, name), remembered)
+            patches.enter_context(patch.object(owner, name, noted))
         run(fast)
 
     def repeat(network: FastMatting, name: str) -> None:
         for args in calls[name]:
-            getattr(network, name)(*args)
+            getattr(_owner(network, name), name)(*args)
 
     runs: dict[str, Callable[[], object]] = {"whole": partial(run, fast)}
     runs |= {name: partial(repeat, fast, name) for name in PARTS}
@@ -59,6 +60,10 @@ def measure_parts(
         for name, spent in seconds.items()
     }
     return whole, parts | {"rest": (whole - sum(seconds.values()), 0)}
+
+
+def _owner(network: FastMatting, part: str) -> Any:
+    return network if part == "coarse" else network.refine
 
 
 def _noting(part: Any, calls: list[tuple[Any, ...]]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from dataset.draws import UNDISTURBED, PictureChange
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthetic import draw_foreground
 from docs.making.sources import Sources
-from media.decoding import read_rgb
+from media.fast_pictures import read_rgb
 from training.synthesis import synthesise
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20

@@ -10,7 +10,7 @@ import numpy as np
 from docs.making.sources import ROOT, Sources, call_script
 from docs.making.video import write_clip
 from matting.webcam.window import draw_text
-from media.decoding import read_rgb
+from media.fast_pictures import read_rgb
 from media.writing import write_jpeg
 
 FRAMES = 12  # of the clip that stands in for the camera
