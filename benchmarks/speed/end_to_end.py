@@ -1,6 +1,6 @@
 """Speed from files to files, and of each part of the way alone, so that the bound is seen."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import cycle, islice
 from tempfile import gettempdir
 from threading import Lock
@@ -48,14 +48,11 @@ def measure_end_to_end(
         frames: to pass at least; every job passes once at least, in turns.
 
     Returns:
-        `frames_per_second` of everything, `decode`, `compute`, `encode` and `decode_encode` (the
-        two together, without the network) in frames a second; compute is the faster of a frame at
-        a time and as many as the predictor has lanes. `share_of_bound`: the rate of everything as a
-        share of the slower of compute and decode_encode; `in_turn`: the rate of compute and
-        decode_encode one after the other; `gain_over_in_turn`: the rate of everything divided by
-        it. `processor_seconds`: time that all threads together spend on a frame, computing and
-        decoding and encoding, each alone; `most`: the rate at which that fills all `cores`, on a
-        CPU, where nothing waits.
+        Rates in frames a second: `frames_per_second` of everything; `decode`, `compute` (a frame at
+        a time or as many as there are lanes, the faster), `encode` and `decode_encode` alone;
+        `in_turn`, compute and decode_encode one after the other; `most`, where the
+        `processor_seconds` of a frame, of all threads, fill all `cores`. And everything divided by
+        the slower of compute and decode_encode (`share_of_bound`) and by in_turn.
 
     Raises:
         ValueError: when a picture can't be read or does not fit its plate.
@@ -63,24 +60,14 @@ def measure_end_to_end(
     """
     parts = _Parts(jobs, predictor, model, preprocess)
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
-
-    def rate(load: Any, process: Any, save: Any, threads: int = workers) -> tuple[float, float]:
-        """Frames a second, and processor seconds of a frame."""
-        parts.read_plate.cache_clear()
-        start, spent = perf_counter(), process_time()
-        for _, _, error in overlap(passing, load, process, save, threads, lanes=predictor.lanes):
-            if error is not None:
-                raise error
-        seconds, spent = perf_counter() - start, process_time() - spent
-        return len(passing) / seconds, spent / len(passing)
-
-    decode, _ = rate(parts.load, _nothing, _nothing)
+    rate = partial(parts.measure, passing, predictor.lanes)
+    decode, _ = rate(workers, parts.load, _nothing, _nothing)
     # The faster of a frame at a time and of several.
     ways = (0, workers) if predictor.lanes > 1 else (0,)
-    compute, computing = max(rate(_nothing, parts.compute_held, _nothing, count) for count in ways)
-    encode, _ = rate(_nothing, parts.take_held, parts.store)
-    both, passing_through = rate(parts.load, parts.take_held, parts.store)
-    everything, _ = rate(parts.load, parts.compute, parts.store)
+    compute, computing = max(rate(way, _nothing, parts.compute_held, _nothing) for way in ways)
+    encode, _ = rate(workers, _nothing, parts.take_held, parts.store)
+    both, passing_through = rate(workers, parts.load, parts.take_held, parts.store)
+    everything, _ = rate(workers, parts.load, parts.compute, parts.store)
     in_turn = 1 / (1 / compute + 1 / both)
     cores = count_cores()
     return {
@@ -126,6 +113,18 @@ class _Parts:
         chosen = jobs[:: -(-len(jobs) // _HELD)]
         self._held = cycle([self.compute(job, self.load(job)) for job in chosen])  # a warm-up, too
         self._lock = Lock()
+
+    def measure(
+        self, passing: list[Job], lanes: int, workers: int, load: Any, process: Any, save: Any
+    ) -> tuple[float, float]:
+        """Frames a second of a way through some parts, and processor seconds of a frame."""
+        self.read_plate.cache_clear()
+        start, spent = perf_counter(), process_time()
+        for _, _, error in overlap(passing, load, process, save, workers, lanes=lanes):
+            if error is not None:
+                raise error
+        seconds, spent = perf_counter() - start, process_time() - spent
+        return len(passing) / seconds, spent / len(passing)
 
     def load(self, job: Job) -> LoadedFrame:
         return load_frame(job, NO_TARGET, self._preprocess, self.read_plate)

@@ -56,11 +56,7 @@ def load_frames(
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Brings frames and plates to the device, one pair at a time.
 
-    Args:
-        image: pictures, or none for noise.
-        measure: size, if it is given, and frames of a batch.
-        device: where to.
-        preprocess: what is to be done to the plates, without a first matte.
+    Noise where `image` names none; plates are prepared without a first matte.
 
     Yields:
         Name, src and bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1]; H and W of pictures

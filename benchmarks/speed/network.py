@@ -31,13 +31,6 @@ def open_predictor(
     Where the checkpoint is the shipped one and does not fit, weights are random. With these, or on
     noise, all of the pixels to refine are refined, as in the authors' test.
 
-    Args:
-        model: which network.
-        compute: precision and backend.
-        measure: with which memory format.
-        device: where.
-        noise: whether frames will be noise.
-
     Returns:
         The predictor, and facts about it: `network`, `weights` (a file or `random`), `backend`,
         `parity` (see `Predictor`) and `notes` on what the figures depend on.

@@ -38,11 +38,7 @@ class Speed:
     memory: int | None
 
     def figures(self, peak: float) -> dict[str, Any]:
-        """All of it by name; times are those of a call, `gmac` that of a frame.
-
-        Args:
-            peak: see `measure_peak`.
-        """
+        """All of it by name; times are of a call, `gmac` of a frame; `peak`: see `measure_peak`."""
         mean, batch_size = self.timing.mean, self.work["batch_size"]
         return {
             **self.work,

@@ -13,7 +13,7 @@ from matting.webcam.window import draw_text
 from media.fast_pictures import read_rgb
 from media.writing import write_jpeg
 
-FRAMES = 12  # of the clip that stands in for the camera
+FRAMES = 6  # of the clip that stands in for the camera, ten a second
 WEBCAM_SIZE = 720, 540
 
 
@@ -36,7 +36,7 @@ def make_webcam(sources: Sources, path: Path) -> None:
         write_clip(root / "camera.mp4", [frame] * FRAMES)
         call_script(
             *("inference_webcam.py", "--camera", root / "camera.mp4", "--camera-pace", "each"),
-            *("--plate", ROOT / "demo/bgr/portrait.jpg", "--targets", "blur", "--keys", "0.9:s"),
+            *("--plate", ROOT / "demo/bgr/portrait.jpg", "--targets", "blur", "--keys", "0.4:s"),
             *("--preview", "no", "--record", root / "talk.mp4", "--output-dir", root / "out"),
         )
         (snapshot,) = (root / "out").glob("snapshot-*.png")
