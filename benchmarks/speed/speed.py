@@ -61,14 +61,11 @@ def measure_speed(
     Args:
         predictor: runs the network.
         src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
-            divisible by 4.
-        bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
-        model: scale and pixels, where they are given; else those of the quality `auto`. MattingBase
-            runs at the frames' own size where no scale is given.
+            divisible by 4. So is `bgr`.
+        bgr: see `src`.
+        model: scale and pixels, where they are given; else those of the quality `auto`, and for
+            MattingBase the frames' own size.
         measure: how often.
-
-    Returns:
-        The speed.
 
     Raises:
         ValueError: when the scale leaves no pixel.
