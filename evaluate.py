@@ -81,16 +81,14 @@ def main() -> int:
     unknown = f"true alpha dilated and eroded by a disc of radius {settings.unknown_radius} pixels"
     if inputs.trimap:
         unknown = f"grey in the trimaps of {inputs.trimap}"
-    report = EvaluationReport(unknown, settings.sequences, to_plain(settings))
+    report = EvaluationReport(unknown, settings.sequences, to_plain(settings), notes=plan.notes)
     report.failed |= plan.failed
-    report.notes += plan.notes
     images = measure_images(plan.comparisons, settings.unknown_radius, settings.num_workers)
     for name, found in tqdm(images, total=len(plan.comparisons), unit="image", disable=None):
         if isinstance(found, Measurement):
             report.measurements.append(found)
         else:
             report.failed[name] = found
-
     print(report.describe())
     for note in report.notes:
         print(f"note: {note}")

@@ -76,10 +76,7 @@ def main(args: list[str]) -> int:
 
 
 def check(config: Path, name: str | None, quick: int | None) -> int:
-    """Checks a data set that a settings file describes, by default the one that it names.
-
-    Returns the exit code; raises SettingsError when there is no such file or data set.
-    """
+    """Checks a data set of a settings file; returns the exit code or raises SettingsError."""
     cv2.setNumThreads(1)  # pictures are decoded side by side
     settings = read_section(config, "dataset", DatasetSettings)
     if name:

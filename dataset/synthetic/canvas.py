@@ -1,10 +1,11 @@
 """The canvas of a synthetic foreground: parts laid over one another, and finished as a whole."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from .materials import Material, log_uniform, paint, random_material, shade_body
 from .shapes import SHIFT, fill, fixed, round_off
@@ -17,35 +18,24 @@ CUT_OUT_ZOOM = (0.7, 3.0)
 Marks = Callable[[np.ndarray, tuple[int, int]], None]
 
 
+@dataclass
 class Canvas:
-    """A picture that grows part by part, each over the ones before it.
+    """A picture that grows part by part, each over the ones before it."""
 
-    Attributes:
-        rng: the source of randomness of all that is drawn.
-        light: the direction (x, y) towards which surfaces are bright.
-        unit: the shorter side, pixels.
-        colour: (H, W, 3) uint8 RGB, not premultiplied; undefined where alpha is 0.
-        alpha: (H, W) uint8.
-        choices: decides which parts resemble the background; None where none does.
-        similar_share: of the materials, those that do.
-    """
+    rng: Generator  # of all that is drawn
+    height: int  # pixels
+    width: int  # pixels
+    light: tuple[float, float]  # the direction (x, y) towards which surfaces are bright
+    background: np.ndarray | None = None  # (H, W, 3) uint8 RGB, what some parts resemble
+    photograph: np.ndarray | None = None  # (H', W', 3) uint8 RGB, of which some are cut out
+    choices: Generator | None = None  # None where no part resembles the background
+    similar_share: float = 0.0  # of the materials, those that do
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        height: int,
-        width: int,
-        light: tuple[float, float],
-        background: np.ndarray | None = None,
-        photograph: np.ndarray | None = None,
-    ) -> None:
-        self.rng, self.height, self.width, self.light = rng, height, width, light
-        self.unit = float(min(height, width))
-        self.colour: np.ndarray = np.zeros((height, width, 3), np.uint8)
-        self.alpha: np.ndarray = np.zeros((height, width), np.uint8)
-        self.choices: np.random.Generator | None = None
-        self.similar_share = 0.0
-        self._background, self._photograph = background, photograph
+    def __post_init__(self) -> None:
+        self.unit = float(min(self.height, self.width))  # the shorter side, pixels
+        # (H, W, 3) uint8 RGB, not premultiplied, undefined where alpha, (H, W) uint8, is 0.
+        self.colour: np.ndarray = np.zeros((self.height, self.width, 3), np.uint8)
+        self.alpha = self.mask()
 
     def mask(self) -> np.ndarray:
         """Makes an empty (H, W) uint8 mask of the whole canvas."""
@@ -83,14 +73,10 @@ class Canvas:
         tones: Sequence[tuple[np.ndarray, float]] = (),
         marks: Marks | None = None,
     ) -> None:
-        """Lays a part over the picture.
+        """Lays a part over the picture, of a new material where none is given.
 
-        Args:
-            mask: (H, W) uint8, the part.
-            material: its colours and texture; a new one where none is given.
-            opacity: factor of the mask, for veils and glass.
-            tones: strands (N, S, 2) drawn on the part, each with a factor of its colour.
-            marks: draws on the part's texture.
+        The `opacity` is a factor of the mask, (H, W) uint8. The `tones` are strands (N, S, 2) drawn
+        on the part, each with a factor of its colour.
         """
         material = self.material() if material is None else material
         x, y, width, height = cv2.boundingRect(mask)
@@ -119,88 +105,76 @@ class Canvas:
     ) -> tuple[np.ndarray, np.ndarray]:
         """A part's (h, w, 3) colours and the dominant one."""
         height, width = part.shape
-        if material.source == "photograph" and self._photograph is not None:
-            texture = cut_out(self._photograph, material, part, self.unit, self.light)
-            return texture, _mean_colour(texture)
-        if material.source == "shifted" and self._background is not None:
+        if material.source == "photograph" and self.photograph is not None:
+            texture = self.cut_out(self.photograph, material, part)
+        elif material.source == "shifted" and self.background is not None:
             # Within the frame, by up to a third of the part's size.
             share = np.array((material.seed % 997, material.seed % 991)) / 500 - 1
             move = share * (height / 3 + 2, width / 3 + 2)
             top = int(np.clip(y + move[0], 0, self.height - height))
             left = int(np.clip(x + move[1], 0, self.width - width))
-            crop = self._background[top : top + height, left : left + width].astype(np.int16)
+            crop = self.background[top : top + height, left : left + width].astype(np.int16)
             texture = np.clip(crop + material.offset.astype(np.int16), 0, 255).astype(np.uint8)
-            return texture, _mean_colour(texture)
-        if material.source == "mean" and self._background is not None:
-            here = self._background[y : y + height, x : x + width]
-            material = material.close_to(_mean_colour(here))
-        return paint(material, part, self.unit, self.light), material.colours[0]
+        else:
+            if material.source == "mean" and self.background is not None:
+                here = self.background[y : y + height, x : x + width]
+                material = material.close_to(np.array(cv2.mean(here)[:3]))
+            return paint(material, part, self.unit, self.light), material.colours[0]
+        return texture, np.array(cv2.mean(texture)[:3])
 
+    def cut_out(self, photograph: np.ndarray, material: Material, part: np.ndarray) -> np.ndarray:
+        """Covers a part's box as `paint` does, with a piece of a photograph instead of a pattern.
 
-def cut_out(
-    photograph: np.ndarray,
-    material: Material,
-    mask: np.ndarray,
-    unit: float,
-    light: tuple[float, float] = (0.5, -0.7),
-) -> np.ndarray:
-    """Covers a part's box as `paint` does, with a piece of a photograph instead of a pattern.
+        Plain materials, and half of the others, take its light and shade only and keep their
+        colour.
 
-    Plain materials, and half of the others, take its light and shade only and keep their colour.
-
-    Source: ours, because a network that has only met drawn textures in front of photographs tells
-    the two apart by that.
-    """
-    rng = np.random.Generator(np.random.SFC64(material.seed))
-    height, width = mask.shape
-    rows, columns = photograph.shape[:2]
-    scale = min(rows, columns) / (unit * log_uniform(rng, *CUT_OUT_ZOOM))
-    tall = int(np.clip(round(height * scale), 2, rows))
-    wide = int(np.clip(round(width * scale), 2, columns))
-    top, left = int(rng.integers(rows - tall + 1)), int(rng.integers(columns - wide + 1))
-    piece = photograph[top : top + tall, left : left + wide]
-    if rng.random() < 0.5:
-        piece = piece[:, ::-1]
-    if rng.random() < 0.2:
-        piece = piece[::-1]
-    piece = np.ascontiguousarray(piece)
-    if material.pattern == "plain" or rng.random() < 0.5:
-        grey = cv2.cvtColor(piece, cv2.COLOR_RGB2GRAY)
-        gain = material.colours[0] / max(cv2.mean(grey)[0], 16.0)
-        piece = cv2.merge((grey, grey, grey))
-    else:
-        gain = rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3)
-    kind = cv2.INTER_AREA if tall > height or wide > width else cv2.INTER_LINEAR
-    piece = cv2.resize(piece, (width, height), interpolation=kind)
-    shade = cv2.resize(shade_body(mask, material, light, 64, 64), (width, height))
-    factors = cv2.merge([shade * np.float32(value) for value in gain])
-    return cv2.multiply(piece, factors, dtype=cv2.CV_8U)
+        Source: ours, because a network that has only met drawn textures in front of photographs
+        tells the two apart by that.
+        """
+        rng = np.random.Generator(np.random.SFC64(material.seed))
+        height, width = part.shape
+        rows, columns = photograph.shape[:2]
+        scale = min(rows, columns) / (self.unit * log_uniform(rng, *CUT_OUT_ZOOM))
+        tall = int(np.clip(round(height * scale), 2, rows))
+        wide = int(np.clip(round(width * scale), 2, columns))
+        top, left = int(rng.integers(rows - tall + 1)), int(rng.integers(columns - wide + 1))
+        piece = photograph[top : top + tall, left : left + wide]
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        if rng.random() < 0.2:
+            piece = piece[::-1]
+        piece = np.ascontiguousarray(piece)
+        if material.pattern == "plain" or rng.random() < 0.5:
+            grey = cv2.cvtColor(piece, cv2.COLOR_RGB2GRAY)
+            gain = material.colours[0] / max(cv2.mean(grey)[0], 16.0)
+            piece = cv2.merge((grey, grey, grey))
+        else:
+            gain = rng.uniform(0.7, 1.3) * rng.uniform(0.9, 1.1, 3)
+        kind = cv2.INTER_AREA if tall > height or wide > width else cv2.INTER_LINEAR
+        piece = cv2.resize(piece, (width, height), interpolation=kind)
+        shade = cv2.resize(shade_body(part, material, self.light, 64, 64), (width, height))
+        factors = cv2.merge([shade * np.float32(value) for value in gain])
+        return cv2.multiply(piece, factors, dtype=cv2.CV_8U)
 
 
 def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Continues colours outside the shapes, so that resampling never mixes in black.
+    """Continues colours, (H, W, 3) uint8, where alpha, (H, W) uint8, is 0.
 
-    Args:
-        colour: (H, W, 3) uint8, not premultiplied, undefined where alpha is 0.
-        alpha: (H, W) uint8.
-
-    Returns:
-        (H, W, 3) uint8, unchanged where alpha is above 0.
+    So resampling never mixes in black. What lies above 0 is unchanged.
 
     Source: push-pull; Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
     """
     height, width = alpha.shape
     empty = np.where(alpha == 0, 255, 0).astype(np.uint8)
     # Float, since a mean over few known pixels must not be rounded before it is divided.
-    total = cv2.copyTo(colour, cv2.bitwise_not(empty)).astype(np.float32)
-    share = (alpha > 0).astype(np.float32)
+    total: np.ndarray = cv2.copyTo(colour, cv2.bitwise_not(empty)).astype(np.float32)
+    share: np.ndarray = (alpha > 0).astype(np.float32)
     shrink = min(1.0, 128 / max(height, width))
     size = (max(2, round(width * shrink)), max(2, round(height * shrink)))
     levels: list[tuple[np.ndarray, np.ndarray]] = []
     while not levels or max(share.shape) > 1:
-        total, share = (
-            cv2.resize(sums, size, interpolation=cv2.INTER_AREA) for sums in (total, share)
-        )
+        total = cv2.resize(total, size, interpolation=cv2.INTER_AREA)
+        share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
         levels.append((total, share))
         size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
     filled = np.full((1, 1, 3), 128, np.float32)  # stays where nothing is known
@@ -210,7 +184,3 @@ def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         filled = np.where(share[..., None] > 1e-9, mean, coarse)
     whole = cv2.resize(filled.clip(0, 255).astype(np.uint8), (width, height))
     return cv2.copyTo(whole, empty, colour.copy())
-
-
-def _mean_colour(picture: np.ndarray) -> np.ndarray:
-    return np.array(cv2.mean(picture)[:3])

@@ -5,6 +5,7 @@ nothing is read from files.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,13 +27,9 @@ from .shapes import blob, blur, blur_motion
 # Shares of samples, except where said otherwise.
 PEOPLE_SHARE = 0.5  # the others show objects alone
 OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of or behind them
-# Some parts take colours close to the background's, where networks otherwise make holes. Within
-# such a sample each material does so with a part share, half of them by the background's mean
-# colour at that place and half by its texture, moved. The share of objects is lower, since little
-# else of an object shows what belongs to it.
+# Some parts take colours close to the background's, where networks otherwise make holes: within
+# such a sample, each material does so with the share that people and objects have for it.
 SIMILAR_SHARE = 0.45
-SIMILAR_PERSON_PART_SHARE = 0.5
-SIMILAR_OBJECT_PART_SHARE = 0.35
 EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
@@ -185,7 +182,8 @@ def _check_size(rng: np.random.Generator, height: int, width: int) -> None:
 
 
 def _check_pictures(background: object, photograph: object, wanted: tuple[int, ...]) -> None:
-    shape, kind = getattr(background, "shape", ()), getattr(background, "dtype", None)
+    shape: Any = getattr(background, "shape", None)
+    kind = getattr(background, "dtype", None)
     if background is not None and (shape != wanted or kind != np.uint8):
         raise ValueError(
             f"background must be {wanted} uint8, the size of the foreground, got {shape} {kind}; "
@@ -203,16 +201,13 @@ def _draw_subjects(canvas: Canvas, has_background: bool) -> None:
     similar = rng.random() < SIMILAR_SHARE and has_background
     choices = branch(rng)  # as many values as there are materials
     canvas.choices = choices if similar else None
-    canvas.similar_share = SIMILAR_OBJECT_PART_SHARE
     if rng.random() >= PEOPLE_SHARE:
         draw_objects(canvas, int(rng.choice((1, 2, 3), p=(0.5, 0.3, 0.2))))
         return
     beside, before = rng.random() < OBJECT_BESIDE_SHARE, rng.random() < 0.5
     if beside and not before:
         draw_objects(canvas, 1)
-    canvas.similar_share = SIMILAR_PERSON_PART_SHARE
     draw_people(canvas)
-    canvas.similar_share = SIMILAR_OBJECT_PART_SHARE
     if beside and before:
         draw_objects(canvas, 1)
 

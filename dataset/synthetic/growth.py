@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from .canvas import Canvas
 from .materials import Material, log_uniform, random_colour
@@ -25,9 +26,7 @@ class Strands:
     steps: int = 12  # points of each hair after its root
     clump: float = 0.0  # 0 to 1, how far the tips of neighbours draw together
 
-    def grow(
-        self, rng: np.random.Generator, roots: np.ndarray, directions: np.ndarray
-    ) -> np.ndarray:
+    def grow(self, rng: Generator, roots: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Grows (N, steps + 1, 2) from roots (N, 2) in directions (N,), pixels and radians."""
         # Neighbours by their direction from the middle, for the clumps.
         from_middle = roots - roots.mean(0)
@@ -95,7 +94,8 @@ def draw_fur(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     rim = outline[rng.integers(0, len(outline), count)]
     inward = rng.uniform(0.0, 0.15, (count, 1))
     roots = rim * (1 - inward) + centre * inward + rng.normal(0, 0.012, (count, 2)) * size
-    directions = _angles(rim - centre) + rng.normal(0, 0.4, count) + rng.normal(0, 0.5)
+    away = rim - centre
+    directions = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, 0.4, count) + rng.normal(0, 0.5)
     length = rng.uniform(0.04, 0.3) * size
     fringe = Strands(length, rng.beta(1, 2), rng.uniform(0, 0.6), 7)
     hairs = fringe.grow(rng, roots, directions)
@@ -212,7 +212,8 @@ def draw_foliage(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     else:
         roots = centre + rng.normal(0, 0.5, (count, 2)) * size
         spread = rng.uniform(0.3, 1.5)
-        angles = _angles(roots - centre - (0.0, 0.3 * size)) + rng.normal(0, spread, count)
+        away = roots - centre - (0.0, 0.3 * size)
+        angles = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, spread, count)
     lengths = length * rng.uniform(0.5, 1.2, count)
     bows = rng.normal(0, 0.25, count)
     for tones in np.array_split(np.arange(count), 4):
@@ -242,11 +243,6 @@ def draw_twigs(canvas: Canvas, centre: np.ndarray, size: float) -> None:
         lines(mask, paths, thick)
         tips, thick = following, thick * 0.62
     canvas.add(mask)
-
-
-def _angles(vectors: np.ndarray) -> np.ndarray:
-    """(N,) radians of (N, 2)."""
-    return np.arctan2(vectors[:, 1], vectors[:, 0])
 
 
 def _leaf(t: np.ndarray, rim: np.ndarray, bow: np.ndarray | float = 0.0) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from .canvas import Canvas
 from .growth import Strands, draw_strands, layer_strands
@@ -173,7 +174,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
 
 
 def _sprout(
-    rng: np.random.Generator, arc: np.ndarray, count: int, scatter: float, spread: float
+    rng: Generator, arc: np.ndarray, count: int, scatter: float, spread: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Roots (count, 2) round the skull's arc, in head heights, and directions away from it."""
     roots = arc[rng.integers(1, 32, count)] + rng.normal(0, scatter, (count, 2))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 # How often each pattern is taken for a material.
 PATTERN_WEIGHTS = {
@@ -26,6 +27,7 @@ PATTERN_WEIGHTS = {
 # Textures are computed with at most this many pixels a side and enlarged, for speed.
 LARGEST_TEXTURE = 768
 _LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdeghknorstuwxyz0123456789&!?"
+Light = tuple[float, float]  # the direction (x, y) towards which surfaces are bright
 
 
 @dataclass(frozen=True)
@@ -55,23 +57,23 @@ class Material:
         return replace(self, colours=np.clip(mean + self.offset + deviations, 0, 255))
 
 
-def branch(rng: np.random.Generator) -> np.random.Generator:
+def branch(rng: Generator) -> Generator:
     """Makes an independent generator and moves `rng` on by one value."""
     return np.random.Generator(np.random.SFC64(int(rng.integers(1 << 62))))
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: Generator, low: float, high: float) -> float:
     """Draws from `low` to `high`, each factor as likely as any other."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def pick(rng: np.random.Generator, weights: dict[str, float]) -> str:
+def pick(rng: Generator, weights: dict[str, float]) -> str:
     """Draws one of the keys by their weights, which add up to 1."""
     return str(rng.choice(list(weights), p=list(weights.values())))
 
 
 def smooth_noise(
-    rng: np.random.Generator,
+    rng: Generator,
     height: int,
     width: int,
     cells: float,
@@ -81,14 +83,9 @@ def smooth_noise(
 ) -> np.ndarray:
     """Draws noise (H, W), float32 of mean 0 and standard deviation about 1; moves `rng` on by one.
 
-    Args:
-        rng: the source of randomness.
-        height: pixels.
-        width: pixels.
-        cells: of the coarsest octave along the longer side.
-        octaves: each one twice as fine; those finer than the pixels are left out.
-        persistence: amplitude of an octave as a fraction of the previous one's.
-        stretch: how many times longer the cells are vertically.
+    The first of the octaves has so many cells along the longer side, `stretch` times longer ones
+    vertically. Each other is twice as fine, of an amplitude less by the factor of persistence;
+    those finer than the pixels are left out.
     """
     own = branch(rng)
     longer = max(height, width)
@@ -110,7 +107,7 @@ def smooth_noise(
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def random_colour(rng: np.random.Generator) -> np.ndarray:
+def random_colour(rng: Generator) -> np.ndarray:
     """Draws a colour, (3,) float32 RGB in [0, 255], mostly of low saturation as in photographs."""
     value = rng.beta(1.3, 1.2)
     saturation = rng.beta(1.1, 2.6) if rng.random() < 0.8 else rng.uniform(0.5, 1.0)
@@ -121,7 +118,7 @@ def random_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def random_material(
-    rng: np.random.Generator, colour: np.ndarray | None = None, pattern: str | None = None
+    rng: Generator, colour: np.ndarray | None = None, pattern: str | None = None
 ) -> Material:
     """Draws a material, of a given dominant colour or pattern where one is given."""
     chosen = pick(rng, PATTERN_WEIGHTS)
@@ -143,24 +140,18 @@ def random_material(
     )
 
 
-def paint(
-    material: Material, mask: np.ndarray, unit: float, light: tuple[float, float] = (0.5, -0.7)
-) -> np.ndarray:
+def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np.ndarray:
     """Paints a material's own colours, (H, W, 3) uint8 RGB, over the box of a part.
 
-    Args:
-        material: what to paint.
-        mask: (H, W) uint8, the part inside its box, for the shading.
-        unit: the picture's shorter side, pixels.
-        light: the direction (x, y) towards which surfaces are bright.
+    The mask, (H, W) uint8, is that of the part, for its shading; the unit is the picture's shorter
+    side in pixels.
     """
     height, width = mask.shape
     shrink = min(1.0, LARGEST_TEXTURE / max(height, width))
     rows, columns = max(2, round(height * shrink)), max(2, round(width * shrink))
     rng = np.random.Generator(np.random.SFC64(material.seed))
     index = _draw_pattern(material, rng, rows, columns, unit * shrink)
-    nodes, levels = np.array((0, 128, 255)), np.arange(256)
-    table = [np.interp(levels, nodes, material.colours[:, channel]) for channel in range(3)]
+    table = [np.interp(np.arange(256), (0, 128, 255), nodes) for nodes in material.colours.T]
     ramp = np.stack(table, -1).clip(0, 255).astype(np.uint8)[:, None]
     colour = cv2.applyColorMap(index, ramp)
     shade = shade_body(mask, material, light, rows, columns)
@@ -174,7 +165,7 @@ def paint(
 
 
 def shade_body(
-    mask: np.ndarray, material: Material, light: tuple[float, float], height: int, width: int
+    mask: np.ndarray, material: Material, light: Light, height: int, width: int
 ) -> np.ndarray:
     """Shades a rounded body, (h, w) uint8 of any size, with folds.
 
@@ -201,7 +192,7 @@ def shade_body(
 
 
 def _draw_pattern(
-    material: Material, rng: np.random.Generator, height: int, width: int, unit: float
+    material: Material, rng: Generator, height: int, width: int, unit: float
 ) -> np.ndarray:
     """(H, W) uint8: 0 for the first colour, 128 for the second, 255 for the third."""
     pattern = material.pattern
@@ -244,7 +235,7 @@ def _wave(phase: np.ndarray, sharpness: float) -> np.ndarray:
     return np.clip(0.5 + sharpness * np.sin(phase), 0, 1)
 
 
-def _draw_clutter(rng: np.random.Generator, height: int, width: int, unit: float) -> np.ndarray:
+def _draw_clutter(rng: Generator, height: int, width: int, unit: float) -> np.ndarray:
     """Overlapping ellipses and boxes, many small and few large (the dead-leaves model)."""
     count = 120
     index = np.full((height, width), 128, np.uint8)
@@ -263,7 +254,7 @@ def _draw_clutter(rng: np.random.Generator, height: int, width: int, unit: float
     return index
 
 
-def _draw_text(rng: np.random.Generator, height: int, width: int, period: float) -> np.ndarray:
+def _draw_text(rng: Generator, height: int, width: int, period: float) -> np.ndarray:
     """Rows of letters without sense."""
     index = np.zeros((height, width), np.uint8)
     step = max(6.0, period)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 from . import growth
 from .canvas import Canvas
@@ -55,18 +56,16 @@ def _draw_furniture(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     rng, mask, material = canvas.rng, canvas.mask(), canvas.material()
     wide, high = size * rng.uniform(0.5, 1.0), size * rng.uniform(0.5, 1.1)
     thick = size * rng.uniform(0.02, 0.07)
-    for place in np.linspace(-0.9, 0.9, int(rng.integers(2, 5))):
-        top = centre + np.array((place * wide, 0))
-        foot = centre + np.array((place * wide * rng.uniform(0.8, 1.1), high))
-        limb(mask, np.stack((top, foot)), (thick, thick * 0.7), bends=False)
-    board = centre + np.array(((-wide, 0), (wide, 0)))
-    limb(mask, board, (thick * 2,) * 2, bends=False)
+    bars: list[tuple] = []  # start, end and the radius at each
+    for x in np.linspace(-0.9, 0.9, int(rng.integers(2, 5))) * wide:
+        bars.append(((x, 0), (x * rng.uniform(0.8, 1.1), high), thick, thick * 0.7))
+    bars.append(((-wide, 0), (wide, 0), thick * 2, thick * 2))
     if rng.random() < 0.6:
-        for place in np.linspace(-0.9, 0.9, int(rng.integers(2, 7))):
-            bar = centre + np.array((place * wide, 0))
-            limb(mask, np.stack((bar, bar - (0, high))), (thick, thick), bends=False)
-        rail = np.array(((-wide, -high), (wide, -high)))
-        limb(mask, centre + rail, (thick * 1.5,) * 2, bends=False)
+        for x in np.linspace(-0.9, 0.9, int(rng.integers(2, 7))) * wide:
+            bars.append(((x, 0), (x, -high), thick, thick))
+        bars.append(((-wide, -high), (wide, -high), thick * 1.5, thick * 1.5))
+    for start, end, *radii in bars:
+        limb(mask, centre + np.array((start, end)), radii, bends=False)
     canvas.add(mask, material)
 
 
@@ -152,7 +151,7 @@ def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     canvas.add(mask)
 
 
-def _weave(rng: np.random.Generator, size: float, spacing: float, points: int) -> np.ndarray:
+def _weave(rng: Generator, size: float, spacing: float, points: int) -> np.ndarray:
     """Makes wires that cross around the origin, (N, points, 2)."""
     slope = rng.choice((0.0, np.pi / 4)) + rng.normal(0, 0.1)
     along = np.linspace(-1.7, 1.7, points) * size
@@ -165,7 +164,7 @@ def _weave(rng: np.random.Generator, size: float, spacing: float, points: int) -
     return turned(np.stack(paths), np.zeros(2), slope)
 
 
-def _perforate(rng: np.random.Generator, size: float, spacing: float) -> np.ndarray:
+def _perforate(rng: Generator, size: float, spacing: float) -> np.ndarray:
     """Makes round or six-cornered holes in staggered rows around the origin, (N, corners, 2)."""
     rows = np.arange(-1.5 * size, 1.5 * size, spacing * np.sqrt(0.75))
     columns = np.arange(-1.5 * size, 1.5 * size, spacing)
@@ -250,10 +249,14 @@ OBJECTS: dict[str, tuple[float, Callable[[Canvas, np.ndarray, float], None]]] = 
 }
 # Half the size of an object, as a fraction of the picture's shorter side.
 SIZES = (0.1, 0.7)
+# Of the materials in samples with parts like the background; low, since little else of an object
+# shows what belongs to it.
+SIMILAR_PART_SHARE = 0.35
 
 
 def draw_objects(canvas: Canvas, count: int) -> None:
     """Draws so many objects anywhere in the frame."""
+    canvas.similar_share = SIMILAR_PART_SHARE
     rng, weights = canvas.rng, {name: share for name, (share, _) in OBJECTS.items()}
     for _ in range(count):
         draw = OBJECTS[pick(rng, weights)][1]

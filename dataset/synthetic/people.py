@@ -38,11 +38,13 @@ HELD_SHARE = 0.2
 SKIRT_SHARE = 0.25
 MOVING_ARM_SHARE = 0.08  # blurred by its motion, the rest of the figure being still
 AWAY_SHARE = 0.1  # seen from behind
+SIMILAR_PART_SHARE = 0.5  # of the materials in samples with parts like the background
 ODD_SKIN_SHARE = 0.1  # any colour: masks, paint, statues, shop dummies
 
 
 def draw_people(canvas: Canvas) -> None:
     """Draws one person or several."""
+    canvas.similar_share = SIMILAR_PART_SHARE
     rng, crop = canvas.rng, pick(canvas.rng, CROP_WEIGHTS)
     count = int(rng.integers(2, 5)) if crop == "group" else 1
     places = (np.arange(count) + rng.uniform(0.2, 0.8, count)) / count

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
 SHIFT = 4
 _RIM = 0.5  # pixels that OpenCV's anti-aliasing adds to the edge of a filled shape, and more
@@ -55,7 +56,7 @@ def limb(
 
 
 def blob(
-    rng: np.random.Generator,
+    rng: Generator,
     centre: np.ndarray,
     radii: tuple[float, float],
     roughness: float = 0.2,
