@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .materials import Material, log_uniform, paint, random_material, shade_body
-from .shapes import SHIFT, fill, fixed, round_off
+from .materials import Material, log_uniform, paint, pick, random_material, shade_body
+from .shapes import SHIFT, blur, blur_motion, fill, fixed, round_off
 
 PHOTOGRAPH_PART_SHARE = 0.6  # of the materials unlike the background, where there is a photograph
 SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
 # How much larger a piece of a photograph is shown than in the photograph, both filling the frame.
 CUT_OUT_ZOOM = (0.7, 3.0)
+# Shares of samples.
+EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
 # Draws on a part's (h, w, 3) texture, given its upper left corner (x, y).
 Marks = Callable[[np.ndarray, tuple[int, int]], None]
 
@@ -118,7 +120,10 @@ class Canvas:
         else:
             if material.source == "mean" and self.background is not None:
                 here = self.background[y : y + height, x : x + width]
-                material = material.close_to(np.array(cv2.mean(here)[:3]))
+                mean = np.array(cv2.mean(here)[:3]) + material.offset
+                # A little of its own pattern stays.
+                colours = mean + (material.colours - material.colours[0]) * np.float32(0.15)
+                material = replace(material, colours=np.clip(colours, 0, 255))
             return paint(material, part, self.unit, self.light), material.colours[0]
         return texture, np.array(cv2.mean(texture)[:3])
 
@@ -155,6 +160,35 @@ class Canvas:
         shade = cv2.resize(shade_body(part, material, self.light, 64, 64), (width, height))
         factors = cv2.merge([shade * np.float32(value) for value in gain])
         return cv2.multiply(piece, factors, dtype=cv2.CV_8U)
+
+
+def treat_edges(canvas: Canvas) -> None:
+    """Softens, defocuses or moves the whole foreground, as `EDGE_WEIGHTS` says."""
+    rng, kind = canvas.rng, pick(canvas.rng, EDGE_WEIGHTS)
+    size, angle = log_uniform(rng, 0.003, 0.03), rng.uniform(0, np.pi)
+    turn = rng.uniform(0, 2 * np.pi)
+    if kind == "sharp":
+        return
+    size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
+    colour = extend_colours(canvas.colour, canvas.alpha)
+    height, width = canvas.alpha.shape
+    # Wide blurs are computed at a lower resolution, which they don't need.
+    shrink = min(1.0, 6 / size)
+    both = cv2.merge((colour, canvas.alpha))
+    if shrink < 1:
+        small = (max(8, round(width * shrink)), max(8, round(height * shrink)))
+        both = cv2.resize(both, small, interpolation=cv2.INTER_AREA)
+    size *= shrink
+    both = blur_motion(both, size, angle) if kind == "motion" else blur(both, kind, size)
+    both = cv2.resize(both, (width, height), interpolation=cv2.INTER_LINEAR)
+    blurred, alpha = np.ascontiguousarray(both[..., :3]), both[..., 3]
+    if kind == "depth":  # in focus on one side only
+        x = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None] * np.float32(np.cos(turn))
+        y = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(turn))
+        ramp = np.clip((x + y) * 2.5 + 0.3, 0, 1)
+        blurred = cv2.blendLinear(blurred, colour, ramp, 1 - ramp)
+        alpha = np.rint(canvas.alpha + (alpha - canvas.alpha.astype(np.float32)) * ramp)
+    canvas.colour, canvas.alpha = blurred, alpha.astype(np.uint8)
 
 
 def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:

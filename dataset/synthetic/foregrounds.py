@@ -10,19 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .canvas import Canvas, extend_colours
-from .materials import (
-    branch,
-    log_uniform,
-    paint,
-    pick,
-    random_colour,
-    random_material,
-    smooth_noise,
-)
+from .canvas import Canvas, extend_colours, treat_edges
+from .materials import branch, paint, pick, random_colour, random_material, smooth_noise
 from .objects import draw_objects
 from .people import draw_people
-from .shapes import blob, blur, blur_motion
+from .shapes import blob, blur
 
 # Shares of samples, except where said otherwise.
 PEOPLE_SHARE = 0.5  # the others show objects alone
@@ -30,7 +22,6 @@ OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of 
 # Some parts take colours close to the background's, where networks otherwise make holes: within
 # such a sample, each material does so with the share that people and objects have for it.
 SIMILAR_SHARE = 0.45
-EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
 # Samples outside these bounds of the mean alpha are drawn anew.
@@ -125,7 +116,7 @@ def draw_foreground(
         light = (float(np.cos(turn)), -0.5 + 0.6 * float(np.sin(turn)))
         canvas = Canvas(own, height, width, light, background, photograph)
         _draw_subjects(canvas, background is not None)
-        _treat_edges(canvas)
+        treat_edges(canvas)
         _treat_colours(canvas)
         area = float(cv2.mean(canvas.alpha)[0]) / 255
         if AREA_BOUNDS[0] <= area <= AREA_BOUNDS[1]:
@@ -210,35 +201,6 @@ def _draw_subjects(canvas: Canvas, has_background: bool) -> None:
     draw_people(canvas)
     if beside and before:
         draw_objects(canvas, 1)
-
-
-def _treat_edges(canvas: Canvas) -> None:
-    """Softens, defocuses or moves the whole foreground, as `EDGE_WEIGHTS` says."""
-    rng, kind = canvas.rng, pick(canvas.rng, EDGE_WEIGHTS)
-    size, angle = log_uniform(rng, 0.003, 0.03), rng.uniform(0, np.pi)
-    turn = rng.uniform(0, 2 * np.pi)
-    if kind == "sharp":
-        return
-    size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
-    colour = extend_colours(canvas.colour, canvas.alpha)
-    height, width = canvas.alpha.shape
-    # Wide blurs are computed at a lower resolution, which they don't need.
-    shrink = min(1.0, 6 / size)
-    both = cv2.merge((colour, canvas.alpha))
-    if shrink < 1:
-        small = (max(8, round(width * shrink)), max(8, round(height * shrink)))
-        both = cv2.resize(both, small, interpolation=cv2.INTER_AREA)
-    size *= shrink
-    both = blur_motion(both, size, angle) if kind == "motion" else blur(both, kind, size)
-    both = cv2.resize(both, (width, height), interpolation=cv2.INTER_LINEAR)
-    blurred, alpha = np.ascontiguousarray(both[..., :3]), both[..., 3]
-    if kind == "depth":  # in focus on one side only
-        x = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None] * np.float32(np.cos(turn))
-        y = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None] * np.float32(np.sin(turn))
-        ramp = np.clip((x + y) * 2.5 + 0.3, 0, 1)
-        blurred = cv2.blendLinear(blurred, colour, ramp, 1 - ramp)
-        alpha = np.rint(canvas.alpha + (alpha - canvas.alpha.astype(np.float32)) * ramp)
-    canvas.colour, canvas.alpha = blurred, alpha.astype(np.uint8)
 
 
 def _treat_colours(canvas: Canvas) -> None:

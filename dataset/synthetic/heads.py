@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.random import Generator
 
 from .canvas import Canvas
 from .growth import Strands, draw_strands, layer_strands
@@ -145,7 +144,8 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
         for place in arc[::2] + rng.normal(0, 0.05, (17, 2)):
             disk(mask, figure.at(place), size * figure.head * rng.uniform(0.6, 1.2))
     count = int({"short": 800, "tied": 250, "long": 500}.get(kind, 800) * rng.uniform(0.4, 1.3))
-    roots, outward = _sprout(rng, arc, count, 0.04, 0.45)
+    roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.04, (count, 2))
+    outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.45, count)
     # Combed: towards one side, and down.
     outward += rng.normal(0, 0.5) + rng.uniform(0, 0.8) * np.sign(roots[:, 0])
     reach = {"short": rng.uniform(0.03, 0.12), "curls": rng.uniform(0.1, 0.35)}.get(
@@ -166,19 +166,13 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     locks = Strands(0.4 * figure.head, curl * 0.5, 0.5, 8).grow(rng, figure.at(inside), toward)
     canvas.add(mask, figure.hair, tones=((locks[::2], 0.65), (locks[1::2], 1.4)))
     if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:  # seen through
-        roots, outward = _sprout(rng, arc, int(log_uniform(rng, 200, 3000)), 0.05, 0.3)
+        count = int(log_uniform(rng, 200, 3000))
+        roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
+        outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
         reach = figure.head * rng.uniform(0.1, 0.9)
         loose = Strands(reach, curl * 0.5, gravity, clump=clump)
         hairs = loose.grow(rng, figure.at(roots), outward)
         layer_strands(canvas, figure.hair, hairs, figure.hair_width(), 4)
-
-
-def _sprout(
-    rng: Generator, arc: np.ndarray, count: int, scatter: float, spread: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Roots (count, 2) round the skull's arc, in head heights, and directions away from it."""
-    roots = arc[rng.integers(1, 32, count)] + rng.normal(0, scatter, (count, 2))
-    return roots, np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, spread, count)
 
 
 def _draw_beard(figure: Figure) -> None:

@@ -51,11 +51,6 @@ class Material:
         """Makes it brighter by a factor, or darker."""
         return replace(self, colours=np.clip(self.colours * np.float32(factor), 0, 255))
 
-    def close_to(self, mean: np.ndarray) -> "Material":
-        """Takes a mean colour, with its offset, and keeps a little of its own pattern."""
-        deviations = (self.colours - self.colours[0]) * np.float32(0.15)
-        return replace(self, colours=np.clip(mean + self.offset + deviations, 0, 255))
-
 
 def branch(rng: Generator) -> Generator:
     """Makes an independent generator and moves `rng` on by one value."""
@@ -221,18 +216,16 @@ def _draw_pattern(
         low, high = float(ramp.min()), float(ramp.max())
         return ((ramp - low) * (255 / (high - low + 1e-6))).astype(np.uint8)
     if pattern == "stripes":
-        return (_wave(along, rng.choice((0.5, 4.0))) * rng.choice((128, 255))).astype(np.uint8)
+        wave = np.clip(0.5 + rng.choice((0.5, 4.0)) * np.sin(along), 0, 1)
+        return (wave * rng.choice((128, 255))).astype(np.uint8)
     across = y * np.float32(cos) - x * np.float32(sin) + bend
     if pattern == "checks":
-        return (_wave(along, 3.0) * 127 + _wave(across, 3.0) * 128).astype(np.uint8)
+        first, second = (np.clip(0.5 + 3.0 * np.sin(phase), 0, 1) for phase in (along, across))
+        return (first * 127 + second * 128).astype(np.uint8)
     if pattern == "dots":
         product = np.sin(along) * np.sin(across)
         return (np.clip((product - 0.35) * 6, 0, 1) * 255).astype(np.uint8)
     return ((np.sin(along * 3) * np.sin(across * 3) + 1) * 60).astype(np.uint8)  # knit
-
-
-def _wave(phase: np.ndarray, sharpness: float) -> np.ndarray:
-    return np.clip(0.5 + sharpness * np.sin(phase), 0, 1)
 
 
 def _draw_clutter(rng: Generator, height: int, width: int, unit: float) -> np.ndarray:

@@ -249,8 +249,7 @@ OBJECTS: dict[str, tuple[float, Callable[[Canvas, np.ndarray, float], None]]] = 
 }
 # Half the size of an object, as a fraction of the picture's shorter side.
 SIZES = (0.1, 0.7)
-# Of the materials in samples with parts like the background; low, since little else of an object
-# shows what belongs to it.
+# As that of people, but less: little else of an object shows what belongs to it.
 SIMILAR_PART_SHARE = 0.35
 
 
