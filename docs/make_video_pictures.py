@@ -16,7 +16,7 @@ import av
 import cv2
 import numpy as np
 
-from matting.webcam.backgrounds import checkerboard
+from matting.webcam.controls import checkerboard
 from media.decoding import read_rgb
 
 SHOWN, BEFORE = 547, 11  # the frame that is shown, and how many before it are matted too
