@@ -13,8 +13,8 @@ from pathlib import Path
 
 import cv2
 
-from media.decoding import DatasetError
-from media.pictures import PictureError, list_pictures
+from media import MediaError
+from media.pictures import list_pictures
 from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
 
@@ -107,7 +107,7 @@ def check_source(report: CheckReport, source: SourceSettings, quick: int | None)
         return
     try:
         found = find_files(source)
-    except DatasetError as error:
+    except MediaError as error:
         report.print_error(str(error))
         return
     if found.unpaired:
@@ -176,7 +176,7 @@ def check_backgrounds(
         return
     try:
         paths = [path for folder in folders for path in list_pictures(folder)]
-    except PictureError as error:
+    except MediaError as error:
         report.print_error(str(error))
         return
     report.print_fact("pictures", f"{len(paths):,}")

@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from media import MediaError
 from media.clips import ClipIndex
-from media.decoding import DatasetError, EncodedPicture, check_sizes, grey_alpha, read_rgb
+from media.fast_pictures import EncodedPicture, grey_alpha, read_rgb
 
 from .clip_pairs import ClipPairs, index_pair
+from .pairing import check_sizes
 from .sources import FoundFiles, RgbaPictures
 
 R = TypeVar("R")
@@ -63,9 +65,9 @@ class Findings:
     premultiplied: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)  # why each file can't be read, in words
 
-    def add(self, facts: PictureFacts | DatasetError) -> None:
+    def add(self, facts: PictureFacts | MediaError) -> None:
         """Adds a picture, or why it can't be read."""
-        if isinstance(facts, DatasetError):
+        if isinstance(facts, MediaError):
             self.unreadable.append(str(facts))
             return
         self.checked += 1
@@ -92,8 +94,8 @@ def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
         tasks = pool.map(partial(_attempt, index_pair), pairs)
         results = list(tqdm(tasks, "finding frames", len(pairs), leave=False))
     paired = zip(pairs, results, strict=True)
-    indexed = [(pair, found) for pair, found in paired if not isinstance(found, DatasetError)]
-    return indexed, [str(found) for found in results if isinstance(found, DatasetError)]
+    indexed = [(pair, found) for pair, found in paired if not isinstance(found, MediaError)]
+    return indexed, [str(found) for found in results if isinstance(found, MediaError)]
 
 
 def scan_clips(clips: list[IndexedPair], quick: int | None) -> Findings:
@@ -105,15 +107,15 @@ def scan_clips(clips: list[IndexedPair], quick: int | None) -> Findings:
     for clip, frame in _choose(frames, quick):
         wanted.setdefault(clip, []).append(frame)
 
-    def scan(clip: int) -> list[PictureFacts | DatasetError]:
+    def scan(clip: int) -> list[PictureFacts | MediaError]:
         facts: list[PictureFacts] = []
-        errors: list[DatasetError] = []
+        errors: list[MediaError] = []
         source = ClipPairs([clips[clip][0]], [clips[clip][1]])
         for count, frame in enumerate(wanted[clip]):
             if len(errors) == _GIVEN_UP:
                 break
             pair = _attempt(source.read, frame)
-            if isinstance(pair, DatasetError):
+            if isinstance(pair, MediaError):
                 errors.append(pair)
             else:
                 judge = quick is not None or count % _JUDGED_FRAMES == 0
@@ -194,10 +196,10 @@ def _inspect(
     return PictureFacts(name, pha.shape, (int(pha.min()), int(pha.max())), grey, darkening)
 
 
-def _attempt(read: Callable[[T], R], item: T) -> R | DatasetError:
+def _attempt(read: Callable[[T], R], item: T) -> R | MediaError:
     try:
         return read(item)
-    except DatasetError as error:
+    except MediaError as error:
         return error
 
 
@@ -215,7 +217,7 @@ def _scan_files(items: Sequence[T], scan: Callable[[T], PictureFacts]) -> Findin
 
 
 def _gather(
-    tasks: Iterable[T], scan: Callable[[T], list[PictureFacts | DatasetError]], total: int
+    tasks: Iterable[T], scan: Callable[[T], list[PictureFacts | MediaError]], total: int
 ) -> Findings:
     """Runs tasks side by side and adds up what they find in a total of files or frames."""
     findings = Findings()
