@@ -17,14 +17,7 @@ BACKGROUND_ALPHA = 0.02  # of a first matte, nowhere within two pixels reached
 
 
 def reduce_colours(picture: np.ndarray) -> np.ndarray:
-    """Reduces a picture to the working size.
-
-    Args:
-        picture: (H, W, 3) uint8 or uint16, RGB.
-
-    Returns:
-        (h, w, 3) float32, grey levels (0-255).
-    """
+    """Reduces (H, W, 3) uint8 or uint16 to the working size: float32, grey levels (0-255)."""
     factor = min(1.0, WORKING_LONG_SIDE / max(picture.shape))
     height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
     small = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
@@ -43,11 +36,7 @@ def largest_channel(picture: np.ndarray) -> np.ndarray:
 
 
 def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Weighs how surely each pixel shows the same in frame and plate, at whatever exposure.
-
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB, of the working size.
-        bgr: the same of the plate.
+    """Weighs how surely each pixel shows the same in reduced frame and plate, at any exposure.
 
     Returns:
         (h, w) float32: 1 where the texture around is the same, `PLAIN_WEIGHT` where neither has
@@ -60,16 +49,11 @@ def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 
 
 def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Correlates frame and plate around each pixel; plain places don't correlate.
-
-    Args:
-        src: (h, w) float32, grey levels; the frame.
-        bgr: the same of the plate.
-        side: of the window, pixels.
+    """Correlates (h, w) grey levels of frame and plate in windows of `side` pixels.
 
     Returns:
         (h, w) float32 each: the correlation, from -1 to 1, and the greater variance of both, grey
-        levels squared.
+        levels squared. Plain places don't correlate.
     """
 
     def average(values: np.ndarray) -> np.ndarray:
@@ -83,26 +67,14 @@ def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.n
 
 
 def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:
-    """Measures how much of the plate is seen again in the frame.
-
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB, of the working size.
-        bgr: the same of the plate, at the frame's exposure.
-
-    Returns:
-        Fraction of the pixels with the same texture, or none in both and about the same colour.
-    """
+    """Fraction of reduced pictures with the same texture, or none in both and a near colour."""
     weight = judge_background(src, bgr)
     near = largest_channel(np.abs(src - bgr)) < PLAIN_DIFFERENCE
     return float(((weight == 1) | ((weight > 0) & near)).mean())
 
 
 def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Takes from a matte where the background is.
-
-    Args:
-        pha: (H, W) float, alpha in [0, 1].
-        shape: begins with height and width of the result, pixels.
+    """Takes the background from a matte (H, W) in [0, 1], at a size that begins `shape`.
 
     Returns:
         (h, w) float32: 1 where there is no trace of the subject within two pixels, else 0.

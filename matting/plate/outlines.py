@@ -26,18 +26,14 @@ OWNED = 0.7  # of the change of colours there, for the outline to be of one pict
 
 @dataclass(frozen=True)
 class Area:
-    """A connected area where frame and plate differ.
-
-    Attributes:
-        size: fraction of the picture.
-        in_frame: fraction of its outline that somebody in the frame makes.
-        in_plate: fraction of its outline that somebody in the plate makes. Both are 0 where little
-            of the outline can be seen; what is neither is in doubt.
-    """
+    """A connected area where frame and plate differ, in fractions; what is neither is in doubt."""
 
     size: float
+    """Of the picture."""
     in_frame: float
+    """Of its outline, that somebody in the frame makes; 0 where little of it can be seen."""
     in_plate: float
+    """Of its outline, that somebody in the plate makes; the same."""
 
 
 def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
@@ -61,15 +57,9 @@ def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 
 
 def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:
-    """Tells for each larger area of difference in which picture somebody stands there.
+    """Tells for each larger area of `find_differences` in which picture somebody stands there.
 
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB, the frame.
-        bgr: (h, w, 3) float32, the plate, aligned and at the frame's exposure.
-        differing: (h, w) bool.
-
-    Returns:
-        The areas, largest first.
+    Largest first.
     """
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8))
     sizes = statistics[1:, cv2.CC_STAT_AREA] / differing.size

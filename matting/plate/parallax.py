@@ -40,9 +40,6 @@ def follow_parallax(
     Returns:
         The plate, same shape and dtype, `placed` itself where nothing moves; and the fraction of
         the frame that was moved. The same for any number of threads.
-
-    Source:
-        Ours; see the module.
     """
     frame, plate = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -21,39 +21,33 @@ PreprocessMode = Literal["auto", "none"]
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What is to be done to plates.
-
-    Attributes:
-        mode: auto checks every pair and aligns and matches where the check finds the need; none
-            does only what the next two ask for.
-        alignment: align every plate, if that is safe.
-        exposure: match the exposure of every plate, if that is safe.
-    """
+    """What is to be done to plates."""
 
     mode: PreprocessMode = "auto"
+    """auto checks every pair and aligns and matches where the check finds the need; none does only
+    what the next two ask for."""
     alignment: bool = False
+    """Align every plate, if that is safe."""
     exposure: bool = False
+    """Match the exposure of every plate, if that is safe."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A plate that was made to fit its frame.
-
-    Attributes:
-        bgr: (H, W, 3), the plate for the network, of the frame's type.
-        placed: (H, W, 3), the same at its own exposure: aligned, if that was needed.
-        alignment: its report, or None where alignment was not tried.
-        exposure: its report, or None where exposure was not looked at.
-        capture: what the check found, or None where it was not asked for.
-        notes: what a user should know, in words.
-    """
+    """A plate that was made to fit its frame."""
 
     bgr: np.ndarray
+    """(H, W, 3), the plate for the network, of the frame's type."""
     placed: np.ndarray
+    """(H, W, 3), the same at its own exposure: aligned, if that was needed."""
     alignment: AlignmentReport | None = None
+    """None where alignment was not tried."""
     exposure: ExposureReport | None = None
+    """None where exposure was not looked at."""
     capture: CaptureReport | None = None
+    """What the check found, or None where it was not asked for."""
     notes: tuple[str, ...] = ()
+    """What a user should know, in words."""
 
 
 def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> Preparation:
@@ -66,9 +60,6 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
         bgr: (H, W, 3) of the same type, the captured plate.
         preprocess: what is to be done.
-
-    Returns:
-        See `Preparation`.
 
     Raises:
         ValueError: when the pictures are not alike, or not such.
@@ -88,12 +79,14 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
         if alignment.applied:
             plate = reduce_colours(placed)
             exposure = estimate_exposure(frame, plate) if exposure else None
-    matched = _expose(src, placed, alignment, exposure)
+    matched = apply_exposure(placed, exposure) if exposure else placed
+    if alignment and alignment.applied:
+        matched = keep_filled(src, placed, matched)
     capture = None
     if automatic:
         used = plate if matched is placed else reduce_colours(matched)
         capture = check_capture(frame, used, alignment, exposure)
-    notes = _tell(preprocess, alignment, exposure, capture)
+    notes = _note(preprocess, alignment, exposure, capture)
     return Preparation(matched, placed, alignment, exposure, capture, notes)
 
 
@@ -115,7 +108,9 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
     exposure = estimate_exposure(reduce_colours(src), reduce_colours(placed), pha)
     if not exposure.applied:
         return preparation
-    matched = _expose(src, placed, alignment, exposure)
+    matched = apply_exposure(placed, exposure)
+    if alignment and alignment.applied:
+        matched = keep_filled(src, placed, matched)
     return replace(preparation, bgr=matched, exposure=exposure)
 
 
@@ -140,18 +135,10 @@ def predict_prepared(
     return preparation, predictor.predict(src, preparation.bgr, budget)
 
 
-def _expose(
-    src: np.ndarray,
-    placed: np.ndarray,
-    alignment: AlignmentReport | None,
-    exposure: ExposureReport | None,
-) -> np.ndarray:
-    """Matches a plate, but not the frame's own pixels where alignment has filled it with these."""
-    if exposure is None or not exposure.applied:
+def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:
+    """The matched plate, without a change where alignment has filled it with the frame's pixels."""
+    if matched is placed:
         return placed
-    matched = apply_exposure(placed, exposure)
-    if alignment is None or not alignment.applied:
-        return matched
     # A covered pixel that equals the frame's is background as it is.
     return np.where((placed == src).all(axis=2, keepdims=True), src, matched)
 
@@ -164,7 +151,7 @@ def _match(plate: np.ndarray, exposure: ExposureReport | None) -> np.ndarray:
     return np.clip(plate * gain + bias, 0, 255)
 
 
-def _tell(
+def _note(
     preprocess: Preprocess,
     alignment: AlignmentReport | None,
     exposure: ExposureReport | None,

@@ -12,24 +12,28 @@ from runtime.settings import settings_group
 from ..pictures.compose import blur, to_float
 from ..pictures.target import parse_target
 from ..plate.fit import resize, resize_to_cover
-from .open import open_video
-from .settings import TargetFit, TargetLoop
-from .timeline import Timeline
+from .open import Timeline, open_video
+from .settings import (
+    RECIPES,
+    EncodingSettings,
+    TargetFit,
+    TargetLoop,
+    VideoOutputSettings,
+)
+
+GREEN = "rgb(120,255,155)"  # the authors', where a format of `com` has no alpha
 
 
 @settings_group("target")
 class TargetSettings:
-    """How a new background meets the frames.
-
-    Attributes:
-        fit: Of a picture or video of another shape: crop covers the frame and cuts what stands
-            over, stretch distorts, pad shows all of it between black bars.
-        loop: Of a video that is shorter than the source: loop begins again, hold keeps its last
-            frame, stop ends the outputs with it. A longer one is cut.
-    """
+    """How a new background meets the frames."""
 
     fit: TargetFit = "crop"
+    """Of a picture or video of another shape: crop covers the frame and cuts what stands over,
+    stretch distorts, pad shows all of it between black bars."""
     loop: TargetLoop = "loop"
+    """Of a video that is shorter than the source: loop begins again, hold keeps its last frame,
+    stop ends the outputs with it. A longer one is cut."""
 
 
 class TargetFeed:
@@ -139,3 +143,22 @@ def fit_target(picture: np.ndarray, height: int, width: int, fit: TargetFit) -> 
     top, left = (height - rows) // 2, (width - columns) // 2
     padded[top : top + rows, left : left + columns] = resize(picture, rows, columns)
     return padded
+
+
+def open_target(
+    text: str | None,
+    settings: TargetSettings,
+    output: VideoOutputSettings,
+    encoding: EncodingSettings,
+) -> tuple[TargetFeed, list[str]]:
+    """Opens the new background; green where `com` has no alpha and none is named, with a note."""
+    opaque = output.picture_format == "jpeg"
+    if output.format == "video":
+        opaque = RECIPES[encoding.codec].alpha_format is None
+    if text is not None or not opaque or "com" not in output.types:
+        return TargetFeed(text, settings), []
+    note = (
+        "com stands over green, as its format has no transparency: name a new background with "
+        "--video-target-bgr, or use --codec prores or vp9, or PNG image sequences"
+    )
+    return TargetFeed(GREEN, settings), [note]

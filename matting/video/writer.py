@@ -14,34 +14,22 @@ from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
 from media.reader import FFMPEG_ERRORS, explain
 
-from .encoding import RECIPES, encoder_options
-from .settings import EncodingSettings
+from .settings import RECIPES, EncodingSettings, encoder_options
 from .verify import verify_video
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a video file is told before its first frame.
+    """What a video file is told before its first frame."""
 
-    Attributes:
-        height: of the pictures, pixels.
-        width: of the pictures, pixels.
-        time_base: unit of the frames' time stamps, seconds.
-        rate: frames a second on average.
-        pixel_aspect: width of a pixel over its height.
-        colour: matrix to use, and tags.
-        alpha: whether the pictures have alpha.
-        deep: whether to write more than 8 bits where the codec can.
-    """
-
-    height: int
+    height: int  # of the pictures, pixels
     width: int
-    time_base: Fraction
-    rate: Fraction
-    pixel_aspect: Fraction = Fraction(1)
-    colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen
+    time_base: Fraction  # unit of the frames' time stamps, seconds
+    rate: Fraction  # frames a second on average
+    pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height
+    colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen; the matrix to use, and tags
     alpha: bool = False
-    deep: bool = False
+    deep: bool = False  # more than 8 bits where the codec can
 
     @classmethod
     def of(cls, info: VideoInfo, alpha: bool = False, deep: bool = False) -> "Layout":
