@@ -140,7 +140,7 @@ class PlateOverTime:
         return bool(aligns or matches)
 
     def _learn(self, found: Preparation, switched: bool) -> tuple[str, ...]:
-        """Counts problems; what is to be said now: what is mended, and faults seen twice running."""
+        """Counts problems; returns what is to be said: what is mended, and faults seen twice."""
         self._checks += 1
         if found.capture is None:
             return ()
