@@ -33,9 +33,10 @@ from matting.video.report import (
     format_work,
     refuse_other_run,
 )
+from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
 from matting.video.smoothing import AlphaSmoother
-from matting.video.stream import FrameMatter, VideoRun
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings, open_target
 from media.frames import VideoInfo
 from runtime.files import check_writable

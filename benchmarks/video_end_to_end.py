@@ -34,8 +34,9 @@ from matting.setup import choose_budget, load_predictor
 from matting.video.open import open_source
 from matting.video.outputs import VideoOutputs, plan_paths
 from matting.video.plate import open_plate
+from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
-from matting.video.stream import FrameMatter, VideoRun
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetFeed, TargetSettings
 from media.frames import Frame, VideoInfo, VideoSource
 

@@ -12,9 +12,8 @@ from enum import StrEnum
 import numpy as np
 
 from .align import AlignmentReport
-from .background import average_channels, measure_seen_again
+from .comparison import average_channels, find_differences, judge_areas, measure_seen_again
 from .exposure import ExposureReport
-from .outlines import find_differences, judge_areas
 from .registration import extract_detail, judge_motion, refine, warp
 
 MOVED = 0.0006  # fraction of the diagonal, 1.3 pixels of HD; then alignment is tried

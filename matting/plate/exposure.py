@@ -15,7 +15,7 @@ import numpy as np
 
 from dataset.colours import GAMMA
 
-from .background import judge_background, largest_channel, take_background
+from .comparison import judge_background, largest_channel, take_background
 
 PIXEL_STEP = 2  # every fourth pixel of these is fitted, in a quarter of the time
 DARKEST, BRIGHTEST = 6.0, 246.0  # grey levels; outside, a channel may be clipped

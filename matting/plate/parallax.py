@@ -13,7 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from .background import correlate_texture
+from .comparison import correlate_texture
 from .registration import to_grey
 
 # Pixels are those of the working size; real pairs of 1920 pixels, see docs/capture.md.

@@ -11,8 +11,8 @@ import numpy as np
 from ..predictor import Matte, Predictor
 from ..quality import Budget
 from .align import MIN_SIDE, AlignmentReport, align_plate
-from .background import reduce_colours
 from .check import CaptureReport, check_capture, measure_motion
+from .comparison import reduce_colours
 from .exposure import ExposureReport, apply_exposure, estimate_exposure
 from .registration import check_pictures
 

@@ -154,7 +154,7 @@ def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Ref
         covered: (H, W) bool, of the frame by the warped plate.
 
     Returns:
-        Largest shift of a corner, pixels, and why not to warp, or None.
+        Largest shift of a corner, pixels; and why not to warp, or None.
     """
     right, bottom = covered.shape[1] - 1, covered.shape[0] - 1
     corners = np.array([0, right, right + 1j * bottom, 1j * bottom])

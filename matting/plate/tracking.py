@@ -14,8 +14,8 @@ from time import perf_counter
 import numpy as np
 
 from .align import fill_uncovered, find_alignment
-from .background import reduce_colours
 from .check import measure_motion
+from .comparison import reduce_colours
 from .exposure import ExposureReport, ExposureVerdict, apply_match, estimate_exposure
 from .registration import AlignmentVerdict, warp
 

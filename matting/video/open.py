@@ -8,6 +8,7 @@ import numpy as np
 
 from media.frames import Frame, VideoError, VideoSource
 from media.numbered import PictureReader
+from media.pictures import PictureError, read_picture
 from media.reader import ClipReader, read_pipe, standard_input
 
 from .settings import TargetLoop, VideoSettings
@@ -52,6 +53,38 @@ def open_video(
             f"--video-rate is for pictures and raw frames; {path} has its own time stamps"
         )
     return ClipReader(path, str(path), audio=audio)
+
+
+def open_by_time(
+    path: Path, flag: str, at_end: TargetLoop = "hold"
+) -> Callable[[Fraction], np.ndarray]:
+    """Opens a picture, or a video or folder of pictures that is followed by time.
+
+    Args:
+        path: where.
+        flag: that named it, for messages.
+        at_end: of a video, see `Timeline`.
+
+    Returns:
+        Gives the picture of a moment, see `Timeline.at`.
+
+    Raises:
+        ValueError: when it is neither or can't be read; says why.
+    """
+    if not path.is_file():
+        return Timeline(lambda: open_video(path, flag), at_end).at
+    try:
+        pixels = read_picture(path).pixels
+    except PictureError as error:
+        reason = error
+    else:
+        return lambda _: pixels
+    try:
+        return Timeline(lambda: open_video(path, flag), at_end).at
+    except VideoError as error:
+        raise ValueError(
+            f"{flag} {path} is not a video ({error}) nor a picture ({reason})"
+        ) from error
 
 
 class TimelineEnded(Exception):  # noqa: N818 - the end is no error
@@ -99,10 +132,6 @@ class Timeline:
             self._source.close()
             self._begin()
         return self._current.pixels
-
-    def close(self) -> None:
-        """Closes the video."""
-        self._source.close()
 
     def _begin(self) -> None:
         self._source = self._reopen()

@@ -160,16 +160,9 @@ class VideoOutputs:
             writer.keep(frame)
 
     def write(self, frame: Frame, matte: Matte, target: np.ndarray | None) -> None:
-        """Makes and writes the pictures of a frame.
+        """Makes and writes the pictures of a frame, over a new background; see `render`.
 
-        Args:
-            frame: whose time and sound they get.
-            matte: the prediction.
-            target: see `render`.
-
-        Raises:
-            VideoError: when a video can't be written.
-            OSError: when a picture can't be written.
+        Raises VideoError or OSError when one can't be written.
         """
 
         def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
@@ -181,13 +174,9 @@ class VideoOutputs:
             raise errors[0]
 
     def finish(self, audio: Sequence[Packet]) -> None:
-        """Ends every output and checks it.
+        """Ends every output, by the packets behind the last frame, and checks it.
 
-        Args:
-            audio: packets behind the last frame.
-
-        Raises:
-            VideoError: when one is not as it should be; those that are have their final names.
+        Raises VideoError when one is not as it should be; those that are have their final names.
         """
         self._pool.shutdown()
         for kind, writer in self.writers.items():

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from media.frames import VideoError, VideoSource
-from media.pictures import PictureError, read_picture
 
-from .open import Timeline, open_video
+from .open import open_by_time
 
 # The plate of a moment, in seconds since the first frame: (h, w, 3) uint8 or uint16, RGB.
 PlateAt = Callable[[Fraction], np.ndarray]
@@ -55,7 +54,7 @@ def open_plate(
             "still while the subject moves"
         )
     if from_frame is None and bgr != MEDIAN:
-        return _open_file(Path(str(bgr))), []
+        return open_by_time(Path(str(bgr)), "--video-bgr"), []
     if reopen_source is None:
         raise ValueError(
             "a pipe can be read only once, so its plate can't come from its own frames; name a "
@@ -73,24 +72,6 @@ def open_plate(
             "something stands still for half of the time; a captured plate is better"
         )
     return lambda _: median.pixels, notes
-
-
-def _open_file(path: Path) -> PlateAt:
-    if path.is_file():
-        try:
-            pixels = read_picture(path).pixels
-        except PictureError as error:
-            reason = error
-        else:
-            return lambda _: pixels
-    try:
-        return Timeline(lambda: open_video(path, "--video-bgr"), "hold").at
-    except VideoError as error:
-        if not path.is_file():
-            raise
-        raise ValueError(
-            f"--video-bgr {path} is neither a picture ({reason}) nor a video ({error})"
-        ) from error
 
 
 def _read_frame(source: VideoSource, number: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,37 @@ from media.frames import VideoInfo
 
 from ..report import Entry
 from .outputs import VideoOutputs
-from .stream import FrameMatter, Progress
+from .stream import FrameMatter
 
 # Settings that may differ between a run and the one that continues it.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
+
+
+@dataclass
+class Progress:
+    """What became of a run so far."""
+
+    done: int = 0
+    """Frames that are written."""
+    kept: int = 0
+    """Frames that were there already."""
+    error: Exception | None = None
+    """Why it ended early, or None."""
+    ended: bool = False
+    """Whether the end was reached."""
+    stopped: bool = False
+    """Whether the new background ended it (`--target-loop stop`)."""
+    notes: list[str] = field(default_factory=list)
+    """What has become known of the capture, in words."""
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
+    )
+    """Spent on each part of the way; of frames that are computed at a time, the mean."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was made."""
+        return self.ended and self.error is None
 
 
 def describe_source(info: VideoInfo) -> dict[str, Any]:

@@ -101,14 +101,10 @@ class VideoWriter:
             raise self._explained(error) from error
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Encodes a picture.
+        """Encodes a picture with a frame's time, above that of the one before, and its sound.
 
-        Args:
-            pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
-            frame: whose time it gets, above that of the one before, and whose sound.
-
-        Raises:
-            VideoError: when that fails, as for a full disk.
+        It is (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. Raises VideoError when that
+        fails, as for a full disk.
         """
         if self._bottom or self._right:
             widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
@@ -125,13 +121,9 @@ class VideoWriter:
         self.frames += 1
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends the file, reads it back and gives it its final name.
+        """Ends the file by the packets behind the last frame, checks and renames it.
 
-        Args:
-            audio: packets behind the last frame.
-
-        Raises:
-            VideoError: when that fails or a frame is missing; the file keeps its partial name.
+        Raises VideoError when that fails or a frame is missing; it keeps its partial name then.
         """
         try:
             self._copy(audio)
@@ -143,11 +135,7 @@ class VideoWriter:
         self._partial.replace(self.path)
 
     def abandon(self) -> Path | None:
-        """Ends the file as far as it came, under its partial name.
-
-        Returns:
-            Where it is, or None where there is nothing worth keeping. Does not raise.
-        """
+        """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
         container = getattr(self, "_container", None)
         if container is not None:
             with suppress(*FFMPEG_ERRORS, ValueError):

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.background import reduce_colours
 from matting.plate.check import CaptureVerdict, measure_motion
-from matting.plate.outlines import find_differences, judge_areas
+from matting.plate.comparison import find_differences, judge_areas, reduce_colours
 from matting.plate.prepare import Preparation, Preprocess, prepare_plate, refine_exposure
 
 HEIGHT, WIDTH = 240, 320

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.background import PLAIN_WEIGHT, judge_background, reduce_colours, take_background
+from matting.plate.comparison import PLAIN_WEIGHT, judge_background, reduce_colours, take_background
 from matting.plate.exposure import (
     ExposureReport,
     ExposureVerdict,
