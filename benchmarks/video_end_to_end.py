@@ -94,7 +94,7 @@ class Parts:
             while (frame := source.read()) is not None:
                 self._frames.append(frame)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
-        self._bgr = fit_plate(self._plate_at(Fraction(0)), self._frames[0].pixels)[0]
+        self._bgr = fit_plate(src=self._frames[0].pixels, bgr=self._plate_at(Fraction(0)))[0]
         self._mattes = [
             predictor.predict(frame.pixels, self._bgr, self._budget)
             for frame in self._frames[:_HELD]

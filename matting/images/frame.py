@@ -76,7 +76,7 @@ def load_frame(job: Job, target: Target, preprocess: Preprocess, read_background
     """
     src = _named("frame", job.src, read_picture)
     captured = _named("plate", job.bgr, read_background).pixels
-    bgr, notes = fit_plate(captured, src.pixels)
+    bgr, notes = fit_plate(src=src.pixels, bgr=captured)
     plate = prepare_plate(src.pixels, bgr, preprocess)
     picture = None
     if job.target is not None:

@@ -87,12 +87,8 @@ class CaptureReport:
 def measure_motion(src: np.ndarray, bgr: np.ndarray) -> Motion:
     """Measures in some ten milliseconds whether a plate lies on its frame.
 
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB; the frame as `reduce_colours` makes it.
-        bgr: the same of the plate, best at the frame's exposure.
-
-    Returns:
-        See `Motion`. A large motion shows in `seen_again` alone.
+    Both are as `reduce_colours` makes them, the plate best at the frame's exposure. A large motion
+    shows in `seen_again` alone.
     """
     frame, plate = (extract_detail(average_channels(picture)) for picture in (src, bgr))
     transform = refine(frame, plate, np.eye(3))

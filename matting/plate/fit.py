@@ -7,12 +7,12 @@ import numpy as np
 _ASPECT_TOLERANCE = 0.005
 
 
-def fit_plate(bgr: np.ndarray, src: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Brings a plate to the size and depth of its frame.
 
     Args:
-        bgr: (h, w, 3) uint8 or uint16, RGB, the plate as captured.
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
+        bgr: (h, w, 3) uint8 or uint16, RGB, the plate as captured.
 
     Returns:
         The plate (H, W, 3) of the frame's type, and what was changed, in words.

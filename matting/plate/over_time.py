@@ -72,7 +72,7 @@ class PlateOverTime:
         notes: tuple[str, ...] = ()
         if self._fitted is None or self._fitted[0] is not bgr:
             known = self._fitted is not None
-            fitted, notes = fit_plate(bgr, src)
+            fitted, notes = fit_plate(src=src, bgr=bgr)
             self._fitted, notes = (bgr, fitted), () if known else notes
         placed, used = self._follow(src, self._fitted[1])
         if not (self._automatic and self._is_due(src)):

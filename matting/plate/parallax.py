@@ -33,7 +33,7 @@ def follow_parallax(
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB; the frame.
-        placed: same shape and dtype, RGB; the plate, warped onto it as a whole.
+        placed: like `src`; the plate, warped onto it as a whole.
         covered: (H, W) bool, where the plate reaches; nothing is taken from elsewhere.
         guide: like `placed`, at the frame's exposure, to find the flow by.
 

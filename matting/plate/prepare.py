@@ -95,12 +95,9 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
 
     Args:
         src: (H, W, 3), the frame.
-        preparation: of `prepare_plate`.
+        preparation: of `prepare_plate`; it comes back where its exposure was not changed, or the
+            matte leaves too little to see.
         pha: (H, W) float in [0, 1], a matte that was predicted from it.
-
-    Returns:
-        The better preparation; the same one where its exposure was not changed, or the matte leaves
-        too little to see.
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
@@ -119,14 +116,7 @@ def predict_prepared(
 ) -> tuple[Preparation, Matte]:
     """Predicts a matte; where exposure was matched, first a coarse one to match it anew by.
 
-    Args:
-        predictor: of the network.
-        src: (H, W, 3) uint8 or uint16, RGB, the frame.
-        preparation: of `prepare_plate`.
-        budget: work to spend on the matte itself.
-
-    Returns:
-        The preparation that was used, and the matte.
+    Returns the preparation that was used, and the matte, on which the budget is spent.
     """
     if preparation.exposure and preparation.exposure.applied:
         coarse = Budget(budget.backbone_scale, refine_sample_pixels=0)

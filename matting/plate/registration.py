@@ -188,7 +188,7 @@ def judge_residual(
 
     Args:
         src: (H, W) float32, detail of the frame.
-        bgr: (H, W) float32, detail of the plate.
+        bgr: the same of the plate.
         transform: (3, 3), between these.
 
     Returns:

@@ -101,13 +101,11 @@ def median_plate(source: VideoSource, frames: int) -> MedianPlate:
     Every frame is read, every n-th is held; when too many are held, every second of them is let go
     and n doubles. So memory is bounded, and no frame count is trusted.
 
+    Where something stands in front for less than half of the time, the median shows what is behind.
+
     Args:
         source: at its first frame; it is read to its end.
         frames: to take it from, half as many at least if the video has them.
-
-    Returns:
-        See `MedianPlate`. Where something stands in front for less than half of the time, the
-        median shows what is behind it.
 
     Raises:
         VideoError: when the video can't be read.

@@ -183,7 +183,7 @@ class Live:
         """The plate as it fits the pictures, made once."""
         assert self._bgr is not None  # noqa: S101 - there is a plate before the first picture
         if self._prepared is None:
-            self._bgr, notes = fit_plate(self._bgr, shot.pixels)
+            self._bgr, notes = fit_plate(src=shot.pixels, bgr=self._bgr)
             self._prepared = self._predictor.prepare(self._bgr)
             self._mirrored_bgr = None
             for note in notes:
