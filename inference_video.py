@@ -19,10 +19,10 @@ from tqdm import tqdm
 
 from matting.plate.over_time import PlateOverTime
 from matting.plate.prepare import Preprocess, PreprocessMode
+from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.report import Entry, Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
-from matting.setup import choose_budget, load_predictor, tell_setup
 from matting.video.open import PIPE, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.plate import open_plate
@@ -111,7 +111,7 @@ def matte_video(settings: Settings) -> int:
         plate_at, plate_notes = open_plate(video.bgr, frame, count, reopen)
         predictor = load_predictor(settings.model, settings.compute)
         check_writable(output.dir)
-        facts, setup_notes = tell_setup(predictor, settings.model, settings.compute)
+        facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
         report = Report({**facts, "source": read, "settings": to_plain(settings)})
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]

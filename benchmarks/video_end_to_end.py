@@ -28,9 +28,9 @@ from matting.pipeline import overlap
 from matting.plate.fit import fit_plate
 from matting.plate.over_time import PlateOverTime
 from matting.plate.prepare import Preprocess
-from matting.predictor import Matte, Predictor
+from matting.prediction import Prediction
+from matting.predictor import Predictor, choose_budget, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
-from matting.setup import choose_budget, load_predictor
 from matting.video.open import open_source
 from matting.video.outputs import VideoOutputs, plan_paths
 from matting.video.plate import open_plate
@@ -124,11 +124,11 @@ class Parts:
     def _matte_all(self, workers: int, lanes: int) -> None:
         plate = self._predictor.prepare(self._bgr)
 
-        def compute(frame: Frame, _: Frame) -> Matte:
+        def compute(frame: Frame, _: Frame) -> Prediction:
             return self._predictor.predict(frame.pixels, plate, self._budget)
 
-        stages = _same, compute, _nothing, _raise
-        overlap(self._frames, *stages, workers, lanes=lanes)
+        for done in overlap(self._frames, _same, compute, _nothing, workers, lanes=lanes):
+            _raise(*done)
 
     def encode(self) -> None:
         """Writes com and pha of as many frames by the mattes of the first, and checks them."""
@@ -162,7 +162,7 @@ def _nothing(*passed: object) -> None:
     """What is not measured."""
 
 
-def _raise(frame: Frame, matte: Matte | None, error: Exception | None) -> None:
+def _raise(frame: Frame, matte: Prediction | None, error: Exception | None) -> None:
     if error is not None:
         raise error
 

@@ -21,7 +21,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def shift(picture: np.ndarray, across: float) -> np.ndarray:
-    move = np.array([[1, 0, across], [0, 1, 0]])
+    move = np.array([[1, 0, across], [0, 1, 0]], float)
     size = (picture.shape[1], picture.shape[0])
     return cv2.warpAffine(picture, move, size, borderMode=cv2.BORDER_REFLECT)
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from dataset.colours import GAMMA
+from media.colour import GAMMA
 
 from .comparison import judge_background, largest_channel, take_background
 

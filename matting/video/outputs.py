@@ -12,7 +12,7 @@ from media.writing import write_jpeg, write_png
 from runtime.wording import listed
 
 from ..pictures.compose import AlphaMode, BitDepth, render
-from ..predictor import Matte
+from ..prediction import Prediction
 from .settings import (
     RECIPES,
     EncodingSettings,
@@ -159,7 +159,7 @@ class VideoOutputs:
             assert isinstance(writer, SequenceWriter)  # noqa: S101 - see `has`
             writer.keep(frame)
 
-    def write(self, frame: Frame, matte: Matte, target: np.ndarray | None) -> None:
+    def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
         """Makes and writes the pictures of a frame, over a new background; see `render`.
 
         Raises VideoError or OSError when one can't be written.

@@ -11,7 +11,8 @@ import numpy as np
 from media.frames import Frame, VideoSource
 
 from ..plate.fit import resize
-from ..predictor import Matte, Prepared
+from ..prediction import Prediction
+from ..predictor import Prepared
 from .open import TimelineEnded
 from .outputs import VideoOutputs
 from .plate import PlateAt
@@ -21,7 +22,7 @@ from .target import TargetFeed
 
 
 @dataclass(frozen=True)
-class LoadedFrame:
+class FrameInWork:
     """A frame with what it needs."""
 
     frame: Frame
@@ -30,7 +31,7 @@ class LoadedFrame:
     """Its plate, as the network takes it; None where nothing has to be computed."""
     target: np.ndarray | None = None
     """(H, W, 3) float32, its new background, or None."""
-    matte: Matte | None = None
+    matte: Prediction | None = None
     """When it is computed."""
     seconds: float = 0.0
     """That computing it took."""
@@ -74,7 +75,7 @@ class VideoRun:
         """
         overlaps = min(workers, 1)
 
-        def wanted(frames: Iterator[LoadedFrame]) -> Iterator[LoadedFrame]:
+        def wanted(frames: Iterator[FrameInWork]) -> Iterator[FrameInWork]:
             for loaded in frames:
                 if should_stop():
                     return
@@ -105,7 +106,7 @@ class VideoRun:
         for text in self.progress.notes[told:]:
             note(text)
 
-    def _load_all(self) -> Iterator[LoadedFrame]:
+    def _load_all(self) -> Iterator[FrameInWork]:
         first: int | None = None
         start = perf_counter()
         while (frame := self.source.read()) is not None:
@@ -117,25 +118,25 @@ class VideoRun:
             yield self._load(frame, (frame.pts - first) * self.source.info.time_base)
             start = perf_counter()
 
-    def _load(self, frame: Frame, time: Fraction) -> LoadedFrame:
+    def _load(self, frame: Frame, time: Fraction) -> FrameInWork:
         if self.resume and self.outputs.has(frame):
-            return LoadedFrame(frame, None)
+            return FrameInWork(frame, None)
         start = perf_counter()
         preparation, bgr = self.matter.prepare(frame.pixels, self.plate_at(time))
         target = self.targets.at(time, preparation.bgr)
         since = f"from frame {frame.number} on: " if frame.number else ""
         self.progress.notes += [since + note for note in preparation.notes]
         self.progress.seconds["prepare"] += perf_counter() - start
-        return LoadedFrame(frame, bgr, target)
+        return FrameInWork(frame, bgr, target)
 
-    def _compute(self, loaded: LoadedFrame) -> LoadedFrame:
+    def _compute(self, loaded: FrameInWork) -> FrameInWork:
         if loaded.bgr is None:
             return loaded
         start = perf_counter()
         matte = self.matter.predict(loaded.frame.pixels, loaded.bgr)
         return replace(loaded, bgr=None, matte=matte, seconds=perf_counter() - start)
 
-    def _store(self, matted: LoadedFrame) -> None:
+    def _store(self, matted: FrameInWork) -> None:
         if self.progress.error is not None:
             return  # nothing may follow a frame that is missing
         start = perf_counter()

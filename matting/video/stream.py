@@ -17,7 +17,8 @@ from media.frames import VideoSource
 
 from ..plate.over_time import PlateOverTime
 from ..plate.prepare import Preparation, Preprocess
-from ..predictor import Matte, Predictor, Prepared
+from ..prediction import Prediction
+from ..predictor import Predictor, Prepared
 from ..quality import Budget
 from .open import open_video
 from .smoothing import AlphaSmoother
@@ -45,26 +46,25 @@ class FrameMatter:
             self._last = preparation.bgr, self.predictor.prepare(preparation.bgr)
         return preparation, self._last[1]
 
-    def predict(self, src: np.ndarray, bgr: Prepared) -> Matte:
+    def predict(self, src: np.ndarray, bgr: Prepared) -> Prediction:
         """Predicts a matte; for several threads."""
         return self.predictor.predict(src, bgr, self.budget)
 
-    def smooth(self, src: np.ndarray, matte: Matte) -> Matte:
+    def smooth(self, src: np.ndarray, matte: Prediction) -> Prediction:
         """Smoothes alpha over time, if that is asked for."""
         return replace(matte, pha=self.smoother.smooth(src, matte.pha)) if self.smoother else matte
 
 
 @dataclass(frozen=True)
-class MattedFrame:
-    """A frame of a clip, and its matte."""
+class ClipMatte:
+    """The matte of a frame of a clip."""
 
     src: np.ndarray
     """(H, W, 3) uint8 or uint16, RGB, the frame."""
-    bgr: np.ndarray
-    """The plate as it was used, like the frame."""
-    matte: Matte
-    notes: tuple[str, ...]
-    """What has become known of the capture with this frame, in words."""
+    preparation: Preparation
+    """The plate as it was used; its notes are what has become known with this frame."""
+    prediction: Prediction
+    budget: Budget
 
 
 def matte_frames(
@@ -74,7 +74,7 @@ def matte_frames(
     budget: Budget | Callable[[int, int], Budget],
     preprocess: Preprocess,
     smoothing: float = 0.0,
-) -> Iterator[MattedFrame]:
+) -> Iterator[ClipMatte]:
     """Mattes a clip, some frames ahead of the caller; the same values as `inference_video.py`.
 
     Args:
@@ -104,10 +104,10 @@ def matte_frames(
             matter = FrameMatter(predictor, work, PlateOverTime(preprocess), smoother)
         return src, *matter.prepare(src, plate)
 
-    def compute(loaded: tuple[np.ndarray, Preparation, Prepared]) -> MattedFrame:
+    def compute(loaded: tuple[np.ndarray, Preparation, Prepared]) -> ClipMatte:
         src, preparation, bgr = loaded
         assert matter is not None  # noqa: S101 - made by the first frame
-        return MattedFrame(src, preparation.bgr, matter.predict(src, bgr), preparation.notes)
+        return ClipMatte(src, preparation, matter.predict(src, bgr), matter.budget)
 
     with (
         closing(run_ahead(map(load, frames), 1)) as loaded,
@@ -115,7 +115,7 @@ def matte_frames(
     ):
         for one in matted:
             assert matter is not None  # noqa: S101 - made by the first frame
-            yield replace(one, matte=matter.smooth(one.src, one.matte))
+            yield replace(one, prediction=matter.smooth(one.src, one.prediction))
 
 
 def count_threads(predictor: Predictor) -> int:

@@ -97,28 +97,29 @@ def test_library_and_script_give_the_same_bits(
 
     for source, work in ((frames, budget), (tmp_path / "src", budget(144, 192))):
         matted = list(matte_frames(source, plate, predictor, work, preprocess, 0.5))
-        assert "the plate is aligned" in matted[0].notes[0]
+        assert "the plate is aligned" in matted[0].preparation.notes[0]
         for number, one in enumerate(matted):
             np.testing.assert_array_equal(one.src, frames[number])
-            assert one.bgr.shape == one.src.shape
+            assert one.preparation.bgr.shape == one.src.shape
             pha = np.asarray(Image.open(out / "pha" / f"{number}.png"))
-            np.testing.assert_array_equal(quantise(one.matte.pha, 8), pha)
+            np.testing.assert_array_equal(quantise(one.prediction.pha, 8), pha)
     one_by_one = AlphaSmoother(0.5)
     alone = [
         one_by_one.smooth(
-            one.src, predictor.predict(one.src, one.bgr, resolve_budget(144, 192, "auto")).pha
+            one.src,
+            predictor.predict(one.src, one.preparation.bgr, resolve_budget(144, 192, "auto")).pha,
         )
         for one in matted
     ]
     for pha, one in zip(alone, matted, strict=True):
         # Another number of threads adds in another order.
-        np.testing.assert_allclose(pha, one.matte.pha, atol=1e-5)
+        np.testing.assert_allclose(pha, one.prediction.pha, atol=1e-5)
 
 
 def test_preprocess_none_uses_the_plate_as_it_is(photographs, clips, predictor: Predictor) -> None:
     plate = np.roll(photographs.plate(144, 192), 12, axis=1)
     frames, work = clips.moving(2, 144, 192), resolve_budget(144, 192, "auto")
     for one in matte_frames(iter(frames), plate, predictor, work, Preprocess("none")):
-        assert one.bgr is plate
-        assert one.notes == ()
-        assert one.matte.pha.mean() > 0.5, "what the check is for"
+        assert one.preparation.bgr is plate
+        assert one.preparation.notes == ()
+        assert one.prediction.pha.mean() > 0.5, "what the check is for"
