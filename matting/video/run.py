@@ -11,6 +11,7 @@ import numpy as np
 from media.frames import Frame, VideoSource
 
 from ..plate.fit import resize
+from ..plate.over_time import FIRST_CHECKS
 from ..prediction import Prediction
 from ..predictor import Prepared
 from .open import TimelineEnded
@@ -102,7 +103,7 @@ class VideoRun:
                 self.progress.ended = self.progress.stopped = True
             except Exception as error:
                 self.progress.error = error
-        self.progress.notes += self.matter.plates.conclude()
+        self.progress.notes += map(_name_flags, self.matter.plates.conclude())
         for text in self.progress.notes[told:]:
             note(text)
 
@@ -124,8 +125,8 @@ class VideoRun:
         start = perf_counter()
         preparation, bgr = self.matter.prepare(frame.pixels, self.plate_at(time))
         target = self.targets.at(time, preparation.bgr)
-        since = f"from frame {frame.number} on: " if frame.number else ""
-        self.progress.notes += [since + note for note in preparation.notes]
+        late = f"from frame {frame.number} on: " if frame.number > FIRST_CHECKS[-1] else ""
+        self.progress.notes += [late + _name_flags(note) for note in preparation.notes]
         self.progress.seconds["prepare"] += perf_counter() - start
         return FrameInWork(frame, bgr, target)
 
@@ -154,3 +155,8 @@ class VideoRun:
             raise
         finally:
             self.progress.seconds["encode"] += perf_counter() - start
+
+
+def _name_flags(note: str) -> str:
+    """A note on a photograph's plate, by the flags of videos."""
+    return note.replace("--images-", "--video-").replace(" --target-bgr", " --video-target-bgr")
