@@ -243,4 +243,5 @@ def open_picture(picture: PictureLike) -> Picture:
             "a picture must be an array (H, W, 3) of uint8 or uint16 in RGB, a Pillow picture or a "
             f"file, got {type(picture).__name__} of shape {pixels.shape} and type {pixels.dtype}"
         )
-    return Picture(pixels)
+    # PyTorch warns of memory that it must not write to.
+    return Picture(pixels if pixels.flags.writeable else pixels.copy())
