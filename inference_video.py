@@ -11,65 +11,43 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
+from pydantic import Field
 from tqdm import tqdm
 
+from matting.plate.over_time import PlateOverTime
+from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
-from matting.report import Report, check_replaceable
+from matting.report import Entry, Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
-from matting.video.account import (
+from matting.video.open import PIPE, open_source
+from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
+from matting.video.plate import open_plate
+from matting.video.report import (
     describe_run,
     describe_source,
-    describe_speed,
-    describe_steadiness,
+    describe_work,
+    format_work,
     refuse_other_run,
-    tell_speed,
 )
-from matting.video.encoding import RECIPES
-from matting.video.exposing import ExposureTracker
-from matting.video.open import PIPE, open_source
-from matting.video.outputs import Outputs, Paths, plan_paths, refuse_existing, refuse_inputs
-from matting.video.plate import CapturedPlate, PlateFeed, open_plate
-from matting.video.session import Session
+from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
 from matting.video.smoothing import AlphaSmoother
-from matting.video.target import TargetFeed, TargetSettings
-from matting.video.tracking import PlateTracker
-from media.frames import VideoInfo, VideoSource
+from matting.video.stream import FrameMatter
+from matting.video.target import TargetSettings, open_target
+from media.frames import VideoInfo
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
-# Behind com where its format has no alpha and no new background is named: the authors' green.
-GREEN = "rgb(120,255,155)"
-
 
 @settings_group()
 class Settings:
-    """All settings of the script.
-
-    Attributes:
-        config: YAML file of settings; the command line wins over it.
-        quality: Chooses backbone scale and refined pixels: auto by the frames' size, hd or 4k as
-            the paper has them; best looks a second time, at a larger, mirrored picture, for better
-            mattes in several times the time. --model-backbone-scale and
-            --model-refine-sample-pixels win.
-        bgr_from_frame: Number of the frame, from 0, in which the subject is away: it is the plate,
-            instead of --video-bgr.
-        bgr_median_frames: Frames that the plate is the median of with --video-bgr median.
-        preprocess_alignment: Align the plate to every frame (for a hand-held camera), steadily.
-        preprocess_exposure: Match the plate's exposure and white balance to every frame (for an
-            automatic camera), steadily.
-        temporal_smoothing: Smooth alpha over time where the picture stands still: 0 not at all, up
-            to 0.95.
-        resume: Continue image sequences: frames whose outputs are all there are left out.
-        overwrite: Replace outputs that are there.
-        print_config: Print the resolved settings as YAML and stop.
-    """
+    """All settings of the script."""
 
     video: VideoSettings = field(default_factory=VideoSettings)
     output: VideoOutputSettings = field(default_factory=VideoOutputSettings)
@@ -78,25 +56,38 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
-    bgr_from_frame: int | None = None
-    bgr_median_frames: int = 60
+    """Chooses backbone scale and refined pixels: auto by the frames' size, hd or 4k as the paper
+    has them; best looks a second time, at a larger, mirrored picture, for better mattes in several
+    times the time. --model-backbone-scale and --model-refine-sample-pixels win."""
+    bgr_from_frame: Annotated[int, Field(ge=0)] | None = None
+    """Number of the frame, from 0, in which the subject is away: it is the plate, instead of
+    --video-bgr."""
+    bgr_median_frames: Annotated[int, Field(ge=5)] = 60
+    """Frames that the plate is the median of with --video-bgr median."""
+    preprocess: PreprocessMode = "auto"
+    """auto checks how the plate was captured, on the first frames and now and then, says what is
+    wrong, and aligns it or matches its exposure where needed; none uses it as it is."""
     preprocess_alignment: bool = False
+    """Align the plate to every frame (for a hand-held camera), steadily."""
     preprocess_exposure: bool = False
+    """Match the plate's exposure and white balance to every frame (for an automatic camera),
+    steadily."""
     temporal_smoothing: float = 0.0
+    """Smooth alpha over time where the picture stands still: 0 not at all, up to 0.95."""
     resume: bool = False
+    """Continue image sequences: frames whose outputs are all there are left out."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
+    """Replace outputs that are there."""
     config: Path | None = None
+    """YAML file of settings; the command line wins over it."""
     print_config: bool = False
+    """Print the resolved settings as YAML and stop."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.temporal_smoothing <= 0.95:
             raise ValueError(
                 f"temporal_smoothing must lie in [0, 0.95], got {self.temporal_smoothing}"
             )
-        if self.bgr_from_frame is not None and self.bgr_from_frame < 0:
-            raise ValueError(f"bgr_from_frame must be 0 or more, got {self.bgr_from_frame}")
-        if self.bgr_median_frames < 5:
-            raise ValueError(f"bgr_median_frames must be 5 or more, got {self.bgr_median_frames}")
 
 
 def main() -> int:
@@ -110,14 +101,16 @@ def main() -> int:
 
 def matte_video(settings: Settings) -> int:
     """Mattes the video of the settings; returns the exit code."""
-    paths = plan_paths(settings.output, settings.encoding)
-    summary = settings.output.dir / "summary.json"
+    video, output, encoding = settings.video, settings.output, settings.encoding
+    paths, summary = plan_paths(output, encoding), output.dir / "summary.json"
     check_outputs(settings, paths, summary)
-    with closing(open_source(settings.video, settings.encoding.audio)) as source:
-        targets, target_notes = open_targets(settings)
-        plate, plate_notes = open_captured_plate(settings)
+    with closing(open_source(video, encoding.audio)) as source:
+        targets, target_notes = open_target(video.target_bgr, settings.target, output, encoding)
+        reopen = None if video.src == PIPE else partial(open_source, video)
+        frame, count = settings.bgr_from_frame, settings.bgr_median_frames
+        plate_at, plate_notes = open_plate(video.bgr, frame, count, reopen)
         predictor = load_predictor(settings.model, settings.compute)
-        check_writable(settings.output.dir)
+        check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
         report = Report({**facts, "source": read, "settings": to_plain(settings)})
@@ -125,34 +118,36 @@ def matte_video(settings: Settings) -> int:
         for note in report.notes:
             print(f"note: {note}")
 
-        info = resized(source.info, settings.video.resize)
+        info = resized(source.info, video.resize)
+        preprocess = Preprocess(
+            settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
+        )
         smoothing = settings.temporal_smoothing
-        smoother = AlphaSmoother(smoothing) if smoothing else None
-        plates = PlateFeed(
-            plate,
-            PlateTracker() if settings.preprocess_alignment else None,
-            ExposureTracker() if settings.preprocess_exposure else None,
+        matter = FrameMatter(
+            predictor,
+            choose_budget(info.height, info.width, settings.quality, settings.model),
+            PlateOverTime(preprocess),
+            AlphaSmoother(smoothing) if smoothing else None,
         )
         with deferred_interrupts() as interrupted:
-            outputs = Outputs(paths, info, settings.output, settings.encoding, targets.transparent)
-            session = Session(
-                source,
-                plates,
-                targets,
-                predictor,
-                choose_budget(info.height, info.width, settings.quality, settings.model),
-                smoother,
-                outputs,
-                (info.height, info.width) if settings.video.resize else None,
-                settings.resume,
+            run = VideoRun(
+                source=source,
+                plate_at=plate_at,
+                targets=targets,
+                matter=matter,
+                outputs=VideoOutputs(paths, info, output, encoding, targets.transparent),
+                size=(info.height, info.width) if video.resize else None,
+                resume=settings.resume,
             )
-            speed = run_session(session, outputs, source, settings, interrupted)
-            name = str(settings.video.src)
-            entry = describe_run(name, session.progress, outputs, settings.output.dir)
-            entry.details |= {"speed": speed, **describe_steadiness(smoother, plates)}
-            entry.notes += [*source.notes, *plates.notes]
+            seconds = make_outputs(run, interrupted, settings.compute.num_workers)
+            entry = describe_run(str(video.src), run.progress, run.outputs, output.dir)
+            entry.details |= describe_work(run.progress, matter, seconds)
+            print(format_work(entry.details))
+            for note in [*entry.notes, *source.notes]:
+                print(f"note: {note}")
+            entry.notes += [*source.notes, *run.progress.notes]
             report.entries.append(entry)
-            return conclude(report, summary, settings)
+            return conclude(report, entry, summary, output)
 
 
 def check_outputs(settings: Settings, paths: Paths, summary: Path) -> None:
@@ -169,31 +164,6 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> None:
         refuse_other_run(summary, to_plain(settings))
 
 
-def open_targets(settings: Settings) -> tuple[TargetFeed, list[str]]:
-    """Opens the new background; green where the format of `com` has no alpha, and a note then."""
-    text, output = settings.video.target_bgr, settings.output
-    if output.format == "video":
-        opaque = RECIPES[settings.encoding.codec].alpha_format is None
-    else:
-        opaque = output.picture_format == "jpeg"
-    notes = []
-    if text is None and opaque and "com" in output.types:
-        text = GREEN
-        notes.append(
-            "com stands over green, as its format has no transparency: name a new background with "
-            "--video-target-bgr, or use --codec prores or vp9, or PNG image sequences"
-        )
-    return TargetFeed(text, settings.target), notes
-
-
-def open_captured_plate(settings: Settings) -> tuple[CapturedPlate, list[str]]:
-    """Opens the plate; see `open_plate`."""
-    reopen = None if settings.video.src == PIPE else partial(open_source, settings.video)
-    return open_plate(
-        settings.video.bgr, settings.bgr_from_frame, settings.bgr_median_frames, reopen
-    )
-
-
 def resized(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:
     """The facts of the frames as they are matted."""
     if size is None:
@@ -201,37 +171,26 @@ def resized(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:
     return replace(info, width=size[0], height=size[1], pixel_aspect=Fraction(1))
 
 
-def run_session(
-    session: Session,
-    outputs: Outputs,
-    source: VideoSource,
-    settings: Settings,
-    interrupted: Callable[[], bool],
-) -> dict[str, Any]:
-    """Mattes all frames and ends the outputs, whole or not; returns how fast it was."""
-    start, progress = perf_counter(), session.progress
-    claimed = source.info.duration
+def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:
+    """Mattes all frames and ends the outputs, whole or not; returns the seconds that it took."""
+    start, claimed = perf_counter(), run.source.info.duration
     # A guess for the time left; the source alone knows when it ends.
-    total = round(claimed * source.info.rate) if claimed else None
+    total = round(claimed * run.source.info.rate) if claimed else None
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
-            session.run(bar.update, interrupted, settings.compute.num_workers)
-        if progress.complete:
+            run.run(bar.update, lambda note: bar.write(f"note: {note}"), interrupted, workers)
+        if run.progress.complete:
             try:
-                outputs.finish(source.take_audio())
+                run.outputs.finish(run.source.take_audio())
             except (ValueError, OSError) as error:
-                progress.error = error
+                run.progress.error = error
     finally:
-        outputs.abandon()  # what is finished stays
-    return describe_speed(progress, perf_counter() - start)
+        run.outputs.abandon()  # what is finished stays
+    return perf_counter() - start
 
 
-def conclude(report: Report, summary: Path, settings: Settings) -> int:
-    """Tells what came out and writes the summary; returns the exit code."""
-    entry = report.entries[0]
-    print(tell_speed(entry.details))
-    for note in entry.notes:
-        print(f"note: {note}")
+def conclude(report: Report, entry: Entry, summary: Path, output: VideoOutputSettings) -> int:
+    """Writes the summary and says where the results are; returns the exit code."""
     try:
         report.write(summary)
     except OSError as error:
@@ -239,14 +198,14 @@ def conclude(report: Report, summary: Path, settings: Settings) -> int:
         return 1
     files = ", ".join(entry.outputs.values()) or "nothing"
     if entry.status == "done":
-        print(f"results are in {settings.output.dir}: {files}")
+        print(f"results are in {output.dir}: {files}")
         return 0
     if entry.status == "failed":
         print(f"failed: {entry.name}: {entry.reason}", file=sys.stderr)
     else:
         print("interrupted", file=sys.stderr)
-    hint = "; --resume continues" if settings.output.format == "image_sequences" else ""
-    print(f"unfinished in {settings.output.dir}: {files}{hint}", file=sys.stderr)
+    hint = "; --resume continues" if output.format == "image_sequences" else ""
+    print(f"unfinished in {output.dir}: {files}{hint}", file=sys.stderr)
     return 1 if entry.status == "failed" else 130
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from benchmarks.methods import OWN, Network, plate_difference
 from matting.settings import DEFAULT_CHECKPOINT
-from matting.video.median import median_plate
 from matting.video.open import open_source
+from matting.video.plate import median_plate
 from matting.video.settings import VideoSettings
 from media.writing import write_png
 

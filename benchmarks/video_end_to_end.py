@@ -25,13 +25,18 @@ import torch
 
 from benchmarks.timing import count_cores
 from matting.pipeline import overlap
-from matting.predictor import Matte, Predictor, choose_budget, load_predictor
+from matting.plate.fit import fit_plate
+from matting.plate.over_time import PlateOverTime
+from matting.plate.prepare import Preprocess
+from matting.prediction import Prediction
+from matting.predictor import Predictor, choose_budget, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
 from matting.video.open import open_source
-from matting.video.outputs import Outputs, plan_paths
-from matting.video.plate import PlateFeed, open_plate
-from matting.video.session import Session
+from matting.video.outputs import VideoOutputs, plan_paths
+from matting.video.plate import open_plate
+from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetFeed, TargetSettings
 from media.frames import Frame, VideoInfo, VideoSource
 
@@ -82,14 +87,14 @@ class Parts:
     ) -> None:
         self._settings = VideoSettings(clip, bgr)
         self._count, self._predictor = count, predictor
-        self._plate, _ = open_plate(bgr, None, 60, lambda: open_source(self._settings))
+        self._plate_at, _ = open_plate(bgr, None, 60, lambda: open_source(self._settings))
         with closing(self._open()) as source:
             self._info = source.info
             self._frames: list[Frame] = []
             while (frame := source.read()) is not None:
                 self._frames.append(frame)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
-        self._bgr = PlateFeed(self._plate).at(Fraction(0), self._frames[0].pixels)
+        self._bgr = fit_plate(src=self._frames[0].pixels, bgr=self._plate_at(Fraction(0)))[0]
         self._mattes = [
             predictor.predict(frame.pixels, self._bgr, self._budget)
             for frame in self._frames[:_HELD]
@@ -98,9 +103,9 @@ class Parts:
     def _open(self) -> FirstFrames:
         return FirstFrames(open_source(self._settings), self._count)
 
-    def _open_outputs(self, folder: str) -> Outputs:
+    def _open_outputs(self, folder: str) -> VideoOutputs:
         settings, encoding = VideoOutputSettings(Path(folder)), EncodingSettings()
-        return Outputs(plan_paths(settings, encoding), self._info, settings, encoding, False)
+        return VideoOutputs(plan_paths(settings, encoding), self._info, settings, encoding, False)
 
     def decode(self) -> None:
         """Reads the frames."""
@@ -119,7 +124,7 @@ class Parts:
     def _matte_all(self, workers: int, lanes: int) -> None:
         plate = self._predictor.prepare(self._bgr)
 
-        def compute(frame: Frame, _: Frame) -> Matte:
+        def compute(frame: Frame, _: Frame) -> Prediction:
             return self._predictor.predict(frame.pixels, plate, self._budget)
 
         for done in overlap(self._frames, _same, compute, _nothing, workers, lanes=lanes):
@@ -140,11 +145,12 @@ class Parts:
         with tempfile.TemporaryDirectory() as folder, closing(self._open()) as source:
             outputs = self._open_outputs(folder)
             targets = TargetFeed(NEW_BACKGROUND, TargetSettings())
-            feed = PlateFeed(self._plate)
-            session = Session(source, feed, targets, self._predictor, self._budget, None, outputs)
-            session.run(lambda: None, lambda: False, 1)
-            if session.progress.error is not None:
-                raise session.progress.error
+            plates = PlateOverTime(Preprocess())
+            matter = FrameMatter(self._predictor, self._budget, plates)
+            run = VideoRun(source, self._plate_at, targets, matter, outputs)
+            run.run(lambda: None, print, lambda: False, 1)
+            if run.progress.error is not None:
+                raise run.progress.error
             outputs.finish(source.take_audio())
 
 
@@ -156,7 +162,7 @@ def _nothing(*passed: object) -> None:
     """What is not measured."""
 
 
-def _raise(frame: Frame, matte: Matte | None, error: Exception | None) -> None:
+def _raise(frame: Frame, matte: Prediction | None, error: Exception | None) -> None:
     if error is not None:
         raise error
 

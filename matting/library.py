@@ -198,7 +198,7 @@ class Matting:
         if isinstance(preprocess, str):
             preprocess = Preprocess(preprocess)
         frame = open_picture(src).pixels
-        plate, notes = fit_plate(open_picture(bgr).pixels, frame)
+        plate, notes = fit_plate(src=frame, bgr=open_picture(bgr).pixels)
         preparation = prepare_plate(frame, plate, preprocess)
         return replace(preparation, notes=notes + preparation.notes)
 

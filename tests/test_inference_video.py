@@ -226,6 +226,20 @@ def test_smoothing_and_alignment_are_reported(
     assert sum(details["exposure"]["frames"].values()) == 4
 
 
+def test_wrong_plate_is_told_by_the_flags_of_videos(
+    tmp_path: Path, clips, photographs, run_video
+) -> None:
+    src = clips.write(tmp_path / "a.mp4", clips.moving(5, 96, 128), crf="4")
+    other = photographs.save(tmp_path / "other.png", photographs.plate(96, 128, seed=9))
+    line = ("--video-src", src, "--video-bgr", other, *FAST)
+    run = run_video(*line, "--output-dir", tmp_path / "auto")
+    run.check(0, "note: frame and plate don't show the same scene.*goes to --video-target-bgr")
+    assert "don't show the same scene" in entry(tmp_path / "auto")["notes"][0]
+    run = run_video(*line, "--output-dir", tmp_path / "none", "--preprocess", "none")
+    assert "same scene" not in run.check(0).out
+    assert "capture" not in entry(tmp_path / "none")["details"]
+
+
 def test_cut_off_source_leaves_a_partial_that_plays(
     tmp_path: Path, clips, plate, run_video
 ) -> None:

@@ -8,13 +8,15 @@ is then followed (parallax.py), in photographs.
 Source: ours. The published method aligns hand-held plates by homography as well, unguarded.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from .parallax import follow_parallax
 from .registration import (
+    AlignmentVerdict,
+    Refusal,
     check_pictures,
     extract_detail,
     judge_motion,
@@ -41,32 +43,41 @@ Features = tuple[np.ndarray, np.ndarray]  # positions (N, 2) and SIFT descriptor
 
 @dataclass(frozen=True)
 class AlignmentReport:
-    """What was found out about one plate; None for what was not reached.
+    """What was found out about one plate; None for what was not reached."""
 
-    Attributes:
-        applied: True if the plate was warped, False if it was kept as captured.
-        reason: "aligned", or in plain words and numbers why the plate was kept.
-        matches: feature matches between plate and frame.
-        inliers: matches that agree with the homography.
-        spread: fraction of the frame's 8 x 8 cells that hold an inlier.
-        residual_before: grey levels (0-255); how far the fine detail of frame and captured plate
-            differ, lower third over the pixels that the warp would change.
-        residual_after: the same pixels, plate warped.
-        coverage: fraction of the frame that the warped plate covers.
-        largest_shift_px: largest displacement of a corner of the plate, pixels.
-        parallax: fraction of the frame where the plate then followed things that moved otherwise.
-    """
-
-    applied: bool
+    verdict: AlignmentVerdict
+    """What became of it; decides."""
     reason: str
+    """The same in words and numbers, for people."""
     matches: int | None = None
+    """Feature matches between plate and frame."""
     inliers: int | None = None
+    """Matches that agree with the homography."""
     spread: float | None = None
+    """Fraction of the frame's 8 x 8 cells that hold an inlier."""
     residual_before: float | None = None
+    """Grey levels (0-255): how far the fine detail of frame and captured plate differ, lower third
+    over the pixels that the warp would change."""
     residual_after: float | None = None
+    """The same pixels, plate warped."""
     coverage: float | None = None
+    """Fraction of the frame that the warped plate covers."""
     largest_shift_px: float | None = None
+    """Largest displacement of a corner of the plate, pixels."""
     parallax: float | None = None
+    """Fraction of the frame where the plate then followed things that moved otherwise."""
+    applied: bool = field(init=False)
+    """True if the plate was warped, False if it was kept as captured."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "applied", self.verdict is AlignmentVerdict.ALIGNED)
+
+    def refused(self, refusal: Refusal) -> "AlignmentReport":
+        """The report of a plate that is kept as captured."""
+        return replace(self, verdict=refusal.verdict, reason=refusal.reason)
+
+
+_ALIGNED = AlignmentReport(AlignmentVerdict.ALIGNED, "aligned")
 
 
 def align_plate(
@@ -74,8 +85,7 @@ def align_plate(
 ) -> tuple[np.ndarray, AlignmentReport]:
     """Warp a captured plate onto its frame, if that can be done safely.
 
-    The same pictures give the same result from any thread: nothing here draws on OpenCV's global
-    random state (MAGSAC seeds a generator of its own in each call).
+    The same pictures give the same result from any thread: MAGSAC seeds a generator of its own.
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
@@ -89,9 +99,6 @@ def align_plate(
 
     Raises:
         ValueError: a picture is empty, not (H, W, 3), not uint8 or uint16, or unlike the other.
-
-    Source:
-        Ours; see the module.
     """
     transform, report = find_alignment(src, bgr, guide)
     if transform is None:
@@ -100,25 +107,17 @@ def align_plate(
     # At the frame's exposure already, a plate is its own guide and need not be warped twice.
     placed_guide = placed if guide is None or guide is bgr else warp(guide, transform)[0]
     placed, parallax = follow_parallax(src, placed, covered, placed_guide)
-    return np.where(covered[..., None], placed, src), replace(report, parallax=parallax)
+    return fill_uncovered(src, placed, covered), replace(report, parallax=parallax)
 
 
 def find_alignment(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, AlignmentReport]:
-    """Find what takes a captured plate to its frame.
-
-    Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
-        bgr: same shape and dtype as `src`, RGB; the captured plate.
-        guide: see `align_plate`.
+    """Find what takes a captured plate to its frame; arguments and errors of `align_plate`.
 
     Returns:
         (3, 3) homography from pixels of the plate to those of the frame, or None where none passes
         the guards. And the report.
-
-    Raises:
-        ValueError: as `align_plate`.
     """
     check_pictures(src, bgr)
     guide = bgr if guide is None else guide
@@ -126,7 +125,7 @@ def find_alignment(
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
         reason = f"too small to align: {width}x{height} pixels, at least {MIN_SIDE} a side needed"
-        return None, AlignmentReport(False, reason)
+        return None, AlignmentReport(AlignmentVerdict.TOO_SMALL, reason)
     src_grey, bgr_grey = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     transform, report = _fit_features(src_grey, bgr_grey)
     if transform is None:
@@ -135,30 +134,22 @@ def find_alignment(
     transform = refine(src_detail, bgr_detail, transform)
     full_transform = resize_transform(transform, src_grey.shape, src.shape)
     covered = warp(bgr, full_transform)[1]
-    shift, reason = judge_motion(full_transform, covered)
+    shift, refusal = judge_motion(full_transform, covered)
     report = replace(report, coverage=float(covered.mean()), largest_shift_px=shift)
-    if not reason:
-        before, after, reason = judge_residual(src_detail, bgr_detail, transform)
+    if refusal is None:
+        before, after, refusal = judge_residual(src_detail, bgr_detail, transform)
         report = replace(report, residual_before=before, residual_after=after)
-    if reason:
-        return None, replace(report, reason=reason)
-    return full_transform, replace(report, applied=True, reason="aligned")
+    return (full_transform, report) if refusal is None else (None, report.refused(refusal))
 
 
 def warp_plate(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Move a captured plate onto its frame.
+    """Moves a captured plate by a homography; the frame's pixels stand where it does not reach."""
+    return fill_uncovered(src, *warp(bgr, transform))
 
-    Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
-        bgr: same shape and dtype as `src`, RGB; the captured plate.
-        transform: (3, 3) homography from pixels of the plate to those of the frame.
 
-    Returns:
-        The plate on the frame, same shape and dtype, with the frame's own pixels where the warped
-        plate does not reach.
-    """
-    warped, covered = warp(bgr, transform)
-    return np.where(covered[..., None], warped, src)
+def fill_uncovered(src: np.ndarray, placed: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """A copy of a warped plate, with the frame's pixels where `covered`, (H, W) bool, is False."""
+    return cv2.copyTo(placed, covered.view(np.uint8), src.copy())
 
 
 def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, AlignmentReport]:
@@ -171,13 +162,14 @@ def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, 
     matches, inliers = len(end), int(inlying.sum())
     cells = (end[inlying] * CELLS / (src.shape[1], src.shape[0])).astype(int)
     spread = len(np.unique(cells, axis=0)) / CELLS**2
-    report = AlignmentReport(False, "", matches=matches, inliers=inliers, spread=spread)
+    report = replace(_ALIGNED, matches=matches, inliers=inliers, spread=spread)
     if transform is None or inliers < MIN_INLIERS:
         reason = f"too little in common: {matches} matching features, {inliers} move as one"
-        return None, replace(report, reason=f"{reason}, at least {MIN_INLIERS} needed")
+        reason = f"{reason}, at least {MIN_INLIERS} needed"
+        return None, report.refused(Refusal(AlignmentVerdict.TOO_LITTLE_IN_COMMON, reason))
     if spread < MIN_SPREAD:
         reason = f"matching features lie in {spread:.1%} of the frame, {MIN_SPREAD:.1%} needed"
-        return None, replace(report, reason=reason)
+        return None, report.refused(Refusal(AlignmentVerdict.TOO_NARROW, reason))
     return transform, report
 
 

@@ -4,19 +4,18 @@ An automatic camera meters the scene anew when somebody steps in. Plate and fram
 gain and a bias in each channel: found from the pixels that are judged to be background, applied
 only if the pixels that it changes agree with the frame much better than before.
 
-Source: ours. A stop doubles the light, which multiplies coded values by 2^(1/2.2); the bias takes
-up what flare and tone curves add.
+Source: ours, iteratively reweighted least squares from several starts. A stop doubles the light,
+which multiplies coded values by 2^(1/2.2); the bias takes up what flare and tone curves add.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 import numpy as np
 
 from media.colour import GAMMA
 
-from .background import judge_background, largest_channel, reduce_colours, take_background
-from .colour_fit import fit_colours
-from .registration import check_pictures
+from .comparison import judge_background, largest_channel, take_background
 
 PIXEL_STEP = 2  # every fourth pixel of these is fitted, in a quarter of the time
 DARKEST, BRIGHTEST = 6.0, 246.0  # grey levels; outside, a channel may be clipped
@@ -30,65 +29,60 @@ MIN_DECIDING = 0.02  # fraction of the pixels, by weight
 RESIDUAL_QUANTILE = 0.5  # over pixels judged to be background
 MAX_RESIDUAL_RATIO = 0.6  # matched over captured
 
+RATIO_RANGE, RATIO_BINS = 1.1, 110  # natural logarithm of frame over plate, either way
+MAX_STARTS = 2
+FIT_STEPS = 6
+FIRST_SCALE, LAST_SCALE = 16.0, 3.0  # grey levels: of the weights, narrowed step by step
+BIAS_WEIGHT = 0.005  # share of the pixels that vote for no bias: a plain wall can't tell
+TIE = 0.9  # of the best score; among fits that reach it, the one that changes least wins
+
 Colour = tuple[float, float, float]
+
+
+class ExposureVerdict(StrEnum):
+    """What became of a match; all but the first leave the plate as captured."""
+
+    MATCHED = "matched"
+    ALREADY_MATCHED = "already matched"
+    TOO_LITTLE_IN_COMMON = "too little in common"
+    IMPLAUSIBLE = "implausible change"
+    NO_GAIN = "no gain"
 
 
 @dataclass(frozen=True)
 class ExposureReport:
-    """What was found out about one plate; None for what was not reached.
+    """What was found out about one plate; None for what was not reached."""
 
-    Attributes:
-        applied: True if the plate was changed, False if it was kept as captured.
-        reason: "matched", or in plain words and numbers why the plate was kept.
-        gain: factors of red, green and blue that bring the plate to the frame.
-        bias: grey levels (0-255) that are added after it.
-        stops: exposure of the frame against the plate's; positive where the frame is brighter.
-        balance: factors of red and of blue against green, a change of white balance.
-        change: grey levels that the match changes the background by, mean.
-        background: fraction of the pixels judged to be background, those without texture by their
-            weight.
-        residual_before: grey levels; how far background of frame and captured plate differ, median.
-        residual_after: the same pixels, plate matched.
-        refined: True if a first matte told the background.
-    """
-
-    applied: bool
+    verdict: ExposureVerdict
+    """What became of it; decides."""
     reason: str
+    """The same in words and numbers, for people."""
     gain: Colour | None = None
+    """Factors of red, green and blue that bring the plate to the frame."""
     bias: Colour | None = None
+    """Grey levels (0-255) that are added after it."""
     stops: float | None = None
+    """Exposure of the frame against the plate's; positive where the frame is brighter."""
     balance: tuple[float, float] | None = None
+    """Factors of red and of blue against green, a change of white balance."""
     change: float | None = None
+    """Grey levels that the match changes the background by, mean."""
     background: float | None = None
+    """Fraction of the pixels judged to be background, those without texture by their weight."""
     residual_before: float | None = None
+    """Grey levels; how far background of frame and captured plate differ, median."""
     residual_after: float | None = None
+    """The same pixels, plate matched."""
     refined: bool = False
+    """True if a first matte told the background."""
+    applied: bool = field(init=False)
+    """True if the plate is to be changed, False if it is kept as captured."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "applied", self.verdict is ExposureVerdict.MATCHED)
 
 
-def match_exposure(
-    src: np.ndarray, bgr: np.ndarray, pha: np.ndarray | None = None
-) -> tuple[np.ndarray, ExposureReport]:
-    """Brings a plate that lies on its frame to the frame's exposure, if that can be done safely.
-
-    Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
-        bgr: same shape and dtype as `src`, RGB; the captured plate, aligned if it has to be.
-        pha: (H, W) float, a first alpha matte in [0, 1], which tells the background; None judges it
-            from the two pictures.
-
-    Returns:
-        The matched plate, same shape and dtype; `bgr` itself where no match passes the guards. And
-        the report.
-
-    Raises:
-        ValueError: a picture is empty, not (H, W, 3), not uint8 or uint16, or unlike the other.
-
-    Source:
-        Ours; see the module.
-    """
-    check_pictures(src, bgr)
-    report = estimate_exposure(reduce_colours(src), reduce_colours(bgr), pha)
-    return apply_exposure(bgr, report), report
+_MATCHED = ExposureReport(ExposureVerdict.MATCHED, "matched")
 
 
 def estimate_exposure(
@@ -99,41 +93,54 @@ def estimate_exposure(
     Args:
         src: (h, w, 3) float32, grey levels, RGB; the frame as `reduce_colours` makes it.
         bgr: the same of the plate.
-        pha: (H, W) float, a first alpha matte in [0, 1] of any size, or None.
-
-    Returns:
-        The report.
+        pha: (H, W) float, a first alpha matte in [0, 1] of any size, which tells the background;
+            None judges it from the two pictures.
     """
     weight = judge_background(src, bgr) if pha is None else take_background(pha, src.shape)
     weight = weight * (_is_unclipped(src) & _is_unclipped(bgr))
     some = (slice(None, None, PIXEL_STEP), slice(None, None, PIXEL_STEP))
     weight = weight[some].ravel()
     background = float(weight.mean())
-    report = ExposureReport(False, "", background=background, refined=pha is not None)
+    report = replace(_MATCHED, background=background, refined=pha is not None)
     if background < MIN_BACKGROUND:
         reason = f"too little in common: {background:.1%} of the picture seen to be background"
-        return replace(report, reason=f"{reason}, {MIN_BACKGROUND:.0%} needed")
+        reason = f"{reason}, {MIN_BACKGROUND:.0%} needed"
+        return replace(report, verdict=ExposureVerdict.TOO_LITTLE_IN_COMMON, reason=reason)
     sure = weight > 0
     frame, plate = (picture[some].reshape(-1, 3)[sure] for picture in (src, bgr))
     gain, bias = fit_colours(frame, plate, weight[sure])
-    return _judge(frame, plate, weight[sure], gain, bias, report)
+    matched = plate * gain + bias
+    mean_gain = matched.mean(axis=0) / plate.mean(axis=0)
+    report = replace(
+        report,
+        gain=_round(gain),
+        bias=_round(bias),
+        stops=GAMMA * float(np.log2(max(mean_gain.mean(), 1e-3))),
+        balance=(float(mean_gain[0] / mean_gain[1]), float(mean_gain[2] / mean_gain[1])),
+        change=float(np.average(_measure_change(plate, matched), weights=weight[sure])),
+    )
+    if max(gain.max(), 1 / max(gain.min(), 1e-9)) > MAX_GAIN or np.abs(bias).max() > MAX_BIAS:
+        reason = (
+            f"implausible change: gain {', '.join(f'{g:.2f}' for g in gain)} (at most "
+            f"{MAX_GAIN} up or down), bias {', '.join(f'{b:.0f}' for b in bias)} grey levels "
+            f"(at most {MAX_BIAS:.0f})"
+        )
+        return replace(report, verdict=ExposureVerdict.IMPLAUSIBLE, reason=reason)
+    return _judge(frame, plate, matched, weight[sure], report)
 
 
 def apply_exposure(bgr: np.ndarray, report: ExposureReport) -> np.ndarray:
-    """Does what a report says to a plate.
-
-    Args:
-        bgr: (H, W, 3) uint8 or uint16, RGB.
-        report: of the plate.
-
-    Returns:
-        (H, W, 3) of the same type, rounded and clipped; `bgr` itself where nothing is to be done.
-    """
+    """Does what a report says to (H, W, 3) uint8 or uint16; `bgr` itself where it says nothing."""
     if not report.applied or report.gain is None or report.bias is None:
         return bgr
+    return apply_match(bgr, report.gain, report.bias)
+
+
+def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
+    """Multiplies (H, W, 3) uint8 or uint16 and adds a bias in grey levels; rounds and clips."""
     white = np.iinfo(bgr.dtype).max
     levels = np.arange(white + 1, dtype=np.float64)[:, None]
-    table = levels * report.gain + np.multiply(report.bias, white / 255)
+    table = levels * gain + np.multiply(bias, white / 255)
     table = np.clip(np.rint(table), 0, white).astype(bgr.dtype)
     return np.stack([table[:, channel][bgr[..., channel]] for channel in range(3)], axis=-1)
 
@@ -143,59 +150,41 @@ def _is_unclipped(picture: np.ndarray) -> np.ndarray:
     return (largest_channel(-picture) <= -DARKEST) & (largest_channel(picture) <= BRIGHTEST)
 
 
+def _measure_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Grey levels, mean over the channels; (N,)."""
+    return np.abs(after - before).mean(axis=1)
+
+
 def _judge(
     src: np.ndarray,
     bgr: np.ndarray,
+    matched: np.ndarray,
     weight: np.ndarray,
-    gain: np.ndarray,
-    bias: np.ndarray,
     report: ExposureReport,
 ) -> ExposureReport:
-    """Fills the report in: `applied` if the match passes the guards, else the reason."""
-    matched = bgr * gain + bias
-    change = np.abs(matched - bgr).mean(axis=1)
-    mean_gain = matched.mean(axis=0) / bgr.mean(axis=0)
-    level = float(np.average(change, weights=weight))
-    report = replace(
-        report,
-        gain=_colour(gain),
-        bias=_colour(bias),
-        stops=GAMMA * float(np.log2(max(mean_gain.mean(), 1e-3))),
-        balance=(float(mean_gain[0] / mean_gain[1]), float(mean_gain[2] / mean_gain[1])),
-        change=level,
-    )
-    if max(gain.max(), 1 / max(gain.min(), 1e-9)) > MAX_GAIN or np.abs(bias).max() > MAX_BIAS:
-        return replace(
-            report,
-            reason=(
-                f"implausible change: gain {', '.join(f'{g:.2f}' for g in gain)} (at most "
-                f"{MAX_GAIN} up or down), bias {', '.join(f'{b:.0f}' for b in bias)} grey levels "
-                f"(at most {MAX_BIAS:.0f})"
-            ),
-        )
+    """The report as it is if the match passes the guards, else with another verdict."""
+    level = float(np.average(_measure_change(bgr, matched), weights=weight))
     if level < MIN_CHANGE:
-        return replace(
-            report, reason=f"already matched: {level:.1f} grey levels apart, under {MIN_CHANGE}"
-        )
-    deciding = weight * (change >= DECIDING_CHANGE)
+        reason = f"already matched: {level:.1f} grey levels apart, under {MIN_CHANGE}"
+        return replace(report, verdict=ExposureVerdict.ALREADY_MATCHED, reason=reason)
+    deciding = weight * (_measure_change(bgr, matched) >= DECIDING_CHANGE)
     if deciding.mean() < MIN_DECIDING:
-        return replace(report, reason=f"no gain: a match would change {deciding.mean():.1%}")
+        reason = f"no gain: a match would change {deciding.mean():.1%}"
+        return replace(report, verdict=ExposureVerdict.NO_GAIN, reason=reason)
     before, after = (
-        _weighted_quantile(np.abs(src - plate).mean(axis=1), deciding) for plate in (bgr, matched)
+        _weighted_quantile(_measure_change(src, plate), deciding) for plate in (bgr, matched)
     )
     report = replace(report, residual_before=before, residual_after=after)
     if after > MAX_RESIDUAL_RATIO * before:
-        return replace(
-            report,
-            reason=(
-                f"no gain: the plate is {before:.2f} grey levels from the frame as captured, "
-                f"{after:.2f} matched, at most {MAX_RESIDUAL_RATIO * before:.2f} needed"
-            ),
+        reason = (
+            f"no gain: the plate is {before:.2f} grey levels from the frame as captured, "
+            f"{after:.2f} matched, at most {MAX_RESIDUAL_RATIO * before:.2f} needed"
         )
-    return replace(report, applied=True, reason="matched")
+        return replace(report, verdict=ExposureVerdict.NO_GAIN, reason=reason)
+    return report
 
 
-def _colour(values: np.ndarray) -> Colour:
+def _round(values: np.ndarray) -> Colour:
     red, green, blue = (round(float(value), 4) for value in values)
     return red, green, blue
 
@@ -204,3 +193,70 @@ def _weighted_quantile(values: np.ndarray, weight: np.ndarray) -> float:
     order = np.argsort(values)
     reached = np.cumsum(weight[order])
     return float(values[order][np.searchsorted(reached, RESIDUAL_QUANTILE * reached[-1])])
+
+
+def fit_colours(
+    src: np.ndarray, bgr: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fits what brings the colours of a plate to those of a frame, most of which may not fit.
+
+    Args:
+        src: (N, 3) float32, grey levels (0-255) above 0, RGB, of the frame.
+        bgr: (N, 3), of the plate at the same places.
+        weight: (N,) float32 above 0, how surely both show the same.
+
+    Returns:
+        Gain (3,), and bias (3,) in grey levels, which is added after it. Of two fits that are about
+        as good, the one that changes less.
+    """
+    fits = []
+    for gain in _find_starts(src, bgr, weight):
+        fit = _reweight(src, bgr, weight, gain)
+        error = _measure_error(src, bgr, *fit)
+        score = float((weight / (1 + error / LAST_SCALE**2)).sum())
+        fits.append((score, float(np.abs(bgr * (fit[0] - 1) + fit[1]).mean()), fit))
+    best = max(score for score, _, _ in fits)
+    good = [(change, fit) for score, change, fit in fits if score >= TIE * best]
+    return min(good, key=lambda one: one[0])[1]
+
+
+def _measure_error(
+    src: np.ndarray, bgr: np.ndarray, gain: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """Squared grey levels, mean over the channels; (N,)."""
+    error = src - (bgr * gain.astype(np.float32) + bias.astype(np.float32))
+    return np.einsum("nc,nc->n", error, error) / 3
+
+
+def _find_starts(src: np.ndarray, bgr: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    """Gains (3,) to begin with: none, and the peaks of the histogram of frame over plate."""
+    ratio = np.log(src.sum(axis=1) / bgr.sum(axis=1))
+    counts, edges = np.histogram(ratio, RATIO_BINS, (-RATIO_RANGE, RATIO_RANGE), weights=weight)
+    smooth = np.convolve(counts, [0.25, 0.5, 1, 0.5, 0.25], mode="same")
+    peaks = np.flatnonzero(
+        (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] > smooth[2:]) & (smooth[1:-1] > 0)
+    )
+    peaks = peaks[np.argsort(-smooth[peaks + 1], kind="stable")][:MAX_STARTS] + 1
+    starts = [np.ones(3)]
+    for centre in (edges[peaks] + edges[peaks + 1]) / 2:
+        near = (np.abs(ratio - centre) < 0.05) & (weight > 0)
+        if near.any():
+            starts.append(np.median(src[near] / bgr[near], axis=0))
+    return starts
+
+
+def _reweight(
+    src: np.ndarray, bgr: np.ndarray, weight: np.ndarray, gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Iteratively reweighted least squares with Geman-McClure weights that narrow."""
+    gain, bias = gain.astype(np.float64), np.zeros(3)
+    vote = BIAS_WEIGHT * float(weight.sum())
+    for scale in np.geomspace(FIRST_SCALE, LAST_SCALE, FIT_STEPS):
+        error = _measure_error(src, bgr, gain, bias)
+        trust = (weight / np.square(1 + error / scale**2)).astype(np.float64)
+        means, squares, products, wanted = (trust @ part for part in (bgr, bgr**2, bgr * src, src))
+        for c in range(3):
+            system = np.array([[squares[c], means[c]], [means[c], trust.sum() + vote]])
+            right = np.array([products[c], wanted[c]])
+            gain[c], bias[c] = np.linalg.lstsq(system, right, rcond=None)[0]
+    return gain, bias

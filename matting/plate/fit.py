@@ -1,4 +1,4 @@
-"""Making a plate fit its frame: size and depth. What else may be wrong: see `preparation`."""
+"""Making a plate fit its frame: size and depth. What else may be wrong: see prepare.py."""
 
 import cv2
 import numpy as np
@@ -7,12 +7,12 @@ import numpy as np
 _ASPECT_TOLERANCE = 0.005
 
 
-def fit_plate(bgr: np.ndarray, src: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Brings a plate to the size and depth of its frame.
 
     Args:
-        bgr: (h, w, 3) uint8 or uint16, RGB, the plate as captured.
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
+        bgr: (h, w, 3) uint8 or uint16, RGB, the plate as captured.
 
     Returns:
         The plate (H, W, 3) of the frame's type, and what was changed, in words.
@@ -28,16 +28,7 @@ def fit_plate(bgr: np.ndarray, src: np.ndarray) -> tuple[np.ndarray, tuple[str, 
 
 
 def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes a picture until it covers a size and crops its middle.
-
-    Args:
-        picture: (h, w, 3) uint8 or uint16.
-        height: wanted, pixels.
-        width: wanted, pixels.
-
-    Returns:
-        (height, width, 3) of the same type.
-    """
+    """Resizes (h, w, 3) until it covers a size in pixels and crops its middle."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     # The part of the picture that will be seen, so that nothing larger than needed is made.
     rows, columns = round(height / scale), round(width / scale)
@@ -46,16 +37,7 @@ def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes a picture, averaging when it shrinks.
-
-    Args:
-        picture: (h, w, 3) uint8, uint16 or float.
-        height: wanted, pixels.
-        width: wanted, pixels.
-
-    Returns:
-        (height, width, 3) of the same type.
-    """
+    """Resizes (h, w, 3) of any type to a size in pixels, averaging when it shrinks."""
     shrinks = height < picture.shape[0]
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return cv2.resize(picture, (width, height), interpolation=interpolation)

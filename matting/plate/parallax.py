@@ -13,7 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from .background import correlate_texture
+from .comparison import correlate_texture
 from .registration import to_grey
 
 # Pixels are those of the working size; real pairs of 1920 pixels, see docs/capture.md.
@@ -33,16 +33,13 @@ def follow_parallax(
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB; the frame.
-        placed: same shape and dtype, RGB; the plate, warped onto it as a whole.
+        placed: like `src`; the plate, warped onto it as a whole.
         covered: (H, W) bool, where the plate reaches; nothing is taken from elsewhere.
         guide: like `placed`, at the frame's exposure, to find the flow by.
 
     Returns:
         The plate, same shape and dtype, `placed` itself where nothing moves; and the fraction of
         the frame that was moved. The same for any number of threads.
-
-    Source:
-        Ours; see the module.
     """
     frame, plate = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)

@@ -12,8 +12,8 @@ from ..prediction import Prediction
 from ..predictor import Predictor
 from ..quality import Budget
 from .align import MIN_SIDE, AlignmentReport, align_plate
-from .background import reduce_colours
 from .check import CaptureReport, check_capture, measure_motion
+from .comparison import reduce_colours
 from .exposure import ExposureReport, apply_exposure, estimate_exposure
 from .registration import check_pictures
 
@@ -22,39 +22,33 @@ PreprocessMode = Literal["auto", "none"]
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What is to be done to plates.
-
-    Attributes:
-        mode: auto checks every pair and aligns and matches where the check finds the need; none
-            does only what the next two ask for.
-        alignment: align every plate, if that is safe.
-        exposure: match the exposure of every plate, if that is safe.
-    """
+    """What is to be done to plates."""
 
     mode: PreprocessMode = "auto"
+    """auto checks every pair and aligns and matches where the check finds the need; none does only
+    what the next two ask for."""
     alignment: bool = False
+    """Align every plate, if that is safe."""
     exposure: bool = False
+    """Match the exposure of every plate, if that is safe."""
 
 
 @dataclass(frozen=True)
 class Preparation:
-    """A plate that was made to fit its frame.
-
-    Attributes:
-        bgr: (H, W, 3), the plate for the network, of the frame's type.
-        placed: (H, W, 3), the same at its own exposure: aligned, if that was needed.
-        alignment: its report, or None where alignment was not tried.
-        exposure: its report, or None where exposure was not looked at.
-        capture: what the check found, or None where it was not asked for.
-        notes: what a user should know, in words.
-    """
+    """A plate that was made to fit its frame."""
 
     bgr: np.ndarray
+    """(H, W, 3), the plate for the network, of the frame's type."""
     placed: np.ndarray
+    """(H, W, 3), the same at its own exposure: aligned, if that was needed."""
     alignment: AlignmentReport | None = None
+    """None where alignment was not tried."""
     exposure: ExposureReport | None = None
+    """None where exposure was not looked at."""
     capture: CaptureReport | None = None
+    """What the check found, or None where it was not asked for."""
     notes: tuple[str, ...] = ()
+    """What a user should know, in words."""
 
 
 def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> Preparation:
@@ -67,9 +61,6 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
         bgr: (H, W, 3) of the same type, the captured plate.
         preprocess: what is to be done.
-
-    Returns:
-        See `Preparation`.
 
     Raises:
         ValueError: when the pictures are not alike, or not such.
@@ -89,12 +80,14 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
         if alignment.applied:
             plate = reduce_colours(placed)
             exposure = estimate_exposure(frame, plate) if exposure else None
-    matched = _expose(src, placed, alignment, exposure)
+    matched = apply_exposure(placed, exposure) if exposure else placed
+    if alignment and alignment.applied:
+        matched = keep_filled(src, placed, matched)
     capture = None
     if automatic:
         used = plate if matched is placed else reduce_colours(matched)
         capture = check_capture(frame, used, alignment, exposure)
-    notes = _tell(preprocess, alignment, exposure, capture)
+    notes = _note(preprocess, alignment, exposure, capture)
     return Preparation(matched, placed, alignment, exposure, capture, notes)
 
 
@@ -103,12 +96,9 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
 
     Args:
         src: (H, W, 3), the frame.
-        preparation: of `prepare_plate`.
+        preparation: of `prepare_plate`; it comes back where its exposure was not changed, or the
+            matte leaves too little to see.
         pha: (H, W) float in [0, 1], a matte that was predicted from it.
-
-    Returns:
-        The better preparation; the same one where its exposure was not changed, or the matte leaves
-        too little to see.
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
@@ -116,7 +106,9 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
     exposure = estimate_exposure(reduce_colours(src), reduce_colours(placed), pha)
     if not exposure.applied:
         return preparation
-    matched = _expose(src, placed, alignment, exposure)
+    matched = apply_exposure(placed, exposure)
+    if alignment and alignment.applied:
+        matched = keep_filled(src, placed, matched)
     return replace(preparation, bgr=matched, exposure=exposure)
 
 
@@ -125,14 +117,7 @@ def predict_prepared(
 ) -> tuple[Preparation, Prediction]:
     """Predicts a matte; where exposure was matched, first a coarse one to match it anew by.
 
-    Args:
-        predictor: of the network.
-        src: (H, W, 3) uint8 or uint16, RGB, the frame.
-        preparation: of `prepare_plate`.
-        budget: work to spend on the matte itself.
-
-    Returns:
-        The preparation that was used, and the matte.
+    Returns the preparation that was used, and the matte, on which the budget is spent.
     """
     if preparation.exposure and preparation.exposure.applied:
         coarse = Budget(budget.backbone_scale, refine_sample_pixels=0)
@@ -141,18 +126,10 @@ def predict_prepared(
     return preparation, predictor.predict(src, preparation.bgr, budget)
 
 
-def _expose(
-    src: np.ndarray,
-    placed: np.ndarray,
-    alignment: AlignmentReport | None,
-    exposure: ExposureReport | None,
-) -> np.ndarray:
-    """Matches a plate, but not the frame's own pixels where alignment has filled it with these."""
-    if exposure is None or not exposure.applied:
+def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:
+    """The matched plate, without a change where alignment has filled it with the frame's pixels."""
+    if matched is placed:
         return placed
-    matched = apply_exposure(placed, exposure)
-    if alignment is None or not alignment.applied:
-        return matched
     # A covered pixel that equals the frame's is background as it is.
     return np.where((placed == src).all(axis=2, keepdims=True), src, matched)
 
@@ -165,7 +142,7 @@ def _match(plate: np.ndarray, exposure: ExposureReport | None) -> np.ndarray:
     return np.clip(plate * gain + bias, 0, 255)
 
 
-def _tell(
+def _note(
     preprocess: Preprocess,
     alignment: AlignmentReport | None,
     exposure: ExposureReport | None,

@@ -7,6 +7,9 @@ the pictures at hand; whole numbers are pixel centres.
 Source: ours, with Baker and Matthews 2004 for the refinement (`refine`).
 """
 
+from enum import StrEnum
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -27,16 +30,27 @@ RESIDUAL_QUANTILE = 1 / 3  # so that a subject over up to 2/3 of the pixels does
 MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only softens noise reaches 0.89
 
 
+class AlignmentVerdict(StrEnum):
+    """What became of an alignment; all but the first leave the plate as captured."""
+
+    ALIGNED = "aligned"
+    ALREADY_FITS = "already aligned"
+    TOO_SMALL = "too small to align"
+    TOO_LITTLE_IN_COMMON = "too little in common"
+    TOO_NARROW = "matching features lie too close together"
+    IMPLAUSIBLE = "implausible camera motion"
+    NO_GAIN = "no gain"
+
+
+class Refusal(NamedTuple):
+    """Why a plate is not warped: for the program, and in words and numbers for people."""
+
+    verdict: AlignmentVerdict
+    reason: str
+
+
 def check_pictures(src: np.ndarray, bgr: np.ndarray) -> None:
-    """Refuses pictures that can't be compared.
-
-    Args:
-        src: to be (H, W, 3) uint8 or uint16, RGB.
-        bgr: to be like it.
-
-    Raises:
-        ValueError: says what is wrong and what to do.
-    """
+    """Raises ValueError unless both are (H, W, 3) uint8 or uint16 pictures of one size and type."""
     wanted = "src and bgr must be (H, W, 3) RGB pictures, not empty, uint8 or uint16, both alike"
     got = f"got {src.shape} {src.dtype} and {bgr.shape} {bgr.dtype}"
     if src.shape != bgr.shape or src.dtype != bgr.dtype:
@@ -48,15 +62,7 @@ def check_pictures(src: np.ndarray, bgr: np.ndarray) -> None:
 
 
 def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
-    """Makes a picture grey and, if it is larger, reduces it.
-
-    Args:
-        picture: (H, W, 3) uint8 or uint16, RGB.
-        long_side: of the result at most, pixels.
-
-    Returns:
-        (h, w) uint8.
-    """
+    """Makes (H, W, 3) uint8 or uint16 RGB grey, uint8, of at most `long_side` pixels."""
     grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
     factor = min(1.0, long_side / max(grey.shape))
     height, width = (max(1, round(side * factor)) for side in grey.shape)
@@ -67,15 +73,9 @@ def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
 def resize_transform(
     transform: np.ndarray, old_shape: tuple[int, ...], new_shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Carries a homography to other sizes of its pictures: x becomes (x + 0.5) * factor - 0.5.
+    """Carries a (3, 3) homography to pictures of another size, x to (x + 0.5) * factor - 0.5.
 
-    Args:
-        transform: (3, 3), between pictures of the old size.
-        old_shape: begins with height and width.
-        new_shape: the same.
-
-    Returns:
-        (3, 3), between the same pictures at the new size.
+    Both shapes begin with height and width, pixels.
     """
     x, y = new_shape[1] / old_shape[1], new_shape[0] / old_shape[0]
     resize = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
@@ -83,28 +83,16 @@ def resize_transform(
 
 
 def extract_detail(grey: np.ndarray) -> np.ndarray:
-    """Smooths a picture and takes its local brightness away.
-
-    Args:
-        grey: (H, W), grey levels.
-
-    Returns:
-        (H, W) float32, grey levels around 0.
-    """
+    """Smooths (H, W) grey levels and takes local brightness away: float32 around 0."""
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), DETAIL_SIGMA_PX)
     return smooth - cv2.blur(smooth, (DETAIL_WINDOW_PX, DETAIL_WINDOW_PX))
 
 
 def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Warps a picture.
-
-    Args:
-        picture: (H, W) or (H, W, 3).
-        transform: (3, 3), takes its positions to those of the result.
+    """Warps (H, W) or (H, W, 3) by a (3, 3) homography to positions of the result.
 
     Returns:
-        The result, like the picture, and where it is covered without a look over the picture's
-        edge, (H, W) bool.
+        The result, like the picture, and (H, W) bool: where no pixel beyond its edge was needed.
     """
     size = (picture.shape[1], picture.shape[0])
     warped = cv2.warpPerspective(picture, transform, size, borderMode=cv2.BORDER_REPLICATE)
@@ -121,10 +109,7 @@ def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarra
     Args:
         src: (H, W) float32, detail of the frame.
         bgr: (H, W) float32, detail of the plate.
-        transform: (3, 3), to begin with; to be right to a few pixels.
-
-    Returns:
-        (3, 3), the best transform met.
+        transform: (3, 3), to begin with; to be right to a few pixels. The best one met is returned.
 
     Source: Baker and Matthews 2004, "Lucas-Kanade 20 Years On", the forwards compositional form;
     the weights are ours.
@@ -161,7 +146,7 @@ def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarra
     return best
 
 
-def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, str]:
+def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Refusal | None]:
     """Judges whether a hand that held a camera can have moved it so.
 
     Args:
@@ -169,7 +154,7 @@ def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, str
         covered: (H, W) bool, of the frame by the warped plate.
 
     Returns:
-        Largest shift of a corner, pixels, and the reason not to warp, empty if there is none.
+        Largest shift of a corner, pixels; and why not to warp, or None.
     """
     right, bottom = covered.shape[1] - 1, covered.shape[0] - 1
     corners = np.array([0, right, right + 1j * bottom, 1j * bottom])
@@ -184,40 +169,44 @@ def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, str
     coverage, limit = float(covered.mean()), MAX_SHIFT * abs(corners[2])
     plausible = shift <= limit and stretch <= MAX_STRETCH and turn <= MAX_TURN_DEG
     if not plausible or coverage < MIN_COVERAGE:
-        return shift, (
+        reason = (
             f"implausible camera motion: shift {shift:.0f} px (at most {limit:.0f}), stretch "
             f"{stretch:.2f} ({MAX_STRETCH}), turn {turn:.0f} degrees ({MAX_TURN_DEG:.0f}), plate "
             f"on {coverage:.0%} of the frame (at least {MIN_COVERAGE:.0%})"
         )
+        return shift, Refusal(AlignmentVerdict.IMPLAUSIBLE, reason)
     if shift < ALIGNED_PX:
-        return shift, f"already aligned: largest shift {shift:.2f} px, under {ALIGNED_PX}"
-    return shift, ""
+        reason = f"already aligned: largest shift {shift:.2f} px, under {ALIGNED_PX}"
+        return shift, Refusal(AlignmentVerdict.ALREADY_FITS, reason)
+    return shift, None
 
 
 def judge_residual(
     src: np.ndarray, bgr: np.ndarray, transform: np.ndarray
-) -> tuple[float | None, float | None, str]:
+) -> tuple[float | None, float | None, Refusal | None]:
     """Judges whether the plate fits the frame better when it is warped.
 
     Args:
         src: (H, W) float32, detail of the frame.
-        bgr: (H, W) float32, detail of the plate.
+        bgr: the same of the plate.
         transform: (3, 3), between these.
 
     Returns:
         Residual before and after, grey levels (the lower third over the pixels that the warp
-        changes), or None; and the reason not to warp, empty if there is none.
+        changes), or None; and why not to warp, or None.
     """
     warped, covered = warp(bgr, transform)
     deciding = covered & (np.abs(warped - bgr) >= DECIDING_CHANGE)
     if deciding.mean() < MIN_DECIDING:
-        return None, None, f"no gain: a warp would change {deciding.mean():.2%} of the frame"
+        reason = f"no gain: a warp would change {deciding.mean():.2%} of the frame"
+        return None, None, Refusal(AlignmentVerdict.NO_GAIN, reason)
     before, after = (
         float(np.quantile(np.abs(src[deciding] - plate[deciding]), RESIDUAL_QUANTILE))
         for plate in (bgr, warped)
     )
     limit = MAX_RESIDUAL_RATIO * before
     if after <= limit:
-        return before, after, ""
+        return before, after, None
     reason = f"no gain: the plate is {before:.2f} grey levels from the frame as captured"
-    return before, after, f"{reason}, {after:.2f} warped, at most {limit:.2f} needed"
+    reason = f"{reason}, {after:.2f} warped, at most {limit:.2f} needed"
+    return before, after, Refusal(AlignmentVerdict.NO_GAIN, reason)

@@ -1,33 +1,25 @@
-"""Opening what a user names as a video."""
+"""Opening what a user names as a video, and following one by time."""
 
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
 import av
+import numpy as np
 
-from media.frames import VideoError, VideoSource
+from media.frames import Frame, VideoError, VideoSource
+from media.pictures import PictureError, read_picture
 from media.reader import USUAL_RATE, ClipReader, PictureReader
 
-from .settings import VideoSettings
+from .settings import TargetLoop, VideoSettings
 
 PIPE = Path("-")
 
 
 def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
-    """Opens the frames that are to be matted.
-
-    Args:
-        settings: names them.
-        audio: whether to hand over the packets of sound.
-
-    Returns:
-        The source, at its first frame.
-
-    Raises:
-        VideoError: when they can't be read; says why.
-    """
+    """Opens the frames that are to be matted; see `open_video`."""
     rate = settings.exact_rate
     if settings.src == PIPE:
         return read_pipe(settings.size, settings.pixel_format, rate, standard_input())
@@ -62,6 +54,98 @@ def open_video(
             f"--video-rate is for pictures and raw frames; {path} has its own time stamps"
         )
     return ClipReader(path, str(path), audio=audio)
+
+
+def open_by_time(
+    path: Path, flag: str, at_end: TargetLoop = "hold"
+) -> Callable[[Fraction], np.ndarray]:
+    """Opens a picture, or a video or folder of pictures that is followed by time.
+
+    Args:
+        path: where.
+        flag: that named it, for messages.
+        at_end: of a video, see `Timeline`.
+
+    Returns:
+        Gives the picture of a moment, see `Timeline.at`.
+
+    Raises:
+        ValueError: when it is neither or can't be read; says why.
+    """
+    if not path.is_file():
+        return Timeline(lambda: open_video(path, flag), at_end).at
+    try:
+        pixels = read_picture(path).pixels
+    except PictureError as error:
+        reason = error
+    else:
+        return lambda _: pixels
+    try:
+        return Timeline(lambda: open_video(path, flag), at_end).at
+    except VideoError as error:
+        raise ValueError(
+            f"{flag} {path} is not a video ({error}) nor a picture ({reason})"
+        ) from error
+
+
+class TimelineEnded(Exception):  # noqa: N818 - the end is no error
+    """The other video has no more frames, and is not to be held or repeated."""
+
+
+class Timeline:
+    """Follows another video by time, whatever its frame rate; both begin at 0.
+
+    Args:
+        reopen: opens the video at its first frame.
+        at_end: what to show behind its last frame: `loop` begins again, `hold` keeps it, `stop`
+            raises.
+    """
+
+    def __init__(self, reopen: Callable[[], VideoSource], at_end: TargetLoop) -> None:
+        self._reopen = reopen
+        self._at_end = at_end
+        self._base = Fraction(0)  # when this turn began, seconds
+        self._next: Frame | None = None
+        self._begin()
+
+    def at(self, time: Fraction) -> np.ndarray:
+        """Gives the picture that is shown at a time.
+
+        Args:
+            time: seconds since the beginning; never before that of the last call.
+
+        Returns:
+            (H, W, 3) uint8 or uint16, RGB; the same object until another frame is due.
+
+        Raises:
+            TimelineEnded: behind the end with `stop`.
+            VideoError: when a frame can't be read.
+        """
+        while time >= self._end():
+            if self._next is not None:
+                self._current, self._next = self._next, self._source.read()
+                continue
+            if self._at_end == "hold":
+                break
+            if self._at_end == "stop":
+                raise TimelineEnded
+            self._base = self._end()
+            self._source.close()
+            self._begin()
+        return self._current.pixels
+
+    def _begin(self) -> None:
+        self._source = self._reopen()
+        first = self._source.read()
+        assert first is not None  # noqa: S101 - a source holds a frame
+        self._first, self._current = first.pts, first
+        self._next = self._source.read()
+
+    def _end(self) -> Fraction:
+        """When the current frame ends, seconds."""
+        current = self._current
+        pts = current.pts + current.duration if self._next is None else self._next.pts
+        return self._base + (pts - self._first) * self._source.info.time_base
 
 
 def read_pipe(

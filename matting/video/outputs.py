@@ -3,19 +3,24 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from av import Packet
 
 from media.frames import Frame, VideoInfo
+from media.writing import write_jpeg, write_png
 from runtime.wording import listed
 
 from ..pictures.compose import AlphaMode, BitDepth, render
-from ..predictor import Matte
-from .encoding import RECIPES
-from .sequence import SequenceWriter
-from .settings import EncodingSettings, VideoOutputSettings, VideoOutputType
+from ..prediction import Prediction
+from .settings import (
+    RECIPES,
+    EncodingSettings,
+    PictureFormat,
+    VideoOutputSettings,
+    VideoOutputType,
+)
+from .verify import verify_pictures
 from .writer import Layout, VideoWriter, partial_path
 
 _SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
@@ -23,47 +28,14 @@ _SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these get
 Paths = Mapping[VideoOutputType, Path]
 
 
-class Writer(Protocol):
-    """Writes one output."""
-
-    path: Path
-    notes: list[str]
-    frames: int
-
-    def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Writes a picture; see `VideoWriter`."""
-
-    def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends and checks the output; see `VideoWriter`."""
-
-    def abandon(self) -> Path | None:
-        """Ends the output as far as it came; see `VideoWriter`."""
-
-
 def plan_paths(settings: VideoOutputSettings, encoding: EncodingSettings) -> Paths:
-    """Names the outputs.
-
-    Args:
-        settings: where, which and in which format.
-        encoding: the codec, whose container the extension tells.
-
-    Returns:
-        By type, a video file or the folder of a picture sequence.
-    """
+    """Names each output: a video file, or the folder of a picture sequence."""
     extension = RECIPES[encoding.codec].extension if settings.format == "video" else ""
     return {kind: settings.dir / f"{kind}{extension}" for kind in dict.fromkeys(settings.types)}
 
 
 def refuse_inputs(paths: Paths, inputs: Sequence[Path]) -> None:
-    """Refuses outputs that would replace an input or lie among its pictures.
-
-    Args:
-        paths: of the outputs.
-        inputs: that exist.
-
-    Raises:
-        ValueError: when an output, or its partial name, is one of them.
-    """
+    """Raises ValueError for an output that would replace an input, also by its partial name."""
     read = {path.resolve() for path in inputs}
     for path in paths.values():
         if read & {path.resolve(), partial_path(path).resolve()}:
@@ -73,16 +45,7 @@ def refuse_inputs(paths: Paths, inputs: Sequence[Path]) -> None:
 
 
 def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
-    """Refuses to replace what is there without being told to.
-
-    Args:
-        paths: of the outputs.
-        resume: whether picture sequences are continued.
-        overwrite: whether files are replaced.
-
-    Raises:
-        ValueError: when something is there and neither holds.
-    """
+    """Raises ValueError for an output that exists and is neither continued nor to be replaced."""
     if overwrite:
         return
     there = [
@@ -97,7 +60,47 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
         )
 
 
-class Outputs:
+class SequenceWriter:
+    """Writes a folder of pictures, each of which appears whole; see `VideoWriter`."""
+
+    def __init__(self, folder: Path, picture_format: PictureFormat) -> None:
+        self.path = folder
+        self.frames = 0
+        self.notes: list[str] = []
+        self._jpeg = picture_format == "jpeg"
+        self._names: list[str] = []
+
+    def file(self, name: str) -> Path:
+        """The file of a frame."""
+        return self.path / f"{name}{'.jpg' if self._jpeg else '.png'}"
+
+    def write(self, pixels: np.ndarray, frame: Frame) -> None:
+        """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError when that fails."""
+        (write_jpeg if self._jpeg else write_png)(self.file(frame.name), pixels)
+        self.keep(frame)
+
+    def keep(self, frame: Frame) -> None:
+        """Counts a picture that is there already."""
+        self.frames += 1
+        self._names.append(frame.name)
+
+    def finish(self, audio: Sequence[Packet] = ()) -> None:
+        """Looks whether all is there (VideoError if not); pictures have no sound."""
+        verify_pictures([self.file(name) for name in self._names])
+        strange = {path.name for path in self.path.iterdir()}
+        strange -= {self.file(name).name for name in self._names}
+        if strange:
+            self.notes.append(
+                f"{self.path} holds {len(strange)} files that are not of this run, as "
+                f"{min(strange)}"
+            )
+
+    def abandon(self) -> Path | None:
+        """The folder, if a picture is in it; `--resume` continues it."""
+        return self.path if self.frames else None
+
+
+class VideoOutputs:
     """Writes the same frame of every output at the same time, each in its thread.
 
     Args:
@@ -123,7 +126,7 @@ class Outputs:
         encoding: EncodingSettings,
         transparent: bool,
     ) -> None:
-        self.writers: dict[VideoOutputType, Writer] = {}
+        self.writers: dict[VideoOutputType, VideoWriter | SequenceWriter] = {}
         self.files: dict[VideoOutputType, Path] = {}
         self._alpha: AlphaMode = encoding.alpha
         deep = _is_deep(info, settings, encoding)
@@ -156,20 +159,13 @@ class Outputs:
             assert isinstance(writer, SequenceWriter)  # noqa: S101 - see `has`
             writer.keep(frame)
 
-    def write(self, frame: Frame, matte: Matte, target: np.ndarray | None) -> None:
-        """Makes and writes the pictures of a frame.
+    def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
+        """Makes and writes the pictures of a frame, over a new background; see `render`.
 
-        Args:
-            frame: whose time and sound they get.
-            matte: the prediction.
-            target: see `render`.
-
-        Raises:
-            VideoError: when a video can't be written.
-            OSError: when a picture can't be written.
+        Raises VideoError or OSError when one can't be written.
         """
 
-        def write(kind: VideoOutputType, writer: Writer) -> None:
+        def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
             writer.write(render(kind, matte, target, self._depth, self._alpha), frame)
 
         jobs = [self._pool.submit(write, *item) for item in self.writers.items()]
@@ -178,13 +174,9 @@ class Outputs:
             raise errors[0]
 
     def finish(self, audio: Sequence[Packet]) -> None:
-        """Ends every output and checks it.
+        """Ends every output, by the packets behind the last frame, and checks it.
 
-        Args:
-            audio: packets behind the last frame.
-
-        Raises:
-            VideoError: when one is not as it should be; those that are have their final names.
+        Raises VideoError when one is not as it should be; those that are have their final names.
         """
         self._pool.shutdown()
         for kind, writer in self.writers.items():

@@ -1,90 +1,29 @@
 """The captured plate over time: one picture, a video, a frame of the source, or its median."""
 
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from media.frames import VideoError, VideoSource
-from media.pictures import PictureError, read_picture
 
-from ..plate.fit import fit_plate
-from .exposing import ExposureTracker
-from .median import median_plate
-from .open import open_video
-from .timeline import Timeline
-from .tracking import PlateTracker
+from .open import open_by_time
+
+# The plate of a moment, in seconds since the first frame: (h, w, 3) uint8 or uint16, RGB.
+PlateAt = Callable[[Fraction], np.ndarray]
 
 MEDIAN = "median"
 _UNSURE = 0.05  # fraction of the pixels; a passer-by who stops leaves less
-
-
-class CapturedPlate(Protocol):
-    """Plates as captured."""
-
-    def at(self, time: Fraction) -> np.ndarray:
-        """The plate of a moment, seconds; (h, w, 3) uint8 or uint16, RGB."""
-
-
-class StillPlate:
-    """One picture for all frames."""
-
-    def __init__(self, pixels: np.ndarray) -> None:
-        self._pixels = pixels
-
-    def at(self, time: Fraction) -> np.ndarray:
-        """The picture, whenever; see `CapturedPlate`."""
-        return self._pixels
-
-
-class PlateFeed:
-    """Gives every frame its plate: fitted, and aligned and matched where that is asked for.
-
-    Args:
-        captured: plates as captured.
-        tracker: aligns them to a hand-held camera, or None.
-        exposure: matches them to an automatic camera after that, or None.
-
-    Attributes:
-        tracker: as given.
-        exposure: as given.
-        notes: what was changed, in words.
-    """
-
-    def __init__(
-        self,
-        captured: CapturedPlate,
-        tracker: PlateTracker | None = None,
-        exposure: ExposureTracker | None = None,
-    ) -> None:
-        self.tracker, self.exposure = tracker, exposure
-        self.notes: tuple[str, ...] = ()
-        self._captured = captured
-        self._last: tuple[np.ndarray, np.ndarray] | None = None
-
-    def at(self, time: Fraction, src: np.ndarray) -> np.ndarray:
-        """Makes the plate of a frame.
-
-        Args:
-            time: since the first frame, seconds.
-            src: (H, W, 3) uint8 or uint16, RGB, the frame.
-
-        Returns:
-            (H, W, 3) of the frame's type; the same object as before if nothing has changed.
-
-        Raises:
-            ValueError: when it can't be read or does not fit.
-        """
-        captured = self._captured.at(time)
-        if self._last is None or self._last[0] is not captured:
-            fitted, notes = fit_plate(captured, src)
-            self._last, self.notes = (captured, fitted), notes
-        bgr = self._last[1]
-        if self.tracker is not None:
-            bgr = self.tracker.align(src, bgr)
-        return bgr if self.exposure is None else self.exposure(bgr, src)
+# Bytes of frames that are held: 172 of HD, 43 of 4K with 8 bits.
+_HELD = 1024**3
+_FEWEST = 5  # below, what moves a little leaves traces
+_STRIP = 2**22  # values that the median is taken of at a time
+# Grey levels around the median in which a frame agrees with it: noise and compression.
+_AGREES = 12
+_SHARE = 0.6  # of the frames; with fewer, something else was there almost as often
 
 
 def open_plate(
@@ -92,7 +31,7 @@ def open_plate(
     from_frame: int | None,
     median_frames: int,
     reopen_source: Callable[[], VideoSource] | None,
-) -> tuple[CapturedPlate, list[str]]:
+) -> tuple[PlateAt, list[str]]:
     """Opens what a user names as the plate.
 
     Args:
@@ -102,7 +41,7 @@ def open_plate(
         reopen_source: opens the source once more, or None where it can be read only once.
 
     Returns:
-        The plate, and what a user should know, in words.
+        The plate by time, and what a user should know, in words.
 
     Raises:
         ValueError: when none or two are named, or it can't be read.
@@ -115,42 +54,24 @@ def open_plate(
             "still while the subject moves"
         )
     if from_frame is None and bgr != MEDIAN:
-        return _open_file(Path(str(bgr))), []
+        return open_by_time(Path(str(bgr)), "--video-bgr"), []
     if reopen_source is None:
         raise ValueError(
             "a pipe can be read only once, so its plate can't come from its own frames; name a "
             "picture or video with --video-bgr"
         )
-    source = reopen_source()
-    try:
+    with closing(reopen_source()) as source:
         if from_frame is not None:
-            return StillPlate(_read_frame(source, from_frame)), []
+            pixels = _read_frame(source, from_frame)
+            return lambda _: pixels, []
         median = median_plate(source, median_frames)
-    finally:
-        source.close()
     notes = [f"plate: median of {median.frames} frames"]
     if median.unsure > _UNSURE:
         notes.append(
             f"the median is unsure of {median.unsure:.0%} of the plate: the camera moves, or "
             "something stands still for half of the time; a captured plate is better"
         )
-    return StillPlate(median.pixels), notes
-
-
-def _open_file(path: Path) -> CapturedPlate:
-    if path.is_file():
-        try:
-            return StillPlate(read_picture(path).pixels)
-        except PictureError as error:
-            reason = error
-    try:
-        return Timeline(lambda: open_video(path, "--video-bgr"), "hold")
-    except VideoError as error:
-        if not path.is_file():
-            raise
-        raise ValueError(
-            f"--video-bgr {path} is neither a picture ({reason}) nor a video ({error})"
-        ) from error
+    return lambda _: median.pixels, notes
 
 
 def _read_frame(source: VideoSource, number: int) -> np.ndarray:
@@ -160,3 +81,57 @@ def _read_frame(source: VideoSource, number: int) -> np.ndarray:
             return frame.pixels
         last = frame.number
     raise ValueError(f"--bgr-from-frame {number}: the source has the frames 0 to {last}")
+
+
+@dataclass(frozen=True)
+class MedianPlate:
+    """A plate and how sure it is."""
+
+    pixels: np.ndarray
+    """(H, W, 3) uint8 or uint16, RGB."""
+    frames: int
+    """That it was taken from."""
+    unsure: float
+    """Fraction of its pixels that fewer than 60% of the frames agree with."""
+
+
+def median_plate(source: VideoSource, frames: int) -> MedianPlate:
+    """Takes the median of frames that are spread evenly over a video of unknown length.
+
+    Every frame is read, every n-th is held; when too many are held, every second of them is let go
+    and n doubles. So memory is bounded, and no frame count is trusted.
+
+    Where something stands in front for less than half of the time, the median shows what is behind.
+
+    Args:
+        source: at its first frame; it is read to its end.
+        frames: to take it from, half as many at least if the video has them.
+
+    Raises:
+        VideoError: when the video can't be read.
+
+    Source: ours; the median over time is the oldest model of a background.
+    """
+    held: list[np.ndarray] = []
+    every = 1
+    while (frame := source.read()) is not None:
+        source.take_audio()
+        if frame.number % every:
+            continue
+        held.append(frame.pixels)
+        if len(held) > max(_FEWEST, min(frames, _HELD // frame.pixels.nbytes)):
+            held, every = held[::2], 2 * every
+    if not held:
+        raise VideoError("a median needs a frame, and there is none")
+    height, width = held[0].shape[:2]
+    pixels = np.empty_like(held[0])
+    agrees = _AGREES * (257 if pixels.dtype == np.uint16 else 1)
+    unsure = 0
+    rows = max(1, _STRIP // (width * 3 * len(held)))
+    for top in range(0, height, rows):
+        strip = np.stack([picture[top : top + rows] for picture in held])
+        middle = np.sort(strip, axis=0)[(len(held) - 1) // 2]
+        pixels[top : top + rows] = middle
+        far = np.abs(strip.astype(np.int32) - middle).max(axis=-1)
+        unsure += int(((far <= agrees).mean(axis=0) < _SHARE).sum())
+    return MedianPlate(pixels, len(held), unsure / (height * width))

@@ -1,5 +1,6 @@
-"""Settings of video: what is read, and how it is written."""
+"""Settings of video: what is read, how it is written, and how each codec is asked for."""
 
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -15,32 +16,38 @@ PictureFormat = Literal["png", "jpeg"]
 TargetFit = Literal["crop", "stretch", "pad"]
 TargetLoop = Literal["loop", "hold", "stop"]
 
+PRESETS = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
+    *("slow", "slower", "veryslow"),
+)
+_CRF: dict[Codec, int] = {"h264": 18, "hevc": 20, "vp9": 24}
+# libx265 4.2 writes behind its buffers where a row has three blocks of 16 pixels or fewer (seen
+# with valgrind), unless it is kept from following blocks from frame to frame.
+_NARROW_FOR_X265 = 48
+
 
 @settings_group("video")
 class VideoSettings:
-    """What to read.
-
-    Attributes:
-        src: Frames: a video file, a folder of numbered pictures, or - for a pipe (of raw frames
-            with --video-size, else of Matroska, NUT or MPEG-TS).
-        bgr: Captured background plate, without the subject (not the new background, see
-            --video-target-bgr): a picture, a video that is matched by time, or median, which takes
-            it from the frames of a camera that stands still.
-        target_bgr: New background of com: a colour (green, #00b140), a picture, a video, or blur.
-        resize: Width and height that the frames get before everything else, pixels.
-        rate: Frames a second of a folder of pictures or of raw frames, as 30000/1001 or 29.97; 25
-            when not given. Video files have time stamps of their own.
-        size: Width and height of a pipe of raw frames, pixels.
-        pixel_format: Of a pipe of raw frames, as FFmpeg names it.
-    """
+    """What to read."""
 
     src: Path = REQUIRED
+    """Frames: a video file, a folder of numbered pictures, or - for a pipe (of raw frames with
+    --video-size, else of Matroska, NUT or MPEG-TS)."""
     bgr: str | None = None
+    """Captured background plate, without the subject (not the new background, see
+    --video-target-bgr): a picture, a video that is matched by time, or median, which takes it from
+    the frames of a camera that stands still."""
     target_bgr: str | None = None
+    """New background of com: a colour (green, #00b140), a picture, a video, or blur."""
     resize: tuple[int, int] | None = None
+    """Width and height that the frames get before everything else, pixels."""
     rate: float | str | None = None
+    """Frames a second of a folder of pictures or of raw frames, as 30000/1001 or 29.97; 25 when not
+    given. Video files have time stamps of their own."""
     size: tuple[int, int] | None = None
+    """Width and height of a pipe of raw frames, pixels."""
     pixel_format: str = "rgb24"
+    """Of a pipe of raw frames, as FFmpeg names it."""
 
     def __post_init__(self) -> None:
         for name, value in (("resize", self.resize), ("size", self.size)):
@@ -66,23 +73,20 @@ class VideoSettings:
 
 @settings_group("output")
 class VideoOutputSettings:
-    """What to write.
-
-    Attributes:
-        dir: Folder for the outputs: TYPE.mp4 (.mov, .webm), or TYPE/ with a picture a frame.
-        format: video, or image_sequences.
-        types: com: the subject over --video-target-bgr, or with alpha without one; pha: alpha;
-            fgr: foreground; err: predicted error; ref: refined cells.
-        picture_format: Of com and fgr as image sequences; all others are PNG.
-        bit_depth: Bits a channel: 8, or 10 (16 in PNG). When not given, the source's where the
-            format is one that players decode: HEVC, ProRes, PNG; else 8.
-    """
+    """What to write."""
 
     dir: Path = REQUIRED
+    """Folder for the outputs: TYPE.mp4 (.mov, .webm), or TYPE/ with a picture a frame."""
     format: OutputFormat = "video"
+    """video, or image_sequences."""
     types: tuple[VideoOutputType, ...] = ("com", "pha")
+    """com: the subject over --video-target-bgr, or with alpha without one; pha: alpha; fgr:
+    foreground; err: predicted error; ref: refined cells."""
     picture_format: PictureFormat = "png"
+    """Of com and fgr as image sequences; all others are PNG."""
     bit_depth: Literal[8, 10] | None = None
+    """Bits a channel: 8, or 10 (16 in PNG). When not given, the source's where the format is one
+    that players decode: HEVC, ProRes, PNG; else 8."""
 
     def __post_init__(self) -> None:
         if not self.types:
@@ -91,26 +95,23 @@ class VideoOutputSettings:
 
 @settings_group("")
 class EncodingSettings:
-    """How to write videos.
-
-    Attributes:
-        codec: h264 and hevc (.mp4, no transparency), prores (4444, .mov) and vp9 (.webm), which
-            have alpha where com has no --video-target-bgr.
-        crf: Quality, less is better: 0-51 for h264 (18 when not given) and hevc (20), 0-63 for vp9
-            (24; with alpha lossless, as alpha gets no quality of its own).
-        bit_rate: Million bits a second, instead of a quality; not for prores.
-        preset: Speed of h264 and hevc, from ultrafast to veryslow; on a CPU they share the cores
-            with the network.
-        alpha: Of com with alpha: straight, or premultiplied colours.
-        audio: Copy the source's sound into com (fgr without com).
-    """
+    """How to write videos."""
 
     codec: Codec = "h264"
+    """h264 and hevc (.mp4, no transparency), prores (4444, .mov) and vp9 (.webm), which have alpha
+    where com has no --video-target-bgr."""
     crf: int | None = None
+    """Quality, less is better: 0-51 for h264 (18 when not given) and hevc (20), 0-63 for vp9 (24;
+    with alpha lossless, as alpha gets no quality of its own)."""
     bit_rate: float | None = None
+    """Million bits a second, instead of a quality; not for prores."""
     preset: str = "veryfast"
+    """Speed of h264 and hevc, from ultrafast to veryslow; on a CPU they share the cores with the
+    network."""
     alpha: AlphaMode = "straight"
+    """Of com with alpha: straight, or premultiplied colours."""
     audio: bool = True
+    """Copy the source's sound into com (fgr without com)."""
 
     def __post_init__(self) -> None:
         largest = {"h264": 51, "hevc": 51, "vp9": 63}.get(self.codec)
@@ -122,11 +123,70 @@ class EncodingSettings:
             raise ValueError(f"crf of {self.codec} must lie in [0, {largest}], got {self.crf}")
         if self.bit_rate is not None and not self.bit_rate > 0:
             raise ValueError(f"bit_rate must be above 0, got {self.bit_rate}")
-        if self.preset not in _PRESETS:
-            raise ValueError(f"preset must be one of {', '.join(_PRESETS)}, got {self.preset!r}")
+        if self.preset not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {self.preset!r}")
 
 
-_PRESETS = (
-    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
-    *("slow", "slower", "veryslow"),
-)
+@dataclass(frozen=True)
+class Recipe:
+    """A codec in its container, so that what it writes plays where people play it."""
+
+    extension: str
+    encoder: str  # as FFmpeg names it
+    pixel_format: str  # without alpha and with 8 bits
+    deep_format: str | None = None  # without alpha and with 10 bits
+    alpha_format: str | None = None
+    even: bool = False  # height and width must be, since two by two pixels share a colour
+    tag: str | None = None  # the codec's in the container, where players insist on one
+    options: tuple[tuple[str, str], ...] = ()  # of the encoder
+
+    def format(self, alpha: bool, deep: bool) -> str:
+        """Chooses the pixel format; one that there is not counts as that of 8 bits."""
+        wanted = self.alpha_format if alpha else self.deep_format if deep else None
+        return wanted or self.pixel_format
+
+
+RECIPES: dict[Codec, Recipe] = {
+    "h264": Recipe(".mp4", "libx264", "yuv420p", "yuv420p10le", even=True),
+    # QuickTime plays no HEVC under its other tag, hev1.
+    "hevc": Recipe(
+        *(".mp4", "libx265", "yuv420p", "yuv420p10le"),
+        even=True,
+        tag="hvc1",
+        options=(("x265-params", "log-level=error"),),
+    ),
+    "prores": Recipe(
+        *(".mov", "prores_ks", "yuv444p10le", "yuv444p10le", "yuva444p10le"),
+        options=(("profile", "4444"), ("alpha_bits", "16"), ("vendor", "apl0")),
+    ),
+    # Alpha can't be encoded with alternate reference frames.
+    "vp9": Recipe(
+        *(".webm", "libvpx-vp9", "yuv420p", None, "yuva420p"),
+        options=(("auto-alt-ref", "0"), ("row-mt", "1"), ("deadline", "good"), ("cpu-used", "4")),
+    ),
+}
+
+
+def encoder_options(settings: EncodingSettings, alpha: bool, width: int) -> dict[str, str]:
+    """Names and values of an encoder's options, as FFmpeg has them, for a width in pixels.
+
+    VP9 encodes alpha with the quality of the colours, at which the edges of a matte would lose 13
+    levels (crf 10), so that it is lossless by default.
+    """
+    options = dict(RECIPES[settings.codec].options)
+    if settings.codec == "hevc" and width <= _NARROW_FOR_X265:
+        options["x265-params"] += ":cutree=0"
+    if settings.codec in ("h264", "hevc"):
+        options["preset"] = settings.preset
+    if settings.codec == "prores":
+        return options
+    if settings.bit_rate is not None:
+        options["b"] = str(round(settings.bit_rate * 1e6))
+    elif settings.codec == "vp9" and alpha and settings.crf is None:
+        options["lossless"] = "1"
+    else:
+        crf = _CRF[settings.codec] if settings.crf is None else settings.crf
+        options["crf"] = str(crf)
+        if settings.codec == "vp9":
+            options["b"] = "0"
+    return options

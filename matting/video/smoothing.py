@@ -35,15 +35,7 @@ class AlphaSmoother:
         self._pairs = 0
 
     def smooth(self, src: np.ndarray, pha: np.ndarray) -> np.ndarray:
-        """Smoothes the alpha of the next frame.
-
-        Args:
-            src: (H, W, 3) uint8 or uint16, RGB, the frame.
-            pha: (H, W) float32, its alpha in [0, 1].
-
-        Returns:
-            (H, W) float32, in [0, 1].
-        """
+        """Smoothes the alpha, (H, W) float32 in [0, 1], of the next frame, (H, W, 3) RGB."""
         grey = cv2.blur(to_float(cv2.cvtColor(src, cv2.COLOR_RGB2GRAY)) * 255, (_WINDOW, _WINDOW))
         smooth = pha
         if self._src is not None and self._smooth is not None and self._pha is not None:

@@ -10,15 +10,7 @@ from media.pictures import PictureError, read_picture
 
 
 def verify_video(path: Path, frames: int) -> None:
-    """Checks that a video opens, has its frames, and that its first and last are decoded.
-
-    Args:
-        path: the file.
-        frames: that it should have.
-
-    Raises:
-        VideoError: when something is wrong.
-    """
+    """Raises VideoError unless a video has its frames, and its first and last are decoded."""
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -41,14 +33,7 @@ def _decodes_ends(container: av.container.InputContainer, last: int) -> bool:
 
 
 def verify_pictures(paths: list[Path]) -> None:
-    """Checks that pictures are there, and decodes the first and the last.
-
-    Args:
-        paths: where they should be.
-
-    Raises:
-        VideoError: when one is missing, empty or can't be read.
-    """
+    """Raises VideoError unless pictures are there, and their first and last are decoded."""
     for path in paths:
         if not path.is_file() or path.stat().st_size == 0:
             raise VideoError(f"{path} was not written")

@@ -14,34 +14,22 @@ from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
 
-from .encoding import RECIPES, encoder_options
-from .settings import EncodingSettings
+from .settings import RECIPES, EncodingSettings, encoder_options
 from .verify import verify_video
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a video file is told before its first frame.
+    """What a video file is told before its first frame."""
 
-    Attributes:
-        height: of the pictures, pixels.
-        width: of the pictures, pixels.
-        time_base: unit of the frames' time stamps, seconds.
-        rate: frames a second on average.
-        pixel_aspect: width of a pixel over its height.
-        colour: matrix to use, and tags.
-        alpha: whether the pictures have alpha.
-        deep: whether to write more than 8 bits where the codec can.
-    """
-
-    height: int
+    height: int  # of the pictures, pixels
     width: int
-    time_base: Fraction
-    rate: Fraction
-    pixel_aspect: Fraction = Fraction(1)
-    colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen
+    time_base: Fraction  # unit of the frames' time stamps, seconds
+    rate: Fraction  # frames a second on average
+    pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height
+    colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen; the matrix to use, and tags
     alpha: bool = False
-    deep: bool = False
+    deep: bool = False  # more than 8 bits where the codec can
 
     @classmethod
     def of(cls, info: VideoInfo, alpha: bool = False, deep: bool = False) -> "Layout":
@@ -113,14 +101,10 @@ class VideoWriter:
             raise self._explained(error) from error
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Encodes a picture.
+        """Encodes a picture with a frame's time, above that of the one before, and its sound.
 
-        Args:
-            pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16.
-            frame: whose time it gets, above that of the one before, and whose sound.
-
-        Raises:
-            VideoError: when that fails, as for a full disk.
+        It is (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. Raises VideoError when that
+        fails, as for a full disk.
         """
         if self._bottom or self._right:
             widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
@@ -137,13 +121,9 @@ class VideoWriter:
         self.frames += 1
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends the file, reads it back and gives it its final name.
+        """Ends the file by the packets behind the last frame, checks and renames it.
 
-        Args:
-            audio: packets behind the last frame.
-
-        Raises:
-            VideoError: when that fails or a frame is missing; the file keeps its partial name.
+        Raises VideoError when that fails or a frame is missing; it keeps its partial name then.
         """
         try:
             self._copy(audio)
@@ -155,11 +135,7 @@ class VideoWriter:
         self._partial.replace(self.path)
 
     def abandon(self) -> Path | None:
-        """Ends the file as far as it came, under its partial name.
-
-        Returns:
-            Where it is, or None where there is nothing worth keeping. Does not raise.
-        """
+        """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
         container = getattr(self, "_container", None)
         if container is not None:
             with suppress(*FFMPEG_ERRORS, ValueError):

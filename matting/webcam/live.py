@@ -14,7 +14,8 @@ from ..pictures.compose import composite, quantise, render
 from ..plate.check import Problem
 from ..plate.fit import fit_plate
 from ..plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
-from ..predictor import Matte, Predictor, Prepared
+from ..prediction import Prediction
+from ..predictor import Predictor, Prepared
 from ..quality import Budget
 from .camera import Shot
 from .capture import Capture
@@ -31,7 +32,7 @@ _NEXT_MIRROR: dict[Mirror, Mirror] = {"none": "preview", "preview": "all", "all"
 # A plate is checked against the first picture; while that shows nothing else, again so often.
 _CHECKS = 5
 _CHECK_EVERY = 2  # seconds
-_EMPTY: Problem = "no difference"
+_EMPTY = Problem.NO_DIFFERENCE
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Live:
         if self.mirror == "all":
             # The subject alone: writing in the new background stays readable.
             parts = (matte.pha, matte.fgr, matte.err, matte.ref)
-            matte, bgr = Matte(*(part[:, ::-1] for part in parts)), plate.mirrored
+            matte, bgr = Prediction(*(part[:, ::-1] for part in parts)), plate.mirrored
         picture = quantise(composite(matte, self.backgrounds.at(shot.time, bgr)), 8)
         self.outputs.send(picture, shot.time)
         if self.window is not None:
@@ -166,13 +167,13 @@ class Live:
             alone = self.backgrounds.transparent
             self.journal.keep("snapshot", render("com", matte, None, 8) if alone else picture)
 
-    def _predict(self, shot: Shot) -> tuple[Matte, FittedPlate]:
+    def _predict(self, shot: Shot) -> tuple[Prediction, FittedPlate]:
         """The matte of a picture, and the plate; a new plate is first made to fit the picture."""
         plate = self._fitted
         if plate is not None and shot.time < self._check_at:
             return self.predictor.predict(shot.pixels, plate.prepared, self.budget), plate
         assert self._captured is not None  # noqa: S101 - there is a plate before a picture is shown
-        self._captured, notes = fit_plate(self._captured, shot.pixels)
+        self._captured, notes = fit_plate(src=shot.pixels, bgr=self._captured)
         self.journal.note(*notes)
         preparation = prepare_plate(shot.pixels, self._captured, Preprocess(self.preprocess))
         preparation, matte = predict_prepared(self.predictor, shot.pixels, preparation, self.budget)

@@ -108,29 +108,29 @@ def test_blur_keeps_the_mean_and_looks_the_same_at_any_size() -> None:
 
 def test_plate_is_resized_when_the_aspect_is_the_same() -> None:
     bgr = np.full((20, 30, 3), 77, np.uint8)
-    plate, notes = fit_plate(bgr, np.zeros((60, 90, 3), np.uint8))
+    plate, notes = fit_plate(src=np.zeros((60, 90, 3), np.uint8), bgr=bgr)
     assert plate.shape == (60, 90, 3)
     assert (plate == 77).all()
     assert notes == ("plate resized to the frame",)
-    plate, notes = fit_plate(bgr, bgr)
+    plate, notes = fit_plate(src=bgr, bgr=bgr)
     assert plate is bgr
     assert notes == ()
 
 
 def test_rounded_aspect_is_the_same_and_another_is_refused() -> None:
     frame = np.zeros((667, 1000, 3), np.uint8)
-    assert fit_plate(np.zeros((2000, 3000, 3), np.uint8), frame)[0].shape == frame.shape
+    assert fit_plate(src=frame, bgr=np.zeros((2000, 3000, 3), np.uint8))[0].shape == frame.shape
     with pytest.raises(ValueError, match="plate is 1000 x 750 pixels, the frame 1000 x 667"):
-        fit_plate(np.zeros((750, 1000, 3), np.uint8), frame)
+        fit_plate(src=frame, bgr=np.zeros((750, 1000, 3), np.uint8))
     with pytest.raises(ValueError, match="plate is 667 x 1000 pixels"):
-        fit_plate(np.zeros((1000, 667, 3), np.uint8), frame)
+        fit_plate(src=frame, bgr=np.zeros((1000, 667, 3), np.uint8))
 
 
 def test_plate_takes_the_frames_depth() -> None:
     narrow, wide = np.full((4, 4, 3), 200, np.uint8), np.full((4, 4, 3), 200 * 257, np.uint16)
-    assert np.array_equal(fit_plate(narrow, wide)[0], wide)
-    assert np.array_equal(fit_plate(wide, narrow)[0], narrow)
-    assert fit_plate(wide - 129, narrow)[0][0, 0, 0] == 199, "rounded, not truncated"
+    assert np.array_equal(fit_plate(src=wide, bgr=narrow)[0], wide)
+    assert np.array_equal(fit_plate(src=narrow, bgr=wide)[0], narrow)
+    assert fit_plate(src=narrow, bgr=wide - 129)[0][0, 0, 0] == 199, "rounded, not truncated"
 
 
 @pytest.mark.parametrize("size", [(90, 160), (160, 90), (1, 1), (3, 5)])

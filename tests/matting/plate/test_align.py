@@ -12,6 +12,7 @@ import pytest
 from matting.plate import align as alignment
 from matting.plate import registration
 from matting.plate.align import AlignmentReport, align_plate
+from matting.plate.registration import AlignmentVerdict as Verdict
 
 HEIGHT, WIDTH = 288, 384
 MARGIN = 60  # the scene goes on beyond the plate's edge, as scenes do
@@ -106,6 +107,7 @@ class TestAligned:
         before = src.copy(), bgr.copy()
         aligned, report = align_plate(src, bgr)
         assert (report.applied, report.reason) == (True, "aligned")
+        assert report.verdict is Verdict.ALIGNED
         assert aligned.shape == bgr.shape
         assert aligned.dtype == bgr.dtype
         # The plate's edges may lie up to 0.5 px off before thin structures show in a matte; the
@@ -137,7 +139,7 @@ class TestAligned:
     ) -> None:
         src, bgr, empty = make_pair(transform)
         poor = np.array([[1.003, 0.002, -1.2], [-0.002, 0.998, 1.0], [4e-6, 0, 1]]) @ transform
-        report = AlignmentReport(False, "", matches=100, inliers=100, spread=1.0)
+        report = AlignmentReport(Verdict.ALIGNED, "", matches=100, inliers=100, spread=1.0)
         monkeypatch.setattr(alignment, "_fit_features", lambda *_: (poor, report))
         aligned, report = align_plate(src, bgr)
         assert report.applied
@@ -184,25 +186,37 @@ class TestAligned:
 
 
 class TestKept:
-    def check(self, src: np.ndarray, bgr: np.ndarray, reason: str) -> AlignmentReport:
+    def check(
+        self, src: np.ndarray, bgr: np.ndarray, reason: str, verdict: Verdict
+    ) -> AlignmentReport:
         kept, report = align_plate(src, bgr)
         np.testing.assert_array_equal(kept, bgr)
         assert not report.applied
         assert reason in report.reason
+        assert report.verdict is verdict
         return report
 
     def test_featureless(self) -> None:
         wall = np.full((HEIGHT, WIDTH, 3), 180, np.uint8)
-        report = self.check(wall, wall, "too little in common: 0 matching features")
+        report = self.check(
+            wall, wall, "too little in common: 0 matching features", Verdict.TOO_LITTLE_IN_COMMON
+        )
         assert (report.matches, report.inliers, report.spread) == (0, 0, 0.0)
         assert report.residual_before is None
         assert report.largest_shift_px is None
         noisy = add_noise(wall, 1), add_noise(wall, 2)
-        self.check(*noisy, "too little in common")
-        self.check(add_subject(noisy[0]), noisy[1], "too little in common")
+        self.check(*noisy, "too little in common", Verdict.TOO_LITTLE_IN_COMMON)
+        self.check(
+            add_subject(noisy[0]), noisy[1], "too little in common", Verdict.TOO_LITTLE_IN_COMMON
+        )
 
     def test_different_scene(self) -> None:
-        report = self.check(photograph(make_scene(1)), photograph(make_scene(2)), "too little")
+        report = self.check(
+            photograph(make_scene(1)),
+            photograph(make_scene(2)),
+            "too little",
+            Verdict.TOO_LITTLE_IN_COMMON,
+        )
         assert report.inliers < alignment.MIN_INLIERS
 
     @pytest.mark.parametrize(
@@ -216,17 +230,17 @@ class TestKept:
     def test_implausible_transform(self, transform: np.ndarray) -> None:
         plate = photograph(make_scene(3))
         src = cv2.warpPerspective(plate, transform, (WIDTH, HEIGHT))
-        report = self.check(src, plate, "implausible camera motion")
+        report = self.check(src, plate, "implausible camera motion", Verdict.IMPLAUSIBLE)
         expected = measure_largest_shift(transform)
         assert report.largest_shift_px == pytest.approx(expected, abs=1)  # nothing refines it
         assert report.residual_after is None
 
     def test_already_aligned(self) -> None:
         plate = photograph(make_scene(4))
-        report = self.check(plate, plate, "already aligned")
+        report = self.check(plate, plate, "already aligned", Verdict.ALREADY_FITS)
         assert report.largest_shift_px == pytest.approx(0, abs=0.01)  # one and the same picture
         src, bgr, _ = make_pair(np.eye(3), seed=5)
-        report = self.check(src, bgr, "already aligned")
+        report = self.check(src, bgr, "already aligned", Verdict.ALREADY_FITS)
         assert report.largest_shift_px < registration.ALIGNED_PX
         assert report.coverage > 0.98  # a shift of a part of a pixel uncovers one row or column
 
@@ -234,20 +248,26 @@ class TestKept:
         scene = np.full_like(make_scene(6), 150)
         poster = (slice(MARGIN + 10, MARGIN + 66), slice(MARGIN + 10, MARGIN + 86))
         scene[poster] = make_scene(6)[poster]
-        report = self.check(photograph(scene, SMALL_SHIFT), photograph(scene), "of the frame")
+        report = self.check(
+            photograph(scene, SMALL_SHIFT), photograph(scene), "of the frame", Verdict.TOO_NARROW
+        )
         assert report.inliers >= alignment.MIN_INLIERS
         assert 0 < report.spread < alignment.MIN_SPREAD
 
     @pytest.mark.parametrize("size", [(1, 1), (3, 5), (47, 300)])
     def test_tiny(self, size: tuple[int, int]) -> None:
         picture = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-        report = self.check(picture, picture, f"too small to align: {size[1]}x{size[0]}")
+        report = self.check(
+            picture, picture, f"too small to align: {size[1]}x{size[0]}", Verdict.TOO_SMALL
+        )
         assert report.matches is None
 
     def test_smallest_size_that_is_tried(self) -> None:
         side = alignment.MIN_SIDE
         picture = photograph(make_scene(7))[:side, :side]
-        report = self.check(picture, picture, "")
+        _, report = align_plate(picture, picture)
+        assert not report.applied
+        assert report.verdict is not Verdict.TOO_SMALL
         assert report.matches is not None
 
 
@@ -264,27 +284,28 @@ class TestGuards:
         ],
     )
     def test_motion_refused(self, transform: np.ndarray, shift: float) -> None:
-        measured, reason = registration.judge_motion(transform, np.ones((100, 100), bool))
-        assert reason.startswith("implausible camera motion")
+        measured, refusal = registration.judge_motion(transform, np.ones((100, 100), bool))
+        assert refusal.verdict is Verdict.IMPLAUSIBLE
+        assert refusal.reason.startswith("implausible camera motion")
         assert measured == pytest.approx(shift)
 
     def test_motion_refused_for_a_turn(self) -> None:
         turn = cv2.getRotationMatrix2D((49.5, 49.5), 25, 1)
-        _, reason = registration.judge_motion(
+        _, refusal = registration.judge_motion(
             np.vstack([turn, [0, 0, 1]]), np.ones((100, 100), bool)
         )
-        assert "turn 25 degrees (20)" in reason
+        assert "turn 25 degrees (20)" in refusal.reason
 
     def test_motion_refused_for_coverage(self) -> None:
         covered = np.zeros((100, 100), bool)
         covered[:40] = True
-        _, reason = registration.judge_motion(np.diag([1.05, 1.05, 1]), covered)
-        assert "plate on 40% of the frame (at least 50%)" in reason
+        _, refusal = registration.judge_motion(np.diag([1.05, 1.05, 1]), covered)
+        assert "plate on 40% of the frame (at least 50%)" in refusal.reason
 
     def test_motion_allowed(self) -> None:
         transform = np.array([[1.1, -0.1, 5], [0.1, 1.05, -8], [1e-4, 0, 1]])
-        shift, reason = registration.judge_motion(transform, np.ones((100, 100), bool))
-        assert reason == ""
+        shift, refusal = registration.judge_motion(transform, np.ones((100, 100), bool))
+        assert refusal is None
         # (99, 0) goes to (113.9, 1.9) / 1.0099, (99, 99) to (104, 105.85) / 1.0099 and so on.
         assert shift == pytest.approx(np.hypot(113.9 / 1.0099 - 99, 1.9 / 1.0099), abs=1e-6)
 
@@ -292,15 +313,17 @@ class TestGuards:
         detail = registration.extract_detail(
             cv2.cvtColor(photograph(make_scene(8)), cv2.COLOR_RGB2GRAY)
         )
-        before, after, reason = registration.judge_residual(detail, detail, SMALL_SHIFT)
+        before, after, refusal = registration.judge_residual(detail, detail, SMALL_SHIFT)
         assert before == 0  # the plate as captured is the frame
         assert after > 1
-        assert reason.startswith("no gain: the plate is 0.00 grey levels from the frame")
+        assert refusal.verdict is Verdict.NO_GAIN
+        assert refusal.reason.startswith("no gain: the plate is 0.00 grey levels from the frame")
 
     def test_residual_needs_pixels_that_change(self) -> None:
         flat = np.zeros((HEIGHT, WIDTH), np.float32)
         result = registration.judge_residual(flat, flat, SMALL_SHIFT)
-        assert result == (None, None, "no gain: a warp would change 0.00% of the frame")
+        reason = "no gain: a warp would change 0.00% of the frame"
+        assert result == (None, None, (Verdict.NO_GAIN, reason))
 
     def test_transform_of_a_resized_picture(self) -> None:
         # Half a turn about the centre, (3.5, 1.5) at 8 x 4 and (7.5, 3.5) at 16 x 8: whole numbers

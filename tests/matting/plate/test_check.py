@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.background import reduce_colours
-from matting.plate.check import measure_motion
-from matting.plate.outlines import find_differences, judge_areas
+from matting.plate.check import CaptureVerdict, measure_motion
+from matting.plate.comparison import find_differences, judge_areas, reduce_colours
 from matting.plate.prepare import Preparation, Preprocess, prepare_plate, refine_exposure
 
 HEIGHT, WIDTH = 240, 320
@@ -65,6 +64,7 @@ def frame(scene: np.ndarray) -> np.ndarray:
 def check(src: np.ndarray, bgr: np.ndarray, *problems: str) -> Preparation:
     result = prepare_plate(src, bgr, AUTO)
     assert result.capture.problems == problems, result.capture
+    assert (result.capture.verdict is CaptureVerdict.GOOD) == (not problems)
     assert len(result.notes) == len(problems)
     return result
 

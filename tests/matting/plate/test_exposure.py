@@ -4,12 +4,25 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.background import PLAIN_WEIGHT, judge_background, reduce_colours, take_background
-from matting.plate.colour_fit import fit_colours
-from matting.plate.exposure import ExposureReport, apply_exposure, match_exposure
+from matting.plate.comparison import PLAIN_WEIGHT, judge_background, reduce_colours, take_background
+from matting.plate.exposure import (
+    ExposureReport,
+    ExposureVerdict,
+    apply_exposure,
+    estimate_exposure,
+    fit_colours,
+)
+from matting.plate.prepare import Preprocess, prepare_plate
 
 HEIGHT, WIDTH = 180, 320
 SUBJECT = (slice(0, HEIGHT), slice(60, 188))  # 40% of the frame
+
+
+def match_exposure(
+    src: np.ndarray, bgr: np.ndarray, pha: np.ndarray | None = None
+) -> tuple[np.ndarray, ExposureReport]:
+    report = estimate_exposure(reduce_colours(src), reduce_colours(bgr), pha)
+    return apply_exposure(bgr, report), report
 
 
 def make_plate(seed: int = 0) -> np.ndarray:
@@ -48,6 +61,7 @@ def test_known_change_is_recovered(gain: tuple, bias: tuple) -> None:
     captured = round_off(plate)
     matched, report = match_exposure(make_frame(plate, gain, bias), captured)
     assert (report.applied, report.reason) == (True, "matched")
+    assert report.verdict is ExposureVerdict.MATCHED
     # Gain and bias make up for each other a little; what counts is the colour, to half a level,
     # which is what rounding leaves.
     wanted = plate * gain + bias
@@ -108,46 +122,57 @@ def test_first_matte_tells_the_background() -> None:
 
 
 class TestKept:
-    def check(self, src: np.ndarray, bgr: np.ndarray, reason: str) -> ExposureReport:
+    def check(
+        self, src: np.ndarray, bgr: np.ndarray, reason: str, verdict: ExposureVerdict
+    ) -> ExposureReport:
         kept, report = match_exposure(src, bgr)
         assert kept is bgr
         assert not report.applied
         assert reason in report.reason
+        assert report.verdict is verdict
         return report
 
     def test_same_exposure(self) -> None:
         plate = make_plate()
         frame = make_frame(plate, (1, 1, 1), (0, 0, 0))
-        report = self.check(frame, round_off(plate), "already matched")
+        report = self.check(
+            frame, round_off(plate), "already matched", ExposureVerdict.ALREADY_MATCHED
+        )
         assert report.change < 0.5
         slight = make_frame(plate, (1.01,) * 3, (0, 0, 0))  # 1.1 grey levels
-        self.check(slight, round_off(plate), "already matched: 1.1 grey levels apart, under 2.5")
+        reason = "already matched: 1.1 grey levels apart, under 2.5"
+        self.check(slight, round_off(plate), reason, ExposureVerdict.ALREADY_MATCHED)
 
     def test_other_scene(self) -> None:
-        self.check(round_off(make_plate(5)), round_off(make_plate(6)), "too little in common")
+        pictures = round_off(make_plate(5)), round_off(make_plate(6))
+        self.check(*pictures, "too little in common", ExposureVerdict.TOO_LITTLE_IN_COMMON)
 
     def test_white_picture(self) -> None:
         white = np.full((60, 80, 3), 255, np.uint8)
-        self.check(white, white, "0.0% of the picture seen to be background")
+        reason = "0.0% of the picture seen to be background"
+        self.check(white, white, reason, ExposureVerdict.TOO_LITTLE_IN_COMMON)
 
     def test_implausible_gain(self) -> None:
         plate = make_plate() / 3
-        self.check(round_off(plate * 3), round_off(plate), "implausible change: gain ")
+        pictures = round_off(plate * 3), round_off(plate)
+        self.check(*pictures, "implausible change: gain ", ExposureVerdict.IMPLAUSIBLE)
 
     def test_subject_in_front_of_a_plain_wall(self) -> None:
         """Two plain colours: the wall, which is the same, decides, not the shirt."""
         wall = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
         frame = wall.copy()
         frame[SUBJECT] = 170
-        report = self.check(frame, wall, "already matched: 0.0")
+        report = self.check(frame, wall, "already matched: 0.0", ExposureVerdict.ALREADY_MATCHED)
         assert report.gain == pytest.approx((1, 1, 1), abs=0.01)
 
 
 def test_apply_rounds_and_clips() -> None:
-    report = ExposureReport(True, "matched", gain=(1.0, 2.0, 0.5), bias=(10.0, 0.0, -1.0))
+    report = ExposureReport(
+        ExposureVerdict.MATCHED, "matched", gain=(1.0, 2.0, 0.5), bias=(10.0, 0.0, -1.0)
+    )
     picture = np.array([[[100, 100, 101], [250, 200, 1]]], np.uint8)
     assert apply_exposure(picture, report).tolist() == [[[110, 200, 50], [255, 255, 0]]]
-    assert apply_exposure(picture, ExposureReport(False, "no")) is picture
+    assert apply_exposure(picture, ExposureReport(ExposureVerdict.NO_GAIN, "no")) is picture
 
 
 def test_fit_takes_the_lesser_change_of_two_as_good() -> None:
@@ -184,4 +209,4 @@ def test_pictures_are_reduced_in_grey_levels() -> None:
     assert reduce_colours(wide)[0, 0, 0] == pytest.approx(128)
     assert reduce_colours(wide[:10, :20]).shape == (10, 20, 3), "never enlarged"
     with pytest.raises(ValueError, match="resize or convert the plate"):
-        match_exposure(wide, wide[:10])
+        prepare_plate(wide, wide[:10], Preprocess("none", exposure=True))

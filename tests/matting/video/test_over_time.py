@@ -3,15 +3,13 @@
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from matting.video.median import median_plate
+from matting.video.open import Timeline, TimelineEnded
+from matting.video.plate import median_plate
 from matting.video.smoothing import AlphaSmoother
 from matting.video.target import fit_target
-from matting.video.timeline import Timeline, TimelineEnded
-from matting.video.tracking import PlateTracker
 from media.frames import Frame, VideoInfo
 
 
@@ -98,35 +96,6 @@ def test_smoothing_calms_still_areas_and_follows_motion() -> None:
     assert np.allclose(smooth[:, 23:], 0.4, atol=1e-6)
     flicker = smoother.flicker()
     assert flicker == {"before": 40.0, "after": 20.0}
-
-
-def test_tracker_is_steadier_than_each_fit(photographs) -> None:
-    """The fit's error alone, on a camera that stands still a little beside the plate's place."""
-    plate = photographs.plate(240, 320)
-    place = np.array([[1, 0, 3.4], [0, 1, -2.3], [0, 0, 1]])
-    tracker = PlateTracker()
-    generator = np.random.default_rng(0)
-    for _ in range(3):
-        moved = cv2.warpPerspective(plate, place, (320, 240), borderMode=cv2.BORDER_REPLICATE)
-        noise = generator.normal(0, 2, moved.shape)
-        frame = np.clip(moved + noise, 0, 255).astype(np.uint8)
-        aligned = tracker.align(frame, plate)
-    assert tracker.counts == {"aligned": 3}
-    inside = (slice(20, -20), slice(20, -20))
-    error = np.abs(aligned[inside].astype(int) - moved[inside]).mean()
-    assert error < 0.5 * np.abs(plate[inside].astype(int) - moved[inside]).mean()
-
-
-def test_tracker_holds_and_then_lets_go(photographs) -> None:
-    plate = photographs.plate(240, 320)
-    frame = np.roll(plate, 4, axis=1)
-    tracker = PlateTracker()
-    tracker.align(frame, plate)
-    blank = np.full_like(plate, 90)
-    for _ in range(16):
-        last = tracker.align(blank, plate)
-    assert tracker.counts == {"aligned": 1, "held": 15, "kept": 1}
-    assert last is plate
 
 
 def test_missing_path_of_a_target_is_told(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from matting.video.encoding import RECIPES
-from matting.video.settings import Codec, EncodingSettings
+from matting.video.settings import RECIPES, Codec, EncodingSettings
 from matting.video.verify import verify_video
 from matting.video.writer import Layout, VideoWriter, partial_path
 from media.colour import ColourTags

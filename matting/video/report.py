@@ -1,31 +1,50 @@
-"""The account of a video run: what was read, made and how fast, for the screen and the file."""
+"""What a video run tells: what was read, made and how fast, for the screen and summary.json."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from media.frames import VideoInfo
 
 from ..report import Entry
-from .outputs import Outputs
-from .plate import PlateFeed
-from .session import Progress
-from .smoothing import AlphaSmoother
+from .outputs import VideoOutputs
+from .stream import FrameMatter
 
 # Settings that may differ between a run and the one that continues it.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
 
 
+@dataclass
+class Progress:
+    """What became of a run so far."""
+
+    done: int = 0
+    """Frames that are written."""
+    kept: int = 0
+    """Frames that were there already."""
+    error: Exception | None = None
+    """Why it ended early, or None."""
+    ended: bool = False
+    """Whether the end was reached."""
+    stopped: bool = False
+    """Whether the new background ended it (`--target-loop stop`)."""
+    notes: list[str] = field(default_factory=list)
+    """What has become known of the capture, in words."""
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
+    )
+    """Spent on each part of the way; of frames that are computed at a time, the mean."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was made."""
+        return self.ended and self.error is None
+
+
 def describe_source(info: VideoInfo) -> dict[str, Any]:
-    """The facts of a source, for the file.
-
-    Args:
-        info: of its frames.
-
-    Returns:
-        Values that JSON holds; fractions as text.
-    """
+    """The facts of a source as JSON holds them; fractions as text."""
     return {
         "width": info.width,
         "height": info.height,
@@ -40,36 +59,28 @@ def describe_source(info: VideoInfo) -> dict[str, Any]:
     }
 
 
-def describe_speed(progress: Progress, seconds: float) -> dict[str, Any]:
-    """How fast a run was.
+def describe_work(progress: Progress, matter: FrameMatter, seconds: float) -> dict[str, Any]:
+    """How fast a run was, and what smoothing, checks, alignment and matching did, for the file.
 
-    Args:
-        progress: of the run.
-        seconds: from the first frame read to the last written.
-
-    Returns:
-        Frames, frames a second, and the fraction of the time in which each share of the way was at
-        work. The shares overlap, so they may add up to more than 1.
+    The shares of the time overlap, so they may add up to more than 1.
     """
     shares = {name: round(spent / seconds, 3) for name, spent in progress.seconds.items()}
-    return {
-        "frames": progress.done,
-        "kept_frames": progress.kept,
-        "seconds": round(seconds, 3),
-        "frames_per_second": round(progress.done / seconds, 3),
-        "shares": shares,
+    numbers: dict[str, Any] = {
+        "speed": {
+            "frames": progress.done,
+            "kept_frames": progress.kept,
+            "seconds": round(seconds, 3),
+            "frames_per_second": round(progress.done / seconds, 3),
+            "shares": shares,
+        }
     }
+    if matter.smoother is not None:
+        numbers["dtssd_still"] = matter.smoother.flicker()
+    return numbers | matter.plates.describe()
 
 
-def tell_speed(details: Mapping[str, Any]) -> str:
-    """Writes the numbers of an entry for a reader.
-
-    Args:
-        details: of `describe_speed` under `speed`, and of `describe_steadiness`.
-
-    Returns:
-        Some lines.
-    """
+def format_work(details: Mapping[str, Any]) -> str:
+    """The numbers of `describe_work` for a reader, in some lines."""
     speed = details["speed"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in speed["shares"].items())
     kept = f", {speed['kept_frames']} were there" if speed["kept_frames"] else ""
@@ -85,41 +96,13 @@ def tell_speed(details: Mapping[str, Any]) -> str:
     for name in ("alignment", "exposure"):
         if done := details.get(name):
             counts = ", ".join(f"{count} {what}" for what, count in done["frames"].items())
-            lines.append(f"plate {name}: {counts}")
+            cost = f"{done['ms_per_fit']:.0f} ms a frame in {done['fits']} frames"
+            lines.append(f"plate {name}: {counts}; {cost}")
     return "\n".join(lines)
 
 
-def describe_steadiness(smoother: AlphaSmoother | None, plates: PlateFeed) -> dict[str, Any]:
-    """What smoothing, alignment and matching did.
-
-    Args:
-        smoother: of alpha, or None.
-        plates: of the frames.
-
-    Returns:
-        Numbers for the file.
-    """
-    numbers: dict[str, Any] = {}
-    if smoother is not None:
-        numbers["dtssd_still"] = smoother.flicker()
-    for name, tracker in (("alignment", plates.tracker), ("exposure", plates.exposure)):
-        if tracker is not None:
-            numbers[name] = {"frames": dict(tracker.counts), "reasons": dict(tracker.reasons)}
-    return numbers
-
-
-def describe_run(name: str, progress: Progress, outputs: Outputs, folder: Path) -> Entry:
-    """Gives the account of a run.
-
-    Args:
-        name: of the source.
-        progress: of the run.
-        outputs: finished or abandoned.
-        folder: what their paths are given from.
-
-    Returns:
-        The entry for the report.
-    """
+def describe_run(name: str, progress: Progress, outputs: VideoOutputs, folder: Path) -> Entry:
+    """The entry of a source for the report; outputs are named from `folder`."""
     entry = Entry(name, "done")
     if progress.error is not None:
         entry.status = "failed"
@@ -137,14 +120,9 @@ def describe_run(name: str, progress: Progress, outputs: Outputs, folder: Path) 
 
 
 def refuse_other_run(summary: Path, settings: Mapping[str, Any]) -> None:
-    """Refuses to continue a run that was asked for something else.
+    """Raises ValueError where the summary of a run to be continued shows other settings.
 
-    Args:
-        summary: of that run; there is none when it was killed.
-        settings: of this run, as JSON holds them.
-
-    Raises:
-        ValueError: when settings that change the pictures differ; names them.
+    There is no summary of a run that was killed.
     """
     if not summary.exists():
         return

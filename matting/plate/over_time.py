@@ -1,0 +1,167 @@
+"""Prepare the plate of a camera over time, for videos and live cameras.
+
+The check of photographs (prepare.py) sees the first frames, one now and then, and one after a cut
+or a change that lasts. Where it finds that the plate must be aligned or matched, a tracker
+(tracking.py) does so from that frame on. A plate that fits is used as it is, bit for bit.
+
+Source: ours.
+"""
+
+from collections import Counter
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .check import Problem
+from .fit import fit_plate
+from .prepare import Preparation, Preprocess, keep_filled, prepare_plate
+from .tracking import AlignmentTracker, ExposureTracker
+
+FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later one of every `CHECK_EVERY`
+CHECK_EVERY = 50  # a check takes about a quarter of the time of a frame: 0.5% of all
+MIN_GAP = 3  # frames after a check in which a change is not looked at; doubled with each such check
+CONFIRM_AFTER = 12  # frames: a fault is told when two checks running see it, one may be chance
+THUMBNAIL = (64, 36)  # pixels, each the mean of 16 of the frame, against noise
+CHANGED = 6.0  # grey levels, the median: a cut, other light, a camera that turns
+
+
+class PlateOverTime:
+    """Makes a plate fit the frames of one camera, in their order.
+
+    Args:
+        preprocess: mode auto checks, and tracks place and exposure where that finds the need; what
+            the other fields ask for is tracked in every frame from the first on.
+
+    Attributes:
+        alignment: follows the plate's place, or None where nothing has asked for it.
+        exposure: follows the plate's exposure, or None where nothing has asked for it.
+    """
+
+    def __init__(self, preprocess: Preprocess) -> None:
+        self.alignment = AlignmentTracker() if preprocess.alignment else None
+        self.exposure = ExposureTracker() if preprocess.exposure else None
+        self._automatic = preprocess.mode == "auto"
+        self._mends = False  # whether a check has switched a tracker on
+        self._fitted: tuple[np.ndarray, np.ndarray] | None = None  # plate as captured, as fitted
+        self._number, self._checked, self._gap = -1, 0, MIN_GAP
+        self._thumbnail: np.ndarray | None = None  # of the frame that was checked last
+        self._checks = 0
+        self._found: Counter[Problem] = Counter()
+        self._sentences: dict[Problem, str] = {}
+        self._doubts: set[Problem] = set()  # faults that the last check alone has seen
+        self._told: set[Problem] = set()
+        self._confirm = 0  # number of a frame to be checked because of doubts
+
+    def prepare(self, src: np.ndarray, bgr: np.ndarray) -> Preparation:
+        """Makes the plate of the next frame.
+
+        Args:
+            src: (H, W, 3) uint8 or uint16, RGB, the frame.
+            bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate, of about the same shape; the
+                same object as before where it has not changed.
+
+        Returns:
+            See `Preparation`; its plate is the same object as before if nothing has changed. There
+            are reports of frames that were checked, and notes of what has become known just now.
+
+        Raises:
+            ValueError: when frame and plate have different aspect ratios.
+        """
+        self._number += 1
+        notes: tuple[str, ...] = ()
+        if self._fitted is None or self._fitted[0] is not bgr:
+            known = self._fitted is not None
+            fitted, notes = fit_plate(src=src, bgr=bgr)
+            self._fitted, notes = (bgr, fitted), () if known else notes
+        placed, used = self._follow(src, self._fitted[1])
+        if not (self._automatic and self._is_due(src)):
+            return Preparation(used, placed, notes=notes)
+        found = prepare_plate(src, used, Preprocess("auto"))
+        switched = self._switch_on(found)
+        if switched:  # from the next frame on; this one is prepared as a photograph is
+            placed, used = found.placed, found.bgr
+        notes += self._learn(found, switched)
+        return Preparation(used, placed, found.alignment, found.exposure, found.capture, notes)
+
+    def conclude(self) -> tuple[str, ...]:
+        """What can be said only behind the last frame, for people."""
+        always = {problem for problem, count in self._found.items() if count == self._checks}
+        return tuple(self._sentences[problem] for problem in always - self._told)
+
+    def describe(self) -> dict[str, Any]:
+        """Checks, problems and the trackers' outcomes and cost, for the summary."""
+        numbers: dict[str, Any] = {}
+        if self._checks:
+            problems = {str(problem): count for problem, count in self._found.items()}
+            numbers["capture"] = {"checks": self._checks, "problems": problems}
+        for name, tracker in (("alignment", self.alignment), ("exposure", self.exposure)):
+            if tracker is not None:
+                numbers[name] = tracker.describe()
+        return numbers
+
+    def _is_due(self, src: np.ndarray) -> bool:
+        """Whether to check this frame."""
+        now, changed = _shrink(src), False
+        # A camera in a hand changes its picture all the time, and its plate is tracked.
+        tracked = self.alignment and not self.alignment.still
+        if self._thumbnail is not None and not tracked:
+            apart = float(np.median(np.abs(now - self._thumbnail)))
+            changed = apart > CHANGED and self._number - self._checked >= self._gap
+            self._gap = min(2 * self._gap, CHECK_EVERY) if changed else self._gap
+        planned = {*FIRST_CHECKS, self._confirm, self._number // CHECK_EVERY * CHECK_EVERY}
+        due = changed or self._number in planned
+        if due:
+            self._thumbnail, self._checked = now, self._number
+        return due
+
+    def _follow(self, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The plate in its place, and there at the frame's exposure, as far as is tracked."""
+        placed = bgr
+        if self.alignment:
+            guide = self.exposure.apply(bgr) if self._mends and self.exposure else None
+            placed = self.alignment.follow(src, bgr, guide)
+        if not self.exposure:
+            return placed, placed
+        used = self.exposure.follow(src, placed)
+        if self._mends and placed is not bgr:
+            used = keep_filled(src, placed, used)
+        return placed, used
+
+    def _switch_on(self, found: Preparation) -> bool:
+        """Makes the trackers that a check asks for; whether there is a new one."""
+        aligns = not self.alignment and found.alignment and found.alignment.applied
+        matches = not self.exposure and found.exposure and found.exposure.applied
+        if aligns:
+            self.alignment = AlignmentTracker(holds=True)
+        if matches:
+            self.exposure = ExposureTracker(found.exposure)
+        self._mends = self._mends or bool(aligns or matches)
+        return bool(aligns or matches)
+
+    def _learn(self, found: Preparation, switched: bool) -> tuple[str, ...]:
+        """Counts problems; returns what is to be said: what is mended, and faults seen twice."""
+        self._checks += 1
+        if found.capture is None:
+            return ()
+        now = dict(zip(found.capture.problems, found.capture.notes, strict=True))
+        self._found.update(now.keys())
+        self._sentences |= now
+        mended = {Problem.EXPOSURE, Problem.WHITE_BALANCE}
+        if found.alignment and found.alignment.applied:
+            mended.add(Problem.MOVED)
+        faults = now.keys() - mended - {Problem.NO_DIFFERENCE} - self._told
+        sure = (now.keys() & mended if switched else set()) | (faults & self._doubts)
+        self._doubts = faults - sure
+        if self._doubts:
+            self._confirm = self._number + CONFIRM_AFTER
+        self._told |= sure
+        return tuple(note for problem, note in now.items() if problem in sure)
+
+
+def _shrink(src: np.ndarray) -> np.ndarray:
+    """A thumbnail in grey levels, float32."""
+    width, height = THUMBNAIL
+    some = cv2.resize(src, (4 * width, 4 * height), interpolation=cv2.INTER_NEAREST)
+    small = cv2.resize(some, THUMBNAIL, interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) * (255 / np.iinfo(src.dtype).max)

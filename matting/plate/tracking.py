@@ -1,0 +1,226 @@
+"""Follow a plate's place and exposure from frame to frame, without trembling.
+
+Each frame's fit is found by itself, exact to some tenths of a pixel or of a grey level. Those
+tenths would make the plate, and with it the edges of the matte, tremble: what changed by more than
+the fit's error is followed at once, what changed less slowly.
+
+Source: ours.
+"""
+
+from collections import Counter
+from enum import StrEnum
+from time import perf_counter
+
+import numpy as np
+
+from .align import fill_uncovered, find_alignment
+from .check import measure_motion
+from .comparison import reduce_colours
+from .exposure import ExposureReport, ExposureVerdict, apply_match, estimate_exposure
+from .registration import AlignmentVerdict, warp
+
+HELD_FRAMES = 15  # that the last fit serves for where none is found: half a second
+CORNER_ERROR = 0.00023  # fraction of the diagonal, of the fit: 0.5 px of HD
+COLOUR_ERROR = 1.0  # grey levels, of the match of a mid grey
+MID_GREY = 128.0
+NOTHING = 0.25  # grey levels; a match that changes a mid grey by less is not made
+STILL_FRAMES = 5  # in which the corners move less than twice their error: the camera stands still
+PROBE_EVERY = 5  # frames of a camera that stands still: whether the plate still fits
+
+
+class Outcome(StrEnum):
+    """What was done to the plate of a frame."""
+
+    ALIGNED = "aligned"
+    MATCHED = "matched"
+    HELD = "held"  # as the frame before, since no fit was found
+    STILL = "still"  # as the frame before, since the camera stands still
+    KEPT = "kept"  # as captured
+
+
+class Tracker:
+    """What the two trackers share: outcomes, and a last fit that serves for some frames.
+
+    Attributes:
+        counts: frames by outcome.
+        reasons: verdicts for which plates were held or kept, and how often.
+        seconds: spent on finding fits.
+        fits: that were looked for.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Outcome] = Counter()
+        self.reasons: Counter[StrEnum] = Counter()
+        self.seconds, self.fits = 0.0, 0
+        self._misses = 0
+
+    def describe(self) -> dict[str, object]:
+        """Counts, reasons and cost, for the summary."""
+        spent = round(1000 * self.seconds / max(1, self.fits), 1)
+        frames, reasons = (
+            {str(key): n for key, n in c.items()} for c in (self.counts, self.reasons)
+        )
+        return {"frames": frames, "reasons": reasons, "fits": self.fits, "ms_per_fit": spent}
+
+    def _timed(self, start: float) -> None:
+        self.seconds, self.fits = self.seconds + perf_counter() - start, self.fits + 1
+
+    def _miss(self, verdict: StrEnum) -> bool:
+        """Counts a fit that was not found; True where the last one no longer serves."""
+        self._misses += 1
+        self.reasons[verdict] += 1
+        return self._misses > HELD_FRAMES
+
+
+class AlignmentTracker(Tracker):
+    """Aligns a plate to frames in their order.
+
+    Args:
+        holds: whether to fit once and hold, with a look now and then, while the camera stands
+            still; otherwise every frame is fitted.
+    """
+
+    def __init__(self, holds: bool = False) -> None:
+        super().__init__()
+        self._holds = holds
+        self._calm = 0  # frames in which the corners did not move
+        self._corners: np.ndarray | None = None  # where the plate's corners went, (4, 2) px
+        # The plate as captured, as warped there, and where the warped one reaches.
+        self._warped: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    @property
+    def still(self) -> bool:
+        """Whether the plate is held because the camera stands still."""
+        return self._holds and self._calm >= STILL_FRAMES
+
+    def follow(
+        self, src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Moves a plate onto the next frame.
+
+        Args:
+            src: (H, W, 3) uint8 or uint16, RGB; the frame.
+            bgr: same shape and dtype, RGB; the plate as captured.
+            guide: the plate at the frame's exposure; see `align_plate`.
+
+        Returns:
+            The plate on the frame, see `warp_plate`; `bgr` itself where that is not safe.
+
+        Raises:
+            ValueError: as `align_plate`.
+        """
+        if self.still:
+            placed = self._place(src, bgr)
+            self._calm += 1
+            if self._calm % PROBE_EVERY or self._fits(src, placed):
+                self.counts[Outcome.STILL] += 1
+                return placed
+            self._calm = 0
+        start = perf_counter()
+        transform, report = find_alignment(src, bgr, guide)
+        self._timed(start)
+        if report.verdict is AlignmentVerdict.ALREADY_FITS:
+            transform = np.eye(3)
+        if transform is not None:
+            self._misses = 0
+            self.counts[Outcome.ALIGNED] += 1
+            self._move(_move_corners(transform, src.shape), src.shape)
+        elif self._miss(report.verdict) or self._corners is None:
+            self._corners, self._calm = None, 0
+            self.counts[Outcome.KEPT] += 1
+            return bgr
+        else:
+            self.counts[Outcome.HELD] += 1
+        return self._place(src, bgr)
+
+    def _move(self, found: np.ndarray, shape: tuple[int, ...]) -> None:
+        last = found if self._corners is None else self._corners
+        change = found - last
+        moved = float(np.hypot(change[:, 0], change[:, 1]).max())
+        error = CORNER_ERROR * float(np.hypot(shape[0], shape[1]))
+        self._calm = self._calm + 1 if moved < 2 * error else 0
+        self._corners = approach(last, found, moved, error)
+        self._warped = None
+
+    def _place(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        assert self._corners is not None  # noqa: S101 - a fit was found
+        if self._warped is None or self._warped[0] is not bgr:
+            self._warped = bgr, *warp(bgr, _between(src.shape, self._corners))
+        return fill_uncovered(src, *self._warped[1:])
+
+    def _fits(self, src: np.ndarray, placed: np.ndarray) -> bool:
+        return not measure_motion(reduce_colours(src), reduce_colours(placed)).needs_alignment
+
+
+class ExposureTracker(Tracker):
+    """Matches a plate that lies on its frames to an automatic camera, in their order.
+
+    Args:
+        start: the match of the frame before the first, if it is known.
+    """
+
+    def __init__(self, start: ExposureReport | None = None) -> None:
+        super().__init__()
+        self._match = _IDENTITY if start is None else np.array([start.gain, start.bias])
+
+    def follow(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+        """Brings a plate (H, W, 3) uint8 or uint16 to the next frame's exposure.
+
+        Returns:
+            The plate, same shape and dtype; `bgr` itself where there is nothing to do.
+        """
+        start = perf_counter()
+        report = estimate_exposure(reduce_colours(src), reduce_colours(bgr))
+        self._timed(start)
+        found = None
+        if report.verdict is ExposureVerdict.MATCHED:
+            found = np.array([report.gain, report.bias])
+        elif report.verdict is ExposureVerdict.ALREADY_MATCHED:
+            found = _IDENTITY
+        if found is not None:
+            self._misses = 0
+            gain, bias = found - self._match
+            changed = float(np.abs(gain * MID_GREY + bias).max())
+            self._match = approach(self._match, found, changed, COLOUR_ERROR)
+        elif self._miss(report.verdict):
+            self._match = _IDENTITY
+        matched = self.apply(bgr)
+        applied = Outcome.HELD if found is None else Outcome.MATCHED
+        self.counts[Outcome.KEPT if matched is bgr else applied] += 1
+        return matched
+
+    def apply(self, bgr: np.ndarray) -> np.ndarray:
+        """Matches a plate as the last frame's."""
+        gain, bias = self._match
+        if np.abs(gain * MID_GREY + bias - MID_GREY).max() < NOTHING:
+            return bgr
+        return apply_match(bgr, gain, bias)
+
+
+_IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # gain and bias, RGB
+
+
+def approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) -> np.ndarray:
+    """Between the last value and the one found, half the way where they are an error apart."""
+    result: np.ndarray = last + changed**2 / (changed**2 + error**2) * (found - last)
+    return result
+
+
+def _corners_of(shape: tuple[int, ...]) -> np.ndarray:
+    right, bottom = shape[1] - 1, shape[0] - 1
+    return np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)], float)
+
+
+def _move_corners(transform: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    moved = np.column_stack([_corners_of(shape), np.ones(4)]) @ transform.T
+    result: np.ndarray = moved[:, :2] / moved[:, 2:]
+    return result
+
+
+def _between(shape: tuple[int, ...], corners: np.ndarray) -> np.ndarray:
+    """The homography that takes a picture's corners to others: eight equations, eight unknowns."""
+    rows, values = [], []
+    for (x, y), (u, v) in zip(_corners_of(shape), corners, strict=True):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        values += [u, v]
+    return np.append(np.linalg.solve(np.array(rows), np.array(values)), 1).reshape(3, 3)

@@ -1,0 +1,162 @@
+"""A video run: the frames of a source on their way to files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from time import perf_counter
+
+import numpy as np
+
+from media.frames import Frame, VideoSource
+
+from ..plate.fit import resize
+from ..plate.over_time import FIRST_CHECKS
+from ..prediction import Prediction
+from ..predictor import Prepared
+from .open import TimelineEnded
+from .outputs import VideoOutputs
+from .plate import PlateAt
+from .report import Progress
+from .stream import AHEAD, FrameMatter, count_threads, map_ahead, run_ahead
+from .target import TargetFeed
+
+
+@dataclass(frozen=True)
+class FrameInWork:
+    """A frame with what it needs."""
+
+    frame: Frame
+    """As read, resized if that was asked for."""
+    bgr: Prepared | None
+    """Its plate, as the network takes it; None where nothing has to be computed."""
+    target: np.ndarray | None = None
+    """(H, W, 3) float32, its new background, or None."""
+    matte: Prediction | None = None
+    """When it is computed."""
+    seconds: float = 0.0
+    """That computing it took."""
+
+
+@dataclass
+class VideoRun:
+    """Mattes the frames of a source into files; decoding, network and encoding overlap.
+
+    One thread decodes and prepares, the caller's or those of the predictor's lanes compute, one
+    encodes (and one more for each output).
+    """
+
+    source: VideoSource
+    plate_at: PlateAt
+    targets: TargetFeed
+    matter: FrameMatter
+    outputs: VideoOutputs
+    size: tuple[int, int] | None = None
+    """Height and width that frames get, pixels."""
+    resume: bool = False
+    """Whether frames that every output has are left out."""
+    progress: Progress = field(default_factory=Progress)
+
+    def run(
+        self,
+        report: Callable[[], object],
+        note: Callable[[str], object],
+        should_stop: Callable[[], bool],
+        workers: int,
+    ) -> None:
+        """Mattes until the end, an error or a wish to stop; `progress` has what became of it.
+
+        What was computed is written in any case.
+
+        Args:
+            report: called for every finished frame.
+            note: called with what a user should know.
+            should_stop: asked before each frame.
+            workers: 0 does one thing after the other, all else overlaps.
+        """
+        overlaps = min(workers, 1)
+
+        def wanted(frames: Iterator[FrameInWork]) -> Iterator[FrameInWork]:
+            for loaded in frames:
+                if should_stop():
+                    return
+                yield loaded
+            self.progress.ended = True
+
+        told = 0
+        with (
+            closing(run_ahead(self._load_all(), overlaps)) as loaded,
+            closing(
+                map_ahead(
+                    self._compute, wanted(loaded), overlaps * count_threads(self.matter.predictor)
+                )
+            ) as matted,
+            closing(map_ahead(self._store, matted, overlaps, AHEAD)) as stored,
+        ):
+            try:
+                for _ in stored:
+                    report()
+                    for text in self.progress.notes[told:]:
+                        note(text)
+                        told += 1
+            except TimelineEnded:
+                self.progress.ended = self.progress.stopped = True
+            except Exception as error:
+                self.progress.error = error
+        self.progress.notes += map(_name_flags, self.matter.plates.conclude())
+        for text in self.progress.notes[told:]:
+            note(text)
+
+    def _load_all(self) -> Iterator[FrameInWork]:
+        first: int | None = None
+        start = perf_counter()
+        while (frame := self.source.read()) is not None:
+            if self.size is not None:
+                frame = replace(frame, pixels=resize(frame.pixels, *self.size))
+            decoded = perf_counter()
+            self.progress.seconds["decode"] += decoded - start
+            first = frame.pts if first is None else first
+            yield self._load(frame, (frame.pts - first) * self.source.info.time_base)
+            start = perf_counter()
+
+    def _load(self, frame: Frame, time: Fraction) -> FrameInWork:
+        if self.resume and self.outputs.has(frame):
+            return FrameInWork(frame, None)
+        start = perf_counter()
+        preparation, bgr = self.matter.prepare(frame.pixels, self.plate_at(time))
+        target = self.targets.at(time, preparation.bgr)
+        late = f"from frame {frame.number} on: " if frame.number > FIRST_CHECKS[-1] else ""
+        self.progress.notes += [late + _name_flags(note) for note in preparation.notes]
+        self.progress.seconds["prepare"] += perf_counter() - start
+        return FrameInWork(frame, bgr, target)
+
+    def _compute(self, loaded: FrameInWork) -> FrameInWork:
+        if loaded.bgr is None:
+            return loaded
+        start = perf_counter()
+        matte = self.matter.predict(loaded.frame.pixels, loaded.bgr)
+        return replace(loaded, bgr=None, matte=matte, seconds=perf_counter() - start)
+
+    def _store(self, matted: FrameInWork) -> None:
+        if self.progress.error is not None:
+            return  # nothing may follow a frame that is missing
+        start = perf_counter()
+        self.progress.seconds["network"] += matted.seconds / self.matter.predictor.lanes
+        try:
+            if matted.matte is None:
+                self.outputs.keep(matted.frame)
+                self.progress.kept += 1
+            else:
+                matte = self.matter.smooth(matted.frame.pixels, matted.matte)
+                self.outputs.write(matted.frame, matte, matted.target)
+                self.progress.done += 1
+        except Exception as error:
+            self.progress.error = error
+            raise
+        finally:
+            self.progress.seconds["encode"] += perf_counter() - start
+
+
+def _name_flags(note: str) -> str:
+    """A note on a photograph's plate, by the flags of videos."""
+    return note.replace("--images-", "--video-").replace(" --target-bgr", " --video-target-bgr")
