@@ -35,7 +35,7 @@ from matting.video.report import (
 )
 from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
-from matting.video.smoothing import AlphaSmoother
+from matting.video.smoothing import MAX_SMOOTHING, AlphaSmoother
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings, open_target
 from media.frames import VideoInfo
@@ -72,7 +72,7 @@ class Settings:
     preprocess_exposure: bool = False
     """Match the plate's exposure and white balance to every frame (for an automatic camera),
     steadily."""
-    temporal_smoothing: float = 0.0
+    temporal_smoothing: Annotated[float, Field(ge=0, le=MAX_SMOOTHING)] = 0.0
     """Smooth alpha over time where the picture stands still: 0 not at all, up to 0.95."""
     resume: bool = False
     """Continue image sequences: frames whose outputs are all there are left out."""
@@ -82,12 +82,6 @@ class Settings:
     """YAML file of settings; the command line wins over it."""
     print_config: bool = False
     """Print the resolved settings as YAML and stop."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temporal_smoothing <= 0.95:
-            raise ValueError(
-                f"temporal_smoothing must lie in [0, 0.95], got {self.temporal_smoothing}"
-            )
 
 
 def main() -> int:

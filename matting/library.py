@@ -1,6 +1,8 @@
 """The library: a network and all that surrounds it, for pictures and videos of any size."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from .prediction import Prediction
 from .predictor import Predictor, load_predictor
 from .quality import Budget, Quality, resolve_budget
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
+from .video.smoothing import MAX_SMOOTHING
+from .video.stream import matte_frames
 
 # A picture: pixels (H, W, 3) uint8 or uint16 RGB, a Pillow picture, or a file.
 PictureLike = np.ndarray | Image.Image | Picture | str | Path
@@ -189,6 +193,46 @@ class Matting:
         )
         preparation, prediction = predict_prepared(self.predictor, frame.pixels, prepared, budget)
         return Matte(prediction, preparation, budget, frame.notes + preparation.notes)
+
+    def video(
+        self,
+        src: str | Path | Iterable[np.ndarray],
+        bgr: PictureLike,
+        *,
+        preprocess: PreprocessMode | Preprocess = "auto",
+        smoothing: float = 0.0,
+        quality: Quality = "auto",
+        **choices: Any,
+    ) -> Iterator[Matte]:
+        """Mattes a clip, frame by frame and some frames ahead, as `inference_video.py` does.
+
+        Args:
+            src: a video file, a folder of numbered pictures, or frames (H, W, 3) uint8 or uint16
+                RGB of one size.
+            bgr: the captured plate of all of them, of the same aspect.
+            preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
+                matches its exposure where there is need; `none` uses it as it is; a `Preprocess`
+                does so to every frame.
+            smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
+            quality: see `__call__`; frames get less work than photographs by default.
+            choices: `backbone_scale`, `refine_sample_pixels` and `corrects_alpha` of `__call__`.
+
+        Yields:
+            A matte of each frame; `notes` has what became known with it.
+
+        Raises:
+            ValueError: when a frame can't be read, the plate does not fit or a choice is out of its
+                range.
+        """
+        if isinstance(preprocess, str):
+            preprocess = Preprocess(preprocess)
+        if not 0 <= smoothing <= MAX_SMOOTHING:
+            raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing}")
+        plate = open_picture(bgr).pixels
+        budget = partial(self.resolve_budget, quality=quality, **choices)
+        for matte in matte_frames(src, plate, self.predictor, budget, preprocess, smoothing):
+            preparation = matte.preparation
+            yield Matte(matte.prediction, preparation, matte.budget, preparation.notes)
 
     @staticmethod
     def prepare(

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..pictures.compose import to_float
 
+MAX_SMOOTHING = 0.95  # strength; above it, what was once wrong stays for seconds
 # Grey levels of 255 that a neighbourhood changes by noise and compression alone.
 _STILL = 3.0
 _WINDOW = 5  # pixels; noise is averaged over it

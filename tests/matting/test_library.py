@@ -136,6 +136,30 @@ def test_what_is_wrong_with_the_capture_stands_in_the_notes(
     assert "plate resized to the frame" in matting(pair[0], small).notes
 
 
+def test_a_clip_is_matted_as_by_the_script(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    frames = [np.roll(pair[0], 2 * i, axis=1) for i in range(5)]
+    for i, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{i:03}.png")
+    Image.fromarray(pair[1]).save(tmp_path / "plate.png")
+    script = [sys.executable, ROOT / "inference_video.py", "--video-src", folder]
+    script += ["--video-bgr", tmp_path / "plate.png", "--output-dir", tmp_path / "out"]
+    script += ["--output-format", "image_sequences", "--output-types", "pha", "--device", "cpu"]
+    script += ["--temporal-smoothing", "0.4"]
+    subprocess.run(script, check=True, capture_output=True)
+    written = sorted((tmp_path / "out" / "pha").iterdir())
+    for source in (str(folder), iter(frames)):
+        mattes = list(matting.video(source, pair[1], smoothing=0.4))
+        assert len(mattes) == len(written) == 5
+        for path, matte in zip(written, mattes, strict=True):
+            assert np.array_equal(np.asarray(Image.open(path)), matte.render("pha"))
+    with pytest.raises(ValueError, match=r"smoothing must lie in \[0, 0.95\], got 1"):
+        next(matting.video(iter(frames), pair[1], smoothing=1))
+
+
 @pytest.mark.parametrize(
     "target", ["green", (0, 128, 0), "blur", "picture.png", "path", "array", "pillow"]
 )
