@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-from .draws import PictureChange
+from .changes import PictureChange
 
 # Pixels of the crop by which the colours of a foreground continue beyond its picture, where alpha
 # is 0: more than resampling, sharpening or a loss at a coarser size reach.

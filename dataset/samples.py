@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .augmentation import AugmentationSettings
+from .augmentation import AugmentationSettings, draw_disturbance
 from .backgrounds import Backgrounds
-from .colours import blur_and_sharpen, change_colours
-from .draws import draw_change, draw_disturbance
+from .changes import blur_and_sharpen, change_colours
 from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from .sources import Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background
@@ -123,7 +122,7 @@ class Samples(Dataset[dict[str, Any]]):
 
         Returns:
             `fgr` (3, h, w), `pha` (1, h, w) and `bgr` (3, h, w), uint8, RGB, before the
-            `disturbance`, numbers by name (`draw_disturbance`); and the `name`.
+            `disturbance` (`draw_disturbance`); and the `name`.
 
         Raises:
             IndexError: when there is no such index.
@@ -132,7 +131,7 @@ class Samples(Dataset[dict[str, Any]]):
         source, index = self._locate(request.index)
         crop = (request.height, request.width)
         rng = np.random.default_rng((self._seed, request.epoch, request.index, _STREAM))
-        change = draw_change(rng, self._augmentation.foreground)
+        change = self._augmentation.foreground.draw(rng)
         bgr = self._background(rng, request, crop)
         if isinstance(source, SyntheticForegrounds):
             # Drawn straight to the crop over the finished background, whose colours some parts
@@ -173,7 +172,7 @@ class Samples(Dataset[dict[str, Any]]):
     def _background(
         self, rng: np.random.Generator, request: Request, crop: tuple[int, int]
     ) -> np.ndarray:
-        change = draw_change(rng, self._augmentation.background)
+        change = self._augmentation.background.draw(rng)
         if self._backgrounds is None:
             key = (self._seed, request.epoch, request.index, _BACKGROUND_STREAM)
             bgr = draw_background(np.random.default_rng(key), *crop)

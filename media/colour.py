@@ -7,6 +7,8 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
+GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
+
 # Numbers of H.273 (tables 2 to 4), which containers and codecs share.
 UNSPECIFIED = 2
 _RGB, _BT709, _BT470BG, _SMPTE170M, _BT2020, _BT2020_CONSTANT = 0, 1, 5, 6, 9, 10
