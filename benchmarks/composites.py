@@ -1,6 +1,6 @@
 """Pictures with a known alpha that nobody trained on: subjects laid over backgrounds, and pairs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +15,10 @@ from dataset.synthetic import draw_foreground
 from matting.plate.align import align_plate
 from media.pictures import read_picture
 
+Capture = Mapping[str, Mapping[str, float]]  # as `make_disturbance` takes it
 # How composites are captured, beside perfectly: noise, JPEG 88, a shadow of a quarter, the plate
 # moved by 0.2% and 4% brighter.
-CAPTURE: dict[str, dict[str, float]] = {
+CAPTURE: Capture = {
     "noise": {"src": 0.01, "bgr": 0.01},
     "jpeg": {"src": 88, "bgr": 88},
     "shadow": {"strength": 0.25, "shift_x": 0.06, "shift_y": 0.03, "blur": 30},
@@ -112,7 +113,7 @@ def draw_subjects(count: int, height: int, width: int) -> list[Subject]:
 def compose(
     subjects: Sequence[Subject],
     backgrounds: Sequence[Path],
-    capture: dict[str, dict[str, float]],
+    capture: Capture,
     likeness: float = 0.0,
 ) -> Iterator[Pair]:
     """Lays every subject over every background and captures both.
@@ -131,7 +132,7 @@ def compose(
         alpha = pha / 255
         for number, (path, photograph) in enumerate(zip(backgrounds, photographs, strict=True)):
             bgr = cover(photograph, *pha.shape)
-            noise = capture.get("noise", {}) | {"seed": 100 * seed + number}
+            noise = {**capture.get("noise", {}), "seed": 100 * seed + number}
             disturbance = make_disturbance(**{**capture, "noise": noise})
             coloured = imitate(fgr, alpha, bgr, likeness) if likeness else fgr
             batch = {

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from benchmarks.composites import CAPTURE
+from benchmarks.composites import CAPTURE, Capture
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,12 @@ class Condition:
 
     name: str
     strength: str = ""
-    capture: dict[str, dict[str, float]] = field(default_factory=dict)
+    capture: Capture = field(default_factory=dict)
     likeness: float = 0.0
 
 
-def _shadow(strength: float) -> dict[str, dict[str, float]]:
-    return {"shadow": CAPTURE["shadow"] | {"strength": strength}}
+def _shadow(strength: float) -> Capture:
+    return {"shadow": {**CAPTURE["shadow"], "strength": strength}}
 
 
 # Of the plate where nothing else is said.

@@ -62,10 +62,12 @@ class Jpeg(Disturbance):
 
 def _store(picture: Tensor, quality: int) -> None:
     """Replaces a (3, H, W) picture by what a file of it holds; 4:2:0 is OpenCV's default."""
-    planes = picture.mul(255).round_().to(torch.uint8).numpy()
-    file = cv2.imencode(".jpg", cv2.merge(planes[::-1]), (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
-    for plane, stored in zip(picture, reversed(cv2.split(cv2.imdecode(file, 1))), strict=True):
-        fill(plane, torch.from_numpy(stored))
+    red, green, blue = picture.mul(255).round_().to(torch.uint8).numpy()
+    pixels = cv2.merge((blue, green, red))
+    file = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+    stored = cv2.split(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR)))
+    for plane, values in zip(picture, reversed(stored), strict=True):
+        fill(plane, torch.from_numpy(values))
 
 
 def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:

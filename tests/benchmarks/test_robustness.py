@@ -139,7 +139,7 @@ def test_ours_prepares_the_plate_as_the_programs_do(tmp_path: Path, photographs)
     path = photographs.save(tmp_path / "b.png", photographs.plate(240, 320))
     fgr = np.full((240, 320, 3), (190, 120, 60), np.uint8)
     pha = photographs.disc(240, 320).astype(np.uint8) * 255
-    (pair,) = compose([Subject("disc", fgr, pha)], [path], {"plate_shift_x": 0.02})
+    (pair,) = compose([Subject("disc", fgr, pha)], [path], {"plate_position": {"shift_x": 0.02}})
     errors = {}
     for name, method in open_methods(["ours", "unprepared"], DEFAULT_CHECKPOINT, None, 64).items():
         method.prepare([pair])
