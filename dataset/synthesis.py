@@ -39,9 +39,8 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
     """Composes frames and disturbs frames and plates, in the order in which light meets them.
 
     Args:
-        batch: collated samples of `dataset.samples.Samples`: `fgr` (B, 3, H, W), `pha`
-            (B, 1, H, W) and `bgr` (B, 3, H, W), uint8, and `disturbance`, by name a tuple of (B,)
-            tensors.
+        batch: collated samples of `Samples`: `fgr` (B, 3, H, W), `pha` (B, 1, H, W) and `bgr`
+            (B, 3, H, W), uint8, and `disturbance`, by name a tuple of (B,) tensors.
         device: where to compute.
 
     Returns:
@@ -74,15 +73,15 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
 
 
 def _take_apart(disturbance: dict[str, Any]) -> list[dict[str, Any]]:
-    """Makes what was drawn for each sample of what was collated for a batch."""
+    """Takes what was collated for a batch apart into what was drawn for each sample."""
     if disturbance.keys() != UNDISTURBED.keys():
         wrong = ", ".join(sorted(disturbance.keys() ^ UNDISTURBED.keys()))
         raise ValueError(
             "the disturbance of a batch must hold what draw_disturbance draws; "
             f"{wrong} are missing or unknown"
         )
-    columns = {
-        name: [values._make(row) for row in zip(*(part.tolist() for part in values), strict=True)]
-        for name, values in disturbance.items()
-    }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    columns = (
+        map(values._make, zip(*(part.tolist() for part in values), strict=True))
+        for values in disturbance.values()
+    )
+    return [dict(zip(disturbance, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -109,9 +109,9 @@ def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 def _quantise(planes: Tensor, chroma: bool, qualities: Sequence[int]) -> Tensor:
     """Rounds the cosine coefficients of (N, C, H, W) planes, H and W multiples of 8."""
     count, channels, height, width = planes.shape
-    waves = [[math.cos((2 * n + 1) * k * math.pi / 16) for n in range(8)] for k in range(8)]
-    scales = [math.sqrt((1 + (k > 0)) / 8) for k in range(8)]
-    cosine = planes.new_tensor([[s * w for w in row] for s, row in zip(scales, waves, strict=True)])
+    scale, turn = [math.sqrt((1 + (k > 0)) / 8) for k in range(8)], math.pi / 16
+    waves = [[scale[k] * math.cos((2 * n + 1) * k * turn) for n in range(8)] for k in range(8)]
+    cosine = planes.new_tensor(waves)
     steps = planes.new_tensor([_find_steps(quality, chroma) for quality in qualities])
     steps = steps.view(count, 1, 1, 8, 1, 8)
     coefficients = _both_ways(planes, cosine)

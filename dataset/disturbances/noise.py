@@ -64,38 +64,30 @@ class Noise(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, dark: DarkNoise.Drawn, src: Tensor, bgr: Tensor) -> None:
-        """Adds both kinds of noise to a (3, H, W) frame and its plate.
-
-        On the CPU, each number serves twelve places of a picture of 2048 px, at distances that
-        nothing relates.
-        """
+        """Adds both kinds of noise to a (3, H, W) frame and its plate."""
         generator = torch.Generator(src.device).manual_seed(drawn.seed)
         for picture, sigma in ((src, drawn.src), (bgr, drawn.bgr)):
-            if sigma or dark.sigma:
-                _add_noise(picture, sigma, dark.sigma, generator)
-
-
-def _add_noise(
-    picture: Tensor, sigma: float, dark_sigma: float, generator: torch.Generator
-) -> None:
-    pieces = split_pieces(picture.view(-1))
-    for piece, normal in zip(pieces, _draw_normals(pieces, generator), strict=True):
-        if dark_sigma:
-            falling = (_DARK / (_DARK + piece)).pow_(GAMMA - 1)
-            dark = falling.mul_(1 - _SHOT_SHARE).add_(_SHOT_SHARE).mul_(dark_sigma)
-            # Independent noises add up by their squares.
-            piece.addcmul_(normal, dark.square_().add_(sigma**2).sqrt_())
-        else:
-            piece.add_(normal, alpha=sigma)
-        piece.clamp_(0, 1)
+            pieces = split_pieces(picture.view(-1)) if sigma or dark.sigma else ()
+            for piece, normal in zip(pieces, _draw_normals(pieces, generator), strict=True):
+                if dark.sigma:
+                    falling = (_DARK / (_DARK + piece)).pow_(GAMMA - 1)
+                    sigmas = falling.mul_(1 - _SHOT_SHARE).add_(_SHOT_SHARE).mul_(dark.sigma)
+                    # Independent noises add up by their squares.
+                    piece.addcmul_(normal, sigmas.square_().add_(sigma**2).sqrt_())
+                else:
+                    piece.add_(normal, alpha=sigma)
+                piece.clamp_(0, 1)
 
 
 def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
     """Draws normal numbers, as many as each of the pieces of a picture holds.
 
     Drawing them takes a CPU ten times as long as adding them. Where there are several pieces and
-    more than `_TABLE` numbers, each piece therefore reads so many from a random place on.
+    more than `_TABLE` numbers, each piece therefore reads so many from a random place on: a number
+    serves twelve places of a picture of 2048 px, at distances that nothing relates.
     """
+    if not pieces:
+        return []
     sizes = [len(piece) for piece in pieces]
     length = min(sum(sizes), max(_TABLE, sizes[0]))
     table = pieces[0].new_empty(length).normal_(generator=generator)

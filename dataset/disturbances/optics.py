@@ -56,15 +56,11 @@ class PlatePosition(Disturbance):
             move_picture(bgr.clone(), linear, shift, "reflection", bgr)
             return
         # The same by OpenCV, in half the time.
-        height, width = bgr.shape[1:]
-        middle = np.array((width - 1, height - 1)) / 2
-        offset = middle - linear @ middle + np.multiply(shift, (width, height))
-        matrix = np.column_stack((linear, offset))
-        for plane in bgr:
-            moved = cv2.warpAffine(
-                plane.numpy(), matrix, (width, height), borderMode=cv2.BORDER_REFLECT
-            )
-            plane.copy_(torch.from_numpy(moved))
+        size = np.array(bgr.shape[:0:-1])
+        middle = (size - 1) / 2
+        matrix = np.column_stack((linear, middle - linear @ middle + shift * size))
+        for plane in bgr.numpy():
+            plane[:] = cv2.warpAffine(plane, matrix, size.tolist(), borderMode=cv2.BORDER_REFLECT)
 
 
 @settings_group()
@@ -134,14 +130,10 @@ class Zoom(Disturbance):
 def move_picture(
     picture: Tensor, linear: np.ndarray, shift: Sequence[float], padding: str, out: Tensor
 ) -> None:
-    """Moves a (C, H, W) picture about its middle into `out`.
+    """Moves a (C, H, W) picture about its middle into `out`, which is like it.
 
-    Args:
-        picture: float; left as it is.
-        linear: (2, 2), of the map; in pixels.
-        shift: to the right and down, fractions of the size.
-        padding: what shows beyond the picture, as `grid_sample` names it.
-        out: like the picture.
+    The map is `linear` (2, 2), in pixels, then `shift` to the right and down, fractions of the
+    size; `padding` is what shows beyond the picture, as `grid_sample` names it.
     """
     height, width = picture.shape[1:]
     # Coordinates of grid_sample: from -1 to 1 over the picture.

@@ -97,9 +97,8 @@ class SceneChange(Disturbance):
             return
         # The same by OpenCV, in a fraction of the time.
         maps = cv2.convertMaps(x.numpy(), y.numpy(), cv2.CV_16SC2)
-        for plane in bgr:
-            swayed = cv2.remap(plane.numpy(), *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-            plane.copy_(torch.from_numpy(swayed))
+        for plane in bgr.numpy():
+            plane[:] = cv2.remap(plane, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
 
 
 def draw_places(drawn: SceneChange.Drawn, like: Tensor) -> Tensor:
