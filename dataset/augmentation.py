@@ -7,7 +7,7 @@ them in the order in which light meets them.
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -23,18 +23,10 @@ from .disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
 from .disturbances.scene_change import SceneChange
 from .disturbances.shadow import Shadow
 
-# First the values of all of these are drawn, then whether each is chosen, then the noise's seed.
-_TOGETHER = (
-    *("shadow", "plate_position", "plate_colour", "noise", "exposure", "white_balance"),
-    *("dark_noise", "defocus", "jpeg"),
-)
-# Then the values of each of these, and whether it is chosen. New disturbances go last.
-_AFTERWARDS = ("zoom", "scene_change")
-
 
 @settings_group()
 class AugmentationSettings:
-    """All augmentations of training; a group each."""
+    """All augmentations of training; a group each. New disturbances go last: see `_LATER`."""
 
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
     background: BackgroundSettings = field(default_factory=BackgroundSettings)
@@ -51,20 +43,28 @@ class AugmentationSettings:
     scene_change: SceneChange = field(default_factory=SceneChange)
 
 
+# First the values of all of these are drawn, then whether each is chosen, then the noise's seed.
+_FIRST = (
+    *("shadow", "plate_position", "plate_colour", "noise", "exposure", "white_balance"),
+    *("dark_noise", "defocus", "jpeg"),
+)
+# Then the values of each of the others, and whether it is chosen, in the order of the fields.
+_LATER = tuple(
+    each.name
+    for each in fields(AugmentationSettings)
+    if each.name not in ("foreground", "background", *_FIRST)
+)
 # What does nothing: the disturbances by the names of their settings, each with its defaults.
 UNDISTURBED: Mapping[str, Any] = MappingProxyType(
-    {name: getattr(AugmentationSettings(), name).Drawn() for name in (*_TOGETHER, *_AFTERWARDS)}
+    {name: getattr(AugmentationSettings(), name).Drawn() for name in (*_FIRST, *_LATER)}
 )
 
 
 def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
-    """Makes a disturbance of given values, such as `make_disturbance(noise={"src": 0.01})`.
+    """Makes what `draw_disturbance` draws of chosen values, as `make_disturbance(zoom={"x": 1})`.
 
     Args:
         values: by the names of `UNDISTURBED`, those that differ from its.
-
-    Returns:
-        As `draw_disturbance`.
     """
     made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
     return {**UNDISTURBED, **made}
@@ -73,22 +73,18 @@ def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
 def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -> dict[str, Any]:
     """Draws the disturbances of a sample; always as many numbers, whatever the settings.
 
-    Args:
-        rng: the source of randomness.
-        settings: probabilities and bounds.
-
     Returns:
         The names of `UNDISTURBED`, with what was drawn (see `Disturbance`), or its values for what
         was not chosen. `noise` has a seed in any case.
     """
     drawn = dict(UNDISTURBED)
     groups = {name: getattr(settings, name) for name in drawn}
-    values = {name: groups[name].draw(rng) for name in _TOGETHER}
+    values = {name: groups[name].draw(rng) for name in _FIRST}
     drawn |= {
         name: value for name, value in values.items() if rng.random() < groups[name].probability
     }
     drawn["noise"] = drawn["noise"]._replace(seed=int(rng.integers(2**63)))
-    for name in _AFTERWARDS:
+    for name in _LATER:
         value = groups[name].draw(rng)
         if rng.random() < groups[name].probability:
             drawn[name] = value
