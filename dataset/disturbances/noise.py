@@ -24,14 +24,14 @@ _DARK, _SHOT_SHARE = 0.1, 0.2
 class DarkNoise(Disturbance):
     """Sensor noise that grows with darkness, on the composite and, as strong, on the plate.
 
-    Source: ours, because webcams and dim rooms show it. `Noise` applies it.
+    Source: ours, because webcams and dim rooms show it.
     """
 
     sigma: Fraction = 0.06
     """Largest standard deviation in black, as a fraction of white; 0 to this one."""
 
     class Drawn(NamedTuple):
-        """The standard deviation in black."""
+        """The standard deviation in black; `Noise` applies it."""
 
         sigma: float = 0.0
 

@@ -17,14 +17,14 @@ from . import Disturbance, Fraction, Hue, split_pieces
 class Exposure(Disturbance):
     """Exposure of the plate against the frame's, as an automatic camera changes it.
 
-    Source: ours, because users report it. `PlateColour` applies it.
+    Source: ours, because users report it.
     """
 
     stops: Annotated[float, Field(ge=0, le=4)] = 0.5
     """Largest change either way; a stop is twice the light."""
 
     class Drawn(NamedTuple):
-        """The change."""
+        """The change, which `PlateColour` applies."""
 
         stops: float = 0.0
 
@@ -37,14 +37,14 @@ class Exposure(Disturbance):
 class WhiteBalance(Disturbance):
     """White balance of the plate against the frame's.
 
-    Source: ours, because users report it. `PlateColour` applies it.
+    Source: ours, because users report it.
     """
 
     strength: Fraction = 0.1
     """Largest change of the factors of red and of blue, each for itself."""
 
     class Drawn(NamedTuple):
-        """Factors."""
+        """Factors, which `PlateColour` applies."""
 
         red: float = 1.0
         blue: float = 1.0
