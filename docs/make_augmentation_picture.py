@@ -18,7 +18,7 @@ from dataset.changes import PictureChange, blur_and_sharpen, change_colours
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthesis import synthesise
 from dataset.synthetic import draw_foreground
-from media.decoding import read_rgb
+from media.fast_pictures import read_rgb
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20
 FOREGROUND_SEED = 3
