@@ -5,7 +5,7 @@ Here is what they share. A new one needs a file with its class, a last field in
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -41,8 +41,6 @@ class Disturbance:
     fractions of white, sizes pixels of the crop. `apply` takes (C, H, W) float32 pictures in [0, 1]
     on any device, changes them in place, and costs nothing where nothing was drawn.
     """
-
-    Drawn: ClassVar[Any]
 
     probability: Fraction = 0.0
     """Share of samples."""
