@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.composites import CAPTURE, Pair, compose, cover, read_mattes
+from benchmarks.composites import CAPTURE, Capture, Pair, compose, cover, read_mattes
 from matting.plate.prepare import Preprocess, predict_prepared, prepare_plate
 from matting.predictor import Predictor
 from matting.quality import resolve_budget
@@ -24,24 +24,27 @@ from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
 
 # What the degraded captures below have beside: noise and JPEG 88, and no shadow (docs/capture.md).
-FIXED = {name: CAPTURE[name] for name in ("noise_src", "noise_bgr", "jpeg_src", "jpeg_bgr")}
+FIXED: Capture = {name: CAPTURE[name] for name in ("noise", "jpeg")}
 
 
-def _move(part: float) -> dict[str, float]:
-    return {**FIXED, "plate_shift_x": part, "plate_shift_y": -part}
+def _move(part: float) -> Capture:
+    return {**FIXED, "plate_position": {"shift_x": part, "shift_y": -part}}
 
 
-CONDITIONS: dict[str, dict[str, float]] = {
+CONDITIONS: dict[str, Capture] = {
     "perfect": {},
     "as a camera captures": CAPTURE,
     "fixed camera": FIXED,
-    **{f"plate {s:+.2f} stops": {**FIXED, "exposure_stops": s} for s in (-1, -0.5, -0.25)},
-    **{f"plate {s:+.2f} stops": {**FIXED, "exposure_stops": s} for s in (0.25, 0.5, 1)},
-    "red +10%, blue -10%": {**FIXED, "white_balance_red": 1.1, "white_balance_blue": 0.9},
+    **{f"plate {s:+.2f} stops": {**FIXED, "exposure": {"stops": s}} for s in (-1, -0.5, -0.25)},
+    **{f"plate {s:+.2f} stops": {**FIXED, "exposure": {"stops": s}} for s in (0.25, 0.5, 1)},
+    "red +10%, blue -10%": {**FIXED, "white_balance": {"red": 1.1, "blue": 0.9}},
     **{f"moved {part:.1%}": _move(part) for part in (0.002, 0.005, 0.01, 0.02)},
-    **{f"turned {angle} degrees": {**FIXED, "plate_rotation": angle} for angle in (0.5, 2.0)},
-    "moved 1%, +0.50 stops": {**_move(0.01), "exposure_stops": 0.5},
-    "moved 1%, -1.00 stops": {**_move(0.01), "exposure_stops": -1.0},
+    **{
+        f"turned {angle} degrees": {**FIXED, "plate_position": {"rotation": angle}}
+        for angle in (0.5, 2.0)
+    },
+    "moved 1%, +0.50 stops": {**_move(0.01), "exposure": {"stops": 0.5}},
+    "moved 1%, -1.00 stops": {**_move(0.01), "exposure": {"stops": -1.0}},
 }
 CLIP_STEP, CLIP_APART = 40, 60  # frames
 MODES = {"none": Preprocess("none"), "auto": Preprocess("auto")}
@@ -146,7 +149,7 @@ def main() -> None:
 
     subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds)
 
-    def composites(capture: dict[str, float]) -> list[Pair]:
+    def composites(capture: Capture) -> list[Pair]:
         return list(compose(subjects, photographs, capture))[:: args.every]
 
     print("what the check tells")

@@ -1,25 +1,29 @@
 """Pictures with a known alpha that nobody trained on: subjects laid over backgrounds, and pairs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from torch.utils.data import default_collate
 
-from dataset.draws import UNDISTURBED
+from dataset.augmentation import make_disturbance
+from dataset.synthesis import synthesise
 from dataset.synthetic import draw_foreground
 from matting.plate.align import align_plate
 from media.pictures import read_picture
-from training.synthesis import synthesise
 
+Capture = Mapping[str, Mapping[str, float]]  # as `make_disturbance` takes it
 # How composites are captured, beside perfectly: noise, JPEG 88, a shadow of a quarter, the plate
 # moved by 0.2% and 4% brighter.
-CAPTURE = {
-    **{"noise_src": 0.01, "noise_bgr": 0.01, "jpeg_src": 88, "jpeg_bgr": 88},
-    **{"shadow_strength": 0.25, "shadow_shift_x": 0.06, "shadow_shift_y": 0.03},
-    **{"shadow_blur": 30, "plate_shift_x": 0.002, "plate_shift_y": 0.002, "plate_contrast": 1.04},
+CAPTURE: Capture = {
+    "noise": {"src": 0.01, "bgr": 0.01},
+    "jpeg": {"src": 88, "bgr": 88},
+    "shadow": {"strength": 0.25, "shift_x": 0.06, "shift_y": 0.03, "blur": 30},
+    "plate_position": {"shift_x": 0.002, "shift_y": 0.002},
+    "plate_colour": {"contrast": 1.04},
 }
 
 
@@ -109,7 +113,7 @@ def draw_subjects(count: int, height: int, width: int) -> list[Subject]:
 def compose(
     subjects: Sequence[Subject],
     backgrounds: Sequence[Path],
-    capture: dict[str, float],
+    capture: Capture,
     likeness: float = 0.0,
 ) -> Iterator[Pair]:
     """Lays every subject over every background and captures both.
@@ -117,7 +121,7 @@ def compose(
     Args:
         subjects: what is laid.
         backgrounds: photographs; each is resized and cropped to the subject's size.
-        capture: disturbances of frame and plate, by the names of `UNDISTURBED`.
+        capture: disturbances of frame and plate, as `make_disturbance` takes them.
         likeness: how far the subject's colours are brought to the background's, from 0 to 1.
 
     Yields:
@@ -128,11 +132,12 @@ def compose(
         alpha = pha / 255
         for number, (path, photograph) in enumerate(zip(backgrounds, photographs, strict=True)):
             bgr = cover(photograph, *pha.shape)
-            disturbance = {**UNDISTURBED, **capture, "noise_seed": 100 * seed + number}
+            noise = {**capture.get("noise", {}), "seed": 100 * seed + number}
+            disturbance = make_disturbance(**{**capture, "noise": noise})
             coloured = imitate(fgr, alpha, bgr, likeness) if likeness else fgr
             batch = {
                 **{"fgr": planes(coloured), "pha": planes(pha[..., None]), "bgr": planes(bgr)},
-                "disturbance": {k: torch.tensor([v]) for k, v in disturbance.items()},
+                "disturbance": default_collate([disturbance]),
             }
             sample = synthesise(batch, torch.device("cpu"))
             src, plate = (

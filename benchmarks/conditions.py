@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from benchmarks.composites import CAPTURE
+from benchmarks.composites import CAPTURE, Capture
 
 
 @dataclass(frozen=True)
@@ -12,20 +12,18 @@ class Condition:
     Attributes:
         name: of what is disturbed; one word, for the command line.
         strength: how much, in words.
-        capture: disturbances by the names of `dataset.draws.UNDISTURBED`.
+        capture: disturbances, as `dataset.augmentation.make_disturbance` takes them.
         likeness: how far the subject's colours are brought to the background's, from 0 to 1.
     """
 
     name: str
     strength: str = ""
-    capture: dict[str, float] = field(default_factory=dict)
+    capture: Capture = field(default_factory=dict)
     likeness: float = 0.0
 
 
-def _shadow(strength: float) -> dict[str, float]:
-    return {name: v for name, v in CAPTURE.items() if name.startswith("shadow")} | {
-        "shadow_strength": strength
-    }
+def _shadow(strength: float) -> Capture:
+    return {"shadow": {**CAPTURE["shadow"], "strength": strength}}
 
 
 # Of the plate where nothing else is said.
@@ -33,14 +31,14 @@ CONDITIONS = (
     Condition("none"),
     Condition("capture", "noise, JPEG 88, shadow 25%, shift 0.2%, 4% brighter", CAPTURE),
     *(
-        Condition("exposure", f"{stops:+g} stops", {"exposure_stops": stops})
+        Condition("exposure", f"{stops:+g} stops", {"exposure": {"stops": stops}})
         for stops in (-1, -0.5, -0.25, 0.25, 0.5, 1)
     ),
     *(
         Condition(
             "white-balance",
             f"red {tint:+.0%}, blue {-tint:+.0%}",
-            {"white_balance_red": 1 + tint, "white_balance_blue": 1 - tint},
+            {"white_balance": {"red": 1 + tint, "blue": 1 - tint}},
         )
         for tint in (-0.1, -0.05, 0.05, 0.1)
     ),
@@ -48,24 +46,24 @@ CONDITIONS = (
         Condition(
             "shift",
             f"{part:.1%} of width and height",
-            {"plate_shift_x": part, "plate_shift_y": part},
+            {"plate_position": {"shift_x": part, "shift_y": part}},
         )
         for part in (0.002, 0.01, 0.02)
     ),
     *(
-        Condition("rotation", f"{angle:g} degrees", {"plate_rotation": angle})
+        Condition("rotation", f"{angle:g} degrees", {"plate_position": {"rotation": angle}})
         for angle in (0.25, 0.5, 1)
     ),
     *(Condition("shadow", f"{part:.0%} dark, of the frame", _shadow(part)) for part in (0.15, 0.3)),
     *(
         Condition(
-            "noise", f"sigma {sigma:g} of white, of both", {"noise_src": sigma, "noise_bgr": sigma}
+            "noise", f"sigma {sigma:g} of white, of both", {"noise": {"src": sigma, "bgr": sigma}}
         )
         for sigma in (0.01, 0.03)
     ),
-    *(Condition("jpeg", f"quality {q}, of both", {"jpeg_src": q, "jpeg_bgr": q}) for q in (75, 50)),
+    *(Condition("jpeg", f"quality {q}, of both", {"jpeg": {"src": q, "bgr": q}}) for q in (75, 50)),
     *(
-        Condition("defocus", f"disc of radius {radius} px", {"defocus_radius": radius})
+        Condition("defocus", f"disc of radius {radius} px", {"defocus": {"radius": radius}})
         for radius in (1, 2, 4)
     ),
     *(

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -32,28 +31,34 @@ from torchvision import transforms
 
 from benchmarks.pictures import write_hd_pictures
 from dataset import samples as samples_module
-from dataset.augmentation import AugmentationSettings, ForegroundSettings
+from dataset.augmentation import AugmentationSettings
 from dataset.backgrounds import Backgrounds
+from dataset.changes import ForegroundSettings
+from dataset.disturbances.noise import Noise
+from dataset.disturbances.optics import PlatePosition
+from dataset.disturbances.plate_colour import PlateColour
+from dataset.disturbances.shadow import Shadow
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings
 from dataset.sources import open_source
-from training import synthesis as synthesis_module
-from training.synthesis import synthesise
+from dataset.synthesis import synthesise
 
 STAGES = {"stage 1": (512, (0.4, 1.0)), "stage 2": (2048, (0.3, 1.0))}
 CPU = torch.device("cpu")
 # What is timed inside: name in the report, and functions of the module that it sums up.
 WORKER_PARTS = {
-    "warp": ("warp_foreground", "warp_background", "reduce_picture"),
-    "colours": ("change_colours",),
-    "blur, sharpen": ("blur_and_sharpen",),
-    "planes": ("_planes",),
+    "warp": tuple(
+        (samples_module, name) for name in ("warp_foreground", "warp_background", "reduce_picture")
+    ),
+    "colours": ((samples_module, "change_colours"),),
+    "blur, sharpen": ((samples_module, "blur_and_sharpen"),),
+    "planes": ((samples_module, "_planes"),),
 }
 DEVICE_PARTS = {
-    "shadow": ("cast_shadow",),
-    "plate position": ("move_plate",),
-    "plate colours": ("tint_plate",),
-    "noise": ("add_noise",),
+    "shadow": ((Shadow, "apply"),),
+    "plate position": ((PlatePosition, "apply"),),
+    "plate colours": ((PlateColour, "apply"),),
+    "noise": ((Noise, "apply"),),
 }
 
 
@@ -114,19 +119,18 @@ def make_theirs(root: Path, size: int, scale: tuple[float, float]) -> Any:
 
 @contextmanager
 def timed_parts(
-    module: ModuleType, parts: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, tuple[tuple[Any, str], ...]],
 ) -> Iterator[dict[str, float]]:
-    """Sums up the time spent in functions of a module.
+    """Sums up the time spent in functions, which are replaced meanwhile.
 
     Args:
-        module: its functions are replaced meanwhile.
-        parts: names of the report, and of the functions.
+        parts: names of the report; for each, modules or classes and names of their functions.
 
     Yields:
         Seconds by name of the report.
     """
     spent: dict[str, float] = defaultdict(float)
-    originals: dict[str, Callable] = {}
+    originals: list[tuple[Any, str, Any]] = []
 
     def wrap(part: str, function: Callable) -> Callable:
         def timed(*args: Any) -> Any:
@@ -139,14 +143,14 @@ def timed_parts(
         return timed
 
     try:
-        for part, names in parts.items():
-            for name in names:
-                originals[name] = getattr(module, name)
-                setattr(module, name, wrap(part, originals[name]))
+        for part, functions in parts.items():
+            for owner, name in functions:
+                originals.append((owner, name, vars(owner)[name]))
+                setattr(owner, name, wrap(part, getattr(owner, name)))
         yield spent
     finally:
-        for name, function in originals.items():
-            setattr(module, name, function)
+        for owner, name, function in originals:
+            setattr(owner, name, function)
 
 
 def measure_parts(ours: Samples, size: int, count: int) -> dict[str, dict[str, float]]:
@@ -163,8 +167,8 @@ def measure_parts(ours: Samples, size: int, count: int) -> dict[str, dict[str, f
     requests = [Request(n % len(ours), n // len(ours), size, size) for n in range(count)]
     whole = {"worker": 0.0, "device": 0.0}
     with (
-        timed_parts(samples_module, WORKER_PARTS) as worker,
-        timed_parts(synthesis_module, DEVICE_PARTS) as device,
+        timed_parts(WORKER_PARTS) as worker,
+        timed_parts(DEVICE_PARTS) as device,
     ):
         for request in requests:
             start = time.perf_counter()

@@ -1,126 +1,91 @@
-"""Settings of the augmentation of training samples.
+"""The augmentation of training samples: its settings, and the order in which its numbers are drawn.
 
-The defaults are the published recipe, and what goes beyond it (`AugmentationSettings`) is off.
-`draws` draws the numbers of one sample within these bounds.
+The defaults are the published recipe; what goes beyond it is off. A sample's numbers are drawn on
+the CPU, once, so that it depends on its seed alone. They are drawn in the order in which
+disturbances came to be, so that older runs go on with the numbers they had; `synthesis` applies
+them in the order in which light meets them.
 """
 
-from dataclasses import field
+from collections.abc import Mapping
+from dataclasses import field, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
 
 from runtime.settings import settings_group
 
-from .disturbances import (
-    DarkNoiseSettings,
-    DefocusSettings,
-    ExposureSettings,
-    JpegSettings,
-    NoiseSettings,
-    PlateColourSettings,
-    PlatePositionSettings,
-    SceneChangeSettings,
-    ShadowSettings,
-    WhiteBalanceSettings,
-    ZoomSettings,
-)
-from .ranges import check_fraction, check_range, check_value
-
-
-@settings_group()
-class PictureSettings:
-    """What happens to a foreground or a background before they meet.
-
-    Attributes:
-        rotation: largest angle either way, degrees.
-        shift: largest way from the middle, a fraction of the picture as resized to cover the crop.
-        shear: largest angle either way, degrees.
-        scale: smallest and largest size; 1 covers the square around the crop.
-        flip: probability of a horizontal flip.
-        brightness: largest change of the factor of all colours; 0.15 is 0.85 to 1.15.
-        contrast: largest change of the factor of the distance from the mean grey.
-        saturation: largest change of the factor of the distance from each pixel's grey.
-        hue: largest turn of the colours either way, a fraction of the circle.
-        blur: probability of a box blur; of a foreground, its alpha goes with it.
-        blur_radius: largest radius of the blur, pixels of the crop; 0 to this one, equally often.
-        sharpen: probability of sharpening; of a foreground, its alpha goes with it.
-
-    Source: the paper, training; the release for what the numbers refer to.
-    """
-
-    rotation: float = 5.0
-    shift: float = 0.1
-    shear: float = 5.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    flip: float = 0.5
-    brightness: float = 0.15
-    contrast: float = 0.15
-    saturation: float = 0.15
-    hue: float = 0.05
-    blur: float = 0.1
-    blur_radius: int = 5
-    sharpen: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_value("rotation", self.rotation, 0, 180, "degrees")
-        check_value("shear", self.shear, 0, 60, "degrees")
-        check_value("shift", self.shift, 0, 1, "a fraction of the picture")
-        check_range("scale", self.scale, 0.05, 20)
-        check_value("blur_radius", self.blur_radius, 0, 100, "pixels")
-        check_value("hue", self.hue, 0, 0.5, "a fraction of the circle")
-        for name in ("flip", "brightness", "contrast", "saturation", "blur", "sharpen"):
-            check_fraction(name, getattr(self, name))
-
-
-@settings_group()
-class ForegroundSettings(PictureSettings):
-    """`PictureSettings` of foregrounds; `scale` is that of stage 1, and 0.3 to 1 in stage 2."""
-
-    scale: tuple[float, float] = (0.4, 1.0)
-
-
-@settings_group()
-class BackgroundSettings(PictureSettings):
-    """`PictureSettings` of backgrounds, which must cover the crop."""
-
-    scale: tuple[float, float] = (1.0, 2.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.scale[0] < 1:
-            raise ValueError(
-                f"scale of backgrounds must be 1 or more, got {self.scale}; below 1 a background "
-                "does not cover the crop"
-            )
+from .changes import BackgroundSettings, ForegroundSettings
+from .disturbances.jpeg import Jpeg
+from .disturbances.noise import DarkNoise, Noise
+from .disturbances.optics import Defocus, PlatePosition, Zoom
+from .disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
+from .disturbances.scene_change import SceneChange
+from .disturbances.shadow import Shadow
 
 
 @settings_group()
 class AugmentationSettings:
-    """All augmentations of training; a group each.
-
-    Attributes:
-        foreground: see `PictureSettings`.
-        background: see `PictureSettings`.
-        shadow: see `ShadowSettings`.
-        plate_colour: see `PlateColourSettings`.
-        plate_position: see `PlatePositionSettings`.
-        noise: see `NoiseSettings`.
-        exposure: see `ExposureSettings`; off.
-        white_balance: see `WhiteBalanceSettings`; off.
-        dark_noise: see `DarkNoiseSettings`; off.
-        defocus: see `DefocusSettings`; off.
-        jpeg: see `JpegSettings`; off.
-        zoom: see `ZoomSettings`; off.
-        scene_change: see `SceneChangeSettings`; off.
-    """
+    """All augmentations of training; a group each. New disturbances go last: see `_LATER`."""
 
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
     background: BackgroundSettings = field(default_factory=BackgroundSettings)
-    shadow: ShadowSettings = field(default_factory=ShadowSettings)
-    plate_colour: PlateColourSettings = field(default_factory=PlateColourSettings)
-    plate_position: PlatePositionSettings = field(default_factory=PlatePositionSettings)
-    noise: NoiseSettings = field(default_factory=NoiseSettings)
-    exposure: ExposureSettings = field(default_factory=ExposureSettings)
-    white_balance: WhiteBalanceSettings = field(default_factory=WhiteBalanceSettings)
-    dark_noise: DarkNoiseSettings = field(default_factory=DarkNoiseSettings)
-    defocus: DefocusSettings = field(default_factory=DefocusSettings)
-    jpeg: JpegSettings = field(default_factory=JpegSettings)
-    zoom: ZoomSettings = field(default_factory=ZoomSettings)
-    scene_change: SceneChangeSettings = field(default_factory=SceneChangeSettings)
+    shadow: Shadow = field(default_factory=Shadow)
+    plate_colour: PlateColour = field(default_factory=PlateColour)
+    plate_position: PlatePosition = field(default_factory=PlatePosition)
+    noise: Noise = field(default_factory=Noise)
+    exposure: Exposure = field(default_factory=Exposure)
+    white_balance: WhiteBalance = field(default_factory=WhiteBalance)
+    dark_noise: DarkNoise = field(default_factory=DarkNoise)
+    defocus: Defocus = field(default_factory=Defocus)
+    jpeg: Jpeg = field(default_factory=Jpeg)
+    zoom: Zoom = field(default_factory=Zoom)
+    scene_change: SceneChange = field(default_factory=SceneChange)
+
+
+# First the values of all of these are drawn, then whether each is chosen, then the noise's seed.
+_FIRST = (
+    *("shadow", "plate_position", "plate_colour", "noise", "exposure", "white_balance"),
+    *("dark_noise", "defocus", "jpeg"),
+)
+# Then the values of each of the others, and whether it is chosen, in the order of the fields.
+_LATER = tuple(
+    each.name
+    for each in fields(AugmentationSettings)
+    if each.name not in ("foreground", "background", *_FIRST)
+)
+# What does nothing: the disturbances by the names of their settings, each with its defaults.
+UNDISTURBED: Mapping[str, Any] = MappingProxyType(
+    {name: getattr(AugmentationSettings(), name).Drawn() for name in (*_FIRST, *_LATER)}
+)
+
+
+def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
+    """Makes what `draw_disturbance` draws of chosen values, as `make_disturbance(zoom={"x": 1})`.
+
+    Args:
+        values: by the names of `UNDISTURBED`, those that differ from its.
+    """
+    made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
+    return {**UNDISTURBED, **made}
+
+
+def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -> dict[str, Any]:
+    """Draws the disturbances of a sample; always as many numbers, whatever the settings.
+
+    Returns:
+        The names of `UNDISTURBED`, with what was drawn (see `Disturbance`), or its values for what
+        was not chosen. `noise` has a seed in any case.
+    """
+    drawn = dict(UNDISTURBED)
+    groups = {name: getattr(settings, name) for name in drawn}
+    values = {name: groups[name].draw(rng) for name in _FIRST}
+    drawn |= {
+        name: value for name, value in values.items() if rng.random() < groups[name].probability
+    }
+    drawn["noise"] = drawn["noise"]._replace(seed=int(rng.integers(2**63)))
+    for name in _LATER:
+        value = groups[name].draw(rng)
+        if rng.random() < groups[name].probability:
+            drawn[name] = value
+    return drawn

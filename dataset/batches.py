@@ -1,38 +1,31 @@
 """Which samples make a batch, of what size, and in which order: seeded, sharded, resumable."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from runtime.settings import settings_group
 
 from .samples import Request
 
-# Streams of random numbers that share a seed.
-_ORDER, _SIZE = 0, 1
+_ORDER, _SIZE = 0, 1  # streams of random numbers that share a seed
 
 
 @settings_group("crop")
 class CropSettings:
-    """Size of the training crops; height and width are drawn for each batch.
+    """Size of the training crops; height and width are drawn for each batch."""
 
-    Attributes:
-        smallest: Pixels.
-        largest: Pixels.
-        multiple: Both sizes are multiples of this many pixels; MattingRefine needs 4.
-    """
-
-    smallest: int = 256
+    smallest: Annotated[int, Field(ge=32)] = 256
+    """Pixels."""
     largest: int = 512
-    multiple: int = 1
+    """Pixels."""
+    multiple: Annotated[int, Field(ge=1)] = 1
+    """Both sizes are multiples of this many pixels; MattingRefine needs 4."""
 
     def __post_init__(self) -> None:
-        if self.multiple < 1 or self.smallest < 32 or self.largest < self.smallest:
-            raise ValueError(
-                "crop sizes must be 32 <= smallest <= largest and multiple 1 or more, got "
-                f"smallest {self.smallest}, largest {self.largest}, multiple {self.multiple}"
-            )
         if not self.choices:
             raise ValueError(
                 f"there is no multiple of {self.multiple} from {self.smallest} to {self.largest}"
@@ -46,7 +39,7 @@ class CropSettings:
 
 
 class Batches:
-    """A batch sampler: lists of requests for one process, without end of its own state.
+    """A batch sampler: lists of requests for one process.
 
     Every epoch has another order. Runs (consecutive frames of a clip) stay in order and are read by
     one worker: a global batch takes a sample of as many runs as it has places, and workers take
@@ -105,32 +98,16 @@ class Batches:
                 height, width = sizes[number]
                 yield [Request(index, self.epoch, height, width) for index in batch[mine]]
 
-    def _sizes(self) -> list[tuple[int, int]]:
+    def _sizes(self) -> list[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch, _SIZE))
-        drawn = rng.choice(self.crop.choices, (self._length, 2))
-        return [(int(height), int(width)) for height, width in drawn]
+        return rng.choice(self.crop.choices, (self._length, 2)).tolist()
 
     def _global_batches(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch, _ORDER))
-        queue = deque(iter(self.runs[number]) for number in rng.permutation(len(self.runs)))
+        runs = (self.runs[number] for number in rng.permutation(len(self.runs)))
         places = self.batch_size * self.world_size
-        lanes: list[list[Iterator[int]]] = [[iter(())] * places for _ in range(self.slots)]
+        # A lane takes the next run that is left when its own has ended, and at last of any lane.
+        lanes = [chain.from_iterable(runs) for _ in range(self.slots * places)]
         for number in range(self._length):
-            slot = lanes[number % self.slots]
-            yield [_next_of(slot, place, queue, lanes) for place in range(places)]
-
-
-def _next_of(
-    slot: list[Iterator[int]],
-    place: int,
-    queue: deque[Iterator[int]],
-    lanes: list[list[Iterator[int]]],
-) -> int:
-    """Takes the next index of a lane; of a new run when it has ended; at last of any lane."""
-    for index in slot[place]:
-        return index
-    while queue:
-        slot[place] = queue.popleft()
-        for index in slot[place]:
-            return index
-    return next(index for others in lanes for lane in others for index in lane)
+            first = number % self.slots * places
+            yield [next(chain(lane, *lanes)) for lane in lanes[first : first + places]]

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-from .draws import PictureChange
+from .changes import PictureChange
 
 # Pixels of the crop by which the colours of a foreground continue beyond its picture, where alpha
 # is 0: more than resampling, sharpening or a loss at a coarser size reach.
@@ -13,15 +13,9 @@ _CONTINUED = 6
 
 
 def linear_part(rotation: float, shear: float, scale: float) -> np.ndarray:
-    """Computes the linear part of an affine map: shear, then rotation, then scale.
+    """Computes the linear part, (2, 2), of an affine map: shear, then rotation, then scale.
 
-    Args:
-        rotation: degrees, clockwise as seen (y points down).
-        shear: degrees.
-        scale: factor.
-
-    Returns:
-        (2, 2) float64.
+    Angles are in degrees, clockwise as seen (y points down).
     """
     turn, lean = math.radians(rotation), math.tan(math.radians(shear))
     cos, sin = math.cos(turn), math.sin(turn)
@@ -36,7 +30,7 @@ def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, in
     fixed size, reduces it and crops it, this is all of that in one map.
 
     Args:
-        change: its geometric part is used.
+        change: its geometric part is used, as everywhere here.
         source: height and width of the picture, pixels.
         crop: height and width of the crop, pixels.
 
@@ -57,15 +51,7 @@ def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, in
 
 
 def needed_side(change: PictureChange, crop: tuple[int, int]) -> int:
-    """Computes how large a picture has to be read.
-
-    Args:
-        change: its scale is used.
-        crop: height and width of the crop, pixels.
-
-    Returns:
-        The shorter side, pixels, at which the picture is neither enlarged nor reduced.
-    """
+    """Computes the shorter side, pixels, at which a picture is neither enlarged nor reduced."""
     return math.ceil(change.scale * max(crop))
 
 
@@ -74,11 +60,10 @@ def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
 
     Args:
         picture: (H, W) or (H, W, 3) uint8.
-        shorter_side: pixels that shall be left at least.
+        shorter_side: pixels that are left at least, and less than twice as many.
 
     Returns:
-        The picture, its shorter side from `shorter_side` to below twice that; or itself, when it
-        is not larger.
+        The reduced picture, or itself when it is small enough.
     """
     height, width = picture.shape[:2]
     factor = min(height, width) // shorter_side
@@ -97,7 +82,7 @@ def warp_foreground(
     Args:
         fgr: (H, W, 3) uint8, RGB.
         pha: (H, W) uint8; resized if it differs from the foreground in size.
-        change: its geometric part is used.
+        change: see `crop_map`.
         crop: height and width of the crop, pixels.
 
     Returns:
@@ -117,16 +102,7 @@ def warp_foreground(
 
 
 def warp_background(bgr: np.ndarray, change: PictureChange, crop: tuple[int, int]) -> np.ndarray:
-    """Brings a background to the crop; corners that it leaves free show its reflection.
-
-    Args:
-        bgr: (H, W, 3) uint8, RGB.
-        change: its geometric part is used.
-        crop: height and width of the crop, pixels.
-
-    Returns:
-        (h, w, 3) uint8, RGB.
-    """
+    """Brings an (H, W, 3) uint8 background to the crop (h, w); free corners show its reflection."""
     height, width = bgr.shape[:2]
     matrix = crop_map(change, (height, width), crop)
     corners = np.array(((0, 0), (crop[1], 0), (0, crop[0]), crop[::-1]), float)

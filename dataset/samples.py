@@ -6,6 +6,7 @@ nor on the samples before it.
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,18 +14,15 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .augmentation import AugmentationSettings
+from .augmentation import AugmentationSettings, draw_disturbance
 from .backgrounds import Backgrounds
-from .colours import blur_and_sharpen, change_colours
-from .draws import draw_change, draw_disturbance
+from .changes import blur_and_sharpen, change_colours
 from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from .sources import Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background
 
-# The stream of random numbers of what this module draws; others of the same sample have their own.
-_STREAM = 1
-_BACKGROUND_STREAM = 2
-_PHOTOGRAPH_STREAM = 3
+# Streams of random numbers that share the seed of a sample.
+_STREAM, _BACKGROUND_STREAM, _PHOTOGRAPH_STREAM = 1, 2, 3
 
 # Where backgrounds are photographs, this share of the drawn foregrounds has parts cut out of
 # another one, so that drawn textures don't tell what the foreground is. Ours.
@@ -32,14 +30,7 @@ PHOTOGRAPH_SHARE = 0.7
 
 
 class Request(NamedTuple):
-    """Asks for a sample.
-
-    Attributes:
-        index: from 0 to the number of samples less 1.
-        epoch: 0 or more.
-        height: of the crop, pixels.
-        width: of the crop, pixels.
-    """
+    """Asks for a sample in an epoch (from 0); the crop's height and width are pixels."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     epoch: int
@@ -84,31 +75,20 @@ class Samples(Dataset[dict[str, Any]]):
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, got {seed}")
         self._backgrounds, self._augmentation, self._seed = backgrounds, augmentation, seed
-        self._sources: list[Foregrounds | SyntheticForegrounds] = []
-        self._starts = [0]
-        runs: list[range] = []
-        for source, repeat in zip(foregrounds, repeats, strict=True):
-            for _ in range(repeat):
-                start = self._starts[-1]
-                runs += [
-                    range(run.start + start, run.stop + start, run.step) for run in source.runs
-                ]
-                self._sources.append(source)
-                self._starts.append(start + len(source))
-        self.runs = tuple(runs)
+        pairs = zip(foregrounds, repeats, strict=True)
+        self._sources = [source for source, repeat in pairs for _ in range(repeat)]
+        self._starts = list(accumulate(map(len, self._sources), initial=0))
+        self.runs = tuple(
+            range(run.start + start, run.stop + start, run.step)
+            for start, source in zip(self._starts, self._sources, strict=False)
+            for run in source.runs
+        )
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def name(self, request: Request) -> str:
-        """Names the foreground and the background of a sample, for messages.
-
-        Args:
-            request: its size does not matter.
-
-        Returns:
-            Such as "0001/0007.jpg on beach.jpg".
-        """
+        """Names a sample in messages, such as "0001/0007.jpg on beach.jpg"."""
         source, index = self._locate(request.index)
         if self._backgrounds is None:
             return f"{source.name(index)} on a drawn background"
@@ -118,12 +98,9 @@ class Samples(Dataset[dict[str, Any]]):
     def __getitem__(self, request: Request) -> dict[str, Any]:
         """Makes a sample.
 
-        Args:
-            request: which, in which epoch, and how large.
-
         Returns:
-            `fgr` (3, h, w), `pha` (1, h, w) and `bgr` (3, h, w), uint8, RGB, before the
-            `disturbance`, numbers by name (`draw_disturbance`); and the `name`.
+            `fgr` (3, h, w), `pha` (1, h, w) and `bgr` (3, h, w), uint8, RGB, not yet disturbed; the
+            `disturbance` (`draw_disturbance`); and the `name`.
 
         Raises:
             IndexError: when there is no such index.
@@ -131,8 +108,8 @@ class Samples(Dataset[dict[str, Any]]):
         """
         source, index = self._locate(request.index)
         crop = (request.height, request.width)
-        rng = np.random.default_rng((self._seed, request.epoch, request.index, _STREAM))
-        change = draw_change(rng, self._augmentation.foreground)
+        rng = self._begin(request, _STREAM)
+        change = self._augmentation.foreground.draw(rng)
         bgr = self._background(rng, request, crop)
         if isinstance(source, SyntheticForegrounds):
             # Drawn straight to the crop over the finished background, whose colours some parts
@@ -153,6 +130,9 @@ class Samples(Dataset[dict[str, Any]]):
             "name": self.name(request),
         }
 
+    def _begin(self, request: Request, stream: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, request.epoch, request.index, stream))
+
     def _locate(self, index: int) -> tuple[Foregrounds | SyntheticForegrounds, int]:
         if not 0 <= index < len(self):
             raise IndexError(f"index must be from 0 to {len(self) - 1}, got {index}")
@@ -161,8 +141,7 @@ class Samples(Dataset[dict[str, Any]]):
 
     def _photograph(self, request: Request, crop: tuple[int, int]) -> np.ndarray | None:
         """Reads a photograph for the parts of a drawn foreground, if it gets one."""
-        key = (self._seed, request.epoch, request.index, _PHOTOGRAPH_STREAM)
-        rng = np.random.default_rng(key)
+        rng = self._begin(request, _PHOTOGRAPH_STREAM)
         if self._backgrounds is None or rng.random() >= PHOTOGRAPH_SHARE:
             return None
         # Half the crop's size is enough for pieces of it, and faster to read.
@@ -173,10 +152,9 @@ class Samples(Dataset[dict[str, Any]]):
     def _background(
         self, rng: np.random.Generator, request: Request, crop: tuple[int, int]
     ) -> np.ndarray:
-        change = draw_change(rng, self._augmentation.background)
+        change = self._augmentation.background.draw(rng)
         if self._backgrounds is None:
-            key = (self._seed, request.epoch, request.index, _BACKGROUND_STREAM)
-            bgr = draw_background(np.random.default_rng(key), *crop)
+            bgr = draw_background(self._begin(request, _BACKGROUND_STREAM), *crop)
             return blur_and_sharpen(change_colours(bgr, change), change)
         side = needed_side(change, crop)
         index = self._backgrounds.choose(request.index, request.epoch)

@@ -2,36 +2,30 @@
 
 from dataclasses import field
 from pathlib import Path
+from typing import Annotated
 
 import tyro
+from pydantic import Field
 
 from runtime.settings import REQUIRED, SettingsError, settings_group
 
 
 @settings_group()
 class SourceSettings:
-    """One source of foregrounds: `fgr` and `pha`, or `rgba`, or `synthetic`.
-
-    Attributes:
-        fgr: Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file.
-        pha: The same tree of alphas, paired by relative path and stem.
-        rgba: Folder of RGBA pictures with straight alpha, or a file.
-        synthetic: Drawn foregrounds an epoch.
-        repeat: Times that an epoch passes over the source.
-    """
+    """One source of foregrounds: `fgr` and `pha`, or `rgba`, or `synthetic`."""
 
     fgr: Path | None = None
+    """Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file."""
     pha: Path | None = None
+    """The same tree of alphas, paired by relative path and stem."""
     rgba: Path | None = None
-    synthetic: int = 0
-    repeat: int = 1
+    """Folder of RGBA pictures with straight alpha, or a file."""
+    synthetic: Annotated[int, Field(ge=0)] = 0
+    """Drawn foregrounds an epoch."""
+    repeat: Annotated[int, Field(ge=1)] = 1
+    """Times that an epoch passes over the source."""
 
     def __post_init__(self) -> None:
-        if self.synthetic < 0 or self.repeat < 1:
-            raise ValueError(
-                "synthetic must be 0 or more and repeat 1 or more, got "
-                f"synthetic {self.synthetic} and repeat {self.repeat}"
-            )
         if (self.fgr is None) != (self.pha is None):
             present, missing = ("pha", "fgr") if self.fgr is None else ("fgr", "pha")
             raise ValueError(f"a source with {present} needs {missing} too, its pair")
@@ -49,15 +43,12 @@ class SourceSettings:
 
 @settings_group()
 class SplitSettings:
-    """The sources of a data set.
-
-    Attributes:
-        train: What the network learns from.
-        valid: What it is measured on.
-    """
+    """The sources of a data set."""
 
     train: tuple[SourceSettings, ...]
+    """What the network learns from."""
     valid: tuple[SourceSettings, ...]
+    """What it is measured on."""
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -66,25 +57,19 @@ class SplitSettings:
 
 @settings_group("dataset")
 class DatasetSettings:
-    """The data of a run.
-
-    Attributes:
-        name: Which of the data sets that the settings file describes.
-        datasets: Every data set's sources by name; only in the settings file.
-        train_backgrounds: Folders of photographs to train before; none: drawn ones.
-        valid_backgrounds: Folders of photographs to validate before; none: drawn ones.
-    """
+    """The data of a run."""
 
     name: str = REQUIRED
+    """Which of the data sets that the settings file describes."""
     datasets: tyro.conf.Suppress[dict[str, SplitSettings]] = field(default_factory=dict)
+    """Every data set's sources by name; only in the settings file."""
     train_backgrounds: tuple[Path, ...] = ()
+    """Folders of photographs to train before; none: drawn ones."""
     valid_backgrounds: tuple[Path, ...] = ()
+    """Folders of photographs to validate before; none: drawn ones."""
 
     def split(self) -> SplitSettings:
-        """Looks up the data set called `name`.
-
-        Returns:
-            Its sources.
+        """Looks up the sources of the data set called `name`.
 
         Raises:
             SettingsError: when the settings file describes none of that name.

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from dataset.synthesis import Sample, synthesise
+
 from .run import Run
-from .synthesis import Sample, synthesise
 
 
 class Composed(NamedTuple):
@@ -133,6 +134,9 @@ def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
         "fgr": mirror(batch["fgr"]),
         "pha": mirror(batch["pha"]),
         "bgr": move_on(batch["bgr"], 1),
-        "disturbance": {key: move_on(value, 2) for key, value in batch["disturbance"].items()},
+        "disturbance": {
+            name: drawn._make(move_on(values, 2) for values in drawn)
+            for name, drawn in batch["disturbance"].items()
+        },
         "name": [*names, *paired],
     }

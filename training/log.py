@@ -15,9 +15,8 @@ from torch.utils.tensorboard import SummaryWriter
 from torchvision.utils import make_grid
 from tqdm import tqdm
 
+from dataset.synthesis import Sample
 from model import BaseOutput, RefineOutput
-
-from .synthesis import Sample
 
 # Pictures of a batch that are shown, and their longest side in pixels.
 _SHOWN, _SIDE = 4, 512

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from dataset.synthesis import Sample, synthesise
 from model import BaseOutput, MattingBase, RefineOutput
 from runtime.device import Precision, autocast
 
 from .metrics import gradient_error, mean_absolute_difference, mean_squared_error
 from .processes import Processes
-from .synthesis import Sample, synthesise
 
 METRICS = {
     "mad": mean_absolute_difference,

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from dataset.colours import blur_and_sharpen, change_colours
-from dataset.draws import UNDISTURBED, PictureChange
+from dataset.augmentation import make_disturbance
+from dataset.changes import PictureChange, blur_and_sharpen, change_colours
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
+from dataset.synthesis import synthesise
 from dataset.synthetic import draw_foreground
 from docs.making.sources import Sources
 from media.fast_pictures import read_rgb
-from training.synthesis import synthesise
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20
 FOREGROUND_SEED = 3
@@ -38,29 +39,28 @@ BACKGROUND_CHANGES = {
     "background: scale 2": PictureChange(scale=2),
     "background: hue -0.05": PictureChange(hue=-0.05),
 }
-PLACES = {"change_size": 0.12, "change_share": 0.03, "change_seed": 2}
-FRAMES: dict[str, dict[str, float]] = {
+PLACES = {"size": 0.12, "share": 0.03, "seed": 2}
+STEAM = {"opacity": 0.8, "grey": 0.9} | PLACES
+FRAMES: dict[str, dict[str, dict[str, float]]] = {
     "shadow 0.3": {
-        **{"shadow_strength": 0.3, "shadow_shift_x": 0.18, "shadow_blur": 20},
-        "shadow_scale": 1.1,
+        "shadow": {"strength": 0.3, "shift_x": 0.18, "blur": 20, "scale": 1.1},
     },
-    "noise 0.03": {"noise_src": 0.03},
-    "dark noise 0.06 *": {"dark_noise": 0.06},
-    "JPEG quality 40 *": {"jpeg_src": 40},
-    "scene change: steam *": {"change_opacity": 0.8, "change_grey": 0.9} | PLACES,
-    "zoom 2 *": {"zoom_factor": 2.0},
+    "noise 0.03": {"noise": {"src": 0.03}},
+    "dark noise 0.06 *": {"dark_noise": {"sigma": 0.06}},
+    "JPEG quality 40 *": {"jpeg": {"src": 40}},
+    "scene change: steam *": {"scene_change": STEAM},
+    "zoom 2 *": {"zoom": {"factor": 2.0}},
 }
-PLATES: dict[str, dict[str, float]] = {
-    "plate: 1 degree, 1 %": {"plate_rotation": 1, "plate_shift_x": 0.01, "plate_shift_y": 0.01},
+PLATES: dict[str, dict[str, dict[str, float]]] = {
+    "plate: 1 degree, 1 %": {"plate_position": {"rotation": 1, "shift_x": 0.01, "shift_y": 0.01}},
     "plate: colour jitter": {
-        **{"plate_brightness": 0.1, "plate_contrast": 0.85, "plate_saturation": 1.18},
-        "plate_hue": 0.1,
+        "plate_colour": {"brightness": 0.1, "contrast": 0.85, "saturation": 1.18, "hue": 0.1},
     },
-    "plate: exposure -0.5 stops *": {"exposure_stops": -0.5},
-    "plate: white balance 0.1 *": {"white_balance_red": 1.1, "white_balance_blue": 0.9},
-    "plate: defocus, radius 4 *": {"defocus_radius": 4.0},
-    "plate: steam *": {"change_opacity": 0.8, "change_grey": 0.9, "change_on_plate": 1} | PLACES,
-    "plate: movement 1.5 % *": {"change_shift_x": 0.015, "change_shift_y": 0.015} | PLACES,
+    "plate: exposure -0.5 stops *": {"exposure": {"stops": -0.5}},
+    "plate: white balance 0.1 *": {"white_balance": {"red": 1.1, "blue": 0.9}},
+    "plate: defocus, radius 4 *": {"defocus": {"radius": 4.0}},
+    "plate: steam *": {"scene_change": STEAM | {"on_plate": 1}},
+    "plate: movement 1.5 % *": {"scene_change": {"shift_x": 0.015, "shift_y": 0.015} | PLACES},
 }
 
 
@@ -88,12 +88,12 @@ def make_cells(photograph: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         return blur_and_sharpen(warp_background(changed, change, crop), change)
 
     def compose(
-        both: np.ndarray, bgr: np.ndarray, drawn: dict[str, float]
+        both: np.ndarray, bgr: np.ndarray, drawn: dict[str, dict[str, float]]
     ) -> tuple[np.ndarray, np.ndarray]:
         planes = torch.from_numpy(np.dstack((both, bgr))).permute(2, 0, 1)
-        parts = {"fgr": planes[:3], "pha": planes[3:4], "bgr": planes[4:]}
-        disturbance = dict(UNDISTURBED) | drawn
-        sample = synthesise(default_collate([parts | {"disturbance": disturbance}]), CPU)
+        parts: dict[str, Any] = {"fgr": planes[:3], "pha": planes[3:4], "bgr": planes[4:]}
+        parts["disturbance"] = make_disturbance(**drawn)
+        sample = synthesise(default_collate([parts]), CPU)
         src, plate = (
             (picture[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
             for picture in (sample.src, sample.bgr)

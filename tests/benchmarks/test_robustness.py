@@ -13,7 +13,7 @@ from benchmarks.composites import CAPTURE, Pair, Subject, compose, imitate, read
 from benchmarks.conditions import CONDITIONS, choose_conditions
 from benchmarks.methods import ClosedForm, DifferenceKeying, open_methods
 from benchmarks.robustness import largest_hole
-from dataset.draws import UNDISTURBED
+from dataset.augmentation import UNDISTURBED, make_disturbance
 from matting.settings import DEFAULT_CHECKPOINT
 
 RNG = np.random.default_rng(0)
@@ -65,10 +65,13 @@ def test_imitation_brings_the_colours_to_the_backgrounds() -> None:
 def test_conditions_are_disturbances_and_are_chosen_by_name() -> None:
     for condition in CONDITIONS:
         assert condition.capture.keys() <= UNDISTURBED.keys()
-    stops = [c.capture["exposure_stops"] for c in choose_conditions(["exposure"])]
+        made = make_disturbance(**condition.capture)
+        for name, values in condition.capture.items():
+            assert values.items() <= made[name]._asdict().items()
+    stops = [c.capture["exposure"]["stops"] for c in choose_conditions(["exposure"])]
     assert stops == [-1, -0.5, -0.25, 0.25, 0.5, 1]
     chosen = choose_conditions(["shadow:2", "none"])
-    assert [(c.name, c.capture.get("shadow_strength")) for c in chosen] == [
+    assert [(c.name, c.capture.get("shadow", {}).get("strength")) for c in chosen] == [
         ("none", None),
         ("shadow", 0.3),
     ]
@@ -136,7 +139,7 @@ def test_ours_prepares_the_plate_as_the_programs_do(tmp_path: Path, photographs)
     path = photographs.save(tmp_path / "b.png", photographs.plate(240, 320))
     fgr = np.full((240, 320, 3), (190, 120, 60), np.uint8)
     pha = photographs.disc(240, 320).astype(np.uint8) * 255
-    (pair,) = compose([Subject("disc", fgr, pha)], [path], {"plate_shift_x": 0.02})
+    (pair,) = compose([Subject("disc", fgr, pha)], [path], {"plate_position": {"shift_x": 0.02}})
     errors = {}
     for name, method in open_methods(["ours", "unprepared"], DEFAULT_CHECKPOINT, None, 64).items():
         method.prepare([pair])

@@ -6,30 +6,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset.augmentation import (
-    AugmentationSettings,
-    BackgroundSettings,
-    ForegroundSettings,
-    PictureSettings,
-)
-from dataset.disturbances import (
-    DarkNoiseSettings,
-    DefocusSettings,
-    ExposureSettings,
-    JpegSettings,
-    NoiseSettings,
-    PlateColourSettings,
-    PlatePositionSettings,
-    SceneChangeSettings,
-    ShadowSettings,
-    WhiteBalanceSettings,
-    ZoomSettings,
-)
-from dataset.draws import UNDISTURBED, draw_change, draw_disturbance
+from dataset.augmentation import UNDISTURBED, AugmentationSettings, draw_disturbance
+from dataset.changes import BackgroundSettings, ForegroundSettings, PictureSettings
+from dataset.disturbances.jpeg import Jpeg
+from dataset.disturbances.noise import DarkNoise, Noise
+from dataset.disturbances.optics import Defocus, PlatePosition, Zoom
+from dataset.disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
+from dataset.disturbances.scene_change import SceneChange
+from dataset.disturbances.shadow import Shadow
 from runtime.settings import to_plain
 
 COUNT = 3000
 ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
+
+
+def by_value(drawn: list[dict]) -> dict[str, np.ndarray]:
+    """The values of many samples, by names such as `shadow.strength`."""
+    return {
+        f"{group}.{name}": np.array([getattr(values[group], name) for values in drawn])
+        for group, nothing in UNDISTURBED.items()
+        for name in nothing._fields
+    }
+
+
+NOTHING = {name: values[0] for name, values in by_value([dict(UNDISTURBED)]).items()}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def published() -> dict[str, np.ndarray]:
     drawn = [
         draw_disturbance(np.random.default_rng(n), AugmentationSettings()) for n in range(COUNT)
     ]
-    return {name: np.array([values[name] for values in drawn]) for name in UNDISTURBED}
+    return by_value(drawn)
 
 
 def test_defaults_are_the_published_recipe() -> None:
@@ -66,7 +66,7 @@ def test_defaults_are_the_published_recipe() -> None:
 
 def test_changes_fill_their_bounds_evenly() -> None:
     settings = ForegroundSettings()
-    drawn = [draw_change(np.random.default_rng(n), settings) for n in range(COUNT)]
+    drawn = [settings.draw(np.random.default_rng(n)) for n in range(COUNT)]
     bounds = {
         **{"rotation": (-5, 5), "shear": (-5, 5), "shift_x": (-0.1, 0.1), "shift_y": (-0.1, 0.1)},
         **{"scale": (0.4, 1), "brightness": (0.85, 1.15), "contrast": (0.85, 1.15)},
@@ -92,43 +92,43 @@ def test_changes_fill_their_bounds_evenly() -> None:
 
 def test_published_disturbances(published: dict[str, np.ndarray]) -> None:
     shares = {
-        **{"shadow_strength": 0.3, "plate_rotation": 0.3, "plate_brightness": 0.8},
-        **{"noise_src": 0.4, "noise_bgr": 0.4},
+        **{"shadow.strength": 0.3, "plate_position.rotation": 0.3, "plate_colour.brightness": 0.8},
+        **{"noise.src": 0.4, "noise.bgr": 0.4},
     }
     bounds = {
-        **{"shadow_strength": (0, 0.3), "shadow_rotation": (-5, 5), "shadow_shift_x": (-0.2, 0.2)},
-        **{"shadow_scale": (0.5, 1.5), "shadow_blur": (20, 39), "plate_rotation": (-1, 1)},
-        **{"plate_shift_x": (-0.01, 0.01), "plate_shift_y": (-0.01, 0.01)},
-        **{"plate_brightness": (-0.18, 0.18), "plate_contrast": (0.82, 1.18)},
-        **{"plate_saturation": (0.82, 1.18), "plate_hue": (-0.1, 0.1)},
-        **{"noise_src": (0, 0.03), "noise_bgr": (0, 0.03)},
+        **{"shadow.strength": (0, 0.3), "shadow.rotation": (-5, 5), "shadow.shift_x": (-0.2, 0.2)},
+        **{"shadow.scale": (0.5, 1.5), "shadow.blur": (20, 39), "plate_position.rotation": (-1, 1)},
+        **{"plate_position.shift_x": (-0.01, 0.01), "plate_position.shift_y": (-0.01, 0.01)},
+        **{"plate_colour.brightness": (-0.18, 0.18), "plate_colour.contrast": (0.82, 1.18)},
+        **{"plate_colour.saturation": (0.82, 1.18), "plate_colour.hue": (-0.1, 0.1)},
+        **{"noise.src": (0, 0.03), "noise.bgr": (0, 0.03)},
     }
     for name, share in shares.items():
         assert (published[name] != 0).mean() == pytest.approx(share, abs=0.04), name
     for name, (low, high) in bounds.items():
-        chosen = published[name][published[name] != UNDISTURBED[name]]
+        chosen = published[name][published[name] != NOTHING[name]]
         assert low <= chosen.min() < low + 0.02 * (high - low), name
         assert high - 0.02 * (high - low) < chosen.max() <= high, name
-    noisy = published["noise_src"] > 0
-    assert (noisy == (published["noise_bgr"] > 0)).all()
+    noisy = published["noise.src"] > 0
+    assert (noisy == (published["noise.bgr"] > 0)).all()
     assert (
-        abs(np.corrcoef(published["noise_src"][noisy], published["noise_bgr"][noisy])[0, 1]) < 0.15
+        abs(np.corrcoef(published["noise.src"][noisy], published["noise.bgr"][noisy])[0, 1]) < 0.15
     )
-    assert len(set(published["noise_seed"].tolist())) == COUNT
-    assert published["noise_seed"].min() >= 0
+    assert len(set(published["noise.seed"].tolist())) == COUNT
+    assert published["noise.seed"].min() >= 0
 
 
 def test_additions_are_off(published: dict[str, np.ndarray]) -> None:
-    additions = ("exposure_stops", "white_balance_red", "white_balance_blue", "dark_noise")
+    additions = ("exposure.stops", "white_balance.red", "white_balance.blue", "dark_noise.sigma")
     for name in (
         *additions,
-        "defocus_radius",
-        "jpeg_src",
-        "jpeg_bgr",
-        "zoom_factor",
-        "change_share",
+        "defocus.radius",
+        "jpeg.src",
+        "jpeg.bgr",
+        "zoom.factor",
+        "scene_change.share",
     ):
-        assert (published[name] == UNDISTURBED[name]).all(), name
+        assert (published[name] == NOTHING[name]).all(), name
 
 
 def test_additions_when_on() -> None:
@@ -136,57 +136,77 @@ def test_additions_when_on() -> None:
         name: replace(getattr(AugmentationSettings(), name), probability=1.0) for name in ADDITIONS
     }
     settings = replace(AugmentationSettings(), **on)
-    drawn = [draw_disturbance(np.random.default_rng(n), settings) for n in range(500)]
+    drawn = by_value([draw_disturbance(np.random.default_rng(n), settings) for n in range(500)])
     bounds = {
-        **{"exposure_stops": (-0.5, 0.5), "white_balance_red": (0.9, 1.1)},
-        **{"white_balance_blue": (0.9, 1.1), "dark_noise": (0, 0.06), "defocus_radius": (1, 4)},
-        **{"jpeg_src": (40, 95), "jpeg_bgr": (40, 95)},
-        **{"zoom_factor": (1.25, 2), "zoom_x": (0, 1), "zoom_y": (0, 1)},
-        **{"change_size": (0.02, 0.12), "change_share": (0.002, 0.03)},
-        **{"change_shift_x": (-0.015, 0.015), "change_shift_y": (-0.015, 0.015)},
+        **{"exposure.stops": (-0.5, 0.5), "white_balance.red": (0.9, 1.1)},
+        **{
+            "white_balance.blue": (0.9, 1.1),
+            "dark_noise.sigma": (0, 0.06),
+            "defocus.radius": (1, 4),
+        },
+        **{"jpeg.src": (40, 95), "jpeg.bgr": (40, 95)},
+        **{"zoom.factor": (1.25, 2), "zoom.x": (0, 1), "zoom.y": (0, 1)},
+        **{"scene_change.size": (0.02, 0.12), "scene_change.share": (0.002, 0.03)},
+        **{"scene_change.shift_x": (-0.015, 0.015), "scene_change.shift_y": (-0.015, 0.015)},
     }
     for name, (low, high) in bounds.items():
-        values = [sample[name] for sample in drawn]
+        values = drawn[name].tolist()
         assert low <= min(values) < low + 0.05 * (high - low)
         assert high - 0.05 * (high - low) < max(values) <= high
 
 
 def test_settings_do_not_shift_each_others_numbers() -> None:
-    off = replace(AugmentationSettings(), shadow=ShadowSettings(probability=0.0))
+    off = replace(AugmentationSettings(), shadow=Shadow(probability=0.0))
     for n in range(20):
         usual, other = (
             draw_disturbance(np.random.default_rng(n), settings)
             for settings in (AugmentationSettings(), off)
         )
-        assert other["shadow_strength"] == 0
-        kept = [name for name in usual if not name.startswith("shadow")]
+        assert other["shadow"].strength == 0
+        kept = [name for name in usual if name != "shadow"]
         assert all(usual[name] == other[name] for name in kept)
 
 
 @pytest.mark.parametrize(
     ("group", "values", "message"),
     [
-        (ForegroundSettings, {"flip": 1.5}, "flip must be from 0 to 1"),
-        (ForegroundSettings, {"rotation": -1}, "rotation must be from 0 to 180"),
-        (ForegroundSettings, {"scale": (1.0, 0.4)}, "scale must be a smallest and a largest"),
-        (ForegroundSettings, {"blur_radius": -1}, "blur_radius must be from 0"),
-        (ForegroundSettings, {"hue": 0.6}, "hue must be from 0 to 0.5"),
-        (BackgroundSettings, {"scale": (0.9, 2.0)}, "backgrounds must be 1 or more"),
-        (ShadowSettings, {"strength": float("nan")}, "strength must be from 0 to 1"),
-        (ShadowSettings, {"blur": (0, 9)}, "blur must be a smallest"),
-        (NoiseSettings, {"sigma": -0.1}, "sigma must be from 0 to 1"),
-        (PlateColourSettings, {"probability": 2}, "probability must be from 0 to 1, got|fraction"),
-        (PlatePositionSettings, {"shift": 2}, "shift must be from 0 to 1"),
-        (ExposureSettings, {"stops": 9}, "stops must be from 0 to 4"),
-        (WhiteBalanceSettings, {"strength": -1}, "strength must be from 0 to 1"),
-        (DarkNoiseSettings, {"sigma": 2}, "sigma must be from 0 to 1"),
-        (DefocusSettings, {"radius": (0.0, 3.0)}, "radius must be a smallest"),
-        (JpegSettings, {"quality": (0, 50)}, "quality must be a smallest"),
-        (ZoomSettings, {"factor": (0.5, 2.0)}, "factor must be a smallest"),
-        (SceneChangeSettings, {"size": (0.0, 0.1)}, "size must be a smallest"),
-        (SceneChangeSettings, {"share": (0.1, 0.01)}, "share must be a smallest"),
-        (SceneChangeSettings, {"opacity": (0.5, 1.5)}, "opacity must be a smallest"),
-        (SceneChangeSettings, {"shift": -0.1}, "shift must be from 0 to 1"),
+        (ForegroundSettings, {"flip": 1.5}, "key 'flip'.*less than or equal to 1, got 1.5"),
+        (
+            ForegroundSettings,
+            {"rotation": -1},
+            "key 'rotation'.*greater than or equal to 0, got -1",
+        ),
+        (
+            ForegroundSettings,
+            {"scale": (1.0, 0.4)},
+            "key 'scale': must be a smallest and a largest",
+        ),
+        (ForegroundSettings, {"blur_radius": -1}, "key 'blur_radius'.*greater than or equal to 0"),
+        (ForegroundSettings, {"hue": 0.6}, "key 'hue'.*less than or equal to 0.5"),
+        (
+            BackgroundSettings,
+            {"scale": (0.9, 2.0)},
+            "key 'scale.0'.*greater than or equal to 1, got 0.9",
+        ),
+        (Shadow, {"strength": float("nan")}, "key 'strength'.*got nan"),
+        (Shadow, {"blur": (0, 9)}, "key 'blur.0'.*greater than or equal to 1, got 0"),
+        (Noise, {"sigma": -0.1}, "key 'sigma'.*greater than or equal to 0, got -0.1"),
+        (PlateColour, {"probability": 2}, "key 'probability'.*less than or equal to 1, got 2"),
+        (PlatePosition, {"shift": 2}, "key 'shift'.*less than or equal to 1, got 2"),
+        (Exposure, {"stops": 9}, "key 'stops'.*less than or equal to 4, got 9"),
+        (WhiteBalance, {"strength": -1}, "key 'strength'.*greater than or equal to 0"),
+        (DarkNoise, {"sigma": 2}, "key 'sigma'.*less than or equal to 1, got 2"),
+        (Defocus, {"radius": (0.0, 3.0)}, "key 'radius.0'.*greater than or equal to 0.5, got 0.0"),
+        (Jpeg, {"quality": (0, 50)}, "key 'quality.0'.*greater than or equal to 1, got 0"),
+        (Zoom, {"factor": (0.5, 2.0)}, "key 'factor.0'.*greater than or equal to 1, got 0.5"),
+        (
+            SceneChange,
+            {"size": (0.0, 0.1)},
+            "key 'size.0'.*greater than or equal to 0.005, got 0.0",
+        ),
+        (SceneChange, {"share": (0.1, 0.01)}, "key 'share': must be a smallest"),
+        (SceneChange, {"opacity": (0.5, 1.5)}, "key 'opacity.1'.*less than or equal to 1, got 1.5"),
+        (SceneChange, {"shift": -0.1}, "key 'shift'.*greater than or equal to 0, got -0.1"),
     ],
 )
 def test_wrong_settings(group: type, values: dict, message: str) -> None:

@@ -96,11 +96,15 @@ def test_fewer_samples_than_a_batch_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [{"smallest": 16}, {"smallest": 300, "largest": 200}, {"multiple": 0}],
+    ("wrong", "message"),
+    [
+        ({"smallest": 16}, "key 'smallest'.*greater than or equal to 32, got 16"),
+        ({"smallest": 300, "largest": 200}, "no multiple of 1 from 300 to 200"),
+        ({"multiple": 0}, "key 'multiple'.*greater than or equal to 1, got 0"),
+    ],
 )
-def test_crops_out_of_range_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="crop sizes must be 32 <= smallest <= largest"):
+def test_crops_out_of_range_are_refused(wrong: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         CropSettings(**wrong)
 
 

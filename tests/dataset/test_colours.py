@@ -6,8 +6,13 @@ import pytest
 from PIL import Image, ImageFilter
 from torchvision.transforms import functional as F
 
-from dataset.colours import blur_and_sharpen, change_colours, jitter_matrix, tint_matrix
-from dataset.draws import PictureChange
+from dataset.changes import (
+    PictureChange,
+    blur_and_sharpen,
+    change_colours,
+    jitter_matrix,
+    tint_matrix,
+)
 
 cv2.setNumThreads(1)
 

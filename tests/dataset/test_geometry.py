@@ -7,7 +7,7 @@ from BackgroundMattingV2.dataset import augmentation as authors
 from PIL import Image
 from torchvision.transforms import RandomAffine
 
-from dataset.draws import PictureChange
+from dataset.changes import PictureChange
 from dataset.geometry import (
     crop_map,
     linear_part,

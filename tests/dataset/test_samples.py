@@ -10,8 +10,8 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from dataset import samples as module
-from dataset.augmentation import AugmentationSettings, BackgroundSettings, ForegroundSettings
-from dataset.draws import UNDISTURBED
+from dataset.augmentation import UNDISTURBED, AugmentationSettings
+from dataset.changes import BackgroundSettings, ForegroundSettings
 from dataset.samples import Request, Samples
 from dataset.synthetic import SyntheticForegrounds
 
@@ -82,7 +82,9 @@ def test_contents(index: int) -> None:
     assert (sample["pha"].shape, sample["pha"].dtype) == ((1, 48, 64), torch.uint8)
     assert (sample["bgr"].shape, sample["bgr"].dtype) == ((3, 48, 64), torch.uint8)
     assert sample["disturbance"].keys() == UNDISTURBED.keys()
-    assert all(type(value) in (int, float) for value in sample["disturbance"].values())
+    for name, drawn in sample["disturbance"].items():
+        assert type(drawn) is type(UNDISTURBED[name])
+        assert all(type(value) in (int, float) for value in drawn)
     assert sample["pha"].max() > 200
 
 
@@ -116,10 +118,9 @@ def test_a_loader_with_workers_gives_the_same() -> None:
     for requests, batch in zip(batches, loader, strict=True):
         expected = default_collate([samples[request] for request in requests])
         assert torch.equal(batch["fgr"], expected["fgr"])
-        assert torch.equal(
-            batch["disturbance"]["noise_seed"], expected["disturbance"]["noise_seed"]
-        )
-        assert batch["disturbance"]["noise_seed"].dtype == torch.int64
+        seeds = batch["disturbance"]["noise"].seed
+        assert torch.equal(seeds, expected["disturbance"]["noise"].seed)
+        assert seeds.dtype == torch.int64
         assert batch["name"] == expected["name"]
 
 

@@ -293,8 +293,8 @@ def test_pickles_hold_no_open_files_and_read_the_same(clips: Path) -> None:
         ({"fgr": Path("a")}, "fgr needs pha"),
         ({"pha": Path("a")}, "pha needs fgr"),
         ({"rgba": Path("a"), "synthetic": 3}, "got rgba, synthetic"),
-        ({"synthetic": -1}, "synthetic must be 0 or more"),
-        ({"rgba": Path("a"), "repeat": 0}, "repeat 1 or more"),
+        ({"synthetic": -1}, "key 'synthetic'.*greater than or equal to 0, got -1"),
+        ({"rgba": Path("a"), "repeat": 0}, "key 'repeat'.*greater than or equal to 1, got 0"),
     ],
 )
 def test_source_settings_name_exactly_one_kind(values: dict, message: str) -> None:

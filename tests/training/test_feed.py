@@ -30,9 +30,11 @@ def test_pairings_lay_each_foreground_over_other_backgrounds_too(
     assert torch.equal(own, batch["bgr"])
     assert all(torch.equal(next_one[i], batch["bgr"][(i + 1) % 4]) for i in range(4))
     assert all(torch.equal(second_next[i], batch["bgr"][(i + 2) % 4]) for i in range(4))
-    for key, values in batch["disturbance"].items():
-        expected = [values[(i + 2 * shift) % 4] for shift in range(3) for i in range(4)]
-        assert torch.equal(three["disturbance"][key], torch.stack(expected))
+    for name, drawn in batch["disturbance"].items():
+        assert isinstance(three["disturbance"][name], type(drawn))
+        for values, moved in zip(drawn, three["disturbance"][name], strict=True):
+            expected = [values[(i + 2 * shift) % 4] for shift in range(3) for i in range(4)]
+            assert torch.equal(moved, torch.stack(expected))
     assert three["name"][:4] == batch["name"]
     assert three["name"][7] == (
         f"{batch['name'][3]}, mirrored, over the background of {batch['name'][0]}"

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from dataset.synthesis import synthesise
 from model import matting
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
@@ -16,7 +17,6 @@ from training.run import Run
 from training.settings import BaseSettings, RefineModelSettings
 from training.state import State
 from training.step import NonFiniteLossError
-from training.synthesis import synthesise
 from training.validation import evaluate, measure
 
 from .conftest import MakeRun, make_settings, train_step

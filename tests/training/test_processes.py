@@ -35,7 +35,7 @@ from training.data import open_training_data, open_validation_data
 from training.losses import base_loss, refine_loss
 from training.processes import start_processes
 from training.sync_batch_norm import synchronise_batch_norm
-from training.synthesis import synthesise
+from dataset.synthesis import synthesise
 from training.validation import evaluate
 
 out, refine = Path(sys.argv[1]), sys.argv[2] == "refine"

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from dataset.synthesis import synthesise
 from training.checkpoint import load_checkpoint
 from training.loop import fit, recount_statistics
 from training.processes import Processes
 from training.run import Run
 from training.state import State
 from training.statistics import StatisticsCount, check_statistics
-from training.synthesis import synthesise
 
 from .conftest import CPU, MakeRun, make_settings, train_step
 

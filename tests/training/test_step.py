@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dataset.synthesis import synthesise
 from training.optimiser import ScheduleSettings, set_learning_rates
 from training.settings import BaseSettings
-from training.synthesis import synthesise
 
 from .conftest import CPU, MakeRun, make_settings, train_step
 

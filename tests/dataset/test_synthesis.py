@@ -10,11 +10,11 @@ from PIL import Image
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from dataset.augmentation import AugmentationSettings
-from dataset.draws import UNDISTURBED, draw_disturbance
+from dataset.augmentation import AugmentationSettings, draw_disturbance, make_disturbance
+from dataset.disturbances.jpeg import Jpeg, compress
+from dataset.disturbances.noise import DarkNoise, Noise
+from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import draw_background
-from training.jpeg import compress
-from training.synthesis import Sample, synthesise
 
 CPU = torch.device("cpu")
 ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
@@ -27,22 +27,22 @@ EVERYTHING = replace(
 )
 
 
-def sample(seed: int = 0, size: tuple[int, int] = (40, 56), **disturbance: float) -> dict:
+def sample(seed: int = 0, size: tuple[int, int] = (40, 56), **disturbance: dict) -> dict:
     rng = np.random.default_rng(seed)
     smooth = torch.from_numpy(draw_background(rng, *size)).permute(2, 0, 1).contiguous()
     pha = torch.zeros(1, *size, dtype=torch.uint8)
     pha[:, 10:30, 10:30] = 255
     pha[:, 30:34, 10:30] = 100
     fgr = torch.from_numpy(rng.integers(0, 256, (3, *size), np.uint8))
-    drawn = dict(UNDISTURBED) | disturbance
+    drawn = make_disturbance(**disturbance)
     return {"fgr": fgr, "pha": pha, "bgr": smooth, "disturbance": drawn, "name": str(seed)}
 
 
-def make(**disturbance: float) -> Sample:
+def make(**disturbance: dict) -> Sample:
     return synthesise(default_collate([sample(**disturbance)]), CPU)
 
 
-def even(value: float, size: tuple[int, int] = (40, 56), **disturbance: float) -> Sample:
+def even(value: float, size: tuple[int, int] = (40, 56), **disturbance: dict) -> Sample:
     """Over a background of one grey."""
     batch = default_collate([sample(size=size, **disturbance)])
     batch["bgr"] = torch.full_like(batch["bgr"], round(value * 255))
@@ -79,18 +79,21 @@ def test_batches_do_not_matter() -> None:
 
 def test_plate_disturbances_touch_the_plate_only() -> None:
     still = make()
-    for name, value in (
-        *(("plate_rotation", 1.0), ("plate_shift_x", 0.05), ("plate_brightness", 0.1)),
-        *(("plate_contrast", 1.1), ("plate_saturation", 0.5), ("plate_hue", 0.1)),
-        *(("exposure_stops", 0.5), ("white_balance_red", 1.1), ("defocus_radius", 2.0)),
-        *(("noise_bgr", 0.02), ("jpeg_bgr", 40)),
+    for name, values in (
+        *(("plate_position", {"rotation": 1.0}), ("plate_position", {"shift_x": 0.05})),
+        *(("plate_colour", {"brightness": 0.1}), ("plate_colour", {"contrast": 1.1})),
+        *(("plate_colour", {"saturation": 0.5}), ("plate_colour", {"hue": 0.1})),
+        *(("exposure", {"stops": 0.5}), ("white_balance", {"red": 1.1})),
+        *(("defocus", {"radius": 2.0}), ("noise", {"bgr": 0.02}), ("jpeg", {"bgr": 40})),
     ):
-        moved = make(**{name: value})
+        moved = make(**{name: values})
         assert not torch.equal(moved.bgr, still.bgr), name
         for part in ("src", "fgr", "pha"):
             assert torch.equal(getattr(moved, part), getattr(still, part)), name
-    for name, value in (("noise_src", 0.02), ("jpeg_src", 40), ("shadow_strength", 0.2)):
-        moved = make(**{name: value})
+    for name, values in (
+        *(("noise", {"src": 0.02}), ("jpeg", {"src": 40}), ("shadow", {"strength": 0.2})),
+    ):
+        moved = make(**{name: values})
         assert not torch.equal(moved.src, still.src), name
         for part in ("bgr", "fgr", "pha"):
             assert torch.equal(getattr(moved, part), getattr(still, part)), name
@@ -98,13 +101,8 @@ def test_plate_disturbances_touch_the_plate_only() -> None:
 
 def test_shadow_is_the_moved_blurred_matte() -> None:
     size = (200, 240)
-    drawn = {
-        "shadow_strength": 0.3,
-        "shadow_blur": 21,
-        "shadow_shift_x": 0.1,
-        "shadow_shift_y": 0.2,
-    }
-    batch = default_collate([sample(size=size, **drawn)])
+    drawn = {"strength": 0.3, "blur": 21, "shift_x": 0.1, "shift_y": 0.2}
+    batch = default_collate([sample(size=size, shadow=drawn)])
     batch["pha"][:] = 0
     batch["pha"][:, :, 40:100, 60:120] = 255
     batch["bgr"][:] = 255
@@ -122,7 +120,7 @@ def test_shadow_is_the_moved_blurred_matte() -> None:
 
 def test_shadow_turns_about_the_middle_and_grows() -> None:
     batch = default_collate(
-        [sample(size=(200, 200), shadow_strength=0.2, shadow_blur=20, shadow_scale=1.5)]
+        [sample(size=(200, 200), shadow={"strength": 0.2, "blur": 20, "scale": 1.5})]
     )
     batch["pha"][:] = 0
     batch["pha"][:, :, 60:140, 60:140] = 255
@@ -134,30 +132,34 @@ def test_shadow_turns_about_the_middle_and_grows() -> None:
 
 
 def test_plate_moves_by_value_and_shows_its_reflection() -> None:
-    batch = default_collate([sample(size=(50, 100), plate_shift_x=0.02, plate_shift_y=-0.04)])
+    batch = default_collate(
+        [sample(size=(50, 100), plate_position={"shift_x": 0.02, "shift_y": -0.04})]
+    )
     bgr = batch["bgr"][0].float() / 255
     moved = synthesise(batch, CPU).bgr[0]
     # 2 to the right, 2 up.
     assert torch.allclose(moved[:, :48, 2:], bgr[:, 2:, :98], atol=1e-4)
     assert torch.allclose(moved[:, :48, 1], bgr[:, 2:, 0], atol=1e-4)
-    turned = make(plate_rotation=90.0).bgr[0]
+    turned = make(plate_position={"rotation": 90.0}).bgr[0]
     expected = (sample()["bgr"].float() / 255)[:, :, 8:48].rot90(-1, (1, 2))
     assert torch.allclose(turned[:, :, 8:48], expected, atol=1e-4)  # clockwise as seen
 
 
 def test_colours_of_the_plate_by_value() -> None:
-    assert even(0.4, plate_brightness=0.1).bgr.mean() == pytest.approx(0.5, abs=1e-6)
-    both = even(0.4, plate_brightness=0.1, plate_contrast=1.1, plate_hue=0.1, plate_saturation=0.5)
+    assert even(0.4, plate_colour={"brightness": 0.1}).bgr.mean() == pytest.approx(0.5, abs=1e-6)
+    both = even(
+        0.4, plate_colour={"brightness": 0.1, "contrast": 1.1, "hue": 0.1, "saturation": 0.5}
+    )
     assert both.bgr.mean() == pytest.approx((0.4 + 0.1) * 1.1, abs=1e-6)  # greys keep their colour
-    stop = even(0.4, exposure_stops=-1.0).bgr.mean()
+    stop = even(0.4, exposure={"stops": -1.0}).bgr.mean()
     assert stop**2.2 == pytest.approx(0.4**2.2 / 2, rel=1e-4)  # half the light
-    warm = even(0.4, white_balance_red=1.1, white_balance_blue=0.9).bgr[0].mean((1, 2))
+    warm = even(0.4, white_balance={"red": 1.1, "blue": 0.9}).bgr[0].mean((1, 2))
     assert warm.tolist() == pytest.approx([0.44, 0.4, 0.36], abs=1e-6)
-    assert even(0.8, exposure_stops=1.0).bgr.max() == 1  # clamped
+    assert even(0.8, exposure={"stops": 1.0}).bgr.max() == 1  # clamped
 
 
 def test_noise_is_independent_and_as_strong_as_drawn() -> None:
-    result = even(0.6, (256, 256), noise_src=0.02, noise_bgr=0.03, noise_seed=7)
+    result = even(0.6, (256, 256), noise={"src": 0.02, "bgr": 0.03, "seed": 7})
     shown = result.pha[0, 0] == 0
     src, bgr = (picture[0][:, shown] - 0.6 for picture in (result.src, result.bgr))
     assert src.std().item() == pytest.approx(0.02, rel=0.02)
@@ -166,15 +168,15 @@ def test_noise_is_independent_and_as_strong_as_drawn() -> None:
     assert abs(torch.corrcoef(torch.stack((src.flatten(), bgr.flatten())))[0, 1]) < 0.01
     channels = torch.corrcoef(src) - torch.eye(3)
     assert channels.abs().max() < 0.02
-    other = even(0.6, (256, 256), noise_src=0.02, noise_seed=8)
+    other = even(0.6, (256, 256), noise={"src": 0.02, "seed": 8})
     assert not torch.equal(other.src, result.src)
 
 
 def test_noise_of_large_pictures_is_normal_and_unrelated() -> None:
     # Larger than the table of normal numbers; tolerances are four standard errors of a million.
     side = 1024
-    result = even(0.5, (side, side), noise_src=0.03, noise_bgr=0.03, noise_seed=3)
-    again = even(0.5, (side, side), noise_src=0.03, noise_bgr=0.03, noise_seed=3)
+    result = even(0.5, (side, side), noise={"src": 0.03, "bgr": 0.03, "seed": 3})
+    again = even(0.5, (side, side), noise={"src": 0.03, "bgr": 0.03, "seed": 3})
     assert all(torch.equal(one, other) for one, other in zip(result, again, strict=True))
     level = round(0.5 * 255) / 255
     noise = (result.bgr[0].double() - level) / 0.03
@@ -203,8 +205,8 @@ def test_noise_of_large_pictures_is_normal_and_unrelated() -> None:
 
 def test_plate_moves_as_grid_sample_moves_it() -> None:
     size = (150, 210)
-    drawn = {"plate_rotation": 0.8, "plate_shift_x": 0.01, "plate_shift_y": -0.007}
-    batch = default_collate([sample(size=size, **drawn)])
+    drawn = {"rotation": 0.8, "shift_x": 0.01, "shift_y": -0.007}
+    batch = default_collate([sample(size=size, plate_position=drawn)])
     turn = np.deg2rad(-0.8)
     y, x = (
         torch.arange(side, dtype=torch.float64) + 0.5 - side / 2 - moved * side
@@ -221,36 +223,41 @@ def test_plate_moves_as_grid_sample_moves_it() -> None:
 
 
 def test_dark_noise_grows_with_darkness() -> None:
-    sigmas = [even(v, (128, 128), dark_noise=0.02).bgr.std().item() for v in (0.2, 0.5, 0.8)]
+    sigmas = [
+        even(v, (128, 128), dark_noise={"sigma": 0.02}).bgr.std().item() for v in (0.2, 0.5, 0.8)
+    ]
     expected = [
         0.02 * (0.2 + 0.8 * (0.1 / (0.1 + round(v * 255) / 255)) ** 1.2) for v in (0.2, 0.5, 0.8)
     ]
     assert sigmas == pytest.approx(expected, rel=0.03)
     assert sigmas[0] > sigmas[1] > sigmas[2]
-    added = even(0.5, (128, 128), dark_noise=0.02, noise_bgr=0.03).bgr.std().item()
+    added = even(0.5, (128, 128), dark_noise={"sigma": 0.02}, noise={"bgr": 0.03}).bgr.std().item()
     assert added == pytest.approx((expected[1] ** 2 + 0.03**2) ** 0.5, rel=0.03)
 
 
 def test_defocus_spreads_a_point_over_a_disc() -> None:
-    batch = default_collate([sample(size=(41, 41), defocus_radius=3.0)])
+    batch = default_collate([sample(size=(41, 41), defocus={"radius": 3.0})])
     batch["bgr"][:] = 0
     batch["bgr"][:, :, 20, 20] = 255
     disc = synthesise(batch, CPU).bgr[0, 0]
     assert disc.sum().item() == pytest.approx(1, abs=1e-5)
     assert disc[20, 20].item() == pytest.approx(1 / (np.pi * 9), rel=0.05)
     assert disc[20, 24] == disc[16, 20] == 0
-    assert even(0.5, defocus_radius=3.0).bgr.std() < 1e-6  # edges stay
+    assert even(0.5, defocus={"radius": 3.0}).bgr.std() < 1e-6  # edges stay
 
 
 def test_zoom_enlarges_one_part_of_everything() -> None:
-    still, noisy = make(noise_src=0.02), {"noise_src": 0.02, "zoom_factor": 2.0}
-    zoomed = make(**noisy, zoom_x=1.0, zoom_y=0.25)
+    noise = {"src": 0.02}
+    still = make(noise=noise)
+    zoomed = make(noise=noise, zoom={"factor": 2.0, "x": 1.0, "y": 0.25})
     for before, after in zip(still, zoomed, strict=True):
         part = before[:, :, 5:25, 28:]
         assert torch.equal(after, F.interpolate(part, (40, 56), mode="bicubic").clamp(0, 1))
-    corner = make(**noisy, zoom_x=0.0, zoom_y=1.0)
+    corner = make(noise=noise, zoom={"factor": 2.0, "x": 0.0, "y": 1.0})
     assert corner.pha[0, 0, 0, 30] == still.pha[0, 0, 20, 15] == 1
-    assert make(zoom_factor=3.0).src.shape == still.src.shape  # 40 and 56 are no multiples of 3
+    assert (
+        make(zoom={"factor": 3.0}).src.shape == still.src.shape
+    )  # 40 and 56 are no multiples of 3
 
 
 @pytest.mark.parametrize("quality", [10, 50, 90])
@@ -266,6 +273,18 @@ def test_jpeg_is_what_libjpeg_does(quality: int, size: tuple[int, int]) -> None:
     assert np.abs(ours - expected).mean() < 0.35 * np.abs(pixels - expected).mean() + 0.3
 
 
+@pytest.mark.parametrize("quality", [1, 40, 95, 100])
+def test_jpeg_on_a_processor_is_libjpegs(quality: int) -> None:
+    still = make().src[0]
+    stream = io.BytesIO()
+    pixels = (still * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+    expected = torch.from_numpy(np.asarray(Image.open(stream)).astype(np.float32)) / 255
+    both = make(jpeg={"src": quality, "bgr": 50})
+    assert torch.equal(both.src[0], expected.permute(2, 0, 1))
+    assert torch.equal(both.bgr, make(jpeg={"bgr": 50}).bgr)  # each with a quality of its own
+
+
 def test_jpeg_of_several_pictures_is_that_of_each() -> None:
     pictures = torch.rand(3, 3, 20, 36, generator=torch.Generator().manual_seed(0))
     qualities = [20, 95, 60]
@@ -279,8 +298,8 @@ def test_wrong_input() -> None:
     with pytest.raises(ValueError, match="quality of a JPEG must be from 1 to 100, got 0"):
         compress(torch.zeros(1, 3, 8, 8), [0])
     batch = default_collate([sample()])
-    del batch["disturbance"]["jpeg_src"]
-    with pytest.raises(ValueError, match="jpeg_src are missing or unknown"):
+    del batch["disturbance"]["jpeg"]
+    with pytest.raises(ValueError, match="jpeg are missing or unknown"):
         synthesise(batch, CPU)
 
 
@@ -289,13 +308,7 @@ def test_on_a_gpu_as_on_the_processor() -> None:
     samples = []
     for seed in range(8):
         drawn = draw_disturbance(np.random.default_rng(seed), EVERYTHING)
-        drawn |= {
-            "noise_src": 0.0,
-            "noise_bgr": 0.0,
-            "dark_noise": 0.0,
-            "jpeg_src": 0,
-            "jpeg_bgr": 0,
-        }
+        drawn |= {"noise": Noise.Drawn(), "dark_noise": DarkNoise.Drawn(), "jpeg": Jpeg.Drawn()}
         samples.append(sample(seed) | {"disturbance": drawn})
     batch = default_collate(samples)
     here, there = synthesise(batch, CPU), synthesise(batch, torch.device("cuda"))

@@ -7,14 +7,18 @@ import pytest
 import torch
 from torch.utils.data import default_collate
 
-from dataset.augmentation import AugmentationSettings
-from dataset.draws import UNDISTURBED, draw_disturbance
-from training.scene_change import draw_places, sway_plate
-from training.synthesis import Sample, synthesise
+from dataset.augmentation import (
+    UNDISTURBED,
+    AugmentationSettings,
+    draw_disturbance,
+    make_disturbance,
+)
+from dataset.disturbances.scene_change import SceneChange, draw_places
+from dataset.synthesis import Sample, synthesise
 
 CPU = torch.device("cpu")
 SIZE = (120, 160)
-PLACES = {"change_size": 0.1, "change_share": 0.05, "change_seed": 3}
+PLACES = SceneChange.Drawn(size=0.1, share=0.05, seed=3)
 
 
 def make(bgr: torch.Tensor, **drawn: float) -> Sample:
@@ -22,26 +26,27 @@ def make(bgr: torch.Tensor, **drawn: float) -> Sample:
     pha = torch.zeros(1, *SIZE, dtype=torch.uint8)
     pha[..., : SIZE[1] // 2] = 255
     parts = {"fgr": torch.full((3, *SIZE), 128, dtype=torch.uint8), "pha": pha, "bgr": bgr}
-    return synthesise(default_collate([parts | {"disturbance": UNDISTURBED | PLACES | drawn}]), CPU)
+    disturbance = make_disturbance(scene_change=PLACES._asdict() | drawn)
+    return synthesise(default_collate([parts | {"disturbance": disturbance}]), CPU)
 
 
 @pytest.mark.parametrize("share", [0.005, 0.03, 0.3])
 @pytest.mark.parametrize("size", [0.02, 0.1, 1.0])
 def test_places_cover_their_share(share: float, size: float) -> None:
-    drawn = PLACES | {"change_share": share, "change_size": size}
+    drawn = PLACES._replace(share=share, size=size)
     places = draw_places(drawn, torch.zeros(3, *SIZE))
     assert places.shape == (1, *SIZE)
     assert places.min() == 0
     assert places.max() <= 1
     assert (places > 0).float().mean().item() == pytest.approx(share, abs=2 / places.numel())
     assert torch.equal(places, draw_places(drawn, torch.ones(1, *SIZE)))
-    assert not torch.equal(places, draw_places(drawn | {"change_seed": 4}, torch.zeros(3, *SIZE)))
+    assert not torch.equal(places, draw_places(drawn._replace(seed=4), torch.zeros(3, *SIZE)))
 
 
 def test_places_have_their_size() -> None:
     runs = []
     for size in (0.03, 0.12):
-        drawn = PLACES | {"change_size": size}
+        drawn = PLACES._replace(size=size)
         changed = (draw_places(drawn, torch.zeros(1, 600, 800))[0] > 0).float()
         starts = (changed[:, 1:] > changed[:, :-1]).sum()
         runs.append((changed.sum() / starts).item() / 800)
@@ -52,7 +57,7 @@ def test_places_have_their_size() -> None:
 @pytest.mark.parametrize("on_plate", [0, 1])
 def test_steam_hides_places_of_one_picture(on_plate: int) -> None:
     dark = torch.full((3, *SIZE), 51, dtype=torch.uint8)
-    result = make(dark, change_opacity=0.5, change_grey=0.8, change_on_plate=on_plate)
+    result = make(dark, opacity=0.5, grey=0.8, on_plate=on_plate)
     expected = 0.2 + (0.8 - 0.2) * 0.5 * draw_places(PLACES, dark.float())
     still = torch.full_like(expected, 0.2)
     assert torch.allclose(result.bgr[0], expected if on_plate else still, atol=1e-6)
@@ -65,7 +70,7 @@ def test_steam_hides_places_of_one_picture(on_plate: int) -> None:
 def test_sway_moves_places_of_the_plate() -> None:
     columns = torch.arange(SIZE[1], dtype=torch.float32).expand(3, *SIZE) / 255
     ramp = (columns * 255).to(torch.uint8)
-    result = make(ramp, change_shift_x=0.025)  # 4 px to the right, so that less is seen
+    result = make(ramp, shift_x=0.025)  # 4 px to the right, so that less is seen
     places = draw_places(PLACES, columns)
     expected = (columns * 255 - 4 * places).clamp(min=0) / 255
     assert torch.allclose(result.bgr[0], expected.expand(3, -1, -1), atol=0.1 / 255)
@@ -74,7 +79,7 @@ def test_sway_moves_places_of_the_plate() -> None:
 
 def test_nothing_drawn_is_nothing_changed() -> None:
     noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, *SIZE), np.uint8))
-    still = make(noise, **{name: UNDISTURBED[name] for name in PLACES})
+    still = make(noise, **UNDISTURBED["scene_change"]._asdict())
     assert torch.equal(still.bgr[0], noise.float() / 255)
     assert all(torch.equal(a, b) for a, b in zip(still, make(noise), strict=True))
 
@@ -82,10 +87,12 @@ def test_nothing_drawn_is_nothing_changed() -> None:
 def test_a_sample_has_steam_or_sway() -> None:
     change = replace(AugmentationSettings().scene_change, probability=0.5)
     settings = replace(AugmentationSettings(), scene_change=change)
-    drawn = [draw_disturbance(np.random.default_rng(n), settings) for n in range(1000)]
+    drawn = [
+        draw_disturbance(np.random.default_rng(n), settings)["scene_change"] for n in range(1000)
+    ]
     steam, sway, frame = (
-        np.array([values[name] != UNDISTURBED[name] for values in drawn])
-        for name in ("change_opacity", "change_shift_x", "change_on_plate")
+        np.array([getattr(values, name) != getattr(SceneChange.Drawn(), name) for values in drawn])
+        for name in ("opacity", "shift_x", "on_plate")
     )
     assert not (steam & sway).any()
     assert steam.mean() == pytest.approx(0.25, abs=0.05)
@@ -97,9 +104,9 @@ def test_a_sample_has_steam_or_sway() -> None:
 @pytest.mark.gpu
 def test_on_a_gpu_as_on_the_processor() -> None:
     picture = torch.rand(3, *SIZE, generator=torch.Generator().manual_seed(0))
-    drawn = PLACES | {"change_shift_x": 0.01, "change_shift_y": -0.02}
+    drawn = PLACES._replace(shift_x=0.01, shift_y=-0.02)
     there = picture.cuda()
-    sway_plate(picture, drawn)
-    sway_plate(there, drawn)
+    SceneChange.sway(drawn, picture)
+    SceneChange.sway(drawn, there)
     # OpenCV takes positions to 1/32 of a pixel.
     assert torch.allclose(picture, there.cpu(), atol=2 / 32)

@@ -1,0 +1,135 @@
+"""JPEG compression."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from runtime.settings import settings_group
+
+from . import ASCENDING, Disturbance, fill
+
+_Quality = Annotated[int, Field(ge=1, le=100)]
+
+_TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+_TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+
+
+@settings_group()
+class Jpeg(Disturbance):
+    """JPEG compression of the composite and of the plate, each with a quality of its own.
+
+    Source: ours, because webcams and videos show it.
+    """
+
+    quality: Annotated[tuple[_Quality, _Quality], ASCENDING] = (40, 95)
+    """Smallest and largest, as libjpeg counts it."""
+
+    class Drawn(NamedTuple):
+        """Qualities; 0 leaves a picture as it is."""
+
+        src: int = 0
+        bgr: int = 0
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws qualities."""
+        return self.Drawn(*(int(rng.integers(*self.quality, endpoint=True)) for _ in range(2)))
+
+    @staticmethod
+    def apply(drawn: Sequence[Drawn], src: Tensor, bgr: Tensor) -> None:
+        """Compresses frames and plates, (B, 3, H, W).
+
+        OpenCV's libjpeg does it on the CPU, 2 to 3 times as fast as `compress`. A GPU compresses
+        all at once, since launching the kernels of one picture takes longer than they do.
+        """
+        for pictures, qualities in zip((src, bgr), zip(*drawn, strict=True), strict=True):
+            chosen = [i for i, quality in enumerate(qualities) if quality]
+            if pictures.device.type == "cpu":
+                for i in chosen:
+                    _store(pictures[i], qualities[i])
+            elif chosen:
+                pictures[chosen] = compress(pictures[chosen], [qualities[i] for i in chosen])
+
+
+def _store(picture: Tensor, quality: int) -> None:
+    """Replaces a (3, H, W) picture by what a file of it holds; 4:2:0 is OpenCV's default."""
+    red, green, blue = picture.mul(255).round_().to(torch.uint8).numpy()
+    pixels = cv2.merge((blue, green, red))
+    file = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+    stored = cv2.split(np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR)))
+    for plane, values in zip(picture, reversed(stored), strict=True):
+        fill(plane, torch.from_numpy(values))
+
+
+def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
+    """Computes what compression as JPEG, 4:2:0, loses, on any device and without a file.
+
+    Colours to YCbCr, chroma at half size, cosine transform of 8x8 blocks, quantisation, and back.
+
+    Args:
+        pictures: (N, 3, H, W) float, RGB in [0, 1].
+        qualities: of the N pictures, from 1 to 100 each, as libjpeg counts them.
+
+    Returns:
+        (N, 3, H, W) float in [0, 1], multiples of 1/255.
+
+    Raises:
+        ValueError: when a quality is out of range, or there are not as many as pictures.
+
+    Source: ITU-T T.81 and JFIF 1.02; libjpeg for the tables of a quality.
+    """
+    if len(qualities) != len(pictures):
+        raise ValueError(f"{len(pictures)} pictures need as many qualities, got {len(qualities)}")
+    for quality in qualities:
+        if not 1 <= quality <= 100:
+            raise ValueError(f"quality of a JPEG must be from 1 to 100, got {quality}")
+    height, width = pictures.shape[2:]
+    whole = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
+    colours = _mix((whole * 255).round(), _TO_YCBCR)
+    luma = _quantise(colours[:, :1] - 128, False, qualities) + 128
+    chroma = _quantise(F.avg_pool2d(colours[:, 1:], 2), True, qualities)
+    chroma = F.interpolate(chroma, scale_factor=2, mode="bilinear", align_corners=False)
+    decoded = _mix(torch.cat((luma, chroma), 1), _TO_RGB).round().clamp(0, 255) / 255
+    return decoded[..., :height, :width]
+
+
+def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+    return torch.einsum("ij,njhw->nihw", pictures.new_tensor(matrix), pictures)
+
+
+def _quantise(planes: Tensor, chroma: bool, qualities: Sequence[int]) -> Tensor:
+    """Rounds the cosine coefficients of (N, C, H, W) planes, H and W multiples of 8."""
+    count, channels, height, width = planes.shape
+    scale, turn = [math.sqrt((1 + (k > 0)) / 8) for k in range(8)], math.pi / 16
+    waves = [[scale[k] * math.cos((2 * n + 1) * k * turn) for n in range(8)] for k in range(8)]
+    cosine = planes.new_tensor(waves)
+    steps = planes.new_tensor([_find_steps(quality, chroma) for quality in qualities])
+    steps = steps.view(count, 1, 1, 8, 1, 8)
+    coefficients = _both_ways(planes, cosine)
+    blocks = coefficients.view(count, channels, height // 8, 8, width // 8, 8)
+    blocks.div_(steps).round_().mul_(steps)
+    # As libjpeg: samples are whole numbers of 8 bits.
+    return _both_ways(coefficients, cosine.T).round_().clamp_(-128, 127)
+
+
+def _both_ways(planes: Tensor, matrix: Tensor) -> Tensor:
+    """Multiplies (8, 8) blocks by a matrix from the left and by its transpose from the right."""
+    rows = matrix @ planes.reshape(-1, 8, planes.shape[3])
+    return (rows.view(-1, 8) @ matrix.T).view(planes.shape)
+
+
+def _find_steps(quality: int, chroma: bool) -> list[int]:
+    """Takes the 64 steps of a quality from the tables that libjpeg writes into a file."""
+    stream = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
+    stream.seek(0)
+    return JpegImageFile(stream).quantization[int(chroma)]

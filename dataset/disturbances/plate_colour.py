@@ -1,0 +1,107 @@
+"""Exposure, white balance and colours of the plate, which the camera chose without the subject."""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+
+from dataset.changes import tint_matrix
+from media.colour import GAMMA
+from runtime.settings import settings_group
+
+from . import Disturbance, Fraction, Hue, split_pieces
+
+
+@settings_group()
+class Exposure(Disturbance):
+    """Exposure of the plate against the frame's, as an automatic camera changes it.
+
+    Source: ours, because users report it.
+    """
+
+    stops: Annotated[float, Field(ge=0, le=4)] = 0.5
+    """Largest change either way; a stop is twice the light."""
+
+    class Drawn(NamedTuple):
+        """The change, which `PlateColour` applies."""
+
+        stops: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws a change."""
+        return self.Drawn(rng.uniform(-self.stops, self.stops))
+
+
+@settings_group()
+class WhiteBalance(Disturbance):
+    """White balance of the plate against the frame's.
+
+    Source: ours, because users report it.
+    """
+
+    strength: Fraction = 0.1
+    """Largest change of the factors of red and of blue, each for itself."""
+
+    class Drawn(NamedTuple):
+        """Factors, which `PlateColour` applies."""
+
+        red: float = 1.0
+        blue: float = 1.0
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws factors."""
+        return self.Drawn(*(1 + rng.uniform(-self.strength, self.strength, 2)).tolist())
+
+
+@settings_group()
+class PlateColour(Disturbance):
+    """Colours of the captured plate, which is never captured perfectly.
+
+    Source: the release, whose version of kornia adds the brightness and multiplies by the contrast.
+    """
+
+    probability: Fraction = 0.8
+    brightness: Fraction = 0.18
+    """Largest offset either way, as a fraction of white."""
+    contrast: Fraction = 0.18
+    """Largest change of the factor of all colours."""
+    saturation: Fraction = 0.18
+    """Largest change of the factor of the distance from each pixel's grey."""
+    hue: Hue = 0.1
+    """Largest turn of the colours either way, a fraction of the circle."""
+
+    class Drawn(NamedTuple):
+        """An offset, two factors and a turn."""
+
+        brightness: float = 0.0
+        contrast: float = 1.0
+        saturation: float = 1.0
+        hue: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws colours."""
+        return self.Drawn(
+            brightness=rng.uniform(-self.brightness, self.brightness),
+            contrast=1 + rng.uniform(-self.contrast, self.contrast),
+            saturation=1 + rng.uniform(-self.saturation, self.saturation),
+            hue=rng.uniform(-self.hue, self.hue),
+        )
+
+    @staticmethod
+    def apply(
+        drawn: Drawn, exposure: Exposure.Drawn, balance: WhiteBalance.Drawn, bgr: Tensor
+    ) -> None:
+        """Changes exposure, white balance and colours of a (3, H, W) plate in one pass.
+
+        A stop doubles the light, and so multiplies coded values by 2^(1/2.2).
+        """
+        gain = np.array((balance.red, 1, balance.blue)) * 2 ** (exposure.stops / GAMMA)
+        tint = tint_matrix(drawn.saturation, drawn.hue) * drawn.contrast
+        offset = drawn.contrast * drawn.brightness  # tinting leaves greys alone
+        if offset == 0 and np.array_equal(tint * gain, np.eye(3)):
+            return
+        factors = bgr.new_tensor((tint * gain).tolist())
+        added = bgr.new_full((3, 1), offset)
+        for piece in split_pieces(bgr.flatten(1)):
+            piece.copy_(added.addmm(factors, piece).clamp_(0, 1))

@@ -1,0 +1,87 @@
+"""From the parts of training samples to frames and captured plates, on the training device.
+
+Every disturbance follows values that came with its sample (`augmentation`), and works on that
+sample alone: the result does not depend on what else is in the batch.
+"""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .augmentation import UNDISTURBED
+from .disturbances import fill, make_room
+from .disturbances.jpeg import Jpeg
+from .disturbances.noise import Noise
+from .disturbances.optics import Defocus, PlatePosition, Zoom
+from .disturbances.plate_colour import PlateColour
+from .disturbances.scene_change import SceneChange
+from .disturbances.shadow import Shadow
+
+
+class Sample(NamedTuple):
+    """A batch to train on; float32 in [0, 1], on the device.
+
+    Attributes:
+        src: (B, 3, H, W), the frame, RGB.
+        bgr: (B, 3, H, W), the captured plate, RGB.
+        pha: (B, 1, H, W), the true alpha.
+        fgr: (B, 3, H, W), the true foreground, RGB, not premultiplied.
+    """
+
+    src: Tensor
+    bgr: Tensor
+    pha: Tensor
+    fgr: Tensor
+
+
+def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
+    """Composes frames and disturbs frames and plates, in the order in which light meets them.
+
+    Args:
+        batch: collated samples of `Samples`: `fgr` (B, 3, H, W), `pha` (B, 1, H, W) and `bgr`
+            (B, 3, H, W), uint8, and `disturbance`, by name a tuple of (B,) tensors.
+        device: where to compute.
+
+    Returns:
+        The batch. The same samples give the same values in any batch; noise and JPEG differ from
+        one kind of device to another.
+
+    Raises:
+        ValueError: when a disturbance is missing or unknown.
+    """
+    drawn = _take_apart(batch["disturbance"])
+    # No lower precision here, whatever the network uses.
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        pixels = (batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr"))
+        fgr, pha, bgr = (fill(make_room(part), part) for part in pixels)
+        src = make_room(bgr)
+        for i, one in enumerate(drawn):
+            scene = Shadow.apply(one["shadow"], bgr[i], pha[i], src[i])
+            scene = SceneChange.apply(one["scene_change"], scene, False, src[i])
+            torch.lerp(scene, fgr[i], pha[i], out=src[i])  # the composite
+            SceneChange.apply(one["scene_change"], bgr[i], True, bgr[i])
+            SceneChange.sway(one["scene_change"], bgr[i])
+            PlatePosition.apply(one["plate_position"], bgr[i])
+            Defocus.apply(one["defocus"], bgr[i])
+            PlateColour.apply(one["plate_colour"], one["exposure"], one["white_balance"], bgr[i])
+            Noise.apply(one["noise"], one["dark_noise"], src[i], bgr[i])
+        Jpeg.apply([one["jpeg"] for one in drawn], src, bgr)
+        for i, one in enumerate(drawn):
+            Zoom.apply(one["zoom"], (src[i], bgr[i], pha[i], fgr[i]))
+    return Sample(src, bgr, pha, fgr)
+
+
+def _take_apart(disturbance: dict[str, Any]) -> list[dict[str, Any]]:
+    """Takes what was collated for a batch apart into what was drawn for each sample."""
+    if disturbance.keys() != UNDISTURBED.keys():
+        wrong = ", ".join(sorted(disturbance.keys() ^ UNDISTURBED.keys()))
+        raise ValueError(
+            "the disturbance of a batch must hold what draw_disturbance draws; "
+            f"{wrong} are missing or unknown"
+        )
+    columns = (
+        map(values._make, zip(*(part.tolist() for part in values), strict=True))
+        for values in disturbance.values()
+    )
+    return [dict(zip(disturbance, row, strict=True)) for row in zip(*columns, strict=True)]
