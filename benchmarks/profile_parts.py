@@ -15,9 +15,10 @@ from torch import Tensor
 
 from benchmarks.speed.timing import count_macs, measure_peak
 from benchmarks.speed_cases import CPU, PRESETS, build_network, read_pair, set_preset, time_in_turn
-from matting.backends import Backend, build_fast
+from matting.backends import Backend, accelerate_by
 from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingRefine
+from model.fast import FastMatting
 
 
 def measure_parts(
@@ -29,8 +30,10 @@ def measure_parts(
         Seconds and multiply-adds by part; `rest` is what is left of the whole: reducing the frame,
         selecting cells, and the outputs.
     """
-    fast = ours.fold() if backend == "pytorch" else build_fast(ours, backend, "float32")
-    counted = ours.fold()
+    fast = FastMatting(ours)
+    if backend != "pytorch":
+        fast, _ = accelerate_by(backend, ours, "float32")
+    counted = FastMatting(ours)
     calls: dict[str, list[tuple[Any, ...]]] = {"coarse": [], "_hidden": [], "_refine": []}
     originals = {name: getattr(fast, name) for name in calls}
     for name, original in originals.items():

@@ -1,6 +1,8 @@
 """Backends: what computes the coarse network, the largest part of the work on a CPU.
 
-All but PyTorch are optional packages. The refiner is the same with all of them (`FastMatting`).
+All but PyTorch are optional packages. The refiner is the same with all of them (`FastMatting`). A
+further one needs a name in `Backend`, what it can do in `_PACKAGES` and `_PRECISIONS`, and a
+function in `_CONVERT`.
 """
 
 import importlib.util
@@ -15,16 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from model import MattingBase, MattingRefine
-from model.fast.coarse import Coarse, CoarseNetwork
-from model.fast.folding import fold_batch_norms
-from model.fast.refine import FastMatting
+from model.fast import FastMatting
+from model.fast.coarse import CoarseFunction
 from runtime.device import Precision
 
-Backend = Literal["pytorch", "compile", "onnxruntime", "openvino"]
+Backend = Literal["pytorch", "onnxruntime", "openvino"]
 
 _PACKAGES = {"onnxruntime": ("onnxruntime", "onnx"), "openvino": ("openvino",)}
 _PRECISIONS = {
-    "compile": ("float32", "bfloat16"),
     "onnxruntime": ("float32",),
     "openvino": ("float32", "bfloat16"),
 }
@@ -67,47 +67,36 @@ def check_backend(
         )
 
 
-def build_fast(network: MattingRefine, backend: Backend, precision: Precision) -> FastMatting:
-    """Builds a network whose coarse part runs in a backend.
+def accelerate_by(
+    backend: Backend, network: MattingBase, precision: Precision
+) -> tuple[FastMatting, float]:
+    """Lets a backend compute the coarse part of a network.
 
     Args:
-        network: in evaluation mode, on the CPU; see `check_backend`.
         backend: other than `pytorch`.
+        network: a MattingRefine in evaluation mode, on the CPU; see `check_backend`.
         precision: of the convolutions.
 
     Returns:
-        What computes the network's predictions.
+        What computes the network's predictions, and its difference from PyTorch's, see
+        `measure_parity`.
     """
-    convert = {
-        "compile": _compile,
-        "onnxruntime": _to_onnxruntime,
-        "openvino": _to_openvino,
-    }[backend]
-    return FastMatting(network, convert(CoarseNetwork(fold_batch_norms(network)), precision))
+    assert isinstance(network, MattingRefine)  # noqa: S101 - checked before
+    plain = FastMatting(network)
+    assert isinstance(plain.coarse, nn.Module)  # noqa: S101 - PyTorch's own
+    fast = FastMatting(network, _CONVERT[backend](plain.coarse, precision))
+    return fast, measure_parity(plain, fast)
 
 
 @torch.no_grad()
-def measure_parity(network: MattingRefine, fast: FastMatting) -> float:
-    """Compares a backend with PyTorch on noise.
-
-    Args:
-        network: in evaluation mode.
-        fast: of the same network, in a backend.
-
-    Returns:
-        The largest absolute difference of the coarse alpha, (1, 1, 96, 160), before it is clamped.
-    """
+def measure_parity(plain: FastMatting, fast: FastMatting) -> float:
+    """Returns the largest difference of two coarse alphas on noise, before they are clamped."""
     pair = torch.rand(2, 1, 3, 96, 160, generator=torch.Generator().manual_seed(0))
-    expected = network.fold().coarse(*pair)[0]
-    return float((fast.coarse(*pair)[0].float() - expected)[:, 0].abs().max())
+    difference = fast.coarse(*pair)[0].float() - plain.coarse(*pair)[0]
+    return float(difference[:, 0].abs().max())
 
 
-def _compile(coarse: nn.Module, precision: Precision) -> Coarse:
-    compiled: Coarse = torch.compile(coarse)
-    return compiled
-
-
-def _to_onnxruntime(coarse: nn.Module, precision: Precision) -> Coarse:
+def _to_onnxruntime(coarse: nn.Module, precision: Precision) -> CoarseFunction:
     import onnxruntime
 
     axes = {0: "batch", 2: "height", 3: "width"}
@@ -135,7 +124,7 @@ def _to_onnxruntime(coarse: nn.Module, precision: Precision) -> Coarse:
     return run
 
 
-def _to_openvino(coarse: nn.Module, precision: Precision) -> Coarse:
+def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
     import openvino
     from openvino.preprocess import PrePostProcessor
 
@@ -190,3 +179,6 @@ def _example() -> Tensor:
 
 def _channels_last(features: Tensor) -> Tensor:
     return features.contiguous(memory_format=torch.channels_last)
+
+
+_CONVERT = {"onnxruntime": _to_onnxruntime, "openvino": _to_openvino}

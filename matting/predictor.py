@@ -1,10 +1,9 @@
 """The predictor: pictures of any size in, mattes of that size out."""
 
-import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from queue import LifoQueue
+from threading import BoundedSemaphore
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
+from model.fast import accelerate
 from model.refiner import CELL
 from runtime.device import Precision, autocast
 
-from .backends import Backend, build_fast, check_backend, measure_parity
+from .backends import Backend, accelerate_by, check_backend
 from .islands import drop_faint_islands
 from .quality import Budget
-from .second_look import Outputs, look_twice
+from .second_look import Look, look_twice
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
 # one pixel of the features' stride.
@@ -56,7 +56,7 @@ class Prepared:
 
 
 class Predictor:
-    """Runs a network on pictures, in one thread or in several at a time.
+    """Runs a network on pictures of any size, called by any number of threads.
 
     Args:
         network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
@@ -64,12 +64,11 @@ class Predictor:
         device: where to compute.
         precision: of the convolutions.
         backend: what computes the coarse network.
-        lanes: pictures that `predict` can be computing at a time, each by a copy of the network;
-            further threads wait. More than one with backend `pytorch` alone.
+        lanes: pictures that are computed at a time; further threads wait. 1 with a backend other
+            than `pytorch`.
 
     Attributes:
-        network: of the first lane, as is `compute`.
-        lanes: see above.
+        compute: what computes the network's predictions, see `model.fast.accelerate`.
         parity: largest difference of the backend's coarse alpha from PyTorch's on noise, or None
             where PyTorch computes it.
 
@@ -91,44 +90,31 @@ class Predictor:
                 f"lanes must be 1, or more with backend pytorch; got {lanes} with {backend}"
             )
         self.network = network.to(device).eval()
-        self.lanes = lanes
-        self.device = device
-        self.precision = precision
-        self.compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput] = network
+        self.device, self.precision, self.lanes = device, precision, lanes
         self.parity: float | None = None
-        if backend != "pytorch" and isinstance(network, MattingRefine):
-            self.compute = fast = build_fast(network, backend, precision)
-            self.parity = measure_parity(network, fast)
-        self._idle: LifoQueue[_Lane] = LifoQueue()
-        for _ in range(lanes - 1):
-            twin = copy.deepcopy(self.network)
-            self._idle.put(_Lane(twin, twin))
-        self._idle.put(_Lane(self.network, self.compute))
+        self.compute: Callable[..., Any]
+        if backend == "pytorch":
+            self.compute = accelerate(self.network)
+        else:
+            self.compute, self.parity = accelerate_by(backend, self.network, precision)
+        self._free_lanes = BoundedSemaphore(lanes)
 
     @torch.inference_mode()
-    def run(self, src: Tensor, bgr: Tensor) -> BaseOutput | RefineOutput:
-        """Runs the network on tensors, with its own settings.
+    def run(self, src: Tensor, bgr: Tensor, **work: Any) -> BaseOutput | RefineOutput:
+        """Runs the network on tensors.
 
         Args:
             src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
                 divisible by 4.
             bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
+            work: what `MattingRefine.forward` takes beside them.
 
         Returns:
             What the network predicts.
         """
         with autocast(self.device, self.precision):
-            return self.compute(src, bgr)
-
-    @contextmanager
-    def _lane(self) -> Iterator["_Lane"]:
-        """Lends a network that no other thread has; waits for one."""
-        lane = self._idle.get()
-        try:
-            with autocast(self.device, self.precision):
-                yield lane
-        finally:
-            self._idle.put(lane)
+            output: BaseOutput | RefineOutput = self.compute(src, bgr, **work)
+        return output
 
     @torch.inference_mode()
     def prepare(self, picture: np.ndarray) -> Prepared:
@@ -174,18 +160,39 @@ class Predictor:
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
                 f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
             )
-        with self._lane() as lane:
-            compute = lane.refined if isinstance(self.network, MattingRefine) else lane.coarse
+        look = self._refined if isinstance(self.network, MattingRefine) else self._coarse
+        with self._free_lanes, autocast(self.device, self.precision):
             if budget.second_look:
-                outputs = look_twice(src_padded, bgr_padded, budget, compute)
+                outputs = look_twice(src_padded, bgr_padded, budget, look)
             else:
-                outputs = compute(src_padded, bgr_padded, budget)
+                outputs = look(src_padded, bgr_padded, budget)
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
         )
         pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
         return Matte(pha, fgr, err[..., 0], ref[..., 0] > 0)
+
+    def _refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
+        """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
+        work = budget.backbone_scale, budget.refine_sample_pixels, budget.corrects_alpha
+        pha, fgr, _, _, err_sm, ref_sm = self.compute(src, bgr, *work)
+        err = F.interpolate(err_sm, src.shape[2:], mode="bilinear", align_corners=False)
+        return pha, fgr, err, F.interpolate(ref_sm, src.shape[2:], mode="nearest")
+
+    def _coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
+        """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
+        size = budget.coarse_size(*src.shape[2:])
+        src_sm, bgr_sm = (
+            F.interpolate(picture, size, mode="bilinear", align_corners=False)
+            for picture in (src, bgr)
+        )
+        pha, fgr, err, _ = self.compute(src_sm, bgr_sm)
+        stacked = torch.cat([pha, err, fgr - src_sm], dim=1)
+        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
+        pha, err, residual = stacked.split([1, 1, 3], dim=1)
+        # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
+        return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
@@ -194,41 +201,6 @@ class Predictor:
         if not (bottom or right):
             return picture
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
-
-
-@dataclass(frozen=True)
-class _Lane:
-    """A network, and what computes it."""
-
-    network: MattingBase | MattingRefine
-    compute: Callable[[Tensor, Tensor], BaseOutput | RefineOutput]
-
-    def refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
-        """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
-        assert isinstance(self.network, MattingRefine)  # noqa: S101 - asked by the caller
-        self.network.backbone_scale = budget.backbone_scale
-        self.network.refiner.sample_pixels = budget.refine_sample_pixels
-        self.network.corrects_alpha = budget.corrects_alpha
-        output = self.compute(src, bgr)
-        assert isinstance(output, RefineOutput)  # noqa: S101 - of a MattingRefine
-        err = F.interpolate(output.err_sm, src.shape[2:], mode="bilinear", align_corners=False)
-        ref = F.interpolate(output.ref_sm, src.shape[2:], mode="nearest")
-        return output.pha, output.fgr, err, ref
-
-    def coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
-        """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
-        size = budget.coarse_size(*src.shape[2:])
-        src_sm, bgr_sm = (
-            F.interpolate(picture, size, mode="bilinear", align_corners=False)
-            for picture in (src, bgr)
-        )
-        output = self.compute(src_sm, bgr_sm)
-        assert isinstance(output, BaseOutput)  # noqa: S101 - of a MattingBase
-        stacked = torch.cat([output.pha, output.err, output.fgr - src_sm], dim=1)
-        stacked = F.interpolate(stacked, src.shape[2:], mode="bilinear", align_corners=False)
-        pha, err, residual = stacked.split([1, 1, 3], dim=1)
-        # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
-        return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:

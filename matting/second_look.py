@@ -14,9 +14,9 @@ from model.refiner import CELL
 from .quality import Budget
 
 # Alpha (B, 1, H, W), foreground (B, 3, H, W), error and refined cells (B, 1, H, W).
-Outputs = tuple[Tensor, Tensor, Tensor, Tensor]
+Look = tuple[Tensor, Tensor, Tensor, Tensor]
 # From frame and plate, (B, 3, H, W) each, RGB in [0, 1], and the work to spend on them.
-Compute = Callable[[Tensor, Tensor, Budget], Outputs]
+Compute = Callable[[Tensor, Tensor, Budget], Look]
 
 _COARSE_GROWTH = 2.0
 _SURE = 0.03  # predicted errors well below this count alike
@@ -26,7 +26,7 @@ _SOLID = 0.05
 _INSIDE = 8
 
 
-def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Outputs:
+def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Look:
     """Mattes a picture, and its mirror image with a coarse input of twice the height and width.
 
     Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse

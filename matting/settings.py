@@ -105,7 +105,7 @@ class ComputeSettings:
         device: auto takes CUDA, then MPS, then the CPU.
         precision: Of the convolutions; pictures and weights stay float32.
         backend: What computes the coarse network on a CPU; onnxruntime and openvino are packages
-            of that name, compile takes minutes to start.
+            of that name.
         num_workers: Threads that read and as many that write beside the computation; 0 does one
             thing after the other.
     """

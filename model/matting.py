@@ -1,7 +1,6 @@
 """MattingBase, the coarse network, and MattingRefine, which adds the refiner."""
 
-import itertools
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +9,10 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 
 from .correction import correct_alpha
 from .decoder import Decoder
-from .fast.refine import FastMatting
-from .mobilenet import MobileNetV2Encoder
+from .encoders import MobileNetV2Encoder, ResNetEncoder
 from .outputs import BaseOutput, RefineOutput
 from .patches import CropMethod, ReplaceMethod
 from .refiner import CELL, HIDDEN_CHANNELS, RefineMode, Refiner
-from .resnet import ResNetEncoder
 
 Backbone = Literal["resnet50", "resnet101", "mobilenetv2"]
 
@@ -85,7 +82,7 @@ class MattingBase(nn.Module):
         Raises:
             ValueError: when the two differ in shape or are not (B, 3, H, W).
         """
-        _check_inputs(src, bgr)
+        check_pair(src, bgr)
         pha, residual, err, hid = self._coarse(src, bgr)
         return BaseOutput(pha, (residual + src).clamp(0, 1), err, hid)
 
@@ -100,12 +97,9 @@ class MattingBase(nn.Module):
 class MattingRefine(MattingBase):
     """The coarse network on a reduced frame, and the refiner at full resolution.
 
-    `backbone_scale`, `corrects_alpha` and the refiner's `mode`, `sample_pixels` and `threshold` may
-    be changed on a built model (`model.backbone_scale = 1 / 8`,
-    `model.refiner.sample_pixels = 320_000`).
-
-    In evaluation mode, without gradients and on a CPU, the same is computed in another way, 3 to 7
-    times sooner (`FastMatting`). `model.fast = False` turns that off.
+    `backbone_scale`, `corrects_alpha` and the refiner's `mode`, `sample_pixels` and `threshold` are
+    defaults that a call may override; several threads may call one network in evaluation mode.
+    `model.fast.accelerate` computes the same predictions 3 to 7 times faster on a CPU.
 
     Args:
         backbone: `resnet50`, `resnet101` or `mobilenetv2`.
@@ -149,8 +143,6 @@ class MattingRefine(MattingBase):
         super().__init__(backbone)
         self.corrects_alpha = corrects_alpha
         self.backbone_scale = backbone_scale
-        self.fast = True
-        self._folded: tuple[Any, FastMatting] | None = None
         self.refiner = Refiner(
             mode=refine_mode,
             sample_pixels=refine_sample_pixels,
@@ -168,40 +160,39 @@ class MattingRefine(MattingBase):
 
     @backbone_scale.setter
     def backbone_scale(self, backbone_scale: float) -> None:
-        if not 0 < backbone_scale <= MAX_BACKBONE_SCALE:
-            raise ValueError(
-                f"backbone scale must be above 0 and at most {MAX_BACKBONE_SCALE}, "
-                f"got {backbone_scale}"
-            )
-        self._backbone_scale = float(backbone_scale)
+        self._backbone_scale = check_backbone_scale(backbone_scale)
 
-    def forward(self, src: Tensor, bgr: Tensor) -> RefineOutput:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self,
+        src: Tensor,
+        bgr: Tensor,
+        backbone_scale: float | None = None,
+        refine_sample_pixels: int | None = None,
+        corrects_alpha: bool | None = None,
+    ) -> RefineOutput:
         """Predicts the matte coarsely and refines it.
 
         Args:
             src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
             bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+            backbone_scale: of this call, see the class; None takes the attribute.
+            refine_sample_pixels: of this call; None takes the refiner's `sample_pixels`.
+            corrects_alpha: of this call; None takes the attribute.
 
         Returns:
             See `RefineOutput`.
 
         Raises:
-            ValueError: when the two differ in shape, are not (B, 3, H, W), or H or W is not
-                divisible by 4.
+            ValueError: when the two differ in shape, are not (B, 3, H, W), H or W is not divisible
+                by 4, or another argument is out of its range.
         """
-        _check_inputs(src, bgr)
-        height, width = src.shape[2:]
-        if height % CELL or width % CELL:
-            padded = -(-height // CELL) * CELL, -(-width // CELL) * CELL
-            raise ValueError(
-                f"height and width must be divisible by {CELL}, got {height} x {width}; "
-                f"pad src and bgr to {padded[0]} x {padded[1]} and crop the outputs"
-            )
-        if self._may_be_fast(src):
-            return self.fold()(src, bgr)
-        src_sm, bgr_sm = self.reduce(src), self.reduce(bgr)
+        check_pair(src, bgr, CELL)
+        scale = self.resolve_scale(backbone_scale)
+        src_sm, bgr_sm = reduce(src, scale), reduce(bgr, scale)
         pha_sm, residual_sm, err_sm, hid_sm = self._coarse(src_sm, bgr_sm)
-        pha, residual, ref_sm = self.refiner(src, bgr, pha_sm, residual_sm, err_sm, hid_sm)
+        pha, residual, ref_sm = self.refiner(
+            src, bgr, pha_sm, residual_sm, err_sm, hid_sm, refine_sample_pixels
+        )
         output = RefineOutput(
             pha=pha.clamp(0, 1),
             fgr=(residual + src).clamp(0, 1),
@@ -210,61 +201,52 @@ class MattingRefine(MattingBase):
             err_sm=err_sm,
             ref_sm=ref_sm,
         )
-        if not self.corrects_alpha:
-            return output
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output)
+        corrects = self.corrects_alpha if corrects_alpha is None else corrects_alpha
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
 
-    def fold(self) -> FastMatting:
-        """Builds what computes this network's predictions fast, or finds the last one again.
+    def resolve_scale(self, backbone_scale: float | None) -> float:
+        """Returns the scale of a call, checked: the attribute where the call names none."""
+        if backbone_scale is None:
+            return self.backbone_scale
+        return check_backbone_scale(backbone_scale)
 
-        Returns:
-            For the weights as they are now; the network must be in evaluation mode.
-        """
-        tensors = itertools.chain(self.parameters(), self.buffers())
-        state = [(id(t), 0 if t.is_inference() else t._version) for t in tensors]
-        if self._folded is None or self._folded[0] != state:
-            self._folded = None
-            self._folded = state, FastMatting(self)
-        return self._folded[1]
 
-    def _may_be_fast(self, src: Tensor) -> bool:
-        """Whether `forward` may leave the path that gradients, exporters and compilers need."""
-        traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        methods = self.refiner.crop_method, self.refiner.replace_method
-        return (
-            self.fast
-            and src.device.type == "cpu"
-            and src.dtype in (torch.float32, torch.float64, torch.bfloat16)
-            and not torch.is_grad_enabled()
-            and not traced
-            and methods == ("unfold", "scatter_nd")
-            and not any(module.training for module in self.modules())
+def reduce(picture: Tensor, scale: float) -> Tensor:
+    """Resizes (B, C, H, W) bilinearly to (B, C, floor(H * scale), floor(W * scale))."""
+    return F.interpolate(
+        picture,
+        scale_factor=scale,
+        mode="bilinear",
+        align_corners=False,
+        recompute_scale_factor=True,
+    )
+
+
+def check_backbone_scale(scale: float) -> float:
+    """Returns a size of the coarse input as a fraction of the frame's, or raises ValueError."""
+    if not 0 < scale <= MAX_BACKBONE_SCALE:
+        raise ValueError(
+            f"backbone scale must be above 0 and at most {MAX_BACKBONE_SCALE}, got {scale}"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_folded": None}  # a copy folds its own weights
-
-    def reduce(self, picture: Tensor) -> Tensor:
-        """Resizes to the coarse size.
-
-        Args:
-            picture: (B, C, H, W) float.
-
-        Returns:
-            (B, C, floor(H * backbone_scale), floor(W * backbone_scale)).
-        """
-        return F.interpolate(
-            picture,
-            scale_factor=self.backbone_scale,
-            mode="bilinear",
-            align_corners=False,
-            recompute_scale_factor=True,
-        )
+    return float(scale)
 
 
-def _check_inputs(src: Tensor, bgr: Tensor) -> None:
+def check_pair(src: Tensor, bgr: Tensor, multiple: int = 1) -> None:
+    """Checks the inputs of a network.
+
+    Raises:
+        ValueError: when frame and plate differ in shape, are not (B, 3, H, W), or H or W is not
+            divisible by `multiple`.
+    """
     if src.shape != bgr.shape or src.ndim != 4 or src.shape[1] != 3:
         raise ValueError(
             "src and bgr must both be (B, 3, H, W) of the same size, "
             f"got {tuple(src.shape)} and {tuple(bgr.shape)}"
+        )
+    height, width = src.shape[2:]
+    if height % multiple or width % multiple:
+        padded = -(-height // multiple) * multiple, -(-width // multiple) * multiple
+        raise ValueError(
+            f"height and width must be divisible by {multiple}, got {height} x {width}; "
+            f"pad src and bgr to {padded[0]} x {padded[1]} and crop the outputs"
         )

@@ -96,9 +96,7 @@ class Refiner(nn.Module):
 
     @sample_pixels.setter
     def sample_pixels(self, sample_pixels: int) -> None:
-        if sample_pixels < 0:
-            raise ValueError(f"refine sample pixels must be 0 or more, got {sample_pixels}")
-        self._sample_pixels = int(sample_pixels)
+        self._sample_pixels = _check_sample_pixels(sample_pixels)
 
     @property
     def threshold(self) -> float:
@@ -112,7 +110,14 @@ class Refiner(nn.Module):
         self._threshold = float(threshold)
 
     def forward(
-        self, src: Tensor, bgr: Tensor, pha: Tensor, fgr: Tensor, err: Tensor, hid: Tensor
+        self,
+        src: Tensor,
+        bgr: Tensor,
+        pha: Tensor,
+        fgr: Tensor,
+        err: Tensor,
+        hid: Tensor,
+        sample_pixels: int | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Refines a coarse prediction.
 
@@ -123,6 +128,7 @@ class Refiner(nn.Module):
             fgr: (B, 3, h, w) float, coarse foreground residual.
             err: (B, 1, h, w) float in [0, 1], coarse predicted error.
             hid: (B, 32, h, w) float, coarse hidden features.
+            sample_pixels: of this call; None takes the attribute.
 
         Returns:
             Alpha (B, 1, H, W) and foreground residual (B, 3, H, W), neither clamped, and the
@@ -142,7 +148,7 @@ class Refiner(nn.Module):
             ref = src.new_ones((src.shape[0], 1, height // CELL, width // CELL))
             return refined[:, :1], refined[:, 1:], ref
 
-        ref = self.select(resize(err, height // CELL, width // CELL))
+        ref = self.select(resize(err, height // CELL, width // CELL), sample_pixels)
         cells = select_cells(ref)
         out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
         # Processes that share statistics must all come to the batch norms, also without a patch.
@@ -157,19 +163,23 @@ class Refiner(nn.Module):
             out = replace_patches(out, patches, cells, self.replace_method)
         return out[:, :1], out[:, 1:], ref
 
-    def select(self, err: Tensor) -> Tensor:
+    def select(self, err: Tensor, sample_pixels: int | None = None) -> Tensor:
         """Selects the cells to refine.
 
         Args:
             err: (B, 1, H / 4, W / 4) float in [0, 1], predicted error of each cell.
+            sample_pixels: of this call; None takes the attribute.
 
         Returns:
             A tensor like `err`: 1 where a cell is selected, else 0.
         """
         if self.mode == "thresholding":
             return (err > self.threshold).to(err.dtype)
+        pixels = self.sample_pixels
+        if sample_pixels is not None:
+            pixels = _check_sample_pixels(sample_pixels)
         flat = err.flatten(1)  # B cells
-        count = min(self.sample_pixels // CELL**2, flat.shape[1])
+        count = min(pixels // CELL**2, flat.shape[1])
         chosen = flat.topk(count, dim=1, sorted=False).indices
         ref = torch.zeros_like(flat).scatter_(1, chosen, 1.0)
         if self.prevent_oversampling:
@@ -196,3 +206,9 @@ class Refiner(nn.Module):
 def resize(x: Tensor, height: int, width: int) -> Tensor:
     """Resizes (B, C, h, w) bilinearly, as all of the refiner's inputs are."""
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+
+def _check_sample_pixels(sample_pixels: int) -> int:
+    if sample_pixels < 0:
+        raise ValueError(f"refine sample pixels must be 0 or more, got {sample_pixels}")
+    return int(sample_pixels)

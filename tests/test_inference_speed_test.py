@@ -335,7 +335,6 @@ def test_coarse_network_is_captured_once_a_size(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(cuda_graphs, "_Graph", Fake)
     network = MattingRefine("mobilenetv2", backbone_scale=0.5).eval()
-    network.fast = False
     pairs = torch.rand(2, 1, 3, 64, 64), torch.rand(2, 1, 3, 64, 96)
     with torch.inference_mode():
         expected = [network(*pair).pha for pair in pairs]

@@ -1,1 +1,8 @@
-"""The networks' predictions computed faster on a CPU: the same results, asked for by name."""
+"""The networks' predictions computed faster: the same results, asked for by name.
+
+`accelerate` chooses by the network's device; a way for another kind of device goes there.
+"""
+
+from .refine import FastMatting, Prediction, accelerate
+
+__all__ = ["FastMatting", "Prediction", "accelerate"]

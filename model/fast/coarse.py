@@ -1,37 +1,44 @@
-"""The coarse network for inference, without the hidden features that only the refiner reads."""
+"""The coarse network for inference: batch norms folded, hidden features left to the refiner."""
 
+import copy
+import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-if TYPE_CHECKING:
-    from ..matting import MattingRefine
+from ..decoder import Decoder
+
+M = TypeVar("M", bound=nn.Module)
 
 # The coarse network: reduced frame and plate to (B, 5, h, w), alpha, residual and error, not
 # clamped, and to what the hidden features are computed from.
-Coarse = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+CoarseFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 PREDICTED = 5  # alpha, residual, error
 
 
 class CoarseNetwork(nn.Module):
-    """The coarse network of a folded copy, without the hidden features.
+    """Encoder, ASPP and decoder up to alpha, residual and error, without the hidden features.
 
     Args:
-        folded: see `fold_batch_norms`.
+        backbone: encoder, its batch norms folded (`fold_batch_norms`), as in the other parts.
+        aspp: over the encoder's coarsest features.
+        decoder: whose last convolution is cut.
     """
 
-    def __init__(self, folded: "MattingRefine") -> None:
+    def __init__(self, backbone: nn.Module, aspp: nn.Module, decoder: Decoder) -> None:
         super().__init__()
-        self.backbone, self.aspp, self.decoder = folded.backbone, folded.aspp, folded.decoder
-        weight, bias = folded.decoder.last
+        self.backbone, self.aspp, self.decoder = backbone, aspp, decoder
+        weight, bias = decoder.last
         self.predict = inference_convolution(weight[:PREDICTED], bias[:PREDICTED], padding=1)
         self.eval().to(memory_format=torch.channels_last)
 
     def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes what `Coarse` describes."""
+        """Computes what `CoarseFunction` describes."""
         pictures = torch.cat([src, bgr], dim=1).contiguous(memory_format=torch.channels_last)
         features, *skips = self.backbone(pictures)
         features = self.decoder.features(self.aspp(features), *skips)
@@ -58,3 +65,29 @@ def inference_convolution(
     if built.bias is not None and bias is not None:
         built.bias.copy_(bias)
     return built.to(memory_format=torch.channels_last)
+
+
+def fold_batch_norms(network: M) -> M:
+    """Copies a network and folds every batch norm into the convolution registered before it.
+
+    Synchronised ones, too: they evaluate as others do.
+
+    Args:
+        network: in evaluation mode; unchanged.
+
+    Returns:
+        A copy that evaluates to the same within rounding. Its parameters need no gradients.
+
+    Raises:
+        ValueError: when the network is in training mode, whose statistics are the batch's.
+    """
+    if network.training:
+        raise ValueError("batch norms fold in evaluation mode only; call eval() first")
+    folded = copy.deepcopy(network).requires_grad_(False)
+    for module in folded.modules():
+        children = list(module.named_children())
+        for (name, convolution), (norm_name, norm) in itertools.pairwise(children):
+            if isinstance(convolution, nn.Conv2d) and isinstance(norm, _BatchNorm):
+                setattr(module, name, fuse_conv_bn_eval(convolution, norm))
+                setattr(module, norm_name, nn.Identity())
+    return folded.requires_grad_(False)

@@ -1,30 +1,36 @@
-"""Inference on a CPU without the work that the training path wastes: the same results, sooner.
+"""Inference on a CPU without the work that the training path wastes: the same results, faster.
 
 Batch norms are folded and memory is channels-last; hidden features are computed only where the
 refiner looks; the refiner works in blocks of cells on windows of the frame, so that only the
 outputs are built at full resolution, and nothing at half.
 """
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..correction import correct_alpha
-from ..outputs import RefineOutput
+from ..matting import MattingBase, MattingRefine, check_pair
+from ..outputs import BaseOutput, RefineOutput
 from ..refiner import CELL, HIDDEN_CHANNELS, resize
 from .blocks import Blocks, plan_blocks
-from .coarse import PREDICTED, Coarse, CoarseNetwork, inference_convolution
-from .folding import fold_batch_norms
+from .coarse import (
+    PREDICTED,
+    CoarseFunction,
+    CoarseNetwork,
+    fold_batch_norms,
+    inference_convolution,
+)
 from .memory import Memory
 from .resizing import enlarge, reduce
 from .windows import Table, crop_windows, upsampling_table
 
-if TYPE_CHECKING:
-    from ..matting import MattingRefine
+# Computes what a network's forward computes, from the same arguments.
+Prediction = Callable[..., BaseOutput | RefineOutput]
 
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 # Side of the squares in which hidden features are computed, pixels of the coarse input.
 _TILE = 8
 # Tiles compute their borders, too: of more than this share of them, the whole costs less.
@@ -38,27 +44,56 @@ _BLOCK_COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
 _ROOM = 8
 
 
+def accelerate(
+    network: MattingBase | MattingRefine, coarse: CoarseFunction | None = None
+) -> Prediction:
+    """Finds what computes a network's predictions fastest where the network is.
+
+    Args:
+        network: in evaluation mode, on its device.
+        coarse: computes the coarse network, in a runtime of its own.
+
+    Returns:
+        `FastMatting` for a MattingRefine on a CPU, else the network itself. It is called as the
+        network is, by several threads if need be, without gradients, and has the weights of now.
+
+    Raises:
+        ValueError: when a MattingRefine on a CPU is in training mode.
+    """
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    return (
+        FastMatting(network, coarse) if isinstance(network, MattingRefine) and on_cpu else network
+    )
+
+
 class FastMatting:
     """Computes what a `MattingRefine` in evaluation mode computes, from a folded copy of it.
 
-    Scale of the coarse input, mode, pixels, threshold and whether alpha is corrected are those that
-    the network has when this is called. Weights are those that it had when this was built.
+    Mode, threshold, and what a call does not name are those that the network has when this is
+    called. Weights are those that it had when this was built.
 
     Args:
         network: in evaluation mode.
         coarse: computes the coarse network in place of the folded copy.
 
+    Raises:
+        ValueError: when the network is in training mode.
+
     Source: ours, because patches of single cells compute their neighbours' features up to nine
         times, and full-frame features cost more than the patches that are cut from them.
     """
 
-    def __init__(self, network: "MattingRefine", coarse: Coarse | None = None) -> None:
+    def __init__(self, network: MattingRefine, coarse: CoarseFunction | None = None) -> None:
         self.network = network
         self.memory = Memory()
         folded = fold_batch_norms(network)
         self.kernel_size = network.refiner.kernel_size
         # A compiled module has no truth value, so that `or` would not do.
-        self.coarse = CoarseNetwork(folded) if coarse is None else coarse
+        self.coarse: CoarseFunction = (
+            coarse
+            if coarse is not None
+            else CoarseNetwork(folded.backbone, folded.aspp, folded.decoder)
+        )
         refiner = folded.refiner
         weight, bias = folded.decoder.last
         self.hidden = inference_convolution(weight[PREDICTED:], bias[PREDICTED:])
@@ -70,19 +105,38 @@ class FastMatting:
             for convolution in (refiner.conv2, refiner.conv3, refiner.conv4)
         )
 
-    def __call__(self, src: Tensor, bgr: Tensor) -> RefineOutput:
+    @torch.no_grad()
+    def __call__(
+        self,
+        src: Tensor,
+        bgr: Tensor,
+        backbone_scale: float | None = None,
+        refine_sample_pixels: int | None = None,
+        corrects_alpha: bool | None = None,
+    ) -> RefineOutput:
         """Predicts.
 
         Args:
-            src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
-            bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+            src: (B, 3, H, W) float32, float64 or bfloat16, RGB in [0, 1], the captured frame; H and
+                W divisible by 4.
+            bgr: (B, 3, H, W) of the same type, RGB in [0, 1], the captured plate.
+            backbone_scale: see `MattingRefine.forward`, as are the following.
+            refine_sample_pixels: of this call.
+            corrects_alpha: of this call.
 
         Returns:
             See `RefineOutput`.
+
+        Raises:
+            ValueError: as `MattingRefine.forward`, and for another type.
         """
+        check_pair(src, bgr, CELL)
+        if src.dtype not in _DTYPES:
+            raise ValueError(f"src must be one of {_DTYPES}, got {src.dtype}")
         network, refiner = self.network, self.network.refiner
+        scale = network.resolve_scale(backbone_scale)
         height, width = src.shape[2:]
-        small = tuple(int(side * network.backbone_scale) for side in (height, width))
+        small = tuple(int(side * scale) for side in (height, width))
         src_sm, bgr_sm = reduce(src, *small), reduce(bgr, *small)
         predicted, features = self.coarse(src_sm, bgr_sm)
         predicted = predicted.to(src.dtype)
@@ -93,7 +147,7 @@ class FastMatting:
         if refiner.mode == "full":
             ref_sm = src.new_ones((src.shape[0], 1, *cells))
         else:
-            ref_sm = refiner.select(resize(err_sm, *cells))
+            ref_sm = refiner.select(resize(err_sm, *cells), refine_sample_pixels)
 
         pha, fgr = (
             self.memory.empty((src.shape[0], channels, height, width), src.dtype)
@@ -112,16 +166,14 @@ class FastMatting:
         output = RefineOutput(
             *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
         )
-        if not network.corrects_alpha:
-            return output
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output)
+        corrects = network.corrects_alpha if corrects_alpha is None else corrects_alpha
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
 
     def _hidden(self, features: Tensor, groups: list[Blocks], src: Tensor) -> Tensor:
         """Hidden features where blocks look, in channels-last memory; anything elsewhere.
 
-        Returns:
-            (B, 44, h, w) of which the first 32 channels are set; room for alpha, residual and, in
-            the windows that are upsampled from it, for frame and plate.
+        (B, 44, h, w) of which the first 32 channels are set; room for alpha, residual and, in the
+        windows that are upsampled from it, for frame and plate.
         """
         batch, _, h, w = features.shape
         rows, columns = -(-h // _TILE), -(-w // _TILE)
@@ -152,15 +204,10 @@ class FastMatting:
     def _refine(
         self, src: Tensor, bgr: Tensor, hidden: Tensor, blocks: Blocks, pha: Tensor, fgr: Tensor
     ) -> None:
-        """Computes blocks and writes their selected cells.
+        """Computes blocks and writes their selected cells into pha and fgr.
 
-        Args:
-            src: (B, 3, H, W), as is bgr.
-            bgr: see src.
-            hidden: see `_hidden`, with alpha and residual.
-            blocks: to compute.
-            pha: (B, H / 4, W / 4, 1, 4, 4) view, as is fgr with 3 channels.
-            fgr: see pha.
+        Those are views by cell, (B, H / 4, W / 4, C, 4, 4); see `_hidden` for the features, which
+        here have alpha and residual too.
         """
         margin_half, margin_full, margin = _margins(self.kernel_size)
         full = blocks.side * CELL
@@ -203,7 +250,7 @@ class FastMatting:
         """Upsampling of a coarse picture into the windows of blocks, down and across."""
         margin, step = _margins(self.kernel_size)[0], side * CELL // 2
         down, across = (
-            _table(-(-fine // (2 * step)), step, margin, size, fine // 2, coarse.dtype)
+            upsampling_table(-(-fine // (2 * step)), step, margin, size, fine // 2, coarse.dtype)
             for size, fine in zip(coarse.shape[2:], picture.shape[2:], strict=True)
         )
         return down, across
@@ -227,12 +274,6 @@ def _upsample(
         coarse = coarse.view(-1, size[1], hidden.shape[1])  # k*y x_coarse C
         weights_across = weights_across.repeat_interleave(out.shape[1], 0)
         torch.bmm(weights_across, coarse, out=out.flatten(0, 1))
-
-
-@lru_cache(maxsize=64)
-def _table(count: int, step: int, margin: int, coarse: int, fine: int, dtype: torch.dtype) -> Table:
-    with torch.inference_mode(False):  # may be used outside of it later
-        return upsampling_table(count, step, margin, coarse, fine, dtype)
 
 
 def _margins(kernel_size: int) -> tuple[int, int, int]:

@@ -4,13 +4,11 @@ Source: ours, because `F.interpolate` takes ten times as long to read a 4K frame
 need, and passes over a 4K output again for what is added to it.
 """
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .windows import Table, upsampling_table
+from .windows import upsampling_table
 
 # Rows of the output that are made at once, so that they are still in the cache for what follows.
 _ROWS = 32
@@ -47,7 +45,8 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
     """
     batch, channels, height, width = out.shape
     wide = F.interpolate(picture, (picture.shape[2], width), mode="bilinear", align_corners=False)
-    origins, weights = _table(-(-height // _ROWS), picture.shape[2], height, picture.dtype)
+    count = -(-height // _ROWS)
+    origins, weights = upsampling_table(count, _ROWS, 0, picture.shape[2], height, picture.dtype)
     # Not in the lower precision that may be set for convolutions.
     with torch.autocast(out.device.type, enabled=False):
         for i, origin in enumerate(origins.tolist()):
@@ -59,9 +58,3 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
                     torch.mm(weights[i, :count], source, out=part[b, c])
             if added is not None:
                 part.add_(added[:, :, i * _ROWS : (i + 1) * _ROWS]).clamp_(0, 1)
-
-
-@lru_cache(maxsize=16)
-def _table(count: int, coarse: int, fine: int, dtype: torch.dtype) -> Table:
-    with torch.inference_mode(False):  # may be used outside of it later
-        return upsampling_table(count, _ROWS, 0, coarse, fine, dtype)

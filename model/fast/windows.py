@@ -1,5 +1,6 @@
 """Windows of pictures: cropping many at once, and upsampling within them."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,8 @@ class Table(NamedTuple):
     weights: Tensor
 
 
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a table may be used outside of it later
 def upsampling_table(
     count: int, step: int, margin: int, coarse: int, fine: int, dtype: torch.dtype
 ) -> Table:

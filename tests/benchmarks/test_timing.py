@@ -86,7 +86,7 @@ def test_counts_convolutions_and_nothing_else(convolution: nn.Conv2d, macs: int)
 
 def test_counts_a_network_as_by_hand() -> None:
     network = MattingRefine("mobilenetv2", backbone_scale=0.5, refine_sample_pixels=16 * 7).eval()
-    network.fast, network.refiner.prevent_oversampling = False, False
+    network.refiner.prevent_oversampling = False
     pair = torch.rand(2, 1, 3, 64, 96)
     with torch.inference_mode():
         assert count_macs(lambda: network(*pair)) == count_by_hand(network, *pair)

@@ -11,6 +11,7 @@ from matting.quality import Budget
 from matting.settings import ComputeSettings
 from matting.setup import choose_lanes
 from model import MattingBase, MattingRefine
+from model.fast import accelerate
 from runtime.device import precision_note, resolve_device
 
 from .conftest import CPU, random_pair
@@ -24,8 +25,7 @@ def test_values_are_the_networks(predictor: Predictor, network: MattingRefine) -
     src, bgr = random_pair(64, 96)
     matte = predictor.predict(src, bgr, Budget(0.5, 800))
     with torch.no_grad():
-        network.backbone_scale, network.refiner.sample_pixels = 0.5, 800
-        wanted = network(as_tensor(src), as_tensor(bgr))
+        wanted = accelerate(network)(as_tensor(src), as_tensor(bgr), 0.5, 800)
     assert np.array_equal(matte.pha, wanted.pha[0, 0].numpy())
     assert np.array_equal(matte.fgr, wanted.fgr[0].permute(1, 2, 0).numpy())
     assert matte.ref.sum() == 800

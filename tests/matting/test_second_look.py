@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from matting.predictor import Predictor
 from matting.quality import Budget
-from matting.second_look import Outputs, look_twice
+from matting.second_look import Look, look_twice
 from model import MattingBase
 
 from .conftest import CPU, random_pair
@@ -33,7 +33,7 @@ def test_second_look_is_larger_where_the_scale_ends() -> None:
     src, bgr = functional.interpolate(torch.rand(2, 3, 5, 8), (40, 60), mode="bilinear")[:, None]
     seen: list[tuple[Tensor, Tensor, Budget]] = []
 
-    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
+    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Look:
         """A matte that grows from left to right, and a foreground 0.1 brighter than the frame."""
         seen.append((src, bgr, budget))
         ramp = torch.linspace(0, 1, src.shape[3]).expand(1, 1, *src.shape[2:])
@@ -83,7 +83,7 @@ def test_what_is_solid_stays_so() -> None:
     edge = torch.ones(1, 1, 80, 160)
     edge[..., 60:] = 0
 
-    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Outputs:
+    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Look:
         pha = edge if budget.backbone_scale == 0.25 else torch.full_like(edge, 0.5)
         same = torch.zeros_like(edge)
         return pha, src, same, same

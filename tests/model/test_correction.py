@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from model import RefineOutput
 from model.correction import correct_alpha
+from model.fast import accelerate
 
 from .fast.test_refine import build
 from .test_equality import largest_differences, random_pair
@@ -117,5 +118,7 @@ def test_the_network_corrects_by_either_path(mode: str) -> None:
     wanted = correct(src, bgr, plain._replace(pha=plain.pha.clone()))
     assert (wanted.pha - plain.pha).abs().max() > 0.01
     network.corrects_alpha = True
-    for network.fast in (False, True):
-        assert max(largest_differences(network(src, bgr), wanted).values()) < 1e-9
+    for predict in (network, accelerate(network)):
+        assert max(largest_differences(predict(src, bgr), wanted).values()) < 1e-9
+        uncorrected = predict(src, bgr, corrects_alpha=False)
+        assert max(largest_differences(uncorrected, plain).values()) < 1e-9

@@ -68,7 +68,6 @@ def test_refine_equals_reference_in_every_mode_kernel_batch_and_size(backbone: s
         theirs = reference.MattingRefine(backbone, 0.25, refine_kernel_size=kernel_size).eval()
         randomise(ours)
         exchange_weights(ours, theirs)
-        ours.fast = False  # tests/model/fast/test_refine.py compares the fast path with this one
         for mode, batch, size in itertools.product(MODES, (1, 2), SIZES):
             # A quarter of the cells, so that selecting them matters at every size.
             for refiner in (ours.refiner, theirs.refiner):

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from model import BaseOutput, MattingBase, MattingRefine, NetworkConfig, RefineOutput, build_network
-from model.mobilenet import MobileNetV2Encoder
-from model.resnet import ResNetEncoder
+from model.encoders import MobileNetV2Encoder, ResNetEncoder
 
 
 @pytest.fixture
@@ -75,7 +74,7 @@ def test_no_pixels_leave_the_coarse_output_resized(model: MattingRefine) -> None
     output = model(*pair())
     assert output.ref_sm.eq(0).all()
     resized = torch.nn.functional.interpolate(output.pha_sm, (64, 96), mode="bilinear")
-    # The fast path adds in another order.
+    # Rounding.
     torch.testing.assert_close(output.pha, resized.clamp(0, 1), rtol=0, atol=1e-6)
 
 

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from model.fast import refine as fast
+from model import matting
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import fit
@@ -193,17 +192,13 @@ def test_every_step_draws_its_scale_and_validation_does_not(
     run, state = make_run(replace(settings, model=model))
     scales: dict[bool, list[float]] = {True: [], False: []}
 
-    def spy_on(owner: object) -> None:
-        reduce = owner.reduce
+    reduce = matting.reduce
 
-        def spy(*args: Any) -> torch.Tensor:
-            scales[state.network.training].append(state.network.backbone_scale)
-            return reduce(*args)
+    def spy(picture: torch.Tensor, scale: float) -> torch.Tensor:
+        scales[state.network.training].append(scale)
+        return reduce(picture, scale)
 
-        monkeypatch.setattr(owner, "reduce", spy)
-
-    spy_on(state.network)
-    spy_on(fast)  # how validation on a CPU reduces
+    monkeypatch.setattr(matting, "reduce", spy)
     assert fit(run, state)
     expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
     assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]

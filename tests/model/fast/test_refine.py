@@ -3,15 +3,16 @@
 import copy
 import itertools
 import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from model import MattingRefine
+from model import MattingBase, MattingRefine
+from model.fast import FastMatting, accelerate
 from model.fast.blocks import plan_blocks
-from model.fast.folding import fold_batch_norms
-from model.fast.refine import FastMatting
+from model.fast.coarse import fold_batch_norms
 from model.fast.windows import crop_windows, upsampling_table
 from training.sync_batch_norm import synchronise_batch_norm
 
@@ -34,14 +35,11 @@ def build(
 
 
 @torch.no_grad()
-def compare(network: MattingRefine, src: torch.Tensor, bgr: torch.Tensor) -> dict[str, float]:
+def compare(
+    network: MattingRefine, src: torch.Tensor, bgr: torch.Tensor, **work: float
+) -> dict[str, float]:
     """Largest differences of the fast and the plain path."""
-    network.fast = True
-    assert network._may_be_fast(src), "the case would compare the plain path with itself"
-    fast = network(src, bgr)
-    network.fast = False
-    plain = network(src, bgr)
-    network.fast = True
+    fast, plain = accelerate(network)(src, bgr, **work), network(src, bgr, **work)
     assert [x.dtype for x in fast] == [x.dtype for x in plain]
     assert plain.pha.std() > 0.01
     return largest_differences(fast, plain)
@@ -56,10 +54,9 @@ def test_equals_plain_path_over_sizes_scales_and_batches(mode: str, kernel_size:
     # Landscape, portrait, tiny, and sizes that neither blocks nor coarse pixels divide.
     sizes = [(96, 128), (128, 64), (32, 32), (100, 148), (36, 260)]
     for (size, batch), scale in itertools.product(zip(sizes, (1, 2, 1, 2, 1), strict=True), SCALES):
-        network.backbone_scale = scale
-        network.refiner.sample_pixels = size[0] * size[1] // 4
+        work = {"backbone_scale": scale, "refine_sample_pixels": size[0] * size[1] // 4}
         src, bgr = random_pair(batch, size).double()
-        differences = compare(network, src, bgr)
+        differences = compare(network, src, bgr, **work)
         assert max(differences.values()) < 1e-9, (size, scale, batch, differences)
 
 
@@ -87,7 +84,7 @@ def test_equals_plain_path_wherever_cells_are(place: str, monkeypatch: pytest.Mo
         selection[0, :, ::3, ::4] = 1  # and nothing in the other picture
     else:
         selection[1, :, 7:18, 9:30] = 1
-    monkeypatch.setattr(network.refiner, "select", lambda err: selection)
+    monkeypatch.setattr(network.refiner, "select", lambda err, pixels: selection)
     src, bgr = random_pair(2, (100, 148)).double()
     assert max(compare(network, src, bgr).values()) < 1e-9
 
@@ -105,8 +102,9 @@ def test_is_as_exact_as_the_plain_path_in_float32(backbone: str) -> None:
     truth = exact(*pair.double())
     for fast in (True, False):
         network = build(backbone, dtype=torch.float32)
-        network.refiner.mode, network.fast = "full", fast
-        errors[fast] = largest_differences(network(*pair), truth)
+        network.refiner.mode = "full"
+        predict = accelerate(network) if fast else network
+        errors[fast] = largest_differences(predict(*pair), truth)
     for name, error in errors[True].items():
         # The deepest network with random weights amplifies rounding to 1e-4 in either path.
         assert error <= 3 * errors[False][name] + 1e-6, (name, errors)
@@ -117,9 +115,9 @@ def test_close_to_float32_in_bfloat16() -> None:
     network.refiner.mode = "full"  # so that both refine the same cells
     pair = random_pair(1, (96, 128))
     with torch.no_grad():
-        exact = network(*pair).pha
+        exact = accelerate(network)(*pair).pha
         network.bfloat16()
-        rounded = network(*pair.bfloat16()).pha
+        rounded = accelerate(network)(*pair.bfloat16()).pha
     assert rounded.dtype == torch.bfloat16
     # bfloat16 has 8 bits: 0.4% of values near 1, through some sixty layers.
     assert (rounded.float() - exact).abs().mean() < 0.02
@@ -131,8 +129,7 @@ def test_autocast_gives_the_plain_paths_result() -> None:
     network.refiner.mode = "full"
     src, bgr = random_pair(1, (64, 96))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        fast = network(src, bgr).pha
-        network.fast = False
+        fast = accelerate(network)(src, bgr).pha
         plain = network(src, bgr).pha
     assert (fast.float() - plain.float()).abs().mean() < 0.02
 
@@ -144,43 +141,76 @@ def test_channels_last_frames_give_the_same() -> None:
     assert max(compare(network, *strided).values()) < 1e-9
 
 
-def test_is_not_used_where_the_plain_path_is_needed() -> None:
+def test_only_what_is_asked_for_by_name_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(dtype=torch.float32)
     src, bgr = random_pair(1, (64, 64))
-    assert not network._may_be_fast(src), "gradients are wanted"
-    assert network(src, bgr).pha.requires_grad
-    with torch.no_grad():
-        assert network._may_be_fast(src)
-        network.refiner.bn1.train()
-        assert not network._may_be_fast(src), "statistics of the batch are wanted"
-        network.eval()
-        network.refiner.crop_method = "roi_align"
-        assert not network._may_be_fast(src), "an operator for exporters is wanted"
+    assert network(src, bgr).pha.requires_grad, "the network itself is the one that trains"
+    fast = accelerate(network)
+    assert isinstance(fast, FastMatting)
+    assert not fast(src, bgr).pha.requires_grad
+    base = MattingBase("mobilenetv2").eval()
+    assert accelerate(base) is base, "there is nothing faster for it"
+    with pytest.raises(ValueError, match="call eval"):
+        accelerate(network.train())
+
+
+def test_wrong_inputs_are_refused_as_by_the_network() -> None:
+    network = build(dtype=torch.float32)
+    fast, (src, bgr) = accelerate(network), random_pair(1, (64, 64))
+    for predict in (network, fast):
+        with pytest.raises(ValueError, match="same size"):
+            predict(src, bgr[:, :, :32])
+        with pytest.raises(ValueError, match="pad src and bgr to 64 x 64"):
+            predict(src[..., :62], bgr[..., :62])
+        with pytest.raises(ValueError, match=r"at most 0.5, got 0.7"):
+            predict(src, bgr, backbone_scale=0.7)
+        with pytest.raises(ValueError, match="0 or more, got -1"):
+            predict(src, bgr, refine_sample_pixels=-1)
+    with pytest.raises(ValueError, match=r"got torch.float16"):
+        fast(src.half(), bgr.half())
 
 
 @torch.no_grad()
-def test_sees_changed_weights_and_settings() -> None:
+def test_has_the_weights_of_its_making_and_the_settings_of_the_call() -> None:
     network = build()
     src, bgr = random_pair(1, (96, 128)).double()
-    before, weights = network(src, bgr), copy.deepcopy(network.state_dict())
+    fast = accelerate(network)
+    before, weights = fast(src, bgr), copy.deepcopy(network.state_dict())
     network.decoder.conv4.bias[0] += 0.2
+    assert torch.equal(fast(src, bgr).pha, before.pha)
     assert max(compare(network, src, bgr).values()) < 1e-9
-    assert not torch.equal(network(src, bgr).pha_sm, before.pha_sm)
+    assert not torch.equal(accelerate(network)(src, bgr).pha_sm, before.pha_sm)
     network.load_state_dict(weights)
-    assert torch.equal(network(src, bgr).pha, before.pha)
+    assert torch.equal(accelerate(network)(src, bgr).pha, before.pha)
     network.backbone_scale, network.refiner.sample_pixels = 0.5, 160
     assert max(compare(network, src, bgr).values()) < 1e-9
+    named = fast(src, bgr, backbone_scale=0.25, refine_sample_pixels=80_000)
+    assert torch.equal(named.pha, before.pha), "what a call names wins"
+
+
+@torch.no_grad()
+def test_threads_share_one_network_and_one_fast_path() -> None:
+    network = build(dtype=torch.float32)
+    pair = random_pair(1, (96, 128))
+    works = [(scale, pixels) for scale in (0.25, 0.5) for pixels in (160, 480, 1600)] * 2
+    for predict in (network, accelerate(network)):
+        wanted = [predict(*pair, *work) for work in works]
+        with torch.no_grad(), ThreadPoolExecutor(4) as pool:
+            got = list(pool.map(lambda work, p=predict: torch.no_grad()(p)(*pair, *work), works))
+        for work, one, other in zip(works, got, wanted, strict=True):
+            assert one.ref_sm.sum() * 16 == work[1]
+            assert max(largest_differences(one, other).values()) < 1e-5
 
 
 @torch.no_grad()
 def test_copies_fold_their_own_weights() -> None:
     network = build()
     src, bgr = random_pair(1, (64, 64)).double()
-    before = network(src, bgr).pha
+    before = accelerate(network)(src, bgr).pha
     twin = copy.deepcopy(network)
     twin.decoder.conv4.bias[0] -= 0.3
-    assert not torch.equal(twin(src, bgr).pha, before)
-    assert torch.equal(network(src, bgr).pha, before)
+    assert not torch.equal(accelerate(twin)(src, bgr).pha, before)
+    assert torch.equal(accelerate(network)(src, bgr).pha, before)
     assert list(twin.state_dict()) == list(MattingRefine("mobilenetv2").state_dict())
 
 
@@ -204,11 +234,11 @@ def test_a_given_coarse_network_is_used() -> None:
 def test_memory_does_not_grow_over_500_frames() -> None:
     network = build(dtype=torch.float32)
     src, bgr = random_pair(1, (32, 48))
+    fast = accelerate(network)
 
     def peak_after(frames: int) -> int:
         for i in range(frames):
-            network.refiner.sample_pixels = 160 + 16 * (i % 30)
-            network(src, bgr)
+            fast(src, bgr, refine_sample_pixels=160 + 16 * (i % 30))
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
 
     before = peak_after(50)
@@ -222,7 +252,6 @@ def test_folding_keeps_the_function_and_the_network() -> None:
     folded = fold_batch_norms(network)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     src, bgr = random_pair(1, (64, 64)).double()
-    network.fast = folded.fast = False
     with torch.no_grad():
         assert max(largest_differences(folded(src, bgr), network(src, bgr)).values()) < 1e-9
     assert all(torch.equal(v, state[k]) for k, v in network.state_dict().items())
