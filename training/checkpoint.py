@@ -1,18 +1,50 @@
-"""Checkpoints: everything that a run needs to go on as if it had not stopped."""
+"""Checkpoints: the state of a run, and the files that keep it."""
 
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from torch.amp import GradScaler
+from torch.optim import Adam
 
+from model import MattingBase
 from model.weights import CheckpointError, read_training_state
 from runtime.files import whole
+from runtime.settings import to_yaml
+
+from .processes import Processes
+from .settings import Settings
 
 BEST = "best.pth"
 _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
+
+
+@dataclass
+class State:
+    """What changes while a run goes on.
+
+    Attributes:
+        network: in training.
+        optimiser: of its parameters.
+        scaler: of gradients; does nothing unless the precision is float16.
+        epoch: the epoch that is being trained, from 0.
+        batch: the next batch in it, from 0.
+        step: optimiser steps done.
+        best: lowest validation error so far, or None.
+    """
+
+    network: MattingBase
+    optimiser: Adam
+    scaler: GradScaler
+    epoch: int
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +78,79 @@ class Checkpoint:
     revision: str
 
 
+def take_checkpoint(state: State, settings: Settings, processes: Processes) -> Checkpoint:
+    """Makes a checkpoint of a state; every process must call it."""
+    random = {"cpu": torch.get_rng_state()}
+    if processes.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(processes.device)
+    return Checkpoint(
+        network=state.network.state_dict(),
+        optimiser=state.optimiser.state_dict(),
+        scaler=state.scaler.state_dict(),
+        name=settings.model.name,
+        epoch=state.epoch,
+        batch=state.batch,
+        step=state.step,
+        best=state.best,
+        random=processes.gather(random),
+        settings=to_yaml(settings),
+        revision=find_revision(),
+    )
+
+
+def restore(
+    state: State, checkpoint: Checkpoint, settings: Settings, processes: Processes
+) -> list[str]:
+    """Gives a state what a checkpoint holds beside the weights.
+
+    Args:
+        state: is changed, and so are PyTorch's generators.
+        checkpoint: of the same run, perhaps with other settings, which win.
+        settings: of the run.
+        processes: of the run.
+
+    Returns:
+        What has changed since, in words.
+
+    Raises:
+        CheckpointError: when its optimiser is that of other parts.
+    """
+    rates = {group["name"]: group["full_lr"] for group in state.optimiser.param_groups}
+    try:
+        state.optimiser.load_state_dict(checkpoint.optimiser)
+        if checkpoint.scaler and state.scaler.is_enabled():  # else the precision has changed
+            state.scaler.load_state_dict(checkpoint.scaler)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the checkpoint's optimiser does not fit the run: {error}. Another part may have been "
+            "frozen by a learning rate of 0; to begin anew from its weights choose another "
+            "--model-name"
+        ) from error
+    for group in state.optimiser.param_groups:
+        group["full_lr"] = rates[group["name"]]  # those of the settings, which may have changed
+    old, new = (flatten(yaml.safe_load(text)) for text in (checkpoint.settings, to_yaml(settings)))
+    before = int(old.get("run.batch_size", settings.run.batch_size)) * len(checkpoint.random)
+    # As many samples of the epoch are done, whatever the size of a step.
+    state.batch = checkpoint.batch * before // (settings.run.batch_size * processes.world_size)
+    state.epoch, state.step, state.best = checkpoint.epoch, checkpoint.step, checkpoint.best
+    notes = [
+        f"changed since: {name} {old.get(name)!r} -> {new.get(name)!r}"
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name) and not name.startswith("log.")
+    ]
+    if len(checkpoint.random) != processes.world_size:
+        return [
+            *notes,
+            f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout is "
+            "seeded anew, and the order of samples changes",
+        ]
+    random = checkpoint.random[processes.rank]
+    torch.set_rng_state(random["cpu"])
+    if processes.device.type == "cuda" and "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"], processes.device)
+    return notes
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Writes a numbered checkpoint and removes the oldest numbered ones.
 
@@ -68,17 +173,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def save_best(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes the checkpoint of the lowest validation error, replacing the one before.
+    """Writes the checkpoint of the lowest validation error over the one before.
 
-    Args:
-        folder: of the run; made if missing.
-        checkpoint: what to write.
-
-    Returns:
-        The file.
-
-    Raises:
-        CheckpointError: when it can't be written; the one before is then as it was.
+    Args, result and errors are those of `save_checkpoint`.
     """
     _write(folder / BEST, checkpoint)
     return folder / BEST
@@ -121,24 +218,13 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Finds the numbered checkpoint of the most steps.
-
-    Args:
-        folder: of a run; may be missing.
-
-    Returns:
-        The file, or None when there is none.
-    """
+    """Finds the numbered checkpoint of the most steps in a run's folder, if there is one."""
     found = _numbered(folder)
     return found[-1] if found else None
 
 
 def find_revision() -> str:
-    """Tells the git revision of the program.
-
-    Returns:
-        The commit, with `-dirty` behind it when files were changed; "unknown" outside of a clone.
-    """
+    """Finds the program's commit, `-dirty` behind it when files were changed; else "unknown"."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         found = subprocess.run(  # noqa: S603 - no part of the command comes from outside
@@ -155,3 +241,14 @@ def _numbered(folder: Path) -> list[Path]:
     matches = [(path, _NUMBERED.fullmatch(path.name)) for path in folder.iterdir()]
     steps = {path: (int(match[2]), int(match[1])) for path, match in matches if match}
     return sorted(steps, key=lambda path: steps[path])
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turns nested dicts into one, whose names are joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,5 +1,6 @@
-"""Random weights to begin with, where no earlier ones are given."""
+"""Weights to begin with: of a checkpoint, of DeepLabV3, or random."""
 
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -7,6 +8,52 @@ from torch import Tensor
 
 from model import MattingBase, MattingRefine
 from model.refiner import HIDDEN_CHANNELS, Refiner
+from model.weights import identify, initialise_from_deeplab, load_weights, read_state_dict
+
+from .settings import BaseModelSettings
+
+
+def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
+    """Gives a network the weights that a new run begins with.
+
+    Args:
+        network: just built; changed in place.
+        model: names DeepLabV3 weights to begin with where there is no checkpoint, or none.
+        path: a checkpoint whose weights are taken: of the same network, or of one with or without
+            a refiner more.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        CheckpointError: when a file is missing or does not fit.
+    """
+    if path:
+        return _load_checkpoint_weights(network, path)
+    if model.pretrain_initialization:
+        weights = read_state_dict(model.pretrain_initialization)
+        loaded, left = initialise_from_deeplab(network, weights)
+        return (
+            f"encoder and ASPP from {model.pretrain_initialization}: {len(loaded)} tensors; new: "
+            f"{', '.join(left) or 'none'}, and the rest of the network"
+        )
+    prepare_random_weights(network)
+    return "random weights"
+
+
+def _load_checkpoint_weights(network: MattingBase, path: Path) -> str:
+    weights = read_state_dict(path)
+    found = identify(weights)
+    own, added = network.state_dict(), ""
+    if found.type == "mattingbase" and isinstance(network, MattingRefine):
+        prepare_random_refiner(network.refiner)  # changes what `own` refers to
+        weights = {k: v for k, v in own.items() if k.startswith("refiner.")} | weights
+        added = "; its refiner is new, with random weights"
+    elif found.type == "mattingrefine" and not isinstance(network, MattingRefine):
+        weights = {k: v for k, v in weights.items() if not k.startswith("refiner.")}
+        added = "; its refiner is left out"
+    load_weights(network, weights, f"checkpoint {path} (a {found})")
+    return f"weights of {path} (a {found}){added}; optimiser and step are new"
 
 
 @torch.no_grad()

@@ -7,11 +7,21 @@ its two scripts; here it holds in both stages).
 Source: the paper, training.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from kornia.filters import sobel
 from torch import Tensor
 from torch.nn import functional as F
 
 from model import BaseOutput, RefineOutput
+
+# From output, true alpha and true foreground to named terms.
+Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss is infinite or not a number; the message names step and samples."""
 
 
 def base_loss(output: BaseOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[str, Tensor]:

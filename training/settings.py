@@ -1,5 +1,6 @@
 """Settings of the training scripts."""
 
+import math
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,8 @@ from runtime.settings import REQUIRED, settings_group
 
 # Scales of the coarse input to draw from, evenly spaced.
 _SCALES = 3
+# What is left of the learning rates at the end of a cosine schedule.
+_LAST_FACTOR = 0.01
 
 # auto: float16 on CUDA, bfloat16 on a CPU that computes in it, else float32.
 TrainingPrecision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -134,6 +137,20 @@ class ScheduleSettings:
     """Steps over which the rates grow from 0."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; null does not clip."""
+
+    def factor_of_step(self, step: int, total_steps: int) -> float:
+        """Computes the factor of all learning rates in a step, from 0, of the whole run's steps.
+
+        Source: ours, because the published recipe has constant rates; cosine as in Loshchilov and
+            Hutter, 2017.
+        """
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        if self.kind == "constant":
+            return 1.0
+        done = (step - self.warm_up) / max(1, total_steps - self.warm_up)
+        wave = (1 + math.cos(math.pi * min(1.0, done))) / 2
+        return _LAST_FACTOR + (1 - _LAST_FACTOR) * wave
 
 
 @settings_group("")
