@@ -161,8 +161,7 @@ def _grid(pictures: Tensor) -> Tensor:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Most memory that the run has held, GiB: on CUDA the device's, else the process's, or nan
-    where the system does not count it."""
+    """Most memory that the run has held, in GiB; nan where the system does not count it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     try:

@@ -32,7 +32,7 @@ from .initialise import initialise
 from .log import Log
 from .losses import Loss
 from .processes import Processes
-from .settings import LearningRates, Settings, TrainingPrecision
+from .settings import LearningRates, RunSettings, Settings, TrainingPrecision
 from .statistics import check_statistics
 
 
@@ -87,14 +87,22 @@ def start(
     state, notes = begin(network, settings, processes, precision)
     if settings.run.freeze_batch_norm:
         check_statistics(network)
-    wrapped, more = wrap(network, settings, processes)
+    notes += synchronise(network, settings.run, processes)
+    if settings.run.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if settings.run.compile:
+        network.compile()
+    wrapped: nn.Module = network
+    if processes.world_size > 1:
+        wrapped = DistributedDataParallel(network, [device] if device.type == "cuda" else None)
     learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
     slow = precision_note(device, precision)
     lines = (
         to_yaml(settings),
         f"{type(network).__name__}, {learning:,} parameters in training",
-        f"device {describe_device(device)}, precision {precision}, {processes.world_size} processes",
-        *(f"note: {note}" for note in (*notes, *more, *([slow] if slow else []))),
+        f"device {describe_device(device)}, precision {precision}, "
+        f"{processes.world_size} processes",
+        *(f"note: {note}" for note in (*notes, *([slow] if slow else []))),
     )
     if processes.is_first:
         print("\n".join(lines))
@@ -193,36 +201,27 @@ def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
     return Adam(groups)
 
 
-def wrap(
-    network: MattingBase, settings: Settings, processes: Processes
-) -> tuple[nn.Module, list[str]]:
-    """Prepares a network for its device and for several processes.
+def synchronise(network: MattingBase, settings: RunSettings, processes: Processes) -> list[str]:
+    """Lets batch norms of several processes normalise over all samples, where they can.
 
     Args:
-        network: on its device; its memory format and batch norms may change.
+        network: its batch norms may change.
         settings: of the run.
         processes: of the run.
 
     Returns:
-        What a step calls, and notes for the user.
+        Notes for the user.
     """
-    notes = []
-    on_cuda = processes.device.type == "cuda"
-    if settings.run.channels_last:
-        network.to(memory_format=torch.channels_last)
-    shares = settings.run.sync_batch_norm and not settings.run.freeze_batch_norm
-    if processes.world_size > 1 and shares and on_cuda:
+    shares = settings.sync_batch_norm and not settings.freeze_batch_norm
+    if processes.world_size == 1 or not shares:
+        return []
+    if processes.device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    elif processes.world_size > 1 and shares:
-        notes = [
-            "batch norm is synchronised on CUDA only: each process normalises over its own "
-            "samples, and the first one's running statistics are kept"
-        ]
-    if settings.run.compile:
-        network.compile()
-    if processes.world_size == 1:
-        return network, notes
-    return DistributedDataParallel(network, [processes.device] if on_cuda else None), notes
+        return []
+    return [
+        "batch norm is synchronised on CUDA only: each process normalises over its own samples, "
+        "and the first one's running statistics are kept"
+    ]
 
 
 def save(run: Run, state: State, best: bool = False) -> str:
