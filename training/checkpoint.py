@@ -26,16 +26,9 @@ _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
 
 @dataclass
 class State:
-    """What changes while a run goes on.
+    """What changes while a run goes on; see `Checkpoint` for its numbers.
 
-    Attributes:
-        network: in training.
-        optimiser: of its parameters.
-        scaler: of gradients; does nothing unless the precision is float16.
-        epoch: the epoch that is being trained, from 0.
-        batch: the next batch in it, from 0.
-        step: optimiser steps done.
-        best: lowest validation error so far, or None.
+    The scaler of gradients does nothing unless the precision is float16.
     """
 
     network: MattingBase
@@ -101,16 +94,10 @@ def take_checkpoint(state: State, settings: Settings, processes: Processes) -> C
 def restore(
     state: State, checkpoint: Checkpoint, settings: Settings, processes: Processes
 ) -> list[str]:
-    """Gives a state what a checkpoint holds beside the weights.
-
-    Args:
-        state: is changed, and so are PyTorch's generators.
-        checkpoint: of the same run, perhaps with other settings, which win.
-        settings: of the run.
-        processes: of the run.
+    """Gives a state, and PyTorch's generators, what a checkpoint holds beside the weights.
 
     Returns:
-        What has changed since, in words.
+        What has changed since, in words; the settings as they are now win.
 
     Raises:
         CheckpointError: when its optimiser is that of other parts.
@@ -139,11 +126,11 @@ def restore(
         if old.get(name) != new.get(name) and not name.startswith("log.")
     ]
     if len(checkpoint.random) != processes.world_size:
-        return [
-            *notes,
+        note = (
             f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout is "
-            "seeded anew, and the order of samples changes",
-        ]
+            "seeded anew, and the order of samples changes"
+        )
+        return [*notes, note]
     random = checkpoint.random[processes.rank]
     torch.set_rng_state(random["cpu"])
     if processes.device.type == "cuda" and "cuda" in random:
@@ -152,15 +139,7 @@ def restore(
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Writes a numbered checkpoint and removes the oldest numbered ones.
-
-    Args:
-        folder: of the run; made if missing.
-        checkpoint: what to write.
-        keep: numbered checkpoints that stay, 1 or more.
-
-    Returns:
-        The file.
+    """Writes a numbered checkpoint in the folder of a run, and keeps the newest `keep` of them.
 
     Raises:
         CheckpointError: when it can't be written; the earlier ones are then as they were.
@@ -173,10 +152,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def save_best(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes the checkpoint of the lowest validation error over the one before.
-
-    Args, result and errors are those of `save_checkpoint`.
-    """
+    """Writes the checkpoint of the lowest validation error, as `save_checkpoint` its own."""
     _write(folder / BEST, checkpoint)
     return folder / BEST
 
@@ -195,13 +171,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Reads a checkpoint; nothing in it is executed.
-
-    Args:
-        path: a file of `save_checkpoint`, or of weights alone.
-
-    Returns:
-        The checkpoint, or None for a file that holds only weights.
+    """Reads a checkpoint, or None of a file that holds only weights; nothing in it is executed.
 
     Raises:
         CheckpointError: when the file is missing, damaged or of another format.
@@ -219,28 +189,25 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 def newest_checkpoint(folder: Path) -> Path | None:
     """Finds the numbered checkpoint of the most steps in a run's folder, if there is one."""
-    found = _numbered(folder)
-    return found[-1] if found else None
+    return next(reversed(_numbered(folder)), None)
 
 
 def find_revision() -> str:
     """Finds the program's commit, `-dirty` behind it when files were changed; else "unknown"."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(  # noqa: S603 - no part of the command comes from outside
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+    folder = Path(__file__).parent
+    try:  # no part of the command comes from outside
+        return subprocess.check_output(  # noqa: S603
+            command, cwd=folder, stderr=subprocess.DEVNULL, text=True
+        ).strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
 
 
 def _numbered(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    matches = [(path, _NUMBERED.fullmatch(path.name)) for path in folder.iterdir()]
-    steps = {path: (int(match[2]), int(match[1])) for path, match in matches if match}
-    return sorted(steps, key=lambda path: steps[path])
+    """The numbered checkpoints of a folder, which may be missing, by step."""
+    matches = [(_NUMBERED.fullmatch(path.name), path) for path in folder.glob("epoch-*")]
+    return [path for _, _, path in sorted((int(m[2]), int(m[1]), path) for m, path in matches if m)]
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -32,13 +32,9 @@ _PATIENCE = 600
 
 
 class Data(NamedTuple):
-    """The data of a run.
+    """Training batches, whose order `batches.begin` chooses, and the fixed samples of validation.
 
-    Attributes:
-        loader: of training batches.
-        batches: the loader's order: `begin` chooses epoch and batch to go on with.
-        validation: loader of the fixed samples, the same at every validation and shared out to
-            processes; None when the data set has no validation split.
+    These are shared out to processes; without a validation split there are none.
     """
 
     loader: DataLoader
@@ -51,12 +47,7 @@ class Data(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch to train on.
-
-    Attributes:
-        names: of its samples, for messages.
-        sample: on the device, in the memory format of the run.
-    """
+    """A batch to train on: names of its samples for messages, and their pictures on the device."""
 
     names: list[str]
     sample: Sample
@@ -64,13 +55,6 @@ class Batch(NamedTuple):
 
 def open_data(settings: TrainingSettings, processes: Processes) -> Data:
     """Opens the training set and the validation set.
-
-    Args:
-        settings: of the run.
-        processes: of the run.
-
-    Returns:
-        See `Data`.
 
     Raises:
         ValueError: when data are missing, unpaired or too few.
@@ -102,14 +86,7 @@ class Feed:
 
     `prepare` begins the next one and `take` hands it over. On CUDA it is composed on a stream of
     its own, so that whoever prepares while a step is on its way has it done beside the step.
-
-    Args:
-        loader: of the run; its order of batches must have begun.
-        settings: pairings and memory format are used.
-        device: where to compose.
-
-    Attributes:
-        waited: seconds that the loader let the last `prepare` wait.
+    `waited` are the seconds for which the last `prepare` waited for the loader.
 
     Source: ours; composing is hundreds of small kernels, which leave a GPU idle. Not measured.
     """
@@ -133,12 +110,7 @@ class Feed:
             self._prepared.append(error)
 
     def take(self) -> Batch:
-        """Hands over what was prepared.
-
-        Raises:
-            Exception: what went wrong with the data; StopIteration at the epoch's end.
-            IndexError: when nothing was prepared.
-        """
+        """Hands over what was prepared, or raises what went wrong with the data."""
         prepared = self._prepared.popleft()
         if isinstance(prepared, Exception):
             raise prepared
@@ -167,14 +139,10 @@ def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) 
 def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     """Lets foregrounds meet the backgrounds of other samples of their batch as well.
 
-    Args:
-        batch: collated samples of `dataset.samples.Samples`.
-        pairings: backgrounds for each foreground, 1 or more.
-
     Returns:
-        The batch, followed by itself with every foreground mirrored over the background of the
-        sample after it, disturbed as the one after that; then with every foreground over the second
-        next background, and so on.
+        The collated batch, followed by itself with every foreground mirrored over the background of
+        the sample after it, disturbed as the one after that; then with every foreground over the
+        second next background, and so on.
 
     Source: ours, because reading or drawing a foreground takes longer than all else of a sample,
         and what is foreground shows best when only the background changes.

@@ -14,13 +14,12 @@ from .settings import BaseModelSettings
 
 
 def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
-    """Gives a network the weights that a new run begins with.
+    """Gives a new run's network the weights of a checkpoint, of DeepLabV3, or random ones.
 
     Args:
         network: just built; changed in place.
-        model: names DeepLabV3 weights to begin with where there is no checkpoint, or none.
-        path: a checkpoint whose weights are taken: of the same network, or of one with or without
-            a refiner more.
+        model: may name DeepLabV3 weights, for where there is no checkpoint.
+        path: a checkpoint of the same network, or of one that has, or lacks, only a refiner.
 
     Returns:
         What was done, in words.
@@ -66,9 +65,6 @@ def prepare_random_weights(network: MattingBase) -> None:
     - Alpha begins at 1/2 and the predicted error at 1/10, in the middle of the range outside of
       which clamping stops the gradient.
 
-    Args:
-        network: just built; changed in place.
-
     Source: ours, because the release begins from DeepLabV3 weights. On the same drawn samples of
         128 pixels, 4 a step, the mean alpha error of steps 51 to 100 was 0.205 without and 0.164
         with it.
@@ -90,9 +86,6 @@ def prepare_random_refiner(refiner: Refiner) -> None:
     biases of 2 keep what is up to two standard deviations below their means from the ReLU's zero.
     The last convolution takes nothing else at first, and undoes the normalisation for alpha of mean
     0.5 and deviation 0.4 and residuals of mean 0 and deviation 0.15.
-
-    Args:
-        refiner: just built; changed in place.
 
     Source: ours, because a refiner with random outputs needs a good part of a short run to find
         back to the coarse alpha, and half of its outputs begin where clamping stops the gradient.

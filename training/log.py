@@ -27,13 +27,9 @@ _SILENCE = 60
 
 
 class Log:
-    """Writes scalars and pictures of a run; a context manager.
+    """Writes scalars and pictures of a run to a folder of TensorBoard, or nothing if that is None.
 
-    Args:
-        folder: for TensorBoard's files, or None to write nothing.
-        step: of which the run goes on; what an earlier run wrote from there on is dropped from
-            view.
-        total_steps: of the whole run.
+    What an earlier run wrote from `step` on is dropped from view. A context manager.
     """
 
     def __init__(self, folder: Path | None, step: int, total_steps: int) -> None:
@@ -55,14 +51,7 @@ class Log:
     def add_step(
         self, losses: Mapping[str, float], samples: int, waited: float, busy: float
     ) -> None:
-        """Counts a step.
-
-        Args:
-            losses: the loss's terms and `total`.
-            samples: of this process.
-            waited: seconds for which its data let it wait.
-            busy: seconds of the rest.
-        """
+        """Counts a step by its losses, its samples, and seconds of waiting for data and of work."""
         counts = {"steps": 1, "samples": samples, "waited": waited, "seconds": waited + busy}
         for name, value in {**counts, **{f"loss/{k}": v for k, v in losses.items()}}.items():
             self._sums[name] += value
@@ -70,12 +59,7 @@ class Log:
         self._bar.update()
 
     def write_steps(self, rates: Mapping[str, float], processes: Processes) -> None:
-        """Writes means over the steps counted since the last call, with learning rates and speed.
-
-        Args:
-            rates: learning rates of now, by part.
-            processes: of the run.
-        """
+        """Writes means over the steps counted since the last call, learning rates and speed."""
         sums, self._sums = self._sums, defaultdict(float)
         losses = {
             name.removeprefix("loss/"): value / sums["steps"]

@@ -26,10 +26,6 @@ from .statistics import counted_statistics, freeze_statistics
 def fit(run: Run, state: State) -> bool:
     """Trains until the last epoch has ended, or an interrupt comes.
 
-    Args:
-        run: see `Run`.
-        state: is changed.
-
     Returns:
         Whether the end was reached.
 
@@ -65,10 +61,6 @@ def fit(run: Run, state: State) -> bool:
 def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     """Trains on what is left of an epoch.
 
-    Args:
-        run: see `Run`.
-        state: is changed.
-
     Yields:
         After every step, whether it was the epoch's last; the state then is that of the next.
 
@@ -103,11 +95,11 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
 def train_step(
     run: Run, state: State, batch: Batch, meanwhile: Callable[[], None]
 ) -> dict[str, float]:
-    """Makes one step, from a batch to the optimiser.
+    """Makes one step, from a batch to the optimiser; the state's counters stay.
 
     Args:
         run: see `Run`.
-        state: is changed, except for its counters.
+        state: is changed.
         batch: what to learn from.
         meanwhile: what to do while a GPU computes the gradients.
 
@@ -148,8 +140,7 @@ def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
     """Puts a network in training mode, but for its frozen parts, and batch norms if so asked."""
     network.train()
     for part in network.children():
-        if not any(parameter.requires_grad for parameter in part.parameters()):
-            part.eval()
+        part.train(any(parameter.requires_grad for parameter in part.parameters()))
     if freezes_batch_norm:
         freeze_statistics(network)
 
@@ -174,12 +165,7 @@ def validate(run: Run, state: State) -> dict[str, float]:
 
 @torch.no_grad()
 def recount_statistics(run: Run, state: State) -> None:
-    """Counts batch norm's running statistics anew, on samples of the epoch after the last.
-
-    Args:
-        run: see `Run`.
-        state: its network's statistics change; see `counted_statistics`.
-    """
+    """Counts batch norm's running statistics anew, on samples of the epoch after the last."""
     settings, model = run.settings.run, run.settings.model
     each_step = settings.batch_size * settings.pairings * run.processes.world_size
     steps = -(-settings.batch_norm_samples // each_step)

@@ -71,17 +71,9 @@ def refine_loss(output: RefineOutput, true_pha: Tensor, true_fgr: Tensor) -> dic
 
 
 def error_loss(pred_err: Tensor, pred_pha: Tensor, true_pha: Tensor) -> Tensor:
-    """Mean squared difference of the predicted to the true error of alpha.
+    """Mean squared difference of predicted and true error of alpha, (B, 1, H, W) in [0, 1] each.
 
-    Args:
-        pred_err: (B, 1, H, W) float in [0, 1].
-        pred_pha: (B, 1, H, W) float in [0, 1]; gets no gradient.
-        true_pha: (B, 1, H, W) float in [0, 1].
-
-    Returns:
-        A scalar.
-
-    Source: the paper, training of the base network.
+    Source: the paper, training of the base network; alpha gets no gradient.
     """
     return F.mse_loss(pred_err, (pred_pha.detach() - true_pha).abs())
 

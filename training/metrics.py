@@ -111,14 +111,7 @@ def evaluate(
     precision: Precision,
     processes: Processes,
 ) -> tuple[dict[str, float], tuple[Sample, Output] | None]:
-    """Judges a network; the same numbers however many processes share the samples.
-
-    Args:
-        network: is put in evaluation mode.
-        loss: of the stage.
-        loader: of this process's samples.
-        precision: of the convolutions.
-        processes: of the run.
+    """Judges a network, which is put in evaluation mode, on the samples of all processes' loaders.
 
     Returns:
         Means over the samples: `mad`, `mse` and `grad` of alpha, with `_coarse` those of the coarse

@@ -26,12 +26,9 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run.
+    """The processes of a run: which this one is, how many, and where this one computes.
 
-    Attributes:
-        rank: this process, from 0.
-        world_size: number of processes; with 1 there is no process group.
-        device: where this process computes.
+    `rank` counts from 0. With a `world_size` of 1 there is no process group.
     """
 
     rank: int
@@ -76,8 +73,8 @@ def run_command(
 
     Args:
         settings_type: of the script.
-        description: what it does, for `--help`.
-        train: the script's work; returns whether the last epoch has ended.
+        description: of the script, for `--help`.
+        train: returns whether the last epoch has ended.
 
     Returns:
         The exit code: 0 when the last epoch has ended, 130 after an interrupt, 2 for what the user
@@ -114,13 +111,7 @@ def run_command(
 def start_processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that `torchrun` started; alone, nothing is set up.
 
-    The backend is nccl on CUDA devices, one for each process of a machine, and gloo elsewhere.
-
-    Args:
-        device: of the kind to use; the number of a CUDA device is the local rank's.
-
-    Yields:
-        The processes.
+    The backend is nccl on CUDA, with the device of the local rank's number, and gloo elsewhere.
 
     Raises:
         ValueError: when a machine has fewer CUDA devices than processes.

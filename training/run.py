@@ -40,15 +40,8 @@ from .statistics import check_statistics
 class Run:
     """What stays the same while a run goes on.
 
-    Attributes:
-        settings: of the run.
-        processes: of the run.
-        data: batches to train on, and the fixed samples.
-        network: the state's network, or what wraps it for several processes.
-        loss: from output, true alpha and true foreground to named terms.
-        precision: of the convolutions.
-        log: TensorBoard and terminal.
-        interrupted: whether the run was asked to stop.
+    The network is that of the state, or what wraps it for several processes. `precision` is that of
+    the convolutions, and `interrupted` says whether the run was asked to stop.
     """
 
     settings: Settings
@@ -68,9 +61,9 @@ def start(
     """Starts a run, or goes on with it, and prints with what.
 
     Args:
-        settings: of the run.
-        processes: of the run.
-        data: of the run.
+        settings: of the run, as are processes and data.
+        processes: see `Processes`.
+        data: see `Data`.
         network: just built; gets its weights, device and memory format.
         loss: of the stage.
 
@@ -119,10 +112,10 @@ def begin(
     """Makes the state of a run that begins, or goes on.
 
     Args:
-        network: as built; weights are loaded into it.
-        settings: of the run.
-        processes: of the run.
-        precision: of the convolutions; float16 needs the gradients scaled.
+        network: as built; gets weights and its device.
+        settings: of the run, as are processes.
+        processes: see `Processes`.
+        precision: float16 needs the gradients scaled.
 
     Returns:
         The state, and what was done, in words.
@@ -163,19 +156,12 @@ def resolve_precision(name: TrainingPrecision, device: torch.device) -> Precisio
     """Finds the precision that suits a device: what was asked for; for `auto` see the setting."""
     if name != "auto":
         return name
-    if device.type == "cuda":
-        return "float16"
-    if device.type == "cpu" and precision_note(device, "bfloat16") is None:
-        return "bfloat16"
-    return "float32"
+    has_bfloat16 = device.type == "cpu" and precision_note(device, "bfloat16") is None
+    return "float16" if device.type == "cuda" else "bfloat16" if has_bfloat16 else "float32"
 
 
 def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
-    """Builds Adam with one group for each part of the network that learns.
-
-    Args:
-        network: `MattingBase` or `MattingRefine`; parts with a rate of 0 are frozen.
-        rates: of the parts.
+    """Builds Adam with one group for each part of the network that learns; freezes the others.
 
     Returns:
         The optimiser; each group has the part's name in `name` and its rate in `full_lr`.
@@ -190,28 +176,16 @@ def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
         rate = getattr(rates, name)
         if rate is None:
             raise ValueError(f"the network has a {name}; give --learning-rate-{name}")
-        if rate == 0:
-            part.requires_grad_(False)
-            continue
-        groups.append(
-            {"params": list(part.parameters()), "lr": rate, "full_lr": rate, "name": name}
-        )
+        part.requires_grad_(rate > 0)
+        if rate:
+            groups.append({"params": part.parameters(), "lr": rate, "full_lr": rate, "name": name})
     if not groups:
         raise ValueError("all learning rates are 0; at least one part of the network must learn")
     return Adam(groups)
 
 
 def synchronise(network: MattingBase, settings: RunSettings, processes: Processes) -> list[str]:
-    """Lets batch norms of several processes normalise over all samples, where they can.
-
-    Args:
-        network: its batch norms may change.
-        settings: of the run.
-        processes: of the run.
-
-    Returns:
-        Notes for the user.
-    """
+    """Lets batch norms normalise over all processes' samples on CUDA; elsewhere notes that."""
     shares = settings.sync_batch_norm and not settings.freeze_batch_norm
     if processes.world_size == 1 or not shares:
         return []

@@ -92,14 +92,7 @@ class RefineModelSettings(BaseModelSettings):
             )
 
     def scale_of_step(self, seed: int, step: int) -> float:
-        """Draws the scale of the coarse input, the same for all processes.
-
-        Args:
-            seed: of the run.
-            step: of the run, from 0.
-
-        Returns:
-            `backbone_scale`, `backbone_scale_largest` (by default the same) or the one between.
+        """Draws a step's scale of the coarse input, the same for all processes.
 
         Source: ours; three of them, because a GPU is slow on each size that it meets for the first
             time.

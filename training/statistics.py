@@ -16,12 +16,8 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
 
     What training leaves is an average over its last ten batches or so, of weights that still
     changed. In the block the batch norms normalise by their batch and all else is as in evaluation.
-    After it the network is in evaluation mode with the statistics of all batches of all processes.
-    Parts that are frozen, and layers that nothing has reached, keep theirs.
-
-    Args:
-        network: `MattingBase` or `MattingRefine`.
-        processes: of the run; every one must count.
+    After it the network is in evaluation mode with the statistics of all batches of all processes,
+    every one of which must count. Frozen parts, and layers that nothing has reached, keep theirs.
 
     Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3. PyTorch's
         `update_bn` leaves out how the batches' means differ, counts one process only, and would
@@ -65,11 +61,7 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
 
 
 def check_statistics(network: nn.Module) -> None:
-    """Refuses a network that can't be trained with its running statistics as they are.
-
-    Raises:
-        ValueError: when nothing has ever changed those of a batch norm.
-    """
+    """Raises ValueError where nothing has ever changed a batch norm's running statistics."""
     for name, layer in network.named_modules():
         if not isinstance(layer, _BatchNorm):
             continue
@@ -83,10 +75,7 @@ def check_statistics(network: nn.Module) -> None:
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Lets every batch norm of a network normalise by its running statistics, and keep them.
-
-    Args:
-        network: in training mode, where all else is to stay.
+    """Lets the batch norms of a network in training mode normalise by running statistics.
 
     Source: usual where networks go on learning from few samples a step, whose means and variances
         are noise.

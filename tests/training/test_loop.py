@@ -198,13 +198,21 @@ def test_every_step_draws_its_scale_and_validation_does_not(
         return reduce(picture, scale)
 
     monkeypatch.setattr(matting, "reduce", spy)
-    monkeypatch.setattr(fast, "reduce", spy)  # how validation on a CPU reduces
+    heights = []  # of the coarse input of validation, which a CPU reduces in another way
+    reduce_fast = fast.reduce
+
+    def spy_height(picture: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        heights.append(height / picture.shape[2])
+        return reduce_fast(picture, height, width)
+
+    monkeypatch.setattr(fast, "reduce", spy_height)
     assert fit(run, state)
     expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
     assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]
     assert set(expected) <= {0.2, 0.35, 0.5}
     assert len(set(expected)) > 1
-    assert set(scales[False]) == {0.2}
+    assert scales[False] == []
+    assert set(heights) == {int(64 * 0.2) / 64}
 
 
 def test_a_scale_that_is_not_between_is_an_error() -> None:
