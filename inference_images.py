@@ -13,16 +13,23 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
-from matting.images.frame import Loaded, Matted, describe, load_frame, matte_frame, write_outputs
+from matting import Matting, Preprocess
+from matting.images.frame import (
+    LoadedFrame,
+    MattedFrame,
+    describe_job,
+    load_frame,
+    matte_frame,
+    write_outputs,
+)
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target, parse_target
 from matting.pipeline import overlap
-from matting.plate.prepare import Preprocess, PreprocessMode
-from matting.predictor import Predictor
+from matting.plate.prepare import PreprocessMode
+from matting.predictor import describe_setup
 from matting.quality import Quality
 from matting.report import Entry, Report, check_replaceable
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
-from matting.setup import choose_budget, load_predictor, tell_setup
 from media.pictures import read_picture
 from runtime.files import OnExisting, check_writable
 from runtime.interrupts import deferred_interrupts
@@ -90,12 +97,12 @@ def matte_images(settings: Settings) -> int:
         settings.output.types,
         "overwrite" if settings.overwrite else settings.on_existing,
     )
-    predictor = load_predictor(settings.model, settings.compute)
+    matting = Matting.from_settings(settings.model, settings.compute, settings.quality)
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)
 
-    facts, notes = tell_setup(predictor, settings.model, settings.compute)
+    facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
     report = Report({**facts, "settings": to_plain(settings)})
     for note in [*plan.notes, *notes]:
         report.notes.append(note)
@@ -104,7 +111,7 @@ def matte_images(settings: Settings) -> int:
     report.entries += [Entry(name, "failed", reason) for name, reason in plan.failed.items()]
 
     with deferred_interrupts() as interrupted:
-        run_jobs(plan.jobs, predictor, target, settings, report, interrupted)
+        matte_jobs(plan.jobs, matting, target, settings, report, interrupted)
         report.tell()
         try:
             report.write(summary)
@@ -119,9 +126,9 @@ def matte_images(settings: Settings) -> int:
     return 1 if report.count("failed") else 0
 
 
-def run_jobs(
+def matte_jobs(
     jobs: list[Job],
-    predictor: Predictor,
+    matting: Matting,
     target: Target,
     settings: Settings,
     report: Report,
@@ -129,34 +136,28 @@ def run_jobs(
 ) -> None:
     """Reads, mattes and writes all jobs at the same time, and reports each."""
     # A plate or target that serves many frames is decoded once.
-    read_background = lru_cache(maxsize=4)(read_picture)
-    progress = tqdm(total=len(jobs), unit="image", disable=None)
-
+    read_shared = lru_cache(maxsize=4)(read_picture)
     preprocess = Preprocess(
         settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
     )
 
-    def load(job: Job) -> Loaded:
-        return load_frame(job, target, preprocess, read_background)
+    def load(job: Job) -> LoadedFrame:
+        return load_frame(job, target, preprocess, read_shared)
 
-    def compute(job: Job, loaded: Loaded) -> Matted:
-        height, width = loaded.src.pixels.shape[:2]
-        budget = choose_budget(height, width, settings.quality, settings.model)
-        return matte_frame(loaded, predictor, budget)
+    def matte(job: Job, frame: LoadedFrame) -> MattedFrame:
+        return matte_frame(frame, matting)
 
-    def store(job: Job, matted: Matted) -> None:
+    def write(job: Job, matted: MattedFrame) -> None:
         write_outputs(job, matted, settings.output.bit_depth)
 
-    def tell(job: Job, matted: Matted | None, error: Exception | None) -> None:
-        entry = describe(job, matted, error, settings.output.dir)
-        report.entries.append(entry)
-        for note in entry.notes:
-            progress.write(f"note: {job.name}: {note}")
-        progress.update()
-
-    with progress:
-        workers, lanes = settings.compute.num_workers, predictor.lanes
-        overlap(jobs, load, compute, store, tell, workers, should_stop, lanes)
+    workers, lanes = settings.compute.num_workers, matting.predictor.lanes
+    with tqdm(total=len(jobs), unit="image", disable=None) as progress:
+        for job, matted, error in overlap(jobs, load, matte, write, workers, should_stop, lanes):
+            entry = describe_job(job, matted, error, settings.output.dir)
+            report.entries.append(entry)
+            for note in entry.notes:
+                progress.write(f"note: {job.name}: {note}")
+            progress.update()
     reached = {entry.name for entry in report.entries}
     report.entries += [Entry(job.name, "not reached") for job in jobs if job.name not in reached]
 

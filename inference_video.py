@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.report import Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
-from matting.setup import choose_budget, load_predictor, tell_setup
 from matting.video.account import (
     describe_run,
     describe_source,
@@ -118,7 +118,7 @@ def matte_video(settings: Settings) -> int:
         plate, plate_notes = open_captured_plate(settings)
         predictor = load_predictor(settings.model, settings.compute)
         check_writable(settings.output.dir)
-        facts, setup_notes = tell_setup(predictor, settings.model, settings.compute)
+        facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
         report = Report({**facts, "source": read, "settings": to_plain(settings)})
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 
 from dataset.sources import RUN_LENGTH
-from media.clips import ClipIndex, ClipReader, frame_rgb, index_clip
+from media.clips import ClipIndex, IndexedClip, index_clip
+from media.colour import ToRgb
 
 DEFAULT = Path("../shared/data/video/moving_camera_person.mp4")
 FRAMES = 48  # a round
@@ -81,9 +82,9 @@ def compare(title: str, orders: list[list[int]], path: Path, index: ClipIndex) -
 
 def read_ours(path: Path, index: ClipIndex, numbers: list[int]) -> list[np.ndarray]:
     """Reads frames as training does, RGB."""
-    reader = ClipReader(path, index)
-    frames = [frame_rgb(reader.read(number)) for number in numbers]
-    reader.close()
+    clip = IndexedClip(path, index)
+    frames = [clip.read_rgb(number) for number in numbers]
+    clip.close()
     return frames
 
 
@@ -99,9 +100,10 @@ def read_opencv(path: Path, numbers: list[int]) -> list[np.ndarray]:
 
 def sample_frames(path: Path) -> dict[int, np.ndarray]:
     """Decodes the clip from the beginning; keeps sampled frames and their neighbours: the truth."""
+    to_rgb = ToRgb(exact=False)
     with av.open(str(path)) as container:
         return {
-            number: frame_rgb(frame)
+            number: to_rgb(frame)
             for number, frame in enumerate(container.decode(video=0))
             if number % SAMPLED < 3
         }

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from dataset.synthetic import draw_background, draw_foreground
-from media.decoding import EncodedPicture, read_rgb
+from media.fast_pictures import EncodedPicture, read_rgb
 from media.pictures import list_pictures
 
 HEIGHT, WIDTH = 1080, 1920

@@ -25,9 +25,8 @@ import torch
 
 from benchmarks.speed.timing import count_cores
 from matting.pipeline import overlap
-from matting.predictor import Matte, Predictor
+from matting.predictor import Matte, Predictor, choose_budget, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
-from matting.setup import choose_budget, load_predictor
 from matting.video.open import open_source
 from matting.video.outputs import Outputs, plan_paths
 from matting.video.plate import PlateFeed, open_plate
@@ -123,8 +122,8 @@ class Parts:
         def compute(frame: Frame, _: Frame) -> Matte:
             return self._predictor.predict(frame.pixels, plate, self._budget)
 
-        stages = _same, compute, _nothing, _raise
-        overlap(self._frames, *stages, workers, lanes=lanes)
+        for done in overlap(self._frames, _same, compute, _nothing, workers, lanes=lanes):
+            _raise(*done)
 
     def encode(self) -> None:
         """Writes com and pha of as many frames by the mattes of the first, and checks them."""

@@ -4,29 +4,25 @@ from pathlib import Path
 
 import numpy as np
 
-from media.decoding import DatasetError, read_rgb
-from media.pictures import PictureError, list_pictures
+from media.fast_pictures import read_rgb
+from media.pictures import list_pictures
 
-from .pairing import FilePaths
+from .pairing import DatasetError, FilePaths
 
 
 class Backgrounds:
-    """Photographs of one or more folders, in an order shuffled by a seed; picklable."""
+    """Photographs of one or more folders, in an order shuffled by a seed; picklable.
+
+    Args:
+        folders: folders of pictures, with their subfolders, or single files.
+        seed: gives the order, and the choices.
+
+    Raises:
+        MediaError: when a folder is missing or holds no picture.
+    """
 
     def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
-        """Lists the folders with their subfolders.
-
-        Args:
-            folders: folders of pictures, or single files.
-            seed: gives the order, and the choices.
-
-        Raises:
-            DatasetError: when a folder is missing or holds no picture.
-        """
-        try:
-            paths = [path for folder in folders for path in list_pictures(folder)]
-        except PictureError as error:
-            raise DatasetError(f"backgrounds: {error}") from error
+        paths = [path for folder in folders for path in list_pictures(folder)]
         if not paths:
             raise DatasetError("backgrounds: name at least one folder of photographs, got none")
         order = np.random.default_rng(seed).permutation(len(paths))
@@ -54,17 +50,5 @@ class Backgrounds:
         return int(first + epoch) % len(self)
 
     def read(self, index: int, shorter_side: int | None = None) -> np.ndarray:
-        """Reads a photograph.
-
-        Args:
-            index: 0 to the length - 1.
-            shorter_side: when given, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long
-                as its shorter side stays that many pixels long.
-
-        Returns:
-            (H, W, 3) uint8 RGB, upright.
-
-        Raises:
-            DatasetError: when the file can't be read.
-        """
+        """Reads a photograph, 0 to the length - 1; see `media.fast_pictures.read_rgb`."""
         return read_rgb(self._paths[index], shorter_side)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 
-from media.decoding import DatasetError
+from media import MediaError
 from media.pictures import PictureError, list_pictures
 from runtime.settings import REQUIRED, SettingsError, read_section
 
@@ -131,7 +131,7 @@ def check_source(report: Report, source: SourceSettings, quick: int | None) -> N
         return
     try:
         found = find_files(source)
-    except DatasetError as error:
+    except MediaError as error:
         report.error(str(error))
         return
     if found.unpaired:

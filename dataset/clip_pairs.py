@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from media.clips import ClipIndex, ClipReader, frame_alpha, frame_rgb, index_clip
-from media.decoding import DatasetError, check_sizes
+from media.clips import ClipIndex, IndexedClip, index_clip
+
+from .pairing import DatasetError, check_sizes
 
 # Frames of a clip to be read one after the other: what makes up for seeking.
 RUN_LENGTH = 16
@@ -27,7 +28,7 @@ class ClipPairs:
         self._pairs = pairs
         self._indices = indices
         self._starts = np.cumsum([0, *(len(fgr) for fgr, _ in indices)])
-        self._open: OrderedDict[int, tuple[ClipReader, ClipReader]] = OrderedDict()
+        self._open: OrderedDict[int, tuple[IndexedClip, IndexedClip]] = OrderedDict()
         self._process = os.getpid()
         self.runs = tuple(
             range(first, min(first + RUN_LENGTH, int(end)))
@@ -49,9 +50,8 @@ class ClipPairs:
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Reads a frame, always at its full size; see `sources.Foregrounds`."""
         clip, frame = self._locate(index)
-        fgr_reader, pha_reader = self._readers(clip)
-        fgr = frame_rgb(fgr_reader.read(frame))
-        pha = frame_alpha(pha_reader.read(frame))
+        fgr_clip, pha_clip = self._open_pair(clip)
+        fgr, pha = fgr_clip.read_rgb(frame), pha_clip.read_alpha(frame)
         check_sizes(self._pairs[clip][0], fgr.shape[:2], self._pairs[clip][1], pha.shape)
         return fgr, pha
 
@@ -70,7 +70,7 @@ class ClipPairs:
         clip = int(np.searchsorted(self._starts, index, "right")) - 1
         return clip, index - int(self._starts[clip])
 
-    def _readers(self, clip: int) -> tuple[ClipReader, ClipReader]:
+    def _open_pair(self, clip: int) -> tuple[IndexedClip, IndexedClip]:
         if self._process != os.getpid():
             _inherited.append(self._open)
             self._open, self._process = OrderedDict(), os.getpid()
@@ -78,22 +78,16 @@ class ClipPairs:
             while len(self._open) >= _OPEN_PAIRS:
                 self._close_oldest()
             fgr, pha = zip(self._pairs[clip], self._indices[clip], strict=True)
-            self._open[clip] = ClipReader(*fgr), ClipReader(*pha)
+            self._open[clip] = IndexedClip(*fgr), IndexedClip(*pha)
         self._open.move_to_end(clip)
         return self._open[clip]
 
 
 def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipIndex]]:
-    """Finds the frames of pairs of clips, several at a time.
-
-    Args:
-        pairs: foreground and alpha clips.
-
-    Returns:
-        The indices of each pair.
+    """Finds the frames of pairs of clips, foregrounds and alphas, several pairs at a time.
 
     Raises:
-        DatasetError: when a clip is unreadable, or the two of a pair differ in frames.
+        MediaError: when a clip is unreadable, or the two of a pair differ in frames.
     """
     with ThreadPoolExecutor() as pool:  # reading packets leaves Python's lock alone
         return list(pool.map(index_pair, pairs))

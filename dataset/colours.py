@@ -7,7 +7,6 @@ import numpy as np
 
 from .draws import PictureChange
 
-GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
 _GREY = np.array((0.299, 0.587, 0.114))  # ITU-R BT.601, as Pillow and torchvision weigh colours
 _SHARPEN = np.array(((-2, -2, -2), (-2, 32, -2), (-2, -2, -2)), np.float32) / 16
 

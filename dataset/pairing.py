@@ -8,6 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from media import MediaError
+
+
+class DatasetError(MediaError):
+    """Data that can't be trained on; the message names the file or folder and the cause."""
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -71,6 +77,15 @@ def pair_by_stem(
     used = set(keys.values())
     unused = [path for key, paths in candidates.items() if key not in used for path in paths]
     return Pairing(matched, unmatched, unused)
+
+
+def check_sizes(fgr: Path, fgr_size: tuple[int, ...], pha: Path, pha_size: tuple[int, ...]) -> None:
+    """Raises a DatasetError unless the (height, width) of a foreground and its alpha agree."""
+    if tuple(fgr_size) != tuple(pha_size):
+        sizes = [f"{width} x {height}" for height, width in (fgr_size, pha_size)]
+        raise DatasetError(
+            f"{fgr} is {sizes[0]} pixels and {pha} {sizes[1]}; a pair must have one size"
+        )
 
 
 class FilePaths:

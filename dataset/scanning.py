@@ -9,11 +9,13 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from media import MediaError
 from media.clips import ClipIndex
-from media.decoding import DatasetError, EncodedPicture, check_sizes, grey_alpha, read_rgb
+from media.fast_pictures import EncodedPicture, grey_alpha, read_rgb
 
 from .clip_pairs import ClipPairs, index_pair
 from .inspection import Findings
+from .pairing import check_sizes
 from .sources import FoundFiles, RgbaPictures
 
 T = TypeVar("T")
@@ -40,7 +42,7 @@ def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
     def index(pair: Pair) -> tuple[ClipIndex, ClipIndex] | str:
         try:
             return index_pair(pair)
-        except DatasetError as error:
+        except MediaError as error:
             return str(error)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -72,7 +74,7 @@ def scan_clips(clips: list[IndexedPair], quick: int | None) -> Findings:
         for count, frame in enumerate(wanted[clip]):
             try:
                 fgr, pha = source.read(frame)
-            except DatasetError as error:
+            except MediaError as error:
                 findings.unreadable.append(str(error))
                 if len(findings.unreadable) == _GIVEN_UP:
                     break
@@ -140,7 +142,7 @@ def _scan_files(items: Sequence[T], scan: Callable[[Findings, T], None]) -> Find
         for item in chunk:
             try:
                 scan(findings, item)
-            except DatasetError as error:
+            except MediaError as error:
                 findings.unreadable.append(str(error))
         return findings, len(chunk)
 

@@ -7,11 +7,11 @@ from typing import Protocol
 import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
-from media.decoding import DatasetError, EncodedPicture, check_sizes
-from media.pictures import EXTENSIONS, PictureError, list_pictures
+from media.fast_pictures import EncodedPicture
+from media.pictures import EXTENSIONS, list_pictures
 
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
-from .pairing import FilePaths, pair_by_stem
+from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
 from .settings import SourceSettings
 
 __all__ = ["RUN_LENGTH", "DatasetError", "Foregrounds", "open_source"]
@@ -20,16 +20,14 @@ _NAMED = 3  # files that an error names
 
 
 class Foregrounds(Protocol):
-    """Foregrounds with alpha, by index; picklable, for the workers of a loader.
-
-    Attributes:
-        runs: indices that are best read in order, all together each index once: single ones for
-            pictures, up to `RUN_LENGTH` consecutive frames for clips.
-    """
+    """Foregrounds with alpha, by index; picklable, for the workers of a loader."""
 
     @property
     def runs(self) -> tuple[range, ...]:
-        """See the class."""
+        """Indices that are best read in order, all together each index once.
+
+        They are single ones for pictures, up to `RUN_LENGTH` consecutive frames for clips.
+        """
 
     def __len__(self) -> int: ...
 
@@ -37,19 +35,17 @@ class Foregrounds(Protocol):
         """Names a foreground in messages: its file, and the frame of a clip."""
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a foreground.
+        """Reads a foreground, 0 to the length - 1.
 
-        Args:
-            index: 0 to the length - 1.
-            shorter_side: when given, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long
-                as the shorter side stays that many pixels long.
+        With `shorter_side`, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long as the
+        shorter side keeps so many pixels.
 
         Returns:
             fgr: (H, W, 3) uint8 RGB, straight colours.
             pha: (H, W) uint8.
 
         Raises:
-            DatasetError: when a file can't be read, or the two differ in size.
+            MediaError: when a file can't be read, or the two differ in size.
         """
 
 
@@ -69,16 +65,13 @@ class FoundFiles:
 
 
 def open_source(settings: SourceSettings) -> Foregrounds:
-    """Opens a source of foregrounds that are files.
+    """Opens a source of foregrounds that are files; looks through clips to find their frames.
 
     Args:
         settings: its folders; `repeat` is the caller's to follow.
 
-    Returns:
-        The foregrounds, of which clips were looked through once to find their frames.
-
     Raises:
-        DatasetError: when a folder is missing or holds nothing, files are unpaired, or a clip is
+        MediaError: when a folder is missing or holds nothing, files are unpaired, or a clip is
             unreadable.
     """
     found = find_files(settings)
@@ -96,16 +89,10 @@ def open_source(settings: SourceSettings) -> Foregrounds:
 
 
 def find_files(settings: SourceSettings) -> FoundFiles:
-    """Lists and pairs the files of a source.
-
-    Args:
-        settings: a source that is not synthetic.
-
-    Returns:
-        What was found.
+    """Lists and pairs the files of a source that is not synthetic.
 
     Raises:
-        DatasetError: when a folder is missing, holds nothing, or both pictures and clips; or when
+        MediaError: when a folder is missing, holds nothing, or both pictures and clips; or when
             no file has a partner.
     """
     if settings.rgba is not None:
@@ -136,10 +123,7 @@ def find_files(settings: SourceSettings) -> FoundFiles:
 
 
 def _list_files(root: Path) -> tuple[list[Path], str]:
-    try:
-        files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
-    except PictureError as error:
-        raise DatasetError(str(error)) from error
+    files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
     clips = [path for path in files if path.suffix.lower() in CLIP_EXTENSIONS]
     if clips and len(clips) < len(files):
         picture = next(path for path in files if path.suffix.lower() not in CLIP_EXTENSIONS)

@@ -16,7 +16,7 @@ from dataset.colours import blur_and_sharpen, change_colours
 from dataset.draws import UNDISTURBED, PictureChange
 from dataset.geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from dataset.synthetic import draw_foreground
-from media.decoding import read_rgb
+from media.fast_pictures import read_rgb
 from training.synthesis import synthesise
 
 HEIGHT, WIDTH, COLUMNS, LABEL = 180, 240, 6, 20

@@ -16,8 +16,8 @@ import av
 import cv2
 import numpy as np
 
-from matting.webcam.backgrounds import checkerboard
-from media.decoding import read_rgb
+from matting.webcam.controls import checkerboard
+from media.fast_pictures import read_rgb
 
 SHOWN, BEFORE = 547, 11  # the frame that is shown, and how many before it are matted too
 SPREAD = 16  # of the clip's frames, one of so many makes the plate

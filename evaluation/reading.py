@@ -2,18 +2,9 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
-from media.pictures import (
-    PictureError,
-    is_sixteen_bit,
-    open_picture,
-    read_picture,
-    stored_orientation,
-    turn_upright,
-)
+from media.pictures import PictureError, read_channels, read_picture
 
 # Largest difference of R, G and B, as a fraction of white, of a grey picture that was saved in
 # colour by a lossy format.
@@ -35,7 +26,7 @@ def read_alpha(path: Path) -> np.ndarray:
     Raises:
         PictureError: when it can't be read, or is in colour and has no alpha channel.
     """
-    channels = _read_channels(path)
+    channels = read_channels(path)
     values = channels / np.iinfo(channels.dtype).max
     if values.ndim == 2:
         return values
@@ -67,31 +58,3 @@ def read_colours(path: Path) -> np.ndarray:
     """
     pixels = read_picture(path).pixels
     return pixels / np.iinfo(pixels.dtype).max
-
-
-def _read_channels(path: Path) -> np.ndarray:
-    """(H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, upright; the order of colours is open."""
-    with open_picture(path) as (image, data):
-        sixteen_bit = is_sixteen_bit(image)
-        orientation = stored_orientation(image)
-        image.load()  # fails on a truncated file, which OpenCV would fill with grey
-        if sixteen_bit:
-            flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-            if pixels is None or pixels.dtype != np.uint16:
-                raise PictureError("a 16-bit picture that OpenCV can't decode; save it as PNG")
-        elif image.mode in ("I", "F"):
-            raise PictureError(
-                f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 "
-                "bits"
-            )
-        else:
-            orientation = stored_orientation(image)  # loading turns TIFF upright
-            pixels = np.asarray(image.convert(_mode(image)))
-        return turn_upright(pixels, orientation)
-
-
-def _mode(image: Image.Image) -> str:
-    if image.has_transparency_data:
-        return "RGBA"
-    return "L" if image.mode in ("1", "L") else "RGB"

@@ -1,1 +1,6 @@
-"""What the inference scripts share: from picture files to mattes and back to files."""
+"""Background matting as a library: `from matting import Matting`."""
+
+from .library import Matte, Matting
+from .plate.prepare import Preprocess
+
+__all__ = ["Matte", "Matting", "Preprocess"]

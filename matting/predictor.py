@@ -13,33 +13,27 @@ from torch.nn import functional as F
 from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from model.fast import accelerate
 from model.refiner import CELL
-from runtime.device import Precision, autocast
+from model.weights import identify, load_network
+from runtime.device import (
+    Precision,
+    autocast,
+    describe_device,
+    precision_note,
+    resolve_device,
+)
 
 from .backends import Backend, accelerate_by, check_backend
-from .islands import drop_faint_islands
-from .quality import Budget
-from .second_look import Look, look_twice
+from .prediction import Prediction
+from .quality import Budget, Quality, resolve_budget
+from .second_look import Look, drop_faint_islands, look_twice
+from .settings import ComputeSettings, ModelSettings
 
 # Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
 # one pixel of the features' stride.
 _MIN_SIDE = 32
 
 
-@dataclass(frozen=True)
-class Matte:
-    """What is predicted for a picture of H x W pixels.
-
-    Attributes:
-        pha: (H, W) float32, alpha in [0, 1].
-        fgr: (H, W, 3) float32, foreground, RGB in [0, 1]; meaningful where alpha is above 0.
-        err: (H, W) float32, predicted absolute error of the coarse alpha in [0, 1].
-        ref: (H, W) bool, where the refiner has computed; nowhere without a refiner.
-    """
-
-    pha: np.ndarray
-    fgr: np.ndarray
-    err: np.ndarray
-    ref: np.ndarray
+Matte = Prediction
 
 
 @dataclass(frozen=True)
@@ -84,7 +78,8 @@ class Predictor:
         backend: Backend = "pytorch",
         lanes: int = 1,
     ) -> None:
-        check_backend(backend, network, device, precision)
+        if backend != "pytorch":
+            check_backend(backend, network, device, precision)
         if lanes < 1 or (lanes > 1 and backend != "pytorch"):
             raise ValueError(
                 f"lanes must be 1, or more with backend pytorch; got {lanes} with {backend}"
@@ -132,7 +127,7 @@ class Predictor:
         return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
 
     @torch.inference_mode()
-    def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Matte:
+    def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Prediction:
         """Predicts the matte of one picture.
 
         Args:
@@ -141,7 +136,7 @@ class Predictor:
             budget: work to spend.
 
         Returns:
-            See `Matte`.
+            See `Prediction`.
 
         Raises:
             ValueError: when the two differ in size or are of another type, or the budget's scale
@@ -171,7 +166,7 @@ class Predictor:
             for output in outputs
         )
         pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
-        return Matte(pha, fgr, err[..., 0], ref[..., 0] > 0)
+        return Prediction(pha, fgr, err[..., 0], ref[..., 0] > 0)
 
     def _refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
         """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
@@ -221,3 +216,80 @@ def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
     tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
     tensor[0] = torch.from_numpy(picture).to(device).permute(2, 0, 1)
     return tensor.div_(np.iinfo(picture.dtype).max)
+
+
+def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
+    """Loads a network onto its device.
+
+    Args:
+        model: which weights, and how to refine.
+        compute: where and how.
+
+    Returns:
+        The predictor.
+
+    Raises:
+        ValueError: when the device is absent, the weights are not what is expected, or the backend
+            can't do this.
+    """
+    device = resolve_device(compute.device)
+    lanes = choose_lanes(device, compute)
+    return Predictor(load_model(model), device, compute.precision, compute.backend, lanes)
+
+
+def load_model(model: ModelSettings) -> MattingBase | MattingRefine:
+    """Loads a network onto the CPU, in evaluation mode; CheckpointError as `load_network`."""
+    network = load_network(
+        model.checkpoint,
+        type=model.type,
+        backbone=model.backbone,
+        refine_kernel_size=model.refine_kernel_size,
+    )
+    set_refinement(network, model)
+    return network
+
+
+def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -> None:
+    """Sets how a network that nobody else has yet refines, if it does."""
+    if isinstance(network, MattingRefine):
+        network.refiner.mode = model.refine_mode
+        network.refiner.threshold = model.refine_threshold
+
+
+def choose_budget(height: int, width: int, quality: Quality, model: ModelSettings) -> Budget:
+    """Chooses the work for a picture; see `resolve_budget`."""
+    asked = model.backbone_scale, model.refine_sample_pixels, model.corrects_alpha
+    return resolve_budget(height, width, quality, *asked)
+
+
+def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
+    """Chooses how many pictures to compute at a time: 1 or 2.
+
+    Two on a CPU, each with half of its cores: ours, because two threads wait for each other several
+    hundred times in a frame, and longer where decoders and encoders have the cores meanwhile
+    (docs/performance.md). Without workers one thing is done after the other.
+    """
+    many = device.type == "cpu" and compute.backend == "pytorch" and compute.num_workers > 0
+    return 2 if many and torch.get_num_threads() > 1 else 1
+
+
+def describe_setup(
+    predictor: Predictor, model: ModelSettings, compute: ComputeSettings
+) -> tuple[dict[str, str], list[str]]:
+    """Prints which network runs where.
+
+    Returns:
+        The same for the summary; and what a user should know, in words.
+    """
+    facts = {
+        "network": str(identify(predictor.network.state_dict())),
+        "device": describe_device(predictor.device),
+        "precision": compute.precision,
+        "backend": compute.backend,
+    }
+    print(f"{facts['network']} from {model.checkpoint}")
+    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
+    if predictor.parity is not None:
+        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
+    slow = precision_note(predictor.device, compute.precision)
+    return facts, [slow] if slow else []

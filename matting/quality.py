@@ -18,7 +18,7 @@ class Budget:
         refine_sample_pixels: pixels to refine in mode `sampling`.
         second_look: whether the picture is seen again, mirrored and with a larger coarse input, and
             the matte is a mean of both, without faint islands; see `matting.second_look` and
-            `matting.islands`.
+            `matting.second_look`.
         corrects_alpha: whether refined alpha is brought nearer to the compositing equation; see
             `model.correction`.
     """

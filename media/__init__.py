@@ -1,1 +1,5 @@
 """Pictures, clips and colour: files in and out, as arrays of upright RGB."""
+
+
+class MediaError(ValueError):
+    """A file that can't be read or used as a picture or a video; the message says why."""

@@ -7,10 +7,11 @@ from typing import Protocol
 import numpy as np
 from av import AudioStream, Packet
 
+from . import MediaError
 from .colour import ColourTags
 
 
-class VideoError(ValueError):
+class VideoError(MediaError):
     """A video that can't be read or written; the message says which, why and what to do."""
 
 
@@ -19,8 +20,7 @@ class VideoInfo:
     """What holds for all frames of a video.
 
     Attributes:
-        height: upright, pixels.
-        width: upright, pixels.
+        height, width: upright, pixels.
         time_base: unit of time stamps, seconds.
         rate: frames a second on average, as far as known; a hint, never a clock.
         bits: of each channel.
@@ -74,14 +74,7 @@ class VideoSource(Protocol):
         """What came out while reading, in words."""
 
     def read(self) -> Frame | None:
-        """Reads the next frame.
-
-        Returns:
-            The frame, or None at the end.
-
-        Raises:
-            VideoError: when it can't be read; names the frame.
-        """
+        """Reads the next frame; None at the end. A VideoError names a frame that can't be read."""
 
     def take_audio(self) -> tuple[Packet, ...]:
         """Hands over the packets behind the last frame."""

@@ -1,9 +1,9 @@
-"""Finding and reading picture files."""
+"""Finding, decoding and reading picture files."""
 
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,36 +11,20 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from . import MediaError
+
 # Read by Pillow 11 and newer; HEIC needs the optional package pillow-heif.
-EXTENSIONS = frozenset(
-    f".{extension}"
-    for extension in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "tif", "tiff", "webp", "bmp", "gif", "avif"),
-        *("jp2", "ppm", "pgm", "tga", "heic", "heif"),
-    )
-)
+_COMMON = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
+EXTENSIONS = frozenset(_COMMON | {".avif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"})
+_ORIENTATION = 0x0112  # EXIF
 
-_ORIENTATION = 0x0112
-# What turns a stored picture upright, by EXIF orientation (EXIF 2.32, table 4.6.4): 1 is upright.
-_UPRIGHT = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda a: a.swapaxes(0, 1)[::-1],
-}
-
-try:
+with suppress(ImportError):
     from pillow_heif import register_heif_opener
-except ImportError:
-    pass
-else:
+
     register_heif_opener()
 
 
-class PictureError(ValueError):
+class PictureError(MediaError):
     """A file that can't be read as a picture; the message says why."""
 
 
@@ -80,22 +64,17 @@ def list_pictures(
     if not root.is_dir():
         raise PictureError(f"{root} does not exist; name a picture or a folder of pictures")
     excluded = {path.resolve() for path in exclude}
+
+    def is_wanted(path: Path) -> bool:
+        # Resolving half a million names takes a minute; mostly nothing is excluded.
+        return not (path.name.startswith(".") or (excluded and path.resolve() in excluded))
+
     found: list[Path] = []
     for folder, subfolders, files in os.walk(root):
         here = Path(folder)
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if not name.startswith(".") and (here / name).resolve() not in excluded
-        ]
-        found += [
-            here / name
-            for name in files
-            if Path(name).suffix.lower() in extensions
-            and not name.startswith(".")
-            # Resolving half a million names takes a minute; mostly nothing is excluded.
-            and not (excluded and (here / name).resolve() in excluded)
-        ]
+        subfolders[:] = [name for name in subfolders if is_wanted(here / name)]
+        pictures = (here / name for name in files if Path(name).suffix.lower() in extensions)
+        found += filter(is_wanted, pictures)
     if not found:
         raise PictureError(
             f"no picture was found in {root} or its subfolders; looked for "
@@ -117,19 +96,30 @@ def read_picture(path: Path) -> Picture:
         PictureError: when the file is missing, empty, damaged, truncated, too large or of a kind
             that is not supported.
     """
-    with open_picture(path) as (image, data):
-        return _decode(image, data)
+    with open_picture(path) as (image, data, deep):
+        notes = ["alpha channel dropped"] if image.has_transparency_data else []
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a camera's JPEG with previews behind it
+            notes.append(f"first of {frames} frames taken")
+        pixels = decode_picture(image, data, deep, rgb=True)
+        # The profile of other channels does not describe RGB.
+        described = image.mode not in ("CMYK", "LAB", "YCbCr", "HSV")
+        profile = image.info.get("icc_profile") if described else None
+    return Picture(pixels, profile, tuple(notes))
+
+
+def read_channels(path: Path) -> np.ndarray:
+    """Reads all channels of a picture, as `decode_picture` gives them; else as `read_picture`."""
+    with open_picture(path) as opened:
+        return decode_picture(*opened)
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
+def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes, bool]]:
     """Opens a picture with Pillow, which reads no more than its head until asked for pixels.
 
-    Args:
-        path: a picture file.
-
     Yields:
-        The picture and the bytes of its file.
+        The picture, the bytes of its file, and whether they hold 16 bits a channel.
 
     Raises:
         PictureError: as `read_picture`, also for what goes wrong while it is open.
@@ -142,7 +132,9 @@ def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
         raise PictureError("the file is empty (0 bytes)")
     try:
         with Image.open(io.BytesIO(data)) as image:
-            yield image, data
+            # (decoder, extents, offset, raw mode) of the stored data; gone once anything is asked.
+            tiles = getattr(image, "tile", [])
+            yield image, data, any(";16" in str(tile[3]) for tile in tiles)
     except UnidentifiedImageError as error:
         hint = "; HEIC needs the package pillow-heif" if path.suffix.lower()[:4] == ".hei" else ""
         raise PictureError(f"not a picture that can be read{hint}") from error
@@ -152,17 +144,61 @@ def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
         raise PictureError(f"damaged, truncated or too large: {error}") from error
 
 
-def turn_upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns a stored picture as its EXIF orientation says.
+def decode_picture(image: Image.Image, data: bytes, deep: bool, rgb: bool = False) -> np.ndarray:
+    """Decodes what `open_picture` yields.
 
     Args:
-        pixels: (H, W) or (H, W, C), as stored.
-        orientation: 1 to 8; anything else counts as 1, upright.
+        image: the opened picture.
+        data: its file.
+        deep: whether it has 16 bits a channel to be kept; colours lose half of them otherwise.
+        rgb: whether to convert to RGB and drop alpha.
 
     Returns:
-        The upright picture, contiguous.
+        (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or uint16, upright.
+
+    Raises:
+        PictureError: when the kind is not supported; other errors are for `open_picture`.
     """
-    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda a: a)(pixels))
+    orientation = stored_orientation(image)
+    image.load()  # fails on a truncated file, which OpenCV would fill with grey
+    if deep:  # by OpenCV, since Pillow reduces colour pictures to 8 bits
+        decoded = decode_with_opencv(data, cv2.IMREAD_UNCHANGED)
+        if decoded is None or decoded.dtype != np.uint16:
+            raise PictureError("a 16-bit picture that OpenCV can't decode; save it as PNG")
+        pixels = decoded[..., :3] if rgb and decoded.ndim == 3 else decoded
+    elif image.mode in ("I", "F"):
+        raise PictureError(
+            f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 bits"
+        )
+    else:
+        orientation = stored_orientation(image)  # loading has turned TIFF upright
+        if image.mode.startswith("I;16"):
+            pixels = np.asarray(image).astype(np.uint16)
+        else:
+            kept = "L" if image.mode in ("1", "L") else "RGB"
+            kept = "RGBA" if image.has_transparency_data else kept
+            pixels = np.array(image.convert("RGB" if rgb else kept))
+    if rgb and pixels.ndim == 2:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    return turn_by_exif(pixels, orientation)
+
+
+def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
+    """Decodes a picture file as stored: (H, W) grey, RGB or RGBA; None where OpenCV can't.
+
+    `flags` are IMREAD_UNCHANGED, or others of which those for colours ask for RGB.
+    """
+    unchanged = flags == cv2.IMREAD_UNCHANGED  # never turns
+    if not unchanged:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    if pixels is None or pixels.ndim == 2 or not unchanged:
+        return pixels
+    swap = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    return cv2.cvtColor(pixels, swap)
 
 
 def stored_orientation(image: Image.Image) -> int:
@@ -170,43 +206,16 @@ def stored_orientation(image: Image.Image) -> int:
     return image.getexif().get(_ORIENTATION, 1)
 
 
-def is_sixteen_bit(image: Image.Image) -> bool:
-    """Whether a picture opened with Pillow is stored with 16 bits; to be asked before all else."""
-    # (decoder, extents, offset, raw mode) of the stored data; gone once anything else is asked.
-    tiles = getattr(image, "tile", [])
-    return any(";16" in str(tile[3]) for tile in tiles)
+def turn_by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns a picture as its EXIF orientation says; all but 2 to 8 count as upright.
+
+    Source: EXIF 2.32, table 4.6.4.
+    """
+    transpose, mirror = orientation in (5, 6, 7, 8), orientation in (2, 3, 6, 7)
+    return turn_upright(pixels, transpose, mirror, flip=orientation in (3, 4, 7, 8))
 
 
-def _decode(image: Image.Image, data: bytes) -> Picture:
-    sixteen_bit = is_sixteen_bit(image)
-    notes = []
-    orientation = stored_orientation(image)
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        notes.append("alpha channel dropped")
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # a camera's JPEG with previews behind the picture
-        notes.append(f"first of {frames} frames taken")
-    image.load()  # fails on a truncated file, which OpenCV would fill with grey
-    if sixteen_bit:
-        pixels = _decode_16_bit(data)
-    elif image.mode in ("I", "F"):
-        raise PictureError(
-            f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16 bits"
-        )
-    else:
-        # As it is after loading, which turns TIFF upright.
-        orientation = stored_orientation(image)
-        if image.mode in ("CMYK", "LAB", "YCbCr", "HSV"):
-            profile = None  # it describes those channels, not RGB
-        pixels = np.array(image.convert("RGB"))
-    return Picture(turn_upright(pixels, orientation), profile, tuple(notes))
-
-
-def _decode_16_bit(data: bytes) -> np.ndarray:
-    """Decodes with OpenCV, since Pillow reduces colour pictures to 8 bits."""
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if pixels is None or pixels.dtype != np.uint16:
-        raise PictureError("a 16-bit picture of a kind that OpenCV can't decode; save it as PNG")
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+def turn_upright(pixels: np.ndarray, transpose: bool, mirror: bool, flip: bool) -> np.ndarray:
+    """Transposes (H, W) or (H, W, C), then mirrors, then flips top and bottom; contiguous."""
+    pixels = pixels.swapaxes(0, 1) if transpose else pixels
+    return np.ascontiguousarray(pixels[:: -1 if flip else 1, :: -1 if mirror else 1])

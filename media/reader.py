@@ -1,43 +1,39 @@
-"""Reading video files and pipes as a stream of upright RGB frames with their own time stamps."""
+"""Reading videos from first to last frame: files, pipes and folders of numbered pictures."""
 
-import sys
+import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import av
-import av.error
-from av.container import InputContainer
-from av.stream import Disposition
+import numpy as np
 
-from .colour import ToRgb, count_bits, read_tags
+from .clips import FFMPEG_ERRORS, explain, open_clip
+from .colour import ColourTags, ToRgb, count_bits, guess_matrix, read_tags
 from .frames import Frame, VideoError, VideoInfo
+from .pictures import EXTENSIONS, PictureError, read_picture
 
-# FFmpeg's demuxers of single pictures end so.
-_PICTURES = ("_pipe", "image2")
+USUAL_RATE = Fraction(25)  # frames a second, where nothing says
+
 _RATES = (Fraction(1, 1000), Fraction(1000))  # frames a second that are believed
-_USUAL_RATE = Fraction(25)
 # A file that ends so much before its own word, and by so much of it, may be cut off.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
-
-FFMPEG_ERRORS = (av.error.FFmpegError, OSError, EOFError)
+_NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last one of a name
+_SHOWN = 3  # gaps that a note names
 
 
 class ClipReader:
-    """Reads a video file or a pipe once, from the first frame to the last.
+    """Reads a video file or a pipe once, from the first frame to the last; see `VideoSource`.
 
     What the file says of its number of frames is not asked. Frames that have no time stamp, or
     none above the one before, follow it by one step of the frame rate; `notes` says how many.
     Memory does not depend on the length. For one thread at a time.
 
     Args:
-        file: a path or an open binary file.
-        name: for messages.
-        format: FFmpeg's name of the format; found from the content when not given.
-        options: for the format, as FFmpeg names them.
+        file, name, raw: see `clips.open_clip`.
         audio: whether to hand over audio packets.
 
     Attributes:
@@ -51,56 +47,44 @@ class ClipReader:
         self,
         file: Path | BinaryIO,
         name: str,
-        format: str | None = None,
-        options: dict[str, str] | None = None,
+        raw: dict[str, str] | None = None,
         audio: bool = False,
     ) -> None:
         self._name = name
-        self._container = _open(file, name, format, options or {})
-        # An album's cover is no video.
-        cover = Disposition.attached_pic
-        video = [s for s in self._container.streams.video if not s.disposition & cover]
-        if not video:
-            found = _explain_streams(self._container)
-            self.close()
-            raise VideoError(f"{name}: holds no video{found}")
-        self._stream = video[0]
+        self._container, self._stream = open_clip(file, name, raw)
         self._stream.thread_type = "AUTO"
         self._audio_streams = tuple(self._container.streams.audio) if audio else ()
         self._packets: list[av.Packet] = []
-        self._frames = self._decode()
         self._to_rgb = ToRgb()
         self._number = 0
         self._last: int | None = None
         self._untimed = 0
         self._ended = False
         self._error: VideoError | None = None
+        frames = self._decode()
         try:
-            self._next = self._advance()
+            first = next(frames, None)
+            if first is None:
+                raise VideoError(
+                    f"{name}: holds no frame; it may be cut off, or was never finished"
+                )
         except VideoError:
             self.close()
             raise
-        if self._next is None:
-            self.close()
-            raise VideoError(f"{name}: holds no frame; it may be cut off, or was never finished")
-        self.info = self._describe(self._next)
+        self.info = self._describe(first)
+        self._frames = chain((first,), frames)
 
     def read(self) -> Frame | None:
-        """Reads the next frame; see `VideoSource`."""
+        """Reads the next frame; an error is raised again by every later call."""
         if self._error:
             raise self._error
-        decoded, self._next = self._next, None
-        if decoded is None:
-            decoded = self._advance()
+        decoded = next(self._frames, None)
         if decoded is None:
             self._ended = True
             return None
         pixels = self._to_rgb(decoded)
         if pixels.shape[:2] != (self.info.height, self.info.width):
-            raise self._failed(
-                f"has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before {self.info.width} "
-                f"x {self.info.height}; cut the video there"
-            )
+            raise self._failed(f"{_explain_size(pixels, self.info)}; cut the video there")
         step = self._step()
         pts, last = decoded.pts, self._last
         if pts is None or (last is not None and pts <= last):
@@ -121,23 +105,18 @@ class ClipReader:
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
         claimed = self.info.duration
         if self._ended and claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
-            notes.append(
-                f"the file says it lasts {claimed:.1f} s, but its frames end at {end:.1f} s: it "
-                "may be cut off"
-            )
+            found = f"its frames end at {end:.1f} s: it may be cut off"
+            notes.append(f"the file says it lasts {claimed:.1f} s, but {found}")
         return tuple(notes)
 
     def take_audio(self) -> tuple[av.Packet, ...]:
-        """Hands over the packets that were read since; see `VideoSource`."""
+        """Hands over the packets that were read since."""
         packets, self._packets = self._packets, []
         return tuple(packets)
 
     def close(self) -> None:
         """Closes the file."""
         self._container.close()
-
-    def _advance(self) -> av.VideoFrame | None:
-        return next(self._frames, None)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux([self._stream, *self._audio_streams])
@@ -161,7 +140,6 @@ class ClipReader:
         raise self._failed(f"{reason}; the file is cut off or damaged")
 
     def _failed(self, reason: str) -> VideoError:
-        """The error, which every later call raises again."""
         self._error = VideoError(f"{self._name}: frame {self._number} {reason}")
         return self._error
 
@@ -169,111 +147,116 @@ class ClipReader:
         return max(1, round(1 / (self.info.rate * self.info.time_base)))
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
-        stream, notes = self._stream, []
+        stream, colour, notes = self._stream, read_tags(first), []
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-        rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), _USUAL_RATE)
+        rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
-        aspect = stream.sample_aspect_ratio or Fraction(1)
-        aspect = aspect if aspect > 0 else Fraction(1)
+        aspect = max(stream.sample_aspect_ratio or Fraction(0), Fraction(0)) or Fraction(1)
         turned = (height, width) != (first.height, first.width)
-        info = VideoInfo(
-            height,
-            width,
-            stream.time_base or 1 / rate,
-            rate,
-            count_bits(first),
-            read_tags(first),
-            1 / aspect if turned else aspect,
-            self._claimed_duration(),
-            self._audio_streams,
-        )
-        if info.colour.hdr:
+        if colour.hdr:
             notes.append(
-                f"the source is HDR ({info.colour.hdr}): its values are kept and tagged, but the "
+                f"the source is HDR ({colour.hdr}): its values are kept and tagged, but the "
                 "network has learned from ordinary pictures, and so is a new background"
             )
         if first.interlaced_frame:
             notes.append("the source is interlaced; its frames are taken as they are")
         if self._container.streams.subtitles:
             notes.append("subtitles are not copied")
-        return replace(info, notes=tuple(notes))
+        duration = (self._container.duration or 0) / av.time_base
+        if stream.duration and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        return VideoInfo(
+            height,
+            width,
+            stream.time_base or 1 / rate,
+            rate,
+            count_bits(first),
+            colour,
+            1 / aspect if turned else aspect,
+            duration or None,
+            self._audio_streams,
+            tuple(notes),
+        )
 
-    def _claimed_duration(self) -> float | None:
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        return self._container.duration / av.time_base if self._container.duration else None
 
+class PictureReader:
+    """Reads a folder's pictures in the order of the numbers in their names; see `VideoSource`.
 
-def explain(error: Exception) -> str:
-    """FFmpeg's reason, without the name of its function."""
-    return getattr(error, "strerror", None) or str(error)
-
-
-def read_pipe(
-    size: tuple[int, int] | None, pixel_format: str, rate: Fraction | None, file: BinaryIO
-) -> ClipReader:
-    """Reads a pipe.
-
-    Args:
-        size: width and height of raw frames, pixels; without it the pipe holds a video in a format
-            that needs no seeking (Matroska, NUT, MPEG-TS).
-        pixel_format: of raw frames, as FFmpeg names it.
-        rate: frames a second of raw frames; 25 when not given.
-        file: standard input.
-
-    Returns:
-        The reader.
+    Subfolders and other files are left out. `rate` is frames a second, since pictures have none.
 
     Raises:
-        VideoError: as `ClipReader`.
+        VideoError: when there is no picture, or the first can't be read.
     """
-    if size is None:
-        return ClipReader(file, "standard input", audio=True)
-    try:
-        av.VideoFormat(pixel_format)
-    except ValueError as error:
-        raise VideoError(
-            f"--video-pixel-format {pixel_format} is none that FFmpeg knows; use rgb24, bgr24, "
-            "yuv420p or another that `ffmpeg -pix_fmts` lists"
-        ) from error
-    options = {
-        "video_size": f"{size[0]}x{size[1]}",
-        "pixel_format": pixel_format,
-        "framerate": str(rate or _USUAL_RATE),
-    }
-    return ClipReader(file, "standard input", "rawvideo", options)
 
+    notes: tuple[str, ...] = ()
 
-def standard_input() -> BinaryIO:
-    """The pipe that the program was given.
-
-    Raises:
-        VideoError: when it is a keyboard.
-    """
-    if sys.stdin is None or sys.stdin.isatty():
-        raise VideoError(
-            "--video-src - reads frames from a pipe, but there is none; use it as in: "
-            "ffmpeg -i CLIP -f nut - | python inference_video.py --video-src - ..."
+    def __init__(self, folder: Path, rate: Fraction) -> None:
+        found = [p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS]
+        self._paths = sorted((p for p in found if not p.name.startswith(".")), key=_order)
+        if not self._paths:
+            raise VideoError(f"{folder}: holds no pictures; name a video, or a folder of frames")
+        stems = [path.stem for path in self._paths]
+        twice = next((a for a, b in pairwise(stems) if a == b), None)
+        if twice is not None:
+            raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
+        self._count = 0
+        first = self._pixels(self._paths[0])
+        height, width = first.shape[:2]
+        self.info = VideoInfo(
+            height,
+            width,
+            1 / rate,
+            rate,
+            bits=8 * first.itemsize,
+            colour=ColourTags(guess_matrix(height), primaries=1, transfer=13),  # sRGB, as most are
+            duration=float(len(self._paths) / rate),
+            notes=_find_gaps(self._paths),
         )
-    return sys.stdin.buffer
+
+    def read(self) -> Frame | None:
+        """Reads the next picture."""
+        if self._count == len(self._paths):
+            return None
+        path = self._paths[self._count]
+        pixels = self._pixels(path)
+        if pixels.shape[:2] != (self.info.height, self.info.width):
+            raise VideoError(f"{path}: {_explain_size(pixels, self.info)}")
+        number, self._count = self._count, self._count + 1
+        return Frame(number, path.stem, pixels, number, 1)
+
+    def take_audio(self) -> tuple[av.Packet, ...]:
+        """Nothing: pictures have no sound."""
+        return ()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @staticmethod
+    def _pixels(path: Path) -> np.ndarray:
+        try:
+            return read_picture(path).pixels
+        except PictureError as error:
+            raise VideoError(f"{path}: {error}") from error
 
 
-def _open(
-    file: Path | BinaryIO, name: str, format: str | None, options: dict[str, str]
-) -> InputContainer:
-    try:
-        container = av.open(
-            str(file) if isinstance(file, Path) else file, format=format, options=options
-        )
-    except (*FFMPEG_ERRORS, ValueError) as error:
-        raise VideoError(f"{name}: not a video that can be read: {explain(error)}") from error
-    if any(part in container.format.name for part in _PICTURES):
-        container.close()
-        raise VideoError(f"{name}: a picture, not a video; inference_images.py mattes pictures")
-    assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
-    return container
+def _explain_size(pixels: np.ndarray, before: VideoInfo) -> str:
+    height, width = pixels.shape[:2]
+    return f"has {width} x {height} pixels, those before {before.width} x {before.height}"
 
 
-def _explain_streams(container: InputContainer) -> str:
-    kinds = sorted({stream.type for stream in container.streams})
-    return f", only {' and '.join(kinds)}" if kinds else "; it was never finished or is damaged"
+def _order(path: Path) -> tuple[str, int, str]:
+    """`img_9` comes before `img_10`; what has no number is sorted by name."""
+    number = _NUMBER.search(path.stem)
+    if number is None:
+        return path.stem, -1, path.name
+    return path.stem[: number.start()], int(number[1]), path.name
+
+
+def _find_gaps(paths: list[Path]) -> tuple[str, ...]:
+    orders = [_order(path)[:2] for path in paths]
+    gaps = [a for (x, a), (y, b) in pairwise(orders) if x == y and 0 <= a < b - 1]
+    if not gaps:
+        return ()
+    shown = ", ".join(str(number) for number in gaps[:_SHOWN])
+    more = ", ..." if len(gaps) > _SHOWN else ""
+    return (f"numbers are missing behind {shown}{more}; the frames around follow each other",)

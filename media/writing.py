@@ -24,7 +24,15 @@ def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) 
     Raises:
         OSError: when the file can't be written; nothing is left of it then.
     """
-    write_whole(path, _encode(pixels, icc_profile))
+    swapped = pixels
+    if pixels.ndim == 3:
+        rgba = pixels.shape[2] == 4
+        swapped = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if rgba else cv2.COLOR_RGB2BGR)
+    metadata = {cv2.IMAGE_METADATA_ICCP: icc_profile} if icc_profile else {}
+    chunks = [np.frombuffer(chunk, np.uint8) for chunk in metadata.values()]
+    # By OpenCV, which lets the filter be chosen and knows 16-bit colour.
+    _, data = cv2.imencodeWithMetadata(".png", swapped, list(metadata), chunks, _PNG)
+    write_whole(path, data.tobytes())
 
 
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:
@@ -39,15 +47,3 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     """
     swapped = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     write_whole(path, cv2.imencode(".jpg", swapped, _JPEG)[1].tobytes())
-
-
-def _encode(pixels: np.ndarray, icc_profile: bytes | None) -> bytes:
-    """Encodes with OpenCV, which lets the filter be chosen and knows 16-bit colour."""
-    swapped = pixels
-    if pixels.ndim == 3:
-        rgba = pixels.shape[2] == 4
-        swapped = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA if rgba else cv2.COLOR_RGB2BGR)
-    metadata = {cv2.IMAGE_METADATA_ICCP: icc_profile} if icc_profile else {}
-    chunks = [np.frombuffer(chunk, np.uint8) for chunk in metadata.values()]
-    _, data = cv2.imencodeWithMetadata(".png", swapped, list(metadata), chunks, _PNG)
-    return data.tobytes()

@@ -127,7 +127,7 @@ class MattingRefine(MattingBase):
         torch.Size([1, 1, 32, 48])
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the published arguments
         self,
         backbone: Backbone,
         backbone_scale: float = 0.25,

@@ -29,7 +29,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 T = TypeVar("T")
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 # Marks a setting that the file or the command line must give.
 REQUIRED: Any = tyro.MISSING
@@ -54,17 +54,23 @@ def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
     """
 
     def make(group: type[T]) -> type[T]:
-        if prefix is not None:
-            for name, hint in group.__annotations__.items():
-                flag = f"{prefix}-{name}".strip("-").replace("_", "-")
-                argument = tyro.conf.arg(name=flag, prefix_name=False)
-                group.__annotations__[name] = Annotated[(hint, argument)]
         made: Any = pydantic_dataclass(frozen=True, config=_STRICT)(group)
+        for name, hint in group.__annotations__.items():
+            # Where the text below a field has a line break, its help has none.
+            argument: dict[str, Any] = {}
+            if text := made.__pydantic_fields__[name].description:
+                argument["help"] = " ".join(text.split())
+            if prefix is not None:
+                flag = f"{prefix}-{name}".strip("-").replace("_", "-")
+                argument |= {"name": flag, "prefix_name": False}
+            group.__annotations__[name] = Annotated[(hint, tyro.conf.arg(**argument))]
         construct = made.__init__
 
         def __init__(self: T, *args: Any, **values: Any) -> None:  # noqa: N807
             try:
-                construct(self, *args, **values)
+                # By name, so that an error names the field.
+                names = [field.name for field in dataclasses.fields(made)]
+                construct(self, **dict(zip(names, args, strict=False)), **values)
             except ValidationError as error:
                 raise ValueError(_explain(error)) from error
 

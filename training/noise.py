@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dataset.colours import GAMMA
+from media.colour import GAMMA
 
 from .pieces import split_pieces
 

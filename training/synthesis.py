@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dataset.colours import GAMMA, tint_matrix
+from dataset.colours import tint_matrix
 from dataset.draws import UNDISTURBED
 from dataset.geometry import linear_part
+from media.colour import GAMMA
 
 from .jpeg import compress
 from .noise import add_noise

@@ -11,14 +11,14 @@ from typing import Any
 
 from benchmarks.speed.settings import PictureSettings
 from benchmarks.speed.timing import count_cores
-from matting.images.frame import Loaded, Matted, load_frame, matte_frame, write_outputs
+from matting import Matting
+from matting.images.frame import LoadedFrame, MattedFrame, load_frame, matte_frame, write_outputs
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
 from matting.pipeline import overlap
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
 from matting.settings import ModelSettings
-from matting.setup import choose_budget
 from media.pictures import read_picture
 
 _NO_TARGET = Target("none")
@@ -48,7 +48,7 @@ def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
     return plan.jobs
 
 
-def load_pictures(job: Job, preprocess: Preprocess) -> Loaded:
+def load_pictures(job: Job, preprocess: Preprocess) -> LoadedFrame:
     """Reads a frame and its plate, and makes them fit; see `load_frame`."""
     return load_frame(job, _NO_TARGET, preprocess, read_picture)
 
@@ -85,14 +85,13 @@ def measure_end_to_end(
         ValueError: when a picture can't be read or does not fit its plate.
         OSError: when an output can't be written.
     """
+    matting = Matting(predictor, model, "auto")
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
 
-    def compute(job: Job, loaded: Loaded) -> Matted:
-        height, width = loaded.src.pixels.shape[:2]
-        budget = choose_budget(height, width, "auto", model)
-        return matte_frame(loaded, predictor, budget)
+    def compute(job: Job, loaded: LoadedFrame) -> MattedFrame:
+        return matte_frame(loaded, matting)
 
-    def store(job: Job, matted: Matted) -> None:
+    def store(job: Job, matted: MattedFrame) -> None:
         write_outputs(job, matted, 8)
         for path in job.outputs.values():
             path.unlink(missing_ok=True)  # the disk does not fill
@@ -102,7 +101,7 @@ def measure_end_to_end(
     turns = cycle([compute(job, load_pictures(job, preprocess)) for job in jobs[::step]])
     lock = Lock()
 
-    def loader() -> Callable[[Job], Loaded]:
+    def loader() -> Callable[[Job], LoadedFrame]:
         # A plate that serves many frames is decoded once, as in inference_images.py.
         read_background = lru_cache(maxsize=4)(read_picture)
         return lambda job: load_frame(job, _NO_TARGET, preprocess, read_background)
@@ -114,16 +113,17 @@ def measure_end_to_end(
         threads: int = workers,
     ) -> tuple[float, float]:
         start, spent = perf_counter(), process_time()
-        overlap(passing, load, process, save, _raise, threads, lanes=predictor.lanes)
+        for done in overlap(passing, load, process, save, threads, lanes=predictor.lanes):
+            _raise(*done)
         seconds, spent = perf_counter() - start, process_time() - spent
         return len(passing) / seconds, spent / len(passing)
 
-    def compute_again(job: Job, loaded: object) -> Matted:
+    def compute_again(job: Job, loaded: object) -> MattedFrame:
         with lock:
             matted = next(turns)
-        return compute(job, matted.loaded)
+        return compute(job, matted.frame)
 
-    def take(job: Job, loaded: object) -> Matted:
+    def take(job: Job, loaded: object) -> MattedFrame:
         with lock:
             return next(turns)
 

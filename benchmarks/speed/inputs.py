@@ -19,9 +19,8 @@ from matting.backends import Backend
 from matting.images.plan import Job
 from matting.plate.fit import resize
 from matting.plate.prepare import Preprocess
-from matting.predictor import Predictor, to_tensor
+from matting.predictor import Predictor, choose_lanes, load_model, set_refinement, to_tensor
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
-from matting.setup import choose_lanes, load_model, set_refinement
 from model import MattingBase, MattingRefine
 from model.build import NetworkConfig, build_network
 from model.refiner import CELL

@@ -5,7 +5,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from ..predictor import Matte
+from ..prediction import Prediction
 
 OutputType = Literal["com", "pha", "fgr", "err", "ref", "sheet"]
 BitDepth = Literal[8, 16]
@@ -19,7 +19,7 @@ _ROWS = 32
 
 def render(
     kind: OutputType,
-    matte: Matte,
+    matte: Prediction,
     target: np.ndarray | None,
     bit_depth: BitDepth,
     alpha: AlphaMode = "straight",
@@ -57,7 +57,7 @@ def render(
     raise ValueError(f"no picture is defined for output type {kind!r}")
 
 
-def composite(matte: Matte, target: np.ndarray) -> np.ndarray:
+def composite(matte: Prediction, target: np.ndarray) -> np.ndarray:
     """Puts the predicted foreground over a new background: alpha F + (1 - alpha) B'.
 
     Args:

@@ -5,7 +5,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..plate.fit import resize
-from ..predictor import Matte
+from ..prediction import Prediction
 from .compose import composite, quantise, to_float
 
 _COLUMNS = 4
@@ -18,7 +18,7 @@ _GREEN = np.array([0.0, 0.69, 0.25], np.float32)
 
 
 def draw_sheet(
-    src: np.ndarray, bgr: np.ndarray, matte: Matte, target: np.ndarray | None, lines: list[str]
+    src: np.ndarray, bgr: np.ndarray, matte: Prediction, target: np.ndarray | None, lines: list[str]
 ) -> np.ndarray:
     """Draws frame, plate, error, refined cells, alpha, foreground and composite, labelled.
 

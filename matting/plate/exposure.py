@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dataset.colours import GAMMA
+from media.colour import GAMMA
 
 from .background import judge_background, largest_channel, reduce_colours, take_background
 from .colour_fit import fit_colours

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from ..predictor import Matte, Predictor
+from ..prediction import Prediction
+from ..predictor import Predictor
 from ..quality import Budget
 from .align import MIN_SIDE, AlignmentReport, align_plate
 from .background import reduce_colours
@@ -121,7 +122,7 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
 
 def predict_prepared(
     predictor: Predictor, src: np.ndarray, preparation: Preparation, budget: Budget
-) -> tuple[Preparation, Matte]:
+) -> tuple[Preparation, Prediction]:
     """Predicts a matte; where exposure was matched, first a coarse one to match it anew by.
 
     Args:

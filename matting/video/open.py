@@ -1,16 +1,18 @@
 """Opening what a user names as a video."""
 
+import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
+
+import av
 
 from media.frames import VideoError, VideoSource
-from media.numbered import PictureReader
-from media.reader import ClipReader, read_pipe, standard_input
+from media.reader import USUAL_RATE, ClipReader, PictureReader
 
 from .settings import VideoSettings
 
 PIPE = Path("-")
-_USUAL_RATE = Fraction(25)
 
 
 def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
@@ -52,7 +54,7 @@ def open_video(
         VideoError: when it can't be read; says why.
     """
     if path.is_dir():
-        return PictureReader(path, rate or _USUAL_RATE)
+        return PictureReader(path, rate or USUAL_RATE)
     if not path.exists():
         raise VideoError(f"{flag} {path}: no such file or folder")
     if rate is not None:
@@ -60,3 +62,45 @@ def open_video(
             f"--video-rate is for pictures and raw frames; {path} has its own time stamps"
         )
     return ClipReader(path, str(path), audio=audio)
+
+
+def read_pipe(
+    size: tuple[int, int] | None, pixel_format: str, rate: Fraction | None, file: BinaryIO
+) -> ClipReader:
+    """Reads a pipe.
+
+    Args:
+        size: width and height of raw frames, pixels; without it the pipe holds a video in a format
+            that needs no seeking (Matroska, NUT, MPEG-TS).
+        pixel_format: of raw frames, as FFmpeg names it.
+        rate: frames a second of raw frames; 25 when not given.
+        file: standard input.
+
+    Raises:
+        VideoError: as `ClipReader`.
+    """
+    if size is None:
+        return ClipReader(file, "standard input", audio=True)
+    try:
+        av.VideoFormat(pixel_format)
+    except ValueError as error:
+        raise VideoError(
+            f"--video-pixel-format {pixel_format} is none that FFmpeg knows; use rgb24, bgr24, "
+            "yuv420p or another that `ffmpeg -pix_fmts` lists"
+        ) from error
+    options = {
+        "video_size": f"{size[0]}x{size[1]}",
+        "pixel_format": pixel_format,
+        "framerate": str(rate or USUAL_RATE),
+    }
+    return ClipReader(file, "standard input", options)
+
+
+def standard_input() -> BinaryIO:
+    """The pipe that the program was given; a VideoError when it is a keyboard."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise VideoError(
+            "--video-src - reads frames from a pipe, but there is none; use it as in: "
+            "ffmpeg -i CLIP -f nut - | python inference_video.py --video-src - ..."
+        )
+    return sys.stdin.buffer

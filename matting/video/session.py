@@ -141,7 +141,8 @@ class Session:
 
         stages = self._load, self._compute, self._store
         lanes = self._predictor.lanes
-        overlap(count(), *stages, report, min(workers, 1), ended, lanes)
+        for done in overlap(count(), *stages, min(workers, 1), ended, lanes):
+            report(*done)
 
     def _break(self, number: int, error: Exception) -> None:
         if self._missing is None or number < self._missing:

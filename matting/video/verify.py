@@ -4,9 +4,9 @@ from pathlib import Path
 
 import av
 
+from media.clips import FFMPEG_ERRORS, explain
 from media.frames import VideoError
 from media.pictures import PictureError, read_picture
-from media.reader import FFMPEG_ERRORS, explain
 
 
 def verify_video(path: Path, frames: int) -> None:

@@ -10,9 +10,9 @@ import av
 import numpy as np
 from av import AudioStream, Packet, VideoStream
 
+from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
-from media.reader import FFMPEG_ERRORS, explain
 
 from .encoding import RECIPES, encoder_options
 from .settings import EncodingSettings

@@ -1,168 +1,132 @@
-"""What frames come from live: the interface of a camera, and a clip that stands in for one."""
+"""Live cameras: OpenCV's driver, and a clip that stands in for one."""
 
+import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
+from pydantic import Field
 
-from media.frames import Frame
+from runtime.settings import settings_group
 
 from ..video.open import open_video
-from .settings import CameraSettings, Pace
+
+Pace = Literal["live", "each"]
+
+_BUFFERED = 1  # frames that the driver may hold; more would be old when they come
+_RATES = (1.0, 1000.0)  # frames/s that a driver is believed; some answer 0 or a million
+_NEARLY = 0.9  # of the rate that was asked for
+# Name, switch and value of each automatic.
+_AUTOMATICS = (
+    ("focus", cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_FOCUS),
+    ("exposure", cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_EXPOSURE),
+    ("white balance", cv2.CAP_PROP_AUTO_WB, cv2.CAP_PROP_WB_TEMPERATURE),
+)
+# What turns a switch off and on; V4L2 counts kinds of exposure, of which 1 is manual.
+_OFF_ON = (0.0, 1.0)
+_OFF_ON_V4L2_EXPOSURE = (1.0, 3.0)
+_PERMISSIONS = {
+    "linux": " (on Linux: the group video)",
+    "darwin": " (on macOS: System Settings, Privacy, Camera)",
+}
+
+
+@settings_group("camera")
+class CameraSettings:
+    """How to open the camera."""
+
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1280, 720)
+    """Width and height to ask the driver for, pixels; it may give others."""
+    rate: Annotated[float, Field(gt=0, le=1000)] = 30.0
+    """Frames a second to ask for."""
+    format: Annotated[str, Field(min_length=4, max_length=4)] | None = None
+    """Four letters of the camera's own coding, as MJPG, which many need for HD at 30 frames a
+    second; the driver's choice when not given."""
+    lock: bool = True
+    """Lock focus, exposure and white balance when the plate is taken, where the driver can."""
+    pace: Pace = "live"
+    """Of a clip that stands in for a camera: live plays it at its own rate and drops what is late;
+    each takes one frame after the other, as fast as they are matted."""
 
 
 class CameraError(ValueError):
     """A camera that can't be opened or was lost; the message says which, why and what to do."""
 
 
-class Clock(Protocol):
-    """Where time comes from."""
-
-    def now(self) -> float:
-        """Seconds since some moment; never goes back."""
-
-    def sleep(self, seconds: float) -> None:
-        """Waits."""
-
-
-class RealClock:
-    """The machine's own."""
-
-    def now(self) -> float:
-        """See `Clock`."""
-        return time.perf_counter()
-
-    def sleep(self, seconds: float) -> None:
-        """See `Clock`."""
-        time.sleep(seconds)
-
-
 @dataclass(frozen=True)
 class Shot:
-    """A picture that a camera took.
+    """A picture that a camera took."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8, RGB.
-        time: since the camera's first, seconds, by the camera: the scene's time.
-        captured: the clock's reading when it arrived, from which latency counts.
-    """
-
-    pixels: np.ndarray
-    time: Fraction
-    captured: float
+    pixels: np.ndarray  # (H, W, 3) uint8, RGB
+    time: Fraction  # seconds since the camera's first picture, by the camera
+    captured: float  # `time.perf_counter` when it arrived; latency counts from here
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What became of locking one of a camera's automatics.
-
-    Attributes:
-        name: focus, exposure or white balance.
-        locked: whether the driver says that it is.
-        reason: why not, in words.
-    """
+    """Whether the driver says that an automatic (focus, exposure, white balance) is locked."""
 
     name: str
     locked: bool
-    reason: str = ""
+    reason: str = ""  # why not
 
 
 @dataclass(frozen=True)
 class CameraFacts:
-    """What a camera says of itself.
-
-    Attributes:
-        name: for messages.
-        height: of its pictures, pixels.
-        width: of its pictures, pixels.
-        rate: frames a second, as far as known.
-        live: whether a frame is lost that nobody takes in time.
-        notes: what a user should know, in words.
-    """
+    """A camera's name, the size of its pictures in pixels, and its rate in frames/s."""
 
     name: str
     height: int
     width: int
     rate: Fraction
-    live: bool = True
-    notes: tuple[str, ...] = field(default=())
+    live: bool = True  # whether a frame is lost that nobody takes in time
+    notes: tuple[str, ...] = ()  # what a user should know
 
-
-class Camera(Protocol):
-    """A camera, or what stands in for one. One thread reads and locks."""
-
-    facts: CameraFacts
-
-    def read(self) -> Shot | None:
-        """Waits for the next picture.
-
-        Returns:
-            The picture, or None at the end of a clip.
-
-        Raises:
-            CameraError: when there is none any more.
-            VideoError: when a clip can't be read.
-        """
-
-    def lock(self) -> tuple[Lock, ...]:
-        """Holds focus, exposure and white balance where they are.
-
-        Returns:
-            What became of each; nothing where there is nothing to lock.
-        """
-
-    def unlock(self) -> None:
-        """Gives what `lock` has locked back to the driver."""
-
-    def close(self) -> None:
-        """Lets the camera go."""
+    def describe(self) -> dict[str, Any]:
+        """The facts as JSON holds them."""
+        return {
+            "name": self.name,
+            "width": self.width,
+            "height": self.height,
+            "frames_per_second": round(float(self.rate), 3),
+            "live": self.live,
+        }
 
 
 class ClipCamera:
-    """Plays a clip as if a camera took it.
+    """Plays a video file or a folder of numbered pictures (25 frames/s) as if a camera took it.
 
-    Args:
-        path: a video file, or a folder of numbered pictures (25 frames a second).
-        pace: see `CameraSettings`.
-        clock: that a live pace follows.
-
-    Attributes:
-        facts: see `CameraFacts`.
-
-    Raises:
-        VideoError: when it can't be read; says why.
+    Raises VideoError when it can't be read.
     """
 
-    def __init__(self, path: Path, pace: Pace, clock: Clock) -> None:
+    def __init__(self, path: Path, pace: Pace) -> None:
         self._source = open_video(path, "--camera")
-        self._clock = clock
         self._first: int | None = None
         self._start = 0.0
         info = self._source.info
-        self.facts = CameraFacts(
-            str(path), info.height, info.width, info.rate, pace == "live", info.notes
-        )
+        live = pace == "live"
+        self.facts = CameraFacts(str(path), info.height, info.width, info.rate, live, info.notes)
 
     def read(self) -> Shot | None:
-        """Waits until the next frame is due; see `Camera`."""
+        """Waits until the next frame is due; None at the end. VideoError when it can't be read."""
         frame = self._source.read()
         if frame is None:
             return None
         self._source.take_audio()
-        time = self._time(frame)
-        if self.facts.live:
-            wait = self._start + float(time) - self._clock.now()
-            if wait > 0:
-                self._clock.sleep(wait)
+        if self._first is None:
+            self._first, self._start = frame.pts, time.perf_counter()
+        moment = (frame.pts - self._first) * self._source.info.time_base
+        wait = self._start + float(moment) - time.perf_counter()
+        if self.facts.live and wait > 0:
+            time.sleep(wait)
         pixels = frame.pixels
         if pixels.dtype == np.uint16:
             pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
-        return Shot(pixels, time, self._clock.now())
+        return Shot(pixels, moment, time.perf_counter())
 
     def lock(self) -> tuple[Lock, ...]:
         """Nothing: a clip is as it is."""
@@ -175,37 +139,127 @@ class ClipCamera:
         """Closes the file."""
         self._source.close()
 
-    def _time(self, frame: Frame) -> Fraction:
-        if self._first is None:
-            self._first, self._start = frame.pts, self._clock.now()
-        return (frame.pts - self._first) * self._source.info.time_base
+
+class DriverCamera:
+    """A camera that OpenCV opens; `facts` has what the driver gave, not what was asked for.
+
+    Raises CameraError when it can't be opened or gives no picture.
+    """
+
+    def __init__(self, name: str, settings: CameraSettings) -> None:
+        self._name = f"camera {name}"
+        self._start: float | None = None
+        self._frames = 0
+        self._released: list[tuple[int, float]] = []
+        capture: Any = cv2.VideoCapture(int(name) if name.isdecimal() else name)
+        self._capture = capture
+        if not capture.isOpened():
+            self.close()
+            raise CameraError(
+                f"{self._name} can't be opened: is it plugged in, is another program using it, may "
+                f"this one use it{_PERMISSIONS.get(sys.platform, '')}? --camera takes a number (0 "
+                "is the first), a device, an address or a clip"
+            )
+        # The coding first: it decides which sizes and rates there are.
+        if settings.format is not None:
+            capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*settings.format))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
+        capture.set(cv2.CAP_PROP_FPS, settings.rate)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, _BUFFERED)
+        first = self._grab()
+        if first is None:
+            self.close()
+            raise CameraError(
+                f"{self._name} was opened but gives no picture; another program may be using it, "
+                "or it does not know this size: try another --camera-size or --camera-format MJPG"
+            )
+        self.facts = self._describe(settings, *first.shape[:2])
+
+    def read(self) -> Shot | None:
+        """Waits for the next picture; CameraError when there is none any more."""
+        pixels = self._grab()
+        now = time.perf_counter()
+        if pixels is None:
+            raise CameraError(
+                f"{self._name} gives no picture any more after {self._frames} frames; is it still "
+                "plugged in?"
+            )
+        if self._start is None:
+            self._start = now
+        self._frames += 1
+        return Shot(pixels, Fraction(now - self._start).limit_denominator(1_000_000), now)
+
+    def lock(self) -> tuple[Lock, ...]:
+        """Turns the automatics off, and asks the driver whether they are."""
+        return tuple(self._turn_off(*automatic) for automatic in _AUTOMATICS)
+
+    def unlock(self) -> None:
+        """Turns the automatics on that were on before."""
+        for switch, before in self._released:
+            self._capture.set(switch, before)
+        self._released.clear()
+
+    def close(self) -> None:
+        """Releases the camera."""
+        self._capture.release()
+
+    def _grab(self) -> np.ndarray | None:
+        came, picture = self._capture.read()
+        return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if came and picture is not None else None
+
+    def _describe(self, settings: CameraSettings, height: int, width: int) -> CameraFacts:
+        notes = []
+        if (width, height) != settings.size:
+            asked = f"{settings.size[0]} x {settings.size[1]}"
+            notes.append(f"the camera gives {width} x {height} pixels instead of {asked}")
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        if not _RATES[0] <= rate <= _RATES[1]:
+            rate = settings.rate
+            notes.append("the driver does not tell the camera's frame rate")
+        elif rate < _NEARLY * settings.rate:
+            hint = "" if settings.format else "; --camera-format MJPG may be faster"
+            notes.append(f"the camera gives {rate:g} frames/s instead of {settings.rate:g}{hint}")
+        exact = Fraction(rate).limit_denominator(1001)
+        return CameraFacts(self._name, height, width, exact, notes=tuple(notes))
+
+    def _turn_off(self, name: str, switch: int, value: int) -> Lock:
+        """Turns one automatic off, keeps the value it had found, and reads the switch back."""
+        try:
+            backend = str(self._capture.getBackendName())
+        except cv2.error:
+            backend = "unknown"
+        v4l2_exposure = (backend, name) == ("V4L2", "exposure")
+        off, on = _OFF_ON_V4L2_EXPOSURE if v4l2_exposure else _OFF_ON
+        before, found = self._capture.get(switch), self._capture.get(value)
+        if not self._capture.set(switch, off):
+            return Lock(name, False, f"the driver ({backend}) can't")
+        after = self._capture.get(switch)
+        if after != off:
+            return Lock(name, False, f"the driver ({backend}) answers {after:g}, not {off:g}")
+        if found > 0:
+            self._capture.set(value, found)
+        self._released.append((switch, on if before < 0 else before))  # -1: not known
+        return Lock(name, True)
 
 
-OpenDriver = Callable[[str, CameraSettings, Clock], Camera]
+Camera = ClipCamera | DriverCamera
 
 
-def open_camera(name: str, settings: CameraSettings, clock: Clock, driver: OpenDriver) -> Camera:
-    """Opens what a user names as the camera.
+def open_camera(name: str, settings: CameraSettings) -> Camera:
+    """Opens what a user names as the camera; raises ValueError when it can't be opened.
 
     Args:
         name: a number (0 is the first camera), a device (/dev/video2), an address (rtsp://...), or
             the path of a clip or a folder of numbered pictures.
         settings: how.
-        clock: that pictures get their time from.
-        driver: opens the first three.
-
-    Returns:
-        The camera.
-
-    Raises:
-        ValueError: when it can't be opened; says why.
     """
     path = Path(name)
     if name.isdecimal() or "://" in name or path.is_char_device():
-        return driver(name, settings, clock)
+        return DriverCamera(name, settings)
     if not path.exists():
         raise CameraError(
             f"--camera {name} is neither the number of a camera (0 is the first), nor a device, "
             "nor a clip that exists"
         )
-    return ClipCamera(path, settings.pace, clock)
+    return ClipCamera(path, settings.pace)

@@ -1,63 +1,56 @@
-"""The capture thread: it keeps the newest picture and lets older ones go."""
+"""The thread that reads a camera: it keeps the newest picture alone."""
 
+import time
 from threading import Condition, Thread
 
 from .camera import Camera, CameraError, Lock, Shot
 
-# A driver that hangs is not waited for at the end, seconds.
-_PATIENCE = 2.0
-# Without a picture for so long, the camera counts as lost, seconds.
-LOST_AFTER = 5.0
+_LOST_AFTER = 5.0  # seconds without a picture after which the camera counts as lost
+_PATIENCE = 2.0  # seconds that a driver which hangs is waited for at the end
 
 
 class Capture:
-    """Reads a camera in a thread of its own, so that what is shown is never old.
+    """Reads, locks and closes a camera in a thread of its own, so that what is shown is never old.
 
     Of a live camera only the newest picture is kept: one that nobody took in time is dropped and
     counted. Of a clip that is read frame by frame none is dropped; the thread waits instead.
-
-    Args:
-        camera: read, locked and closed by the thread alone.
-
-    Attributes:
-        facts: of the camera.
-        captured: pictures that came.
-        dropped: pictures that a newer one replaced.
     """
 
     def __init__(self, camera: Camera) -> None:
         self.facts = camera.facts
-        self.captured = 0
-        self.dropped = 0
-        self._locks: tuple[Lock, ...] | None = None
+        self.captured = 0  # pictures that came
+        self.dropped = 0  # pictures that a newer one replaced
         self._camera = camera
         self._shot: Shot | None = None
         self._error: Exception | None = None
-        self._ended = False
-        self._stopping = False
-        self._wish: bool | None = None
+        self._ended = self._stopping = False
+        self._heard = time.perf_counter()  # when a picture was last taken
+        self.wants_lock = False  # whether the thread is to lock the camera's automatics
+        self._locked = False
+        self._locks: tuple[Lock, ...] | None = None
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
     def take(self, timeout: float) -> Shot | None:
-        """Takes the newest picture, and waits for one if there is none that is new.
+        """Takes the newest picture; waits up to `timeout` seconds for one that is new.
 
-        Args:
-            timeout: seconds to wait at most.
-
-        Returns:
-            The picture, or None when none came in time or `ended`.
-
-        Raises:
-            ValueError: what ended the camera, after its last picture was taken.
+        None when none came in time or `ended`. Raises what ended the camera, after its last picture
+        was taken, and CameraError when it has given none for seconds.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._shot or self._error or self._ended, timeout)
-            shot, self._shot = self._shot, None
+            now, shot, self._shot = time.perf_counter(), self._shot, None
             self._changed.notify_all()
-            if shot is None and self._error is not None:
+            if shot is not None:
+                self._heard = now
+            elif self._error is not None:
                 raise self._error
+            elif not self._ended and now - self._heard > _LOST_AFTER:
+                raise CameraError(
+                    f"the camera has given no picture for {now - self._heard:.0f} s; is it still "
+                    "plugged in?"
+                )
             return shot
 
     @property
@@ -66,18 +59,8 @@ class Capture:
         with self._changed:
             return self._ended and self._shot is None and self._error is None
 
-    def lock(self) -> None:
-        """Asks the thread to lock the camera's automatics before its next picture."""
-        with self._changed:
-            self._wish = True
-
-    def unlock(self) -> None:
-        """Asks the thread to give them back to the driver."""
-        with self._changed:
-            self._wish = False
-
     def take_locks(self) -> tuple[Lock, ...] | None:
-        """Hands over what became of `lock`, once; None until then."""
+        """Hands over what became of locking, once; None until then."""
         locks, self._locks = self._locks, None
         return locks
 
@@ -91,14 +74,14 @@ class Capture:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._heed_wish()
+                self._set_lock()
                 shot = self._camera.read()
                 if shot is None:
                     break
                 self._put(shot)
         except Exception as error:  # `take` raises it
             known = isinstance(error, (ValueError, OSError))
-            self._error = error if known else CameraError(f"{self._camera.facts.name}: {error!r}")
+            self._error = error if known else CameraError(f"{self.facts.name}: {error!r}")
         finally:
             with self._changed:
                 self._ended = True
@@ -107,17 +90,18 @@ class Capture:
 
     def _put(self, shot: Shot) -> None:
         with self._changed:
-            if not self._camera.facts.live:
+            if not self.facts.live:
                 self._changed.wait_for(lambda: self._shot is None or self._stopping)
             self.captured += 1
             self.dropped += self._shot is not None
             self._shot = shot
             self._changed.notify_all()
 
-    def _heed_wish(self) -> None:
-        with self._changed:
-            wish, self._wish = self._wish, None
-        if wish:
+    def _set_lock(self) -> None:
+        if self.wants_lock == self._locked:
+            return
+        self._locked = not self._locked
+        if self._locked:
             self._locks = self._camera.lock()
-        elif wish is not None:
+        else:
             self._camera.unlock()

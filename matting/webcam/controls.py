@@ -1,72 +1,146 @@
-"""What a user can change while a camera runs, and the keys that do it."""
+"""What a user switches while a camera runs: keys, where presses come from, new backgrounds."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import lru_cache
+from threading import Thread
 
-from .backgrounds import Backgrounds
-from .keys import KEYS, NUMBERS, Action, Keys
-from .settings import Mirror
+import numpy as np
 
-_MIRRORS: tuple[Mirror, ...] = ("none", "preview", "all")
+from ..video.target import TargetFeed, TargetSettings
+
+# Hands over the keys that were pressed since the last call, lower case; takes the camera's time.
+Keys = Callable[[Fraction], list[str]]
+
+ACTIONS = {
+    "quit": ("q", "escape"),
+    "plate": ("b", "r"),
+    "mirror": ("m",),
+    "next": ("t",),
+    "snapshot": ("s",),
+    "pause": ("p",),
+    "text": ("h",),
+}
+KEYS = {key: action for action, keys in ACTIONS.items() for key in keys}
+NUMBERS = "123456789"  # choose a new background
+_NONE = "none"  # the new background that stands for nothing
+_SQUARE = 0.02  # side of a square of the checkerboard, of the picture's longer side
+_LIGHT, _DARK = 1.0, 0.8
 
 
-class Controls:
-    """Hears keys and does what they say.
+class ScriptedKeys:
+    """Presses keys at given times of the camera, `SECONDS:KEY` each: `2.5:t`.
 
-    Args:
-        keys: where presses come from.
-        backgrounds: that are switched.
-        mirror: to begin with.
-
-    Attributes:
-        backgrounds: as given.
-        mirror: what is mirrored.
-        paused: whether nothing is matted.
-        text: whether latency and frames a second are on the preview.
-        quit: whether the user wants to end.
-        snapshot: whether the next picture is to be kept; who keeps it clears this.
+    Raises ValueError when one is something else.
     """
 
-    def __init__(self, keys: Sequence[Keys], backgrounds: Backgrounds, mirror: Mirror) -> None:
-        self.backgrounds = backgrounds
-        self.mirror = mirror
-        self.paused = False
-        self.text = True
-        self.quit = False
-        self.snapshot = False
-        self._keys = keys
+    def __init__(self, script: Sequence[str]) -> None:
+        self._script = sorted(_parse(press) for press in script)
 
-    def hear(self, time: Fraction) -> list[Action]:
-        """Does what the keys say that were pressed since the last call.
+    def pressed(self, time: Fraction) -> list[str]:
+        """Those whose time has come; see `Keys`."""
+        due = [key for moment, key in self._script if moment <= time]
+        self._script = self._script[len(due) :]
+        return due
 
-        Args:
-            time: of the camera, seconds.
 
-        Returns:
-            The actions, in order, for those who have to do with them.
+class TerminalKeys:
+    """Takes the letters of every line that is typed where the program was started."""
+
+    def __init__(self) -> None:
+        self._typed: list[str] = []
+        Thread(target=self._read, name="terminal", daemon=True).start()
+
+    def pressed(self, time: Fraction) -> list[str]:
+        """Those that were typed; see `Keys`."""
+        keys = self._typed.copy()
+        del self._typed[: len(keys)]  # the thread may have added more
+        return keys
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self._typed.extend(line.strip().lower())
+
+
+def choose_keys(scripted: Keys, window: Keys | None) -> tuple[list[Keys], str]:
+    """The window's keys, or the terminal's without one; and where to type them, in words."""
+    if window is not None:
+        return [window, scripted], "in the window"
+    if sys.stdin is not None and sys.stdin.isatty():
+        return [TerminalKeys().pressed, scripted], "here, then Enter"
+    return [scripted], "only --keys; Ctrl-C ends"
+
+
+class Backgrounds:
+    """Holds new backgrounds, all opened at the beginning, and switches between them.
+
+    Each is `none` for a checkerboard, or what `TargetFeed` takes. A video goes on from where it was
+    when it is shown again. ValueError when there is none, or one can't be read.
+    """
+
+    def __init__(self, texts: Sequence[str], settings: TargetSettings) -> None:
+        if not texts:
+            raise ValueError("--targets must name at least one new background")
+        if settings.loop == "stop":
+            raise ValueError("--target-loop stop is for videos; a camera takes loop or hold")
+        self._names = tuple(texts)
+        self._feeds = [None if t == _NONE else TargetFeed(t, settings, "--targets") for t in texts]
+        self._index = 0
+        self._shown = [Fraction(0)] * len(texts)  # how long each was, seconds
+        self._last: Fraction | None = None
+
+    @property
+    def name(self) -> str:
+        """As the user named the one that is shown."""
+        return self._names[self._index]
+
+    @property
+    def transparent(self) -> bool:
+        """Whether the one that is shown stands for nothing."""
+        return self._feeds[self._index] is None
+
+    def next(self) -> None:
+        """Goes on to the next, and from the last to the first."""
+        self._index = (self._index + 1) % len(self._names)
+
+    def choose(self, index: int) -> None:
+        """Shows one by its number, from 0; a number without one changes nothing."""
+        if index < len(self._names):
+            self._index = index
+
+    def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray:
+        """The new background, (H, W, 3) float32 in [0, 1], at a time of the camera in seconds.
+
+        `blur` blurs the plate, (H, W, 3) uint8. VideoError when a video can't be read.
         """
-        actions: list[Action] = []
-        for source in self._keys:
-            for key in source.pressed(time):
-                if key in NUMBERS:
-                    self.backgrounds.choose(NUMBERS.index(key))
-                elif key in KEYS:
-                    self._act(KEYS[key])
-                    actions.append(KEYS[key])
-        return actions
+        if self._last is not None:
+            self._shown[self._index] += time - self._last
+        self._last = time
+        feed = self._feeds[self._index]
+        shown = None if feed is None else feed.at(self._shown[self._index], bgr)
+        return checkerboard(*bgr.shape[:2]) if shown is None else shown
 
-    def _act(self, action: Action) -> None:
-        if action == "mirror":
-            self.mirror = _MIRRORS[(_MIRRORS.index(self.mirror) + 1) % len(_MIRRORS)]
-        elif action == "next":
-            self.backgrounds.next()
-        elif action == "pause":
-            self.paused = not self.paused
-        elif action == "plate":
-            self.paused = False
-        elif action == "snapshot":
-            self.snapshot = True
-        elif action == "text":
-            self.text = not self.text
-        elif action == "quit":
-            self.quit = True
+
+@lru_cache(maxsize=2)
+def checkerboard(height: int, width: int) -> np.ndarray:
+    """Shows transparency: (height, width, 3) float32 in [0, 1], one array for each size."""
+    side = max(2, round(_SQUARE * max(height, width)))
+    odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
+    grey = np.where(odd, np.float32(_DARK), np.float32(_LIGHT))
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def _parse(press: str) -> tuple[Fraction, str]:
+    time, _, key = press.partition(":")
+    known = [*KEYS, *NUMBERS]
+    try:
+        moment = Fraction(time)
+    except (ValueError, ZeroDivisionError):
+        moment = Fraction(-1)
+    if moment < 0 or key not in known:
+        raise ValueError(
+            f"--keys {press}: must be a time in seconds and a key, as 2.5:t; keys are "
+            f"{', '.join(known)}"
+        )
+    return moment, key

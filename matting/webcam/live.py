@@ -1,225 +1,202 @@
 """The live loop: newest picture, matte, new background, out."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from ..pictures.compose import composite, quantise, render
+from ..plate.check import Problem
 from ..plate.fit import fit_plate
+from ..plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from ..predictor import Matte, Predictor, Prepared
 from ..quality import Budget
-from .camera import CameraError, Clock, Lock, Shot
-from .capture import LOST_AFTER, Capture
-from .controls import Controls
-from .meter import Meter
-from .outputs import LiveOutput
-from .overlay import draw_text
-from .plate import PlateTaker, TakenPlate
-from .settings import PlateSettings
-from .window import Window
+from .camera import Shot
+from .capture import Capture
+from .controls import KEYS, NUMBERS, Backgrounds, Keys
+from .outputs import Outputs
+from .plate import PlateSettings, PlateTaker
+from .summary import Journal, Meter
+from .window import Window, draw_text
 
-# Keys are heard so often where no picture comes, seconds.
-_WAIT = 0.05
+Mirror = Literal["none", "preview", "all"]
 
-
-class Listener(Protocol):
-    """Is told what happens."""
-
-    def take_plate(self, plate: TakenPlate) -> None:
-        """A plate was taken."""
-
-    def take_snapshot(self, picture: np.ndarray) -> None:
-        """A snapshot was wanted: (H, W, 3), or (H, W, 4) with straight alpha; uint8."""
-
-    def take_locks(self, locks: tuple[Lock, ...]) -> None:
-        """The camera was locked, as far as it can be."""
-
-    def note(self, text: str) -> None:
-        """Something that a user should know."""
+_WAIT = 0.05  # seconds; keys are heard so often where no picture comes
+_NEXT_MIRROR: dict[Mirror, Mirror] = {"none": "preview", "preview": "all", "all": "none"}
+# A plate is checked against the first picture; while that shows nothing else, again so often.
+_CHECKS = 5
+_CHECK_EVERY = 2  # seconds
+_EMPTY: Problem = "no difference"
 
 
+@dataclass(frozen=True)
+class FittedPlate:
+    """A plate that fits the pictures: (H, W, 3) uint8, RGB, and as the network takes it."""
+
+    bgr: np.ndarray
+    prepared: Prepared
+
+    @cached_property
+    def mirrored(self) -> np.ndarray:
+        """Left and right turned; the same object every time, which is blurred only once then."""
+        return np.ascontiguousarray(self.bgr[:, ::-1])
+
+
+@dataclass(kw_only=True)
 class Live:
-    """Mattes a camera until the end of the clip, an error, or a wish to stop.
+    """Mattes a camera until the end of the clip, an error, or a wish to stop."""
 
-    Args:
-        capture: newest pictures.
-        predictor: computes the mattes.
-        budget: work for each.
-        controls: what a user can change.
-        outputs: take finished pictures, beside the window.
-        window: shows them, or None.
-        listener: see `Listener`.
-        plate: how plates are taken.
-        lock: whether to lock the camera when one is taken.
-        clock: latency is counted by it.
+    capture: Capture
+    predictor: Predictor
+    budget: Budget
+    keys: Sequence[Keys]
+    backgrounds: Backgrounds
+    mirror: Mirror
+    outputs: Outputs
+    window: Window | None
+    journal: Journal
+    taking: PlateSettings
+    lock: bool  # whether to lock the camera when a plate is taken or given
+    preprocess: PreprocessMode
+    meter: Meter = field(default_factory=Meter, init=False)
 
-    Attributes:
-        meter: see `Meter`.
-    """
-
-    def __init__(
-        self,
-        capture: Capture,
-        predictor: Predictor,
-        budget: Budget,
-        controls: Controls,
-        outputs: LiveOutput,
-        window: Window | None,
-        listener: Listener,
-        plate: PlateSettings,
-        lock: bool,
-        clock: Clock,
-    ) -> None:
-        self.meter = Meter()
-        self._capture = capture
-        self._predictor = predictor
-        self._budget = budget
-        self._controls = controls
-        self._outputs = outputs
-        self._window = window
-        self._listener = listener
-        self._plate = plate
-        self._lock = lock
-        self._clock = clock
-        self._locked = False
+    def __post_init__(self) -> None:
+        self._paused = self._quit = self._snapshot = False
+        self._text = True  # latency and frames/s on the preview
         self._taker: PlateTaker | None = None
-        self._bgr: np.ndarray | None = None
-        self._prepared: Prepared | None = None
-        self._mirrored_bgr: np.ndarray | None = None
+        self._captured: np.ndarray | None = None  # the plate as it was taken or given
+        self._fitted: FittedPlate | None = None
+        self._checks = 0  # of this plate
+        self._check_at: float | Fraction = 0
         self._time = Fraction(0)
-        self._heard = clock.now()  # when the camera last gave a picture
 
-    def use_plate(self, pixels: np.ndarray) -> None:
-        """Takes a picture for the plate, instead of one of the camera's own.
-
-        Args:
-            pixels: (h, w, 3) uint8 or uint16, RGB; it is fitted to the first frame.
-        """
-        self._bgr, self._prepared = pixels, None
-        self._lock_camera()
-
-    def run(self, should_stop: Callable[[], bool]) -> None:
-        """Runs; see the class. Without `use_plate` it begins with taking the plate.
+    def run(self, should_stop: Callable[[], bool], bgr: np.ndarray | None = None) -> None:
+        """Runs until the end; `should_stop` is asked before every picture.
 
         Args:
-            should_stop: asked before every picture.
+            should_stop: whether somebody wants to end it.
+            bgr: (h, w, 3) uint8 or uint16, RGB, the plate, which is fitted to the first frame;
+                without one the camera takes it first.
 
         Raises:
             ValueError: when the camera or an output fails, or the plate does not fit.
         """
-        if self._bgr is None:
+        if bgr is None:
             self._begin_plate()
-        while not (should_stop() or self._capture.ended):
-            self._heed(self._controls.hear(self._time))
-            if self._controls.quit or (self._window is not None and self._window.closed):
+        else:
+            self._captured = bgr
+            self.capture.wants_lock = self.lock
+        while not (should_stop() or self.capture.ended):
+            self._hear_keys()
+            if self._quit or (self.window is not None and self.window.closed):
                 break
-            shot = self._capture.take(_WAIT)
-            if (locks := self._capture.take_locks()) is not None:
-                self._listener.take_locks(locks)
+            shot = self.capture.take(_WAIT)
+            if (locks := self.capture.take_locks()) is not None:
+                self.journal.take_locks(locks)
             if shot is None:
-                self._check_alive()
                 continue
-            self._heard, self._time = self._clock.now(), shot.time
-            if self._controls.paused:
+            self._time = shot.time
+            if self._paused:
                 continue
             if self._taker is not None:
-                self._go_on_with_plate(self._taker, shot)
+                self._continue_plate(self._taker, shot)
             else:
                 self._show(shot)
 
-    def _heed(self, actions: Sequence[str]) -> None:
-        if "plate" in actions:
-            self._begin_plate()
-        if "pause" in actions:
-            self._cut()
-
-    def _check_alive(self) -> None:
-        silent = self._clock.now() - self._heard
-        if silent > LOST_AFTER and not self._capture.ended:
-            raise CameraError(
-                f"the camera has given no picture for {silent:.0f} s; is it still plugged in?"
-            )
+    def _hear_keys(self) -> None:
+        """Does what the keys say that were pressed since the last call."""
+        for key in (key for source in self.keys for key in source(self._time)):
+            if key in NUMBERS:
+                self.backgrounds.choose(NUMBERS.index(key))
+            match KEYS.get(key):
+                case "quit":
+                    self._quit = True
+                case "plate":
+                    self._paused = False
+                    self._begin_plate()
+                case "mirror":
+                    self.mirror = _NEXT_MIRROR[self.mirror]
+                case "next":
+                    self.backgrounds.next()
+                case "snapshot":
+                    self._snapshot = True
+                case "pause":
+                    self._paused = not self._paused
+                    self._cut()
+                case "text":
+                    self._text = not self._text
 
     def _begin_plate(self) -> None:
         """Begins the countdown; what was locked may adjust itself until its end."""
-        if self._locked:
-            self._capture.unlock()
-        self._locked = False
-        self._taker = PlateTaker(self._plate)
+        self.capture.wants_lock = False
+        self._taker = PlateTaker(self.taking)
         self._cut()
 
-    def _go_on_with_plate(self, taker: PlateTaker, shot: Shot) -> None:
+    def _continue_plate(self, taker: PlateTaker, shot: Shot) -> None:
         plate = taker.add(shot)
-        if taker.due and not self._locked:
-            self._lock_camera()
-        if self._window is not None:
-            shown = shot.pixels if self._controls.mirror == "none" else shot.pixels[:, ::-1]
-            self._window.show(draw_text(shown, [taker.text]))
+        self.capture.wants_lock = self.lock and taker.due
+        if self.window is not None:
+            shown = shot.pixels if self.mirror == "none" else shot.pixels[:, ::-1]
+            self.window.show(draw_text(shown, [taker.text]))
         if plate is not None:
-            self._taker, self._bgr, self._prepared = None, plate.pixels, None
-            self._listener.take_plate(plate)
+            self._taker = self._fitted = None
+            self._captured, self._checks = plate.pixels, 0
+            self.journal.take_plate(plate)
 
     def _show(self, shot: Shot) -> None:
         """Mattes a picture and hands it to the outputs and the window."""
-        bgr, prepared = self._prepare(shot)
-        matte = self._predictor.predict(shot.pixels, prepared, self._budget)
-        if self._controls.mirror == "all":
+        matte, plate = self._predict(shot)
+        bgr = plate.bgr
+        if self.mirror == "all":
             # The subject alone: writing in the new background stays readable.
-            matte, bgr = mirror_matte(matte), self._mirror_plate(bgr)
-        target = self._controls.backgrounds.at(shot.time, bgr)
-        picture = quantise(composite(matte, target), 8)
-        self._outputs.send(picture, shot.time)
-        if self._window is not None:
-            self._window.show(self._preview(picture))
-        self.meter.add(shot.captured, self._clock.now())
-        if self._controls.snapshot:
-            self._controls.snapshot = False
-            alone = self._controls.backgrounds.transparent
-            self._listener.take_snapshot(render("com", matte, None, 8) if alone else picture)
+            parts = (matte.pha, matte.fgr, matte.err, matte.ref)
+            matte, bgr = Matte(*(part[:, ::-1] for part in parts)), plate.mirrored
+        picture = quantise(composite(matte, self.backgrounds.at(shot.time, bgr)), 8)
+        self.outputs.send(picture, shot.time)
+        if self.window is not None:
+            self.window.show(self._preview(picture))
+        self.meter.add(shot.captured, time.perf_counter())
+        if self._snapshot:
+            self._snapshot = False
+            alone = self.backgrounds.transparent
+            self.journal.keep("snapshot", render("com", matte, None, 8) if alone else picture)
 
-    def _prepare(self, shot: Shot) -> tuple[np.ndarray, Prepared]:
-        """The plate as it fits the pictures, made once."""
-        assert self._bgr is not None  # noqa: S101 - there is a plate before the first picture
-        if self._prepared is None:
-            self._bgr, notes = fit_plate(self._bgr, shot.pixels)
-            self._prepared = self._predictor.prepare(self._bgr)
-            self._mirrored_bgr = None
-            for note in notes:
-                self._listener.note(note)
-        return self._bgr, self._prepared
+    def _predict(self, shot: Shot) -> tuple[Matte, FittedPlate]:
+        """The matte of a picture, and the plate; a new plate is first made to fit the picture."""
+        plate = self._fitted
+        if plate is not None and shot.time < self._check_at:
+            return self.predictor.predict(shot.pixels, plate.prepared, self.budget), plate
+        assert self._captured is not None  # noqa: S101 - there is a plate before a picture is shown
+        self._captured, notes = fit_plate(self._captured, shot.pixels)
+        self.journal.note(*notes)
+        preparation = prepare_plate(shot.pixels, self._captured, Preprocess(self.preprocess))
+        preparation, matte = predict_prepared(self.predictor, shot.pixels, preparation, self.budget)
+        self._fitted = FittedPlate(preparation.bgr, self.predictor.prepare(preparation.bgr))
+        self._conclude_check(shot, preparation)
+        return matte, self._fitted
 
-    def _mirror_plate(self, bgr: np.ndarray) -> np.ndarray:
-        """The same object for the same plate, which is blurred only once then."""
-        if self._mirrored_bgr is None:
-            self._mirrored_bgr = np.ascontiguousarray(bgr[:, ::-1])
-        return self._mirrored_bgr
+    def _conclude_check(self, shot: Shot, preparation: Preparation) -> None:
+        """Tells what the check found; a picture without the subject says nothing of the plate."""
+        self._checks += 1
+        empty = preparation.capture is not None and preparation.capture.problems == (_EMPTY,)
+        again = empty and self._checks < _CHECKS
+        self._check_at = shot.time + _CHECK_EVERY if again else math.inf
+        self.journal.take_preparation(preparation)
+        if not again:
+            self.journal.note(*preparation.notes)
 
     def _preview(self, picture: np.ndarray) -> np.ndarray:
-        shown = picture[:, ::-1] if self._controls.mirror == "preview" else picture
-        if not self._controls.text:
+        shown = picture[:, ::-1] if self.mirror == "preview" else picture
+        if not self._text:
             return shown
-        numbers = f"{self.meter.text}  {self._capture.dropped} dropped"
-        return draw_text(shown, [numbers, self._controls.backgrounds.name])
+        numbers = f"{self.meter.text}  {self.capture.dropped} dropped"
+        return draw_text(shown, [numbers, self.backgrounds.name])
 
     def _cut(self) -> None:
         self.meter.cut()
-        self._outputs.cut()
-
-    def _lock_camera(self) -> None:
-        self._locked = True
-        if self._lock:
-            self._capture.lock()
-
-
-def mirror_matte(matte: Matte) -> Matte:
-    """Turns left and right.
-
-    Args:
-        matte: the prediction.
-
-    Returns:
-        A view of it.
-    """
-    return Matte(*(part[:, ::-1] for part in (matte.pha, matte.fgr, matte.err, matte.ref)))
+        self.outputs.cut()

@@ -1,202 +1,130 @@
-"""What takes the finished pictures: a recorded file, a virtual camera."""
+"""What takes the finished pictures beside the preview: a recorded file, a virtual camera."""
 
 import importlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from media.frames import Frame
+from runtime.settings import settings_group
 
-from ..video.settings import EncodingSettings
+from ..video.settings import Codec, EncodingSettings
 from ..video.writer import Layout, VideoWriter
 from .camera import CameraFacts
-from .settings import RecordSettings
 
-# Unit of time stamps in recordings, seconds: MPEG's own.
-_TICK = Fraction(1, 90_000)
+_CODECS: dict[str, Codec] = {".mp4": "h264", ".mov": "prores", ".webm": "vp9"}
+_TICK = Fraction(1, 90_000)  # seconds, unit of time stamps in recordings: MPEG's own
 _WAITING = 4  # pictures that wait for the encoder before the camera's are dropped
 
 
-class LiveOutput(Protocol):
-    """Takes finished pictures."""
+@settings_group("record")
+class RecordSettings:
+    """How to record; the name's extension chooses the codec."""
 
-    def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Takes a picture.
+    crf: int | None = None
+    """Quality, less is better; 18 (.mp4) or 24 (.webm) when not given."""
+    bit_rate: float | None = None
+    """Million bits a second, instead of a quality; not for .mov."""
+    preset: str = "veryfast"
+    """Speed of .mp4, from ultrafast to veryslow; a live encoder has to keep up."""
 
-        Args:
-            picture: (H, W, 3) uint8, RGB.
-            time: of the camera, seconds.
-
-        Raises:
-            ValueError: when it can't be taken.
-        """
-
-    def cut(self) -> None:
-        """There is a gap before the next picture."""
+    def encoding(self, path: Path) -> EncodingSettings:
+        """Chooses the codec of a .mp4, .mov or .webm; ValueError for others, or wrong settings."""
+        codec = _CODECS.get(path.suffix.lower())
+        if codec is None:
+            raise ValueError(
+                f"--record {path}: the extension must be one of {', '.join(_CODECS)}, got "
+                f"{path.suffix or 'none'}"
+            )
+        return EncodingSettings(codec, self.crf, self.bit_rate, self.preset)
 
 
 class Outputs:
-    """All outputs beside the preview, each of which may be missing.
+    """A virtual camera and a recording, each of which may be missing.
 
-    Args:
-        record: file to record into, or None.
-        settings: how.
-        virtual: name of a virtual camera, or `auto`, or None.
-        facts: of the camera.
-
-    Attributes:
-        recorder: writes the file, or None.
-        notes: what a user should know, in words.
-
-    Raises:
-        ValueError: when one can't be opened.
+    A thread encodes the pictures. Each is shown for as long as it was live; gaps (the countdown, a
+    pause) are left out. The file has its name when it is whole. ValueError when one can't open.
     """
 
     def __init__(
         self, record: Path | None, settings: RecordSettings, virtual: str | None, facts: CameraFacts
     ) -> None:
-        # The file last, so that none is left behind where the other fails.
-        self._virtual = None if virtual is None else VirtualCamera(virtual, facts)
-        self.recorder = (
-            None if record is None else Recorder(record, facts, settings.encoding(record))
-        )
-        found = (self._virtual, self.recorder)
-        self._all: list[LiveOutput] = [output for output in found if output is not None]
-        self.notes = [] if self.recorder is None else self.recorder.notes
-
-    def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Hands a picture to each; see `LiveOutput`."""
-        for output in self._all:
-            output.send(picture, time)
-
-    def cut(self) -> None:
-        """Tells each of a gap; see `LiveOutput`."""
-        for output in self._all:
-            output.cut()
-
-    def close(self) -> None:
-        """Ends each.
-
-        Raises:
-            VideoError: when the recording is not whole.
-        """
-        if self._virtual is not None:
-            self._virtual.close()
-        if self.recorder is not None:
-            self.recorder.finish()
-
-
-class Recorder:
-    """Encodes pictures into a file, in a thread of its own.
-
-    A picture is shown for as long as it was live; gaps (the countdown, a pause) are left out.
-
-    Args:
-        path: the final name, which the file has when it is whole.
-        facts: of the camera.
-        encoding: codec and quality.
-
-    Attributes:
-        path: the final name.
-        frames: pictures that were taken.
-        file: what there is of it in the end: whole, or under a partial name; None without frames.
-        notes: what a user should know, in words.
-
-    Raises:
-        VideoError: when the file can't be made.
-    """
-
-    def __init__(self, path: Path, facts: CameraFacts, encoding: EncodingSettings) -> None:
-        layout = Layout(facts.height, facts.width, _TICK, facts.rate)
-        self._writer = VideoWriter(path, layout, encoding)
-        self.path = path
-        self.frames = 0
-        self.file: Path | None = None
-        self.notes = self._writer.notes
+        self.recorded: int | None = None  # pictures; None without a recording
+        self.file: Path | None = None  # in the end: the recording, or what there is of it
+        self.notes: list[str] = []  # what a user should know
+        self._virtual = open_virtual_camera(virtual, facts) if virtual is not None else None
+        self._writer: VideoWriter | None = None
+        if record is not None:  # last, so that no file is left behind where the other fails
+            layout = Layout(facts.height, facts.width, _TICK, facts.rate)
+            self._writer = VideoWriter(record, layout, settings.encoding(record))
+            self.recorded, self.notes = 0, self._writer.notes
         self._step = max(1, round(1 / (facts.rate * _TICK)))
         self._shift: int | None = None  # from the camera's time to the file's
         self._last = -self._step
-        self._pool = ThreadPoolExecutor(1, "recorder")
+        self._encoder = ThreadPoolExecutor(1, "recorder")
         self._waiting: deque[Future[None]] = deque()
 
     def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Hands a picture to the encoder, and waits while too many do; see `LiveOutput`."""
+        """Hands on a picture, (H, W, 3) uint8, RGB, at the camera's time in seconds.
+
+        Waits while too many pictures wait for the encoder; raises VideoError when it fails.
+        """
+        if self._virtual is not None:
+            self._virtual.send(picture)
+        if self._writer is None or self.recorded is None:
+            return
         ticks = round(time / _TICK)
         if self._shift is None:
             self._shift = self._last + self._step - ticks
         self._last = pts = max(self._last + 1, ticks + self._shift)
-        frame = Frame(self.frames, f"{self.frames:06}", picture, pts, self._step)
+        frame = Frame(self.recorded, f"{self.recorded:06}", picture, pts, self._step)
         while self._waiting and (self._waiting[0].done() or len(self._waiting) >= _WAITING):
             self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(self._writer.write, picture, frame))
-        self.frames += 1
+        self._waiting.append(self._encoder.submit(self._writer.write, picture, frame))
+        self.recorded += 1
 
     def cut(self) -> None:
-        """The next picture follows the last by one step of the frame rate."""
+        """There is a gap: the next picture follows the last by one step of the frame rate."""
         self._shift = None
 
-    def finish(self) -> None:
-        """Writes what waits, reads the file back and gives it its final name.
-
-        Raises:
-            VideoError: when that fails; what could be saved has a partial name then.
-        """
+    def close(self) -> None:
+        """Ends each, and reads the recording back; raises VideoError when it is not whole."""
+        if self._virtual is not None:
+            self._virtual.close()
         try:
             while self._waiting:
                 self._waiting.popleft().result()
-            if self.frames:
+            if self._writer is not None and self.recorded:
                 self._writer.finish()
-                self.file = self.path
+                self.file = self._writer.path
         finally:
-            self._pool.shutdown()
-            if self.file is None:
+            self._encoder.shutdown()
+            if self._writer is not None and self.file is None:
                 self.file = self._writer.abandon()
 
 
-class VirtualCamera:
-    """Sends pictures to a virtual camera, which other programs choose as their camera.
+def open_virtual_camera(name: str, facts: CameraFacts) -> Any:
+    """Opens pyvirtualcam's camera (`auto`: the first), which other programs choose as their own.
 
-    Args:
-        device: its name, or `auto` for the first that there is.
-        facts: of the camera.
-
-    Attributes:
-        device: its name.
-
-    Raises:
-        ValueError: when the package or the virtual camera is missing; says what to do.
+    ValueError when the package or the virtual camera is missing; says what to do.
     """
-
-    def __init__(self, device: str, facts: CameraFacts) -> None:
-        try:
-            module: Any = importlib.import_module("pyvirtualcam")
-        except ImportError as error:
-            raise ValueError(
-                "--virtual-camera needs the package pyvirtualcam; run `pip install pyvirtualcam`"
-            ) from error
-        name = None if device == "auto" else device
-        try:
-            self._camera = module.Camera(
-                width=facts.width, height=facts.height, fps=float(facts.rate), device=name
-            )
-        except RuntimeError as error:
-            raise ValueError(
-                f"--virtual-camera {device} can't be opened: {error}. It needs the kernel module "
-                "v4l2loopback on Linux, and OBS with its virtual camera on Windows and macOS"
-            ) from error
-        self.device = str(self._camera.device)
-
-    def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Sends a picture at once; see `LiveOutput`."""
-        self._camera.send(picture)
-
-    def cut(self) -> None:
-        """Nothing: other programs see the last picture."""
-
-    def close(self) -> None:
-        """Lets the virtual camera go."""
-        self._camera.close()
+    try:
+        module: Any = importlib.import_module("pyvirtualcam")
+    except ImportError as error:
+        raise ValueError(
+            "--virtual-camera needs the package pyvirtualcam; run `pip install pyvirtualcam`"
+        ) from error
+    device = None if name == "auto" else name
+    try:
+        return module.Camera(
+            width=facts.width, height=facts.height, fps=float(facts.rate), device=device
+        )
+    except RuntimeError as error:
+        raise ValueError(
+            f"--virtual-camera {name} can't be opened: {error}. It needs the kernel module "
+            "v4l2loopback on Linux, and OBS with its virtual camera on Windows and macOS"
+        ) from error

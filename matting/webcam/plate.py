@@ -3,37 +3,43 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
+from typing import Annotated
 
 import cv2
 import numpy as np
+from pydantic import Field
+
+from runtime.settings import settings_group
 
 from .camera import Shot
-from .settings import PlateSettings
 
-# After locking, until a camera's picture stands, seconds.
-_SETTLE = Fraction(1, 2)
-# Movement is looked for in squares of so many pixels, in which noise is averaged away.
-_SQUARE = 8
-_STILL = 12  # grey levels that such a square may change by: flicker of lamps, rest of the noise
+_SETTLE = Fraction(1, 2)  # seconds after locking until a camera's picture stands
+_SQUARE = 8  # pixels; movement is looked for in such squares, in which noise is averaged away
+_STILL = 12  # grey levels that a square may change by: flicker of lamps, rest of the noise
 _MOVED = 0.002  # fraction of the squares; a hand at the edge of the picture is more
 _EVERYWHERE = 0.5
 
 
+@settings_group("plate")
+class PlateSettings:
+    """How to take the plate with the camera."""
+
+    countdown: Annotated[float, Field(ge=0, le=600)] = 5.0
+    """Seconds to step out of the picture."""
+    frames: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Frames that are averaged, against noise."""
+    save: bool = True
+    """Keep every plate that is taken, as OUTPUT_DIR/plate-TIME.png."""
+
+
 @dataclass(frozen=True)
 class TakenPlate:
-    """A plate that the camera took.
+    """A plate that the camera took: the mean of `frames` frames."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8, RGB.
-        frames: that it is the mean of.
-        moved: fraction of the picture that changed meanwhile.
-        notes: what a user should know, in words.
-    """
-
-    pixels: np.ndarray
+    pixels: np.ndarray  # (H, W, 3) uint8, RGB
     frames: int
-    moved: float
-    notes: tuple[str, ...] = ()
+    moved: float  # fraction of the picture that changed meanwhile
+    notes: tuple[str, ...]  # what a user should know
 
 
 class PlateTaker:
@@ -42,9 +48,6 @@ class PlateTaker:
     The mean of every pixel leaves out its darkest and brightest value where there are five frames
     or more, so that one frame in which something flits by leaves no trace. Memory does not depend
     on the number of frames.
-
-    Args:
-        settings: how long, how many.
 
     Attributes:
         due: whether the countdown has ended, so that the camera should be locked.
@@ -56,29 +59,21 @@ class PlateTaker:
         self.due = False
         self._settings = settings
         self._start: Fraction | None = None
-        self._frames = 0
         self._left = Fraction(0)
-        nothing: np.ndarray = np.empty(0)
-        self._sum = self._low = self._high = nothing
-        self._small_low = self._small_high = nothing
+        self._frames = 0
+        self._sum = np.zeros(1, np.uint32)
+        self._low, self._high = np.full(1, 255, np.uint8), np.zeros(1, np.uint8)
+        self._small_low, self._small_high = self._low, self._high
 
     def add(self, shot: Shot) -> TakenPlate | None:
-        """Takes a frame into account.
-
-        Args:
-            shot: the next; the first begins the countdown.
-
-        Returns:
-            The plate when that was the last frame, else None.
-        """
+        """Takes the next frame, of which the first begins the countdown; the last gives a plate."""
         if self._start is None:
             self._start = shot.time
         countdown = Fraction(self._settings.countdown).limit_denominator(1000)
         self._left = self._start + countdown - shot.time
         self.due = self._left <= 0
         # Without a countdown nobody had to leave, and what settles is not waited for.
-        settle = _SETTLE if self._settings.countdown else Fraction(0)
-        if self._left > -settle:
+        if self._left > (-_SETTLE if countdown else 0):
             return None
         self._average(shot.pixels)
         return self._finish() if self._frames == self._settings.frames else None
@@ -92,16 +87,11 @@ class PlateTaker:
 
     def _average(self, pixels: np.ndarray) -> None:
         rows, columns = (max(1, side // _SQUARE) for side in pixels.shape[:2])
-        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.int16)
-        if self._frames == 0:
-            self._sum = pixels.astype(np.uint32)
-            self._low, self._high = pixels, pixels
-            self._small_low, self._small_high = small, small
-        else:
-            self._sum += pixels
-            self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
-            self._small_low = np.minimum(self._small_low, small)
-            self._small_high = np.maximum(self._small_high, small)
+        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+        self._sum = self._sum + pixels
+        self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
+        self._small_low = np.minimum(self._small_low, small)
+        self._small_high = np.maximum(self._small_high, small)
         self._frames += 1
 
     def _finish(self) -> TakenPlate:
@@ -111,14 +101,14 @@ class PlateTaker:
         pixels = ((total + count // 2) // count).astype(np.uint8)
         changed = (self._small_high - self._small_low).max(axis=-1) > _STILL
         moved = float(changed.mean())
-        notes = []
+        notes: tuple[str, ...] = ()
         if moved > _EVERYWHERE:
-            notes.append(
-                "the light or the camera changed while the plate was taken; take it again (key b)"
+            notes = (
+                "the light or the camera changed while the plate was taken; take it again (key b)",
             )
         elif moved > _MOVED:
-            notes.append(
+            notes = (
                 f"something moved in {moved:.1%} of the picture while the plate was taken; take "
-                "it again (key b) if it shows"
+                "it again (key b) if it shows",
             )
-        return TakenPlate(pixels, self._frames, moved, tuple(notes))
+        return TakenPlate(pixels, self._frames, moved, notes)

@@ -1,44 +1,25 @@
 """The preview window, of tkinter, which Python brings along where it was built with it."""
 
+from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 from PIL import Image
 
-from .settings import Preview
+Preview = Literal["auto", "yes", "no"]
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_LINES = 24  # of text that the picture would hold
+# Where the edge is drawn, pixels from the letters: a thicker stroke would be wider in OpenCV 5.
+_EDGE = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)
 
 
-class Window(Protocol):
-    """Shows pictures and hears keys; of one thread."""
+class Window:
+    """A window as large as the picture, for one thread; closing it is a wish to quit.
 
-    closed: bool
-
-    def show(self, picture: np.ndarray) -> None:
-        """Shows a picture.
-
-        Args:
-            picture: (H, W, 3) uint8, RGB.
-        """
-
-    def pressed(self, time: Fraction) -> list[str]:
-        """Hands over keys; see `Keys`."""
-
-    def close(self) -> None:
-        """Takes the window from the screen."""
-
-
-class TkWindow:
-    """A window as large as the picture; closing it is a wish to quit.
-
-    Args:
-        title: of the window.
-
-    Attributes:
-        closed: whether the user has closed it.
-
-    Raises:
-        ValueError: when there is no tkinter or no screen; says what to do.
+    ValueError when there is no tkinter or no screen; says what to do.
     """
 
     def __init__(self, title: str) -> None:
@@ -64,10 +45,10 @@ class TkWindow:
         self._label = tkinter.Label(self._root, borderwidth=0)
         self._label.pack()
         self._root.bind("<Key>", lambda event: self._keys.append(event.keysym.lower()))
-        self._root.protocol("WM_DELETE_WINDOW", self._note_close)
+        self._root.protocol("WM_DELETE_WINDOW", lambda: setattr(self, "closed", True))
 
     def show(self, picture: np.ndarray) -> None:
-        """Shows a picture; see `Window`."""
+        """Shows a picture, (H, W, 3) uint8, RGB."""
         image = Image.fromarray(picture)
         if self._photo is None:
             self._photo = self._make_photo(image, master=self._root)
@@ -77,7 +58,7 @@ class TkWindow:
         self._root.update()
 
     def pressed(self, time: Fraction) -> list[str]:
-        """Keys that were pressed; see `Window`."""
+        """Hands over the keys that were pressed; see `Keys`."""
         self._root.update()
         keys, self._keys = self._keys, []
         return keys
@@ -86,22 +67,11 @@ class TkWindow:
         """Takes the window from the screen."""
         self._root.destroy()
 
-    def _note_close(self) -> None:
-        self.closed = True
 
+def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, list[str]]:
+    """Opens the preview window where that is wanted and possible, and gives notes for the user.
 
-def open_window(preview: Preview, other_outputs: bool) -> tuple[TkWindow | None, list[str]]:
-    """Opens the preview window where that is wanted and possible.
-
-    Args:
-        preview: yes, no, or auto: only if possible.
-        other_outputs: whether there is another output, so that it can be done without.
-
-    Returns:
-        The window or None, and what a user should know, in words.
-
-    Raises:
-        ValueError: when it is needed and not possible, or there is no output at all.
+    ValueError when it is needed (there is no other output) and not possible, or nothing comes out.
     """
     if preview == "no":
         if not other_outputs:
@@ -111,10 +81,26 @@ def open_window(preview: Preview, other_outputs: bool) -> tuple[TkWindow | None,
             )
         return None, []
     try:
-        return TkWindow("Background matting"), []
+        return Window("Background matting"), []
     except ValueError as error:
         if preview == "auto" and other_outputs:
             return None, [f"no preview: {error}"]
         raise ValueError(
             f"{error}. Without a preview use --preview no and --record FILE.mp4 or --virtual-camera"
         ) from error
+
+
+def draw_text(picture: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """Writes ASCII, white with a dark edge, into the corner of a copy of (H, W, 3) uint8, RGB."""
+    drawn = np.ascontiguousarray(picture).copy()
+    step = max(10, drawn.shape[0] / _LINES)
+    scale = step / 34
+    thickness = max(1, round(scale * 2))
+    for number, line in enumerate(lines, 1):
+        left, bottom = round(step / 2), round(number * step)
+        text = line.encode("ascii", "replace").decode()
+        for x, y in (*_EDGE, (0, 0)):
+            colour = (0, 0, 0) if x or y else (255, 255, 255)
+            place = left + x, bottom + y
+            cv2.putText(drawn, text, place, _FONT, scale, colour, thickness, cv2.LINE_AA)
+    return drawn

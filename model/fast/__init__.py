@@ -3,6 +3,6 @@
 `accelerate` chooses by the network's device; a way for another kind of device goes there.
 """
 
-from .refine import FastMatting, Prediction, accelerate
+from .network import FastMatting, Prediction, accelerate
 
 __all__ = ["FastMatting", "Prediction", "accelerate"]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dataset.backgrounds import Backgrounds
-from dataset.sources import DatasetError
+from media import MediaError
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_photographs_come_upright_and_as_small_as_is_enough(tmp_path: Path) -> N
 def test_missing_empty_and_unreadable_ones_are_named(tmp_path: Path) -> None:
     for folders, message in (((), "at least one"), ((tmp_path / "no",), "no does not exist"),
                              ((tmp_path,), "no picture was found")):  # fmt: skip
-        with pytest.raises(DatasetError, match=message):
+        with pytest.raises(MediaError, match=message):
             Backgrounds(folders, seed=0)
     (tmp_path / "a.jpg").write_bytes(b"hello")
-    with pytest.raises(DatasetError, match=r"a\.jpg: not a picture"):
+    with pytest.raises(MediaError, match=r"a\.jpg: not a picture"):
         Backgrounds((tmp_path,), seed=0).read(0)

@@ -12,8 +12,8 @@ from PIL import Image
 
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from dataset.sources import RUN_LENGTH, DatasetError, open_source
-from media.decoding import EncodedPicture, read_rgb
-from media.pictures import read_picture
+from media.fast_pictures import EncodedPicture, read_rgb
+from media.pictures import PictureError, read_picture
 from runtime.settings import SettingsError
 
 from ..media.test_clips import number_in, numbered, write_clip, write_numbered
@@ -173,7 +173,7 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) 
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     message = rf"a\{suffix}: .*(truncated|empty|not a picture|damaged)"
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(PictureError, match=message):
         read_rgb(path)
 
 
@@ -182,7 +182,7 @@ def test_a_damaged_png_is_refused_and_padded_jpegs_are_not(tmp_path: Path) -> No
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"a\.png: damaged"):
+    with pytest.raises(PictureError, match=r"a\.png: damaged"):
         read_rgb(path)
     path = save(tmp_path / "a.jpg", smooth(64, 96))
     plain = read_rgb(path)
@@ -202,7 +202,7 @@ def test_unpaired_files_are_an_error_with_count_and_names(tmp_path: Path) -> Non
 
 
 def test_folders_that_cant_be_sources(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="fgr does not exist"):
+    with pytest.raises(PictureError, match="fgr does not exist"):
         open_pairs(tmp_path)
     save(tmp_path / "fgr/a.png", smooth(8, 8))
     save(tmp_path / "pha/b.png", smooth(8, 8))

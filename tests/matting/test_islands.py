@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matting.islands import drop_faint_islands
+from matting.second_look import drop_faint_islands
 
 SIZE = (540, 960)
 

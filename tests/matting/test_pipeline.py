@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -49,8 +51,11 @@ class Trace:
         return item
 
     def run(self, count: int, workers: int, stop_after: int | None = None, lanes: int = 1) -> None:
-        stages = (self.load, self.compute, self.store, self.report)
-        overlap(range(count), *stages, workers, lambda: self.computed == stop_after, lanes)
+        self.follow(range(count), workers, lambda: self.computed == stop_after, lanes)
+
+    def follow(self, items: Iterable[int], *how: Any) -> None:
+        for done in overlap(items, self.load, self.compute, self.store, *how):
+            self.report(*done)
 
 
 @pytest.mark.parametrize(("workers", "lanes"), [(0, 1), (0, 2), (1, 1), (1, 2), (3, 1), (2, 3)])
@@ -89,7 +94,7 @@ def test_lanes_compute_at_a_time_each_with_its_share_of_threads() -> None:
 
     torch.set_num_threads(6)
     try:
-        overlap(range(4), int, compute, lambda *_: None, lambda *_: None, 1, lanes=2)
+        list(overlap(range(4), int, compute, lambda *_: None, 1, lanes=2))
         with ThreadPoolExecutor(1) as later:
             shares.append(later.submit(torch.get_num_threads).result())
         assert shares == [3, 3, 3, 3, 6]
@@ -105,10 +110,10 @@ def test_stages_overlap() -> None:
         time.sleep(0.02)
 
     start = time.perf_counter()
-    overlap(range(10), slow, slow, slow, lambda *_: None, workers=1)
+    list(overlap(range(10), slow, slow, slow, workers=1))
     overlapped = time.perf_counter() - start
     start = time.perf_counter()
-    overlap(range(10), slow, slow, slow, lambda *_: None, workers=0)
+    list(overlap(range(10), slow, slow, slow, workers=0))
     assert overlapped < 0.7 * (time.perf_counter() - start)
 
 
@@ -132,8 +137,7 @@ def test_interrupt_in_a_lane_leaves_what_follows() -> None:
 
 def test_stop_finishes_what_lanes_compute() -> None:
     trace, asked = Trace(), iter(range(6))
-    stages = (trace.load, trace.compute, trace.store, trace.report)
-    overlap(range(50), *stages, 2, lambda: next(asked, None) is None, 3)
+    trace.follow(range(50), 2, lambda: next(asked, None) is None, 3)
     assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
     assert [item for item, _, _ in trace.reported] == list(range(6))
 
@@ -145,3 +149,14 @@ def test_stop_leaves_the_rest_and_finishes_what_is_computed(workers: int) -> Non
     assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
     assert [item for item, _, _ in trace.reported] == list(range(6))
     assert trace.loaded <= 6 + workers + 1
+
+
+def test_who_leaves_early_leaves_nothing_running() -> None:
+    trace, before = Trace(), threading.active_count()
+    for done in overlap(range(50), trace.load, trace.compute, trace.store, 2):
+        trace.report(*done)
+        if len(trace.reported) == 3:
+            break
+    del done
+    assert [item for item, _, _ in trace.reported] == [0, 1, 2]
+    assert threading.active_count() == before

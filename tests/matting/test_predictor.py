@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from matting.predictor import Predictor
+from matting.predictor import Predictor, choose_lanes
 from matting.quality import Budget
 from matting.settings import ComputeSettings
-from matting.setup import choose_lanes
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
 from runtime.device import precision_note, resolve_device

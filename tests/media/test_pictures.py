@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from media.pictures import PictureError, list_pictures, read_picture
+from media.fast_pictures import EncodedPicture
+from media.pictures import PictureError, list_pictures, read_channels, read_picture
 
 RNG = np.random.default_rng(0)
 
@@ -56,6 +57,14 @@ def test_16_bit_pictures_keep_their_values(tmp_path: Path, suffix: str, channels
     wanted = np.repeat(pixels, 3, 2) if channels == 1 else pixels[..., 2::-1]  # OpenCV writes BGR
     assert np.array_equal(picture.pixels, wanted)
     assert picture.notes == (("alpha channel dropped",) if channels == 4 else ())
+
+
+def test_16_bit_grey_of_a_kind_that_pillow_keeps(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 65536, (6, 5), dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "a.jp2")
+    assert np.array_equal(read_picture(tmp_path / "a.jp2").pixels, np.dstack([pixels] * 3))
+    assert np.array_equal(read_channels(tmp_path / "a.jp2"), pixels)
+    assert np.array_equal(EncodedPicture(tmp_path / "a.jp2").alpha(), pixels >> 8)
 
 
 def test_float_pictures_are_refused(tmp_path: Path) -> None:

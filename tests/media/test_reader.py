@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange
 
-from matting.video.open import open_video
+from matting.video.open import open_video, read_pipe
 from media.frames import Frame, VideoError, VideoSource
-from media.numbered import PictureReader
-from media.reader import ClipReader, read_pipe
+from media.reader import ClipReader, PictureReader
 
 # A frame of four colours, so that turning and mirroring show.
 QUARTERS = np.zeros((48, 64, 3), np.uint8)

@@ -9,7 +9,7 @@ from model import RefineOutput
 from model.correction import correct_alpha
 from model.fast import accelerate
 
-from .fast.test_refine import build
+from .fast.test_network import build
 from .test_equality import largest_differences, random_pair
 
 SIZE = 48, 64

@@ -2,10 +2,11 @@
 
 from dataclasses import field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 import tyro
+from pydantic import Field
 
 from runtime.settings import (
     REQUIRED,
@@ -149,6 +150,36 @@ def test_wrong_flags_exit_and_name_the_right_one(args: list[str], message: str, 
         parse("--part-path", "p", *args)
     assert exit_info.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@settings_group("lens")
+class Lens:
+    """A group whose help stands below its fields."""
+
+    length: Annotated[int, Field(ge=1)] = 50
+    """Focal length, which
+    is told in millimetres."""
+
+
+@settings_group()
+class Camera:
+    """All."""
+
+    lens: Lens = field(default_factory=Lens)
+
+
+def test_help_below_a_field_is_one_line_and_its_bounds_hold(write, capsys) -> None:
+    with pytest.raises(SystemExit):
+        parse_settings(Camera, "", ["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Focal length, which is told in millimetres." in shown
+    with pytest.raises(SystemExit):
+        parse_settings(Camera, "", ["--lens-length", "0"])
+    assert "greater than or equal to 1, got 0" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SettingsError, match=r"key 'lens.length'.*equal to 1, got 0"):
+        parse_settings(Camera, "", ["--config", write("lens: {length: 0}")])
+    with pytest.raises(ValueError, match="key 'length'.*equal to 1, got 0"):
+        Lens(0)
 
 
 def test_empty_file_changes_nothing(write) -> None:

@@ -8,7 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from model import matting
-from model.fast import refine as fast
+from model.fast import network as fast
 from training.checkpoint import State, load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import fit

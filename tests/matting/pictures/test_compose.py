@@ -7,29 +7,29 @@ from matting.pictures.compose import blur, quantise, render
 from matting.pictures.sheet import draw_sheet
 from matting.pictures.target import Target, parse_target, render_target
 from matting.plate.fit import fit_plate, resize_to_cover
-from matting.predictor import Matte
+from matting.prediction import Prediction
 
 
 @pytest.fixture
-def matte() -> Matte:
+def matte() -> Prediction:
     pha = np.array([[0.0, 0.25, 1.0]], np.float32)
     fgr = np.full((1, 3, 3), (1.0, 0.5, 0.0), np.float32)
-    return Matte(pha, fgr, np.array([[0.0, 0.5, 0.1]], np.float32), pha > 0)
+    return Prediction(pha, fgr, np.array([[0.0, 0.5, 0.1]], np.float32), pha > 0)
 
 
-def test_composite_is_alpha_f_plus_rest_b(matte: Matte) -> None:
+def test_composite_is_alpha_f_plus_rest_b(matte: Prediction) -> None:
     target = np.full((1, 3, 3), (0.0, 0.0, 1.0), np.float32)
     got = render("com", matte, target, 8)
     # 0.25 * (1, 0.5, 0) + 0.75 * (0, 0, 1) = (0.25, 0.125, 0.75), rounded to levels of 255.
     assert got.tolist() == [[[0, 0, 255], [64, 32, 191], [255, 128, 0]]]
 
 
-def test_transparent_composite_has_straight_alpha(matte: Matte) -> None:
+def test_transparent_composite_has_straight_alpha(matte: Prediction) -> None:
     got = render("com", matte, None, 8)
     assert got.tolist() == [[[0, 0, 0, 0], [255, 128, 0, 64], [255, 128, 0, 255]]]
 
 
-def test_other_outputs(matte: Matte) -> None:
+def test_other_outputs(matte: Prediction) -> None:
     assert render("pha", matte, None, 8).tolist() == [[0, 64, 255]]
     assert render("pha", matte, None, 16).tolist() == [[0, 16384, 65535]]
     assert render("fgr", matte, None, 8)[0, 0].tolist() == [255, 128, 0]
@@ -137,7 +137,7 @@ def test_plate_takes_the_frames_depth() -> None:
 def test_sheet_shows_every_picture(size: tuple[int, int]) -> None:
     src, bgr = np.full((*size, 3), 255, np.uint8), np.full((*size, 3), 100, np.uint8)
     pha = np.ones(size, np.float32)
-    matte = Matte(pha, np.full((*size, 3), 0.5, np.float32), pha * 0.2, pha > 0)
+    matte = Prediction(pha, np.full((*size, 3), 0.5, np.float32), pha * 0.2, pha > 0)
     sheet = draw_sheet(src, bgr, matte, None, ["name"])
     scale = 480 / max(size)
     height, width = (max(1, round(side * scale)) for side in size)

@@ -2,39 +2,49 @@
 
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from matting.plate.prepare import Preprocess, prepare_plate
 from matting.predictor import Matte
 from matting.quality import HD
+from matting.report import Report
 from matting.video.target import TargetSettings
-from matting.webcam.backgrounds import Backgrounds
 from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
 from matting.webcam.capture import Capture
-from matting.webcam.controls import Controls
-from matting.webcam.journal import Journal
-from matting.webcam.keys import ScriptedKeys
+from matting.webcam.controls import Backgrounds, ScriptedKeys
 from matting.webcam.live import Live
-from matting.webcam.outputs import Outputs
-from matting.webcam.settings import PlateSettings, RecordSettings
+from matting.webcam.outputs import Outputs, RecordSettings
+from matting.webcam.plate import PlateSettings
+from matting.webcam.summary import Journal
 
 PLATE = (40, 60, 200)
 SUBJECT = (205, 60, 40)
 
 
 class FakeClock:
-    """Time that passes only when somebody waits."""
+    """Time that passes only when somebody waits, and by `step` when somebody looks."""
 
     def __init__(self) -> None:
-        self.time = 100.0
+        self.time, self.step = 100.0, 0.0
 
-    def now(self) -> float:
+    def perf_counter(self) -> float:
+        self.time += self.step
         return self.time
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    fake = FakeClock()
+    for module in ("camera", "capture", "live"):
+        monkeypatch.setattr(f"matting.webcam.{module}.time", fake)
+    return fake
 
 
 class FakePredictor:
@@ -44,6 +54,7 @@ class FakePredictor:
 
     def prepare(self, picture: np.ndarray) -> np.ndarray:
         self.prepared += 1
+        self.picture = picture
         return picture
 
     def predict(self, src: np.ndarray, bgr: np.ndarray, budget: object) -> Matte:
@@ -131,25 +142,29 @@ class Rig:
     def __init__(self, tmp_path: Path, camera: object, **options: object) -> None:
         self.capture = Capture(camera)
         targets = options.get("targets", ("green", "white", "none"))
-        backgrounds = Backgrounds(targets, options.get("target", TargetSettings()))
-        keys = ScriptedKeys(options.get("keys", ()))
-        self.controls = Controls([keys], backgrounds, options.get("mirror", "preview"))
         self.outputs = options.get("outputs") or Sink()
         self.window = FakeWindow()
-        self.journal = Journal(tmp_path, save_plates=True)
+        self.report = Report({})
+        self.journal = Journal(self.report, "fake", tmp_path, save_plates=True)
         self.predictor = FakePredictor()
-        self.clock = FakeClock()
-        plate = PlateSettings(options.get("countdown", 0), options.get("frames", 2))
         self.live = Live(
-            *(self.capture, self.predictor, HD, self.controls, self.outputs, self.window),
-            *(self.journal, plate, options.get("lock", True), self.clock),
+            capture=self.capture,
+            predictor=self.predictor,
+            budget=HD,
+            keys=[ScriptedKeys(options.get("keys", ())).pressed],
+            backgrounds=Backgrounds(targets, options.get("target", TargetSettings())),
+            mirror=options.get("mirror", "preview"),
+            outputs=self.outputs,
+            window=self.window,
+            journal=self.journal,
+            taking=PlateSettings(options.get("countdown", 0), options.get("frames", 2)),
+            lock=options.get("lock", True),
+            preprocess=options.get("preprocess", "auto"),
         )
 
     def run(self, plate: np.ndarray | None = None) -> "Rig":
-        if plate is not None:
-            self.live.use_plate(plate)
         try:
-            self.live.run(lambda: False)
+            self.live.run(lambda: False, plate)
         finally:
             self.capture.close()
         return self
@@ -172,7 +187,7 @@ def test_lock_at_the_end_of_the_countdown_and_report(tmp_path: Path, capsys) -> 
     camera = FakeCamera([empty()] * 40)
     rig = Rig(tmp_path, camera, countdown=1, keys=["2:b"]).run()
     assert camera.calls == ["lock", "unlock", "lock", "close"]
-    assert rig.journal.facts["locks"] == {"focus": True, "exposure": False}
+    assert rig.journal.entry.details["locks"] == {"focus": True, "exposure": False}
     out = capsys.readouterr().out
     assert "locked: focus" in out
     assert "exposure could not be locked: the driver can't" in out
@@ -249,7 +264,7 @@ def test_pause_cuts_and_snapshot_is_transparent_without_background(tmp_path: Pat
     times = [round(10 * time) for time, _ in rig.outputs.sent]
     assert times == [0, 1, 2, 6, 7, 8, 9]
     assert rig.outputs.cuts == 2
-    (name,) = rig.journal.outputs.values()
+    (name,) = rig.journal.entry.outputs.values()
     picture = np.asarray(Image.open(tmp_path / name))
     assert picture.shape == (48, 64, 4)
     assert (picture[20, 10, 3], picture[20, 50, 3]) == (255, 0)
@@ -279,15 +294,18 @@ def test_lost_camera_is_an_error_and_the_recording_whole(tmp_path: Path, clips) 
     assert clips.times(path) == [Fraction(n, 10) for n in range(6)]
 
 
-def test_silent_camera_counts_as_lost(tmp_path: Path) -> None:
-    camera = FakeCamera([scene()] * 2)
+def test_silent_camera_counts_as_lost(tmp_path: Path, clock: FakeClock) -> None:
+    camera, hangs = FakeCamera([scene()] * 2), Event()
+    read = camera.read
+    camera.read = lambda: read() if camera._number < 2 else hangs.wait(5) and None
     rig = Rig(tmp_path, camera)
     rig.capture.take(1)
     rig.capture.take(1)
-    rig.capture.take = lambda timeout: rig.clock.sleep(1)  # waits in vain
-    rig.capture._ended = False
+    clock.step = 1  # second a look, and it is looked once for every vain wait
     with pytest.raises(CameraError, match="no picture for 6 s; is it still plugged in"):
-        rig.run(empty())
+        rig.live.run(lambda: False, empty())
+    hangs.set()
+    rig.capture.close()
 
 
 def test_recording_leaves_gaps_out(tmp_path: Path, clips) -> None:
@@ -301,12 +319,71 @@ def test_recording_leaves_gaps_out(tmp_path: Path, clips) -> None:
 
 def test_clip_plays_at_its_own_rate(tmp_path: Path, clips) -> None:
     path = clips.write(tmp_path / "a.mp4", clips.moving(5), time_base=Fraction(1, 10))
-    clock = FakeClock()
-    camera = ClipCamera(path, "live", clock)
+    camera = ClipCamera(path, "live")
     shots = [camera.read() for _ in range(5)]
     assert [shot.captured for shot in shots] == pytest.approx([100, 100.1, 100.2, 100.3, 100.4])
     assert camera.read() is None
     camera.close()
-    camera = ClipCamera(path, "each", clock)
+    camera = ClipCamera(path, "each")
     assert [camera.read().captured for _ in range(5)] == pytest.approx([100.4] * 5)
     camera.close()
+
+
+def moved_scene(photographs, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """A frame, and its plate from a camera that stood `shift` pixels beside."""
+    wide = photographs.plate(240, 320 + shift)
+    return photographs.frame(wide[:, shift:]), np.ascontiguousarray(wide[:, :320])
+
+
+def test_given_plate_is_aligned_by_the_first_picture_as_for_photographs(
+    tmp_path: Path, photographs, capsys
+) -> None:
+    frame, plate = moved_scene(photographs, 6)
+    rig = Rig(tmp_path, FakeCamera([frame] * 3), lock=False).run(plate)
+    wanted = prepare_plate(frame, plate, Preprocess())
+    assert wanted.alignment.applied
+    np.testing.assert_array_equal(rig.predictor.picture, wanted.bgr)
+    assert rig.predictor.prepared == 1
+    assert "note: the camera moved by up to 6" in capsys.readouterr().out
+    assert rig.report.notes == list(wanted.notes)
+    details = rig.journal.entry.details
+    assert details["alignment"]["applied"]
+    assert "camera moved" in details["capture"]["problems"]
+
+
+def test_plate_stays_as_it_is_without_preprocessing(tmp_path: Path, photographs) -> None:
+    frame, plate = moved_scene(photographs, 6)
+    rig = Rig(tmp_path, FakeCamera([frame] * 3), preprocess="none", lock=False).run(plate)
+    np.testing.assert_array_equal(rig.predictor.picture, plate)
+    assert rig.report.notes == []
+    assert rig.journal.entry.details["capture"] is None
+
+
+def test_taken_plate_is_checked_again_until_somebody_is_in_the_picture(
+    tmp_path: Path, photographs
+) -> None:
+    plate = photographs.plate(240, 320)
+    pictures = [plate] * 35 + [photographs.frame(plate)] * 15
+    rig = Rig(tmp_path, FakeCamera(pictures), lock=False).run()
+    # At 0.2 s, 2.2 s and, with the subject in it, at 4.2 s; then no more.
+    assert rig.predictor.prepared == 3
+    assert rig.report.notes == []
+    assert rig.journal.entry.details["capture"]["problems"] == ()
+
+
+def test_plate_of_an_empty_scene_is_told_of_once(tmp_path: Path, photographs) -> None:
+    rig = Rig(tmp_path, FakeCamera([photographs.plate(240, 320)] * 150), lock=False).run()
+    assert rig.predictor.prepared == 5
+    (note,) = rig.report.notes
+    assert "the frame shows nothing but the plate" in note
+
+
+def test_plate_that_is_taken_again_is_checked_again(tmp_path: Path, photographs) -> None:
+    plate = photographs.plate(240, 320)
+    pictures = [photographs.plate(240, 320, seed=1)] * 2 + [photographs.frame(plate)] * 5
+    pictures += [plate] * 4 + [photographs.frame(plate)] * 5
+    rig = Rig(tmp_path, FakeCamera(pictures), keys=["0.6:b"], lock=False).run()
+    (note,) = rig.report.notes
+    assert "don't show the same scene" in note
+    np.testing.assert_array_equal(rig.predictor.picture, plate)
+    assert rig.predictor.prepared >= 2

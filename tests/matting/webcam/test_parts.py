@@ -1,6 +1,8 @@
 """What a live run is made of: plate, capture, driver, keys, meter, outputs that are missing."""
 
+import io
 import sys
+import time
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
@@ -9,19 +11,24 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from matting.video.target import TargetSettings
-from matting.webcam.backgrounds import Backgrounds, checkerboard
-from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, RealClock, Shot, open_camera
+from matting.webcam.camera import (
+    CameraError,
+    CameraFacts,
+    CameraSettings,
+    ClipCamera,
+    DriverCamera,
+    Shot,
+    open_camera,
+)
 from matting.webcam.capture import Capture
-from matting.webcam.driver import DriverCamera
-from matting.webcam.keys import ScriptedKeys
-from matting.webcam.meter import Meter
-from matting.webcam.outputs import VirtualCamera
-from matting.webcam.overlay import draw_text
-from matting.webcam.plate import PlateTaker
-from matting.webcam.settings import CameraSettings, PlateSettings, RecordSettings
-from matting.webcam.window import open_window
+from matting.webcam.controls import Backgrounds, ScriptedKeys, checkerboard, choose_keys
+from matting.webcam.outputs import Outputs, RecordSettings, open_virtual_camera
+from matting.webcam.plate import PlateSettings, PlateTaker
+from matting.webcam.summary import Meter
+from matting.webcam.window import draw_text, open_window
 
 FACTS = CameraFacts("fake", 48, 64, Fraction(25))
 
@@ -162,11 +169,16 @@ class FakeVideoCapture:
         self.released = True
 
 
-def open_driver(capture: FakeVideoCapture, **settings: object) -> DriverCamera:
-    return DriverCamera("0", CameraSettings(**settings), RealClock(), capture)
+@pytest.fixture
+def open_driver(monkeypatch: pytest.MonkeyPatch):
+    def open_(capture: FakeVideoCapture, **settings: object) -> DriverCamera:
+        monkeypatch.setattr(cv2, "VideoCapture", lambda number: capture if number == 0 else None)
+        return DriverCamera("0", CameraSettings(**settings))
+
+    return open_
 
 
-def test_driver_tells_what_it_gives() -> None:
+def test_driver_tells_what_it_gives(open_driver) -> None:
     camera = open_driver(FakeVideoCapture({cv2.CAP_PROP_FPS: 10.0}))
     assert (camera.facts.height, camera.facts.width, camera.facts.rate) == (48, 64, 10)
     assert camera.facts.notes == (
@@ -178,7 +190,7 @@ def test_driver_tells_what_it_gives() -> None:
     assert shot.time == 0
 
 
-def test_locks_are_read_back() -> None:
+def test_locks_are_read_back(open_driver) -> None:
     capture = FakeVideoCapture({cv2.CAP_PROP_AUTO_WB: 1.0})
     capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] = 3.0
     capture.values[cv2.CAP_PROP_EXPOSURE] = 156.0
@@ -196,7 +208,7 @@ def test_locks_are_read_back() -> None:
     assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 3.0
 
 
-def test_driver_that_fails_is_told() -> None:
+def test_driver_that_fails_is_told(open_driver) -> None:
     with pytest.raises(CameraError, match="camera 0 can't be opened: is it plugged in"):
         open_driver(FakeVideoCapture({}, -1))
     capture = FakeVideoCapture({}, 0)
@@ -209,25 +221,26 @@ def test_driver_that_fails_is_told() -> None:
         camera.read()
 
 
-def test_names_of_cameras(tmp_path: Path, clips) -> None:
+def test_names_of_cameras(tmp_path: Path, clips, monkeypatch: pytest.MonkeyPatch) -> None:
     def driver(name: str, *rest: object) -> str:
         return f"driver {name}"
 
-    settings, clock = CameraSettings(), RealClock()
-    assert open_camera("0", settings, clock, driver) == "driver 0"
-    assert open_camera("rtsp://a/b", settings, clock, driver) == "driver rtsp://a/b"
+    settings = CameraSettings()
+    monkeypatch.setattr("matting.webcam.camera.DriverCamera", driver)
+    assert open_camera("0", settings) == "driver 0"
+    assert open_camera("rtsp://a/b", settings) == "driver rtsp://a/b"
     clip = clips.write(tmp_path / "a.mp4", clips.moving(2))
-    camera = open_camera(str(clip), settings, clock, driver)
+    camera = open_camera(str(clip), settings)
     assert isinstance(camera, ClipCamera)
     camera.close()
     with pytest.raises(CameraError, match="--camera nope.mp4 is neither the number of a camera"):
-        open_camera("nope.mp4", settings, clock, driver)
+        open_camera("nope.mp4", settings)
 
 
 def test_deep_clip_becomes_eight_bits(tmp_path: Path, clips) -> None:
     ramp = np.full((48, 64, 3), 100 * 257, np.uint16)
     path = clips.write(tmp_path / "a.mkv", [ramp], pixel_format="yuv444p10le", crf="1")
-    camera = ClipCamera(path, "each", RealClock())
+    camera = ClipCamera(path, "each")
     pixels = camera.read().pixels
     camera.close()
     assert pixels.dtype == np.uint8
@@ -297,14 +310,14 @@ def test_backgrounds_that_make_no_sense_are_refused(texts, loop, message) -> Non
 def test_missing_virtual_camera_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(ValueError, match="needs the package pyvirtualcam; run `pip install"):
-        VirtualCamera("auto", FACTS)
+        open_virtual_camera("auto", FACTS)
 
     def refuse(**options: object) -> None:
         raise RuntimeError("no v4l2loopback device")
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=refuse))
     with pytest.raises(ValueError, match="--virtual-camera auto can't be opened: no v4l2loop"):
-        VirtualCamera("auto", FACTS)
+        open_virtual_camera("auto", FACTS)
 
 
 def test_virtual_camera_gets_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,8 +329,9 @@ def test_virtual_camera_gets_the_pictures(monkeypatch: pytest.MonkeyPatch) -> No
         return SimpleNamespace(device="/dev/video9", send=sent.append, close=lambda: None)
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", SimpleNamespace(Camera=make))
-    camera = VirtualCamera("/dev/video9", FACTS)
-    camera.send(np.zeros((48, 64, 3), np.uint8), Fraction(0))
+    outputs = Outputs(None, RecordSettings(), "/dev/video9", FACTS)
+    outputs.send(np.zeros((48, 64, 3), np.uint8), Fraction(0))
+    outputs.close()
     assert made == [{"width": 64, "height": 48, "fps": 25.0, "device": "/dev/video9"}]
     assert len(sent) == 1
 
@@ -336,14 +350,72 @@ def test_missing_window_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None
     assert open_window("no", other_outputs=True) == (None, [])
 
 
+class FakeTk:
+    """What tkinter's window and label would be."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        self.bound: dict[str, object] = {}
+
+    def bind(self, event: str, heard: object) -> None:
+        self.bound[event] = heard
+
+    protocol = bind
+
+    def __getattr__(self, name: str) -> object:
+        return lambda *args, **options: None
+
+
+def test_window_shows_hears_keys_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    root, shown = FakeTk(), []
+
+    class Photo:
+        def __init__(self, image: Image.Image, master: object) -> None:
+            self.paste(image)
+
+        def paste(self, image: Image.Image) -> None:
+            shown.append(image.size)
+
+    fake = SimpleNamespace(Tk=lambda: root, Label=FakeTk, TclError=RuntimeError)
+    monkeypatch.setitem(sys.modules, "tkinter", fake)
+    monkeypatch.setitem(sys.modules, "PIL.ImageTk", SimpleNamespace(PhotoImage=Photo))
+    monkeypatch.setattr("PIL.ImageTk", SimpleNamespace(PhotoImage=Photo), raising=False)
+    window, notes = open_window("yes", other_outputs=False)
+    assert notes == []
+    for _ in range(2):
+        window.show(np.zeros((48, 64, 3), np.uint8))
+    assert shown == [(64, 48)] * 2
+    root.bound["<Key>"](SimpleNamespace(keysym="Escape"))
+    assert window.pressed(Fraction(0)) == ["escape"]
+    assert window.pressed(Fraction(0)) == []
+    assert not window.closed
+    root.bound["WM_DELETE_WINDOW"]()
+    assert window.closed
+
+
+def test_typed_lines_are_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO("T\nmq\n")
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdin", terminal)
+    scripted = ScriptedKeys([]).pressed
+    (typed, _), where = choose_keys(scripted, None)
+    assert where == "here, then Enter"
+    deadline, keys = time.monotonic() + 5, []
+    while len(keys) < 3 and time.monotonic() < deadline:
+        keys += typed(Fraction(0))
+    assert keys == ["t", "m", "q"]
+    terminal.isatty = lambda: False
+    assert choose_keys(scripted, None) == ([scripted], "only --keys; Ctrl-C ends")
+    assert choose_keys(scripted, typed) == ([typed, scripted], "in the window")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (lambda: CameraSettings(size=(0, 1)), "a width and a height of 1 or more"),
-        (lambda: CameraSettings(rate=0), "rate must be above 0"),
-        (lambda: CameraSettings(format="MJPEG"), "four letters, as MJPG"),
-        (lambda: PlateSettings(countdown=-1), "countdown must lie in"),
-        (lambda: PlateSettings(frames=0), "frames must lie in"),
+        (lambda: CameraSettings(size=(0, 1)), "greater than or equal to 1, got 0"),
+        (lambda: CameraSettings(rate=0), "'rate': Input should be greater than 0"),
+        (lambda: CameraSettings(format="MJPEG"), "'format'.* at most 4 characters, got 'MJPEG'"),
+        (lambda: PlateSettings(countdown=-1), "'countdown': .*greater than or equal to 0"),
+        (lambda: PlateSettings(frames=0), "'frames': .*greater than or equal to 1"),
         (lambda: RecordSettings().encoding(Path("a.avi")), "must be one of .mp4, .mov, .webm"),
     ],
 )

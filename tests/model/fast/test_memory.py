@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model import MattingRefine
-from model.fast.memory import Memory
+from model.fast.network import Memory
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

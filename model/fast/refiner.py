@@ -1,36 +1,21 @@
-"""Inference on a CPU without the work that the training path wastes: the same results, faster.
+"""The refiner in blocks of cells, on windows of the frame, for inference.
 
-Batch norms are folded and memory is channels-last; hidden features are computed only where the
-refiner looks; the refiner works in blocks of cells on windows of the frame, so that only the
-outputs are built at full resolution, and nothing at half.
+Only selected cells are written at full resolution, nothing is built at half, and hidden features
+are computed only where blocks look.
+
+Source: ours, because patches of single cells compute their neighbours' features up to nine times,
+and full-frame features cost more than the patches that are cut from them.
 """
-
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..correction import correct_alpha
-from ..matting import MattingBase, MattingRefine, check_pair
-from ..outputs import BaseOutput, RefineOutput
-from ..refiner import CELL, HIDDEN_CHANNELS, resize
+from ..refiner import CELL, HIDDEN_CHANNELS, Refiner
 from .blocks import Blocks, plan_blocks
-from .coarse import (
-    PREDICTED,
-    CoarseFunction,
-    CoarseNetwork,
-    fold_batch_norms,
-    inference_convolution,
-)
-from .memory import Memory
-from .resizing import enlarge, reduce
-from .windows import Table, crop_windows, upsampling_table
+from .coarse import inference_convolution
+from .resampling import Table, upsampling_table
 
-# Computes what a network's forward computes, from the same arguments.
-Prediction = Callable[..., BaseOutput | RefineOutput]
-
-_DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 # Side of the squares in which hidden features are computed, pixels of the coarse input.
 _TILE = 8
 # Tiles compute their borders, too: of more than this share of them, the whole costs less.
@@ -42,132 +27,60 @@ _BLOCK_COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
 # Room for frame and plate, 6 channels, beside the 36 of the coarse network; a multiple of four is
 # copied faster.
 _ROOM = 8
+# Several neighbouring values are copied as one number of this many bytes.
+_PIECES = ((16, torch.complex128), (8, torch.complex64))
 
 
-def accelerate(
-    network: MattingBase | MattingRefine, coarse: CoarseFunction | None = None
-) -> Prediction:
-    """Finds what computes a network's predictions fastest where the network is.
-
-    Args:
-        network: in evaluation mode, on its device.
-        coarse: computes the coarse network, in a runtime of its own.
-
-    Returns:
-        `FastMatting` for a MattingRefine on a CPU, else the network itself. It is called as the
-        network is, by several threads if need be, without gradients, and has the weights of now.
-
-    Raises:
-        ValueError: when a MattingRefine on a CPU is in training mode.
-    """
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    return (
-        FastMatting(network, coarse) if isinstance(network, MattingRefine) and on_cpu else network
-    )
-
-
-class FastMatting:
-    """Computes what a `MattingRefine` in evaluation mode computes, from a folded copy of it.
-
-    Mode, threshold, and what a call does not name are those that the network has when this is
-    called. Weights are those that it had when this was built.
+class BlockRefiner:
+    """Refines the selected cells of a frame.
 
     Args:
-        network: in evaluation mode.
-        coarse: computes the coarse network in place of the folded copy.
-
-    Raises:
-        ValueError: when the network is in training mode.
-
-    Source: ours, because patches of single cells compute their neighbours' features up to nine
-        times, and full-frame features cost more than the patches that are cut from them.
+        refiner: its batch norms folded.
+        weight: (32, C, 3, 3) of the convolution that computes the hidden features.
+        bias: (32,) of that convolution.
     """
 
-    def __init__(self, network: MattingRefine, coarse: CoarseFunction | None = None) -> None:
-        self.network = network
-        self.memory = Memory()
-        folded = fold_batch_norms(network)
-        self.kernel_size = network.refiner.kernel_size
-        # A compiled module has no truth value, so that `or` would not do.
-        self.coarse: CoarseFunction = (
-            coarse
-            if coarse is not None
-            else CoarseNetwork(folded.backbone, folded.aspp, folded.decoder)
-        )
-        refiner = folded.refiner
-        weight, bias = folded.decoder.last
-        self.hidden = inference_convolution(weight[PREDICTED:], bias[PREDICTED:])
-        first = refiner.conv1
-        room = HIDDEN_CHANNELS + 4 + _ROOM
+    def __init__(self, refiner: Refiner, weight: Tensor, bias: Tensor) -> None:
+        self.hidden = inference_convolution(weight, bias)
+        first, room = refiner.conv1, HIDDEN_CHANNELS + 4 + _ROOM
         self.conv1 = inference_convolution(first.weight, first.bias, in_channels=room)
         self.conv2, self.conv3, self.conv4 = (
             inference_convolution(convolution.weight, convolution.bias)
             for convolution in (refiner.conv2, refiner.conv3, refiner.conv4)
         )
+        # Pixels around a block: at half resolution, at full, and of the window that holds both,
+        # which is a multiple of four, so that windows are copied in pieces.
+        self.margins = (3, 2, 8) if refiner.kernel_size == 3 else (0, 0, 0)
 
-    @torch.no_grad()
     def __call__(
         self,
         src: Tensor,
         bgr: Tensor,
-        backbone_scale: float | None = None,
-        refine_sample_pixels: int | None = None,
-        corrects_alpha: bool | None = None,
-    ) -> RefineOutput:
-        """Predicts.
+        features: Tensor,
+        coarse: Tensor,
+        ref: Tensor,
+        pha: Tensor,
+        fgr: Tensor,
+    ) -> None:
+        """Writes the selected cells.
 
         Args:
-            src: (B, 3, H, W) float32, float64 or bfloat16, RGB in [0, 1], the captured frame; H and
-                W divisible by 4.
-            bgr: (B, 3, H, W) of the same type, RGB in [0, 1], the captured plate.
-            backbone_scale: see `MattingRefine.forward`, as are the following.
-            refine_sample_pixels: of this call.
-            corrects_alpha: of this call.
-
-        Returns:
-            See `RefineOutput`.
-
-        Raises:
-            ValueError: as `MattingRefine.forward`, and for another type.
+            src: (B, 3, H, W) float, RGB in [0, 1]; H and W divisible by 4.
+            bgr: like `src`.
+            features: (B, C, h, w), what the hidden features are computed from.
+            coarse: (B, 4, h, w), coarse alpha in [0, 1] and foreground residual.
+            ref: (B, 1, H / 4, W / 4), non-zero where a cell is refined.
+            pha: (B, 1, H, W), changed in those cells.
+            fgr: (B, 3, H, W), changed in those cells.
         """
-        check_pair(src, bgr, CELL)
-        if src.dtype not in _DTYPES:
-            raise ValueError(f"src must be one of {_DTYPES}, got {src.dtype}")
-        network, refiner = self.network, self.network.refiner
-        scale = network.resolve_scale(backbone_scale)
-        height, width = src.shape[2:]
-        small = tuple(int(side * scale) for side in (height, width))
-        src_sm, bgr_sm = reduce(src, *small), reduce(bgr, *small)
-        predicted, features = self.coarse(src_sm, bgr_sm)
-        predicted = predicted.to(src.dtype)
-        pha_sm = predicted[:, :1].clamp(0, 1).contiguous()
-        residual_sm = predicted[:, 1:4].contiguous()
-        err_sm = predicted[:, 4:5].clamp(0, 1).contiguous()
-        cells = height // CELL, width // CELL
-        if refiner.mode == "full":
-            ref_sm = src.new_ones((src.shape[0], 1, *cells))
-        else:
-            ref_sm = refiner.select(resize(err_sm, *cells), refine_sample_pixels)
-
-        pha, fgr = (
-            self.memory.empty((src.shape[0], channels, height, width), src.dtype)
-            for channels in (1, 3)
-        )
-        enlarge(pha_sm, pha)
-        enlarge(residual_sm, fgr, src)
-        groups = plan_blocks(ref_sm, _BLOCK_COSTS)
-        if groups:
-            hidden = self._hidden(features, groups, src)
-            hidden[:, HIDDEN_CHANNELS : HIDDEN_CHANNELS + 1] = pha_sm
-            hidden[:, HIDDEN_CHANNELS + 1 : HIDDEN_CHANNELS + 4] = residual_sm
-            hidden[:, HIDDEN_CHANNELS + 4 + 6 :] = 0
-            for blocks in groups:
-                self._refine(src, bgr, hidden, blocks, _by_cell(pha), _by_cell(fgr))
-        output = RefineOutput(
-            *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
-        )
-        corrects = network.corrects_alpha if corrects_alpha is None else corrects_alpha
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
+        groups = plan_blocks(ref, _BLOCK_COSTS)
+        if not groups:
+            return
+        hidden = self._hidden(features, groups, src)
+        hidden[:, HIDDEN_CHANNELS : HIDDEN_CHANNELS + 4] = coarse
+        hidden[:, HIDDEN_CHANNELS + 4 + 6 :] = 0
+        for blocks in groups:
+            self._refine(src, bgr, hidden, blocks, _by_cell(pha), _by_cell(fgr))
 
     def _hidden(self, features: Tensor, groups: list[Blocks], src: Tensor) -> Tensor:
         """Hidden features where blocks look, in channels-last memory; anything elsewhere.
@@ -209,7 +122,7 @@ class FastMatting:
         Those are views by cell, (B, H / 4, W / 4, C, 4, 4); see `_hidden` for the features, which
         here have alpha and residual too.
         """
-        margin_half, margin_full, margin = _margins(self.kernel_size)
+        margin_half, margin_full, margin = self.margins
         full = blocks.side * CELL
         down, across = self._tables(blocks.side, src, hidden)
         group = max(1, _GROUP_PIXELS // full**2)
@@ -248,7 +161,7 @@ class FastMatting:
 
     def _tables(self, side: int, picture: Tensor, coarse: Tensor) -> tuple[Table, Table]:
         """Upsampling of a coarse picture into the windows of blocks, down and across."""
-        margin, step = _margins(self.kernel_size)[0], side * CELL // 2
+        margin, step = self.margins[0], side * CELL // 2
         down, across = (
             upsampling_table(-(-fine // (2 * step)), step, margin, size, fine // 2, coarse.dtype)
             for size, fine in zip(coarse.shape[2:], picture.shape[2:], strict=True)
@@ -276,14 +189,6 @@ def _upsample(
         torch.bmm(weights_across, coarse, out=out.flatten(0, 1))
 
 
-def _margins(kernel_size: int) -> tuple[int, int, int]:
-    """Pixels around a block: at half resolution, at full, and of the window that holds both.
-
-    The last is a multiple of four, so that windows are copied in pieces.
-    """
-    return (3, 2, 8) if kernel_size == 3 else (0, 0, 0)
-
-
 def _steps(window: int) -> list[int]:
     """Places of a window that together lie in all tiles that it touches."""
     return [*range(0, window - 1, _TILE), window - 1]
@@ -298,3 +203,71 @@ def _by_cell(picture: Tensor) -> Tensor:
     """(B, C, H, W) as a view (B, H / 4, W / 4, C, 4, 4)."""
     grid = picture.unflatten(3, (-1, CELL)).unflatten(2, (-1, CELL))
     return grid.permute(0, 2, 4, 1, 3, 5)
+
+
+def crop_windows(
+    picture: Tensor, image: Tensor, top: Tensor, left: Tensor, height: int, width: int
+) -> Tensor:
+    """Crops windows; zeros stand outside the picture.
+
+    Args:
+        picture: (B, C, H, W).
+        image: (k,) int64, index in the batch.
+        top: (k,) int64, first row of each window; may lie outside.
+        left: (k,) int64, first column of each window; may lie outside.
+        height: of every window.
+        width: of every window.
+
+    Returns:
+        (k, C, height, width), in the memory format of the picture.
+    """
+    rows, columns = picture.shape[2] - height, picture.shape[3] - width
+    border = (top < 0) | (top > rows) | (left < 0) | (left > columns)
+    if rows >= 0 and columns >= 0:
+        windows = _crop_inside(
+            picture, image, top.clamp(0, rows), left.clamp(0, columns), height, width
+        )
+    else:
+        windows = picture.new_empty((len(image), picture.shape[1], height, width))
+        border = torch.ones_like(border)
+    if bool(border.any()):
+        image, top, left = image[border], top[border], left[border]
+        row = top[:, None] + torch.arange(height, device=top.device)
+        column = left[:, None] + torch.arange(width, device=left.device)
+        covered = ((row >= 0) & (row < picture.shape[2]))[:, :, None]
+        covered = covered & ((column >= 0) & (column < picture.shape[3]))[:, None, :]
+        row, column = row.clamp(0, picture.shape[2] - 1), column.clamp(0, picture.shape[3] - 1)
+        place = image[:, None, None], row[:, :, None], column[:, None, :]
+        pixels = picture.permute(0, 2, 3, 1)[place] * covered[..., None]
+        windows[border] = pixels.permute(0, 3, 1, 2)
+    return windows
+
+
+def _crop_inside(
+    picture: Tensor, image: Tensor, top: Tensor, left: Tensor, height: int, width: int
+) -> Tensor:
+    """`crop_windows` of windows that lie inside the picture."""
+    channels_last = picture.shape[1] > 1 and picture.stride(1) == 1
+    if channels_last:
+        # Pixel by pixel: the channels of a pixel are neighbours in memory.
+        pixels = picture.permute(0, 2, 3, 1)
+        piece, kind = _piece(pixels, pixels.shape[3])
+        windows = pixels.view(kind).unfold(1, height, 1).unfold(2, width, 1)
+        windows = windows.permute(0, 1, 2, 4, 5, 3)  # B H' W' height width C
+        return windows[image, top, left].view(picture.dtype).permute(0, 3, 1, 2)
+    piece, kind = _piece(picture, width)
+    if piece > 1 and bool((left % piece).any()):
+        piece, kind = 1, picture.dtype
+    windows = picture.view(kind).permute(0, 2, 3, 1)
+    windows = windows.unfold(1, height, 1).unfold(2, width // piece, 1)  # B H' W' C height width
+    return windows[image, top, left // piece].view(picture.dtype)
+
+
+def _piece(picture: Tensor, count: int) -> tuple[int, torch.dtype]:
+    """How many of `count` values that are neighbours in memory are copied as one, and as what."""
+    for size_in_bytes, kind in _PIECES:
+        piece = size_in_bytes // picture.itemsize
+        others = (*picture.stride()[:-1], picture.storage_offset(), picture.shape[-1], count)
+        if picture.stride(-1) == 1 and not any(size % piece for size in others):
+            return piece, kind
+    return 1, picture.dtype

@@ -14,7 +14,8 @@ from model import MattingBase, MattingRefine
 from model.fast import FastMatting, accelerate
 from model.fast.blocks import plan_blocks
 from model.fast.coarse import fold_batch_norms
-from model.fast.windows import crop_windows, upsampling_table
+from model.fast.refiner import crop_windows
+from model.fast.resampling import upsampling_table
 
 from ..test_equality import largest_differences, random_pair, randomise
 

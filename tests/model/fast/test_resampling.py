@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.fast.resizing import enlarge, reduce
+from model.fast.resampling import enlarge, reduce
 
 # Whole factors, even and odd; others; a single pixel; nothing to do.
 SIZES = [

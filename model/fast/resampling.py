@@ -1,14 +1,15 @@
-"""Bilinear resizing between the frame's size and the coarse size, as `F.interpolate` does it.
+"""Bilinear resampling, as `F.interpolate` does it: whole pictures, and tables for windows of them.
 
 Source: ours, because `F.interpolate` takes ten times as long to read a 4K frame as its few rows
 need, and passes over a 4K output again for what is added to it.
 """
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from .windows import upsampling_table
 
 # Rows of the output that are made at once, so that they are still in the cache for what follows.
 _ROWS = 32
@@ -58,3 +59,53 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
                     torch.mm(weights[i, :count], source, out=part[b, c])
             if added is not None:
                 part.add_(added[:, :, i * _ROWS : (i + 1) * _ROWS]).clamp_(0, 1)
+
+
+class Table(NamedTuple):
+    """Bilinear upsampling inside windows that lie on a grid, along one axis.
+
+    Attributes:
+        origin: (count,) int64, where the window of the coarse picture begins.
+        weights: (count, length, window), from the coarse window to the fine one; rows outside the
+            fine picture are zero.
+    """
+
+    origin: Tensor
+    weights: Tensor
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # a table may be used outside of it later
+def upsampling_table(
+    count: int, step: int, margin: int, coarse: int, fine: int, dtype: torch.dtype
+) -> Table:
+    """Tabulates the bilinear upsampling for windows of a fine picture, along one axis.
+
+    Window i covers the fine pixels from `i * step - margin` to `(i + 1) * step + margin`, with
+    zeros outside the picture.
+
+    Args:
+        count: number of windows.
+        step: pixels of the fine picture between windows.
+        margin: pixels of the fine picture on each side.
+        coarse: size of the coarse picture, pixels.
+        fine: size of the fine picture, pixels.
+        dtype: of the weights.
+
+    Returns:
+        See `Table`; equal to `F.interpolate` with `align_corners=False` within rounding.
+    """
+    first = torch.arange(count)[:, None] * step - margin
+    place = first + torch.arange(step + 2 * margin)  # count length
+    inside = ((place >= 0) & (place < fine)).double()
+    centre = (place.clamp(0, fine - 1).double() + 0.5) * (coarse / fine) - 0.5
+    centre = centre.clamp(0, coarse - 1)
+    low = centre.floor().long()
+    high = (low + 1).clamp(max=coarse - 1)
+    fraction = (centre - low) * inside
+    window = int((high.amax(1) - low.amin(1)).max()) + 1
+    origin = low.amin(1).clamp(max=coarse - window)
+    weights = torch.zeros(*place.shape, window, dtype=torch.float64)
+    weights.scatter_add_(2, (low - origin[:, None])[..., None], (inside - fraction)[..., None])
+    weights.scatter_add_(2, (high - origin[:, None])[..., None], fraction[..., None])
+    return Table(origin, weights.to(dtype))

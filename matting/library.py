@@ -1,0 +1,247 @@
+"""The library: a network and all that surrounds it, for pictures and videos of any size."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from media.pictures import Picture, read_picture
+
+from .pictures.compose import BitDepth, OutputType, render
+from .pictures.target import Target, parse_target, render_target
+from .plate.fit import fit_plate
+from .plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
+from .prediction import Prediction
+from .predictor import Predictor, load_predictor
+from .quality import Budget, Quality, resolve_budget
+from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
+
+# A picture: pixels (H, W, 3) uint8 or uint16 RGB, a Pillow picture, or a file.
+PictureLike = np.ndarray | Image.Image | Picture | str | Path
+
+
+@dataclass(frozen=True)
+class Matte:
+    """The matte of one frame of H x W pixels.
+
+    Attributes:
+        prediction: alpha, foreground, predicted error and refined cells.
+        preparation: the plate as it was used, and what was found out about it.
+        budget: the work that was spent.
+        notes: what is wrong with the capture or was changed on reading, in words.
+    """
+
+    prediction: Prediction
+    preparation: Preparation
+    budget: Budget
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1]."""
+        return self.prediction.pha
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """(H, W, 3) float32, RGB in [0, 1], straight; meaningful where alpha is above 0."""
+        return self.prediction.fgr
+
+    def composite(
+        self, target: PictureLike | tuple[int, int, int] | None = None, bit_depth: BitDepth = 8
+    ) -> np.ndarray:
+        """Puts the foreground over a new background.
+
+        Args:
+            target: a colour (`green`, `#00b140`, or red, green and blue from 0 to 255), a picture
+                that is resized to cover the frame, `blur` for the plate blurred, or None for
+                transparency.
+            bit_depth: of the result.
+
+        Returns:
+            (H, W, 3) RGB, or for None (H, W, 4) RGBA with straight alpha; uint8 or uint16.
+
+        Raises:
+            ValueError: when the target is none of these or can't be read.
+        """
+        return self.render("com", self.render_target(target), bit_depth)
+
+    def render(
+        self, kind: OutputType, target: np.ndarray | None = None, bit_depth: BitDepth = 8
+    ) -> np.ndarray:
+        """Makes the picture of an output type other than `sheet`; see `pictures.compose.render`."""
+        return render(kind, self.prediction, target, bit_depth)
+
+    def render_target(
+        self, target: PictureLike | tuple[int, int, int] | Target | None
+    ) -> np.ndarray | None:
+        """Makes the new background of the frame: (H, W, 3) float32 in [0, 1], or None."""
+        picture = None
+        if isinstance(target, str):
+            target = parse_target(target)
+        elif isinstance(target, tuple):
+            target = Target("colour", colour=target)
+        if isinstance(target, Target):
+            if target.kind == "picture" and target.path is not None:
+                picture = open_picture(target.path).pixels
+        elif target is not None:
+            picture, target = open_picture(target).pixels, Target("picture")
+        return None if target is None else render_target(target, picture, self.preparation.bgr)
+
+
+class Matting:
+    """Mattes pictures and videos; may be called by several threads.
+
+    Args:
+        predictor: of the network.
+        model: choices that hold for all calls which name no others.
+        quality: the same.
+
+    Example:
+        >>> matting = Matting.load()
+        >>> matte = matting("demo/src/lawn.jpg", "demo/bgr/lawn.jpg")
+        >>> matte.alpha.shape, matte.notes
+        ((960, 1280), ())
+    """
+
+    def __init__(
+        self, predictor: Predictor, model: ModelSettings | None = None, quality: Quality = "best"
+    ) -> None:
+        self.predictor, self.quality = predictor, quality
+        self._model = ModelSettings() if model is None else model
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path = DEFAULT_CHECKPOINT,
+        *,
+        quality: Quality = "best",
+        **compute: Any,
+    ) -> "Matting":
+        """Loads a network; without arguments the shipped weights, on the best device.
+
+        Args:
+            checkpoint: weights, `.safetensors` or a `.pth` state dict.
+            quality: `auto`, `best`, `hd` or `4k`, see `resolve_budget`.
+            compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
+                `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers`, of
+                which 0 computes one picture at a time; see `ComputeSettings`.
+
+        Returns:
+            The library.
+
+        Raises:
+            ValueError: when the device is absent, the weights are not what is expected, or the
+                backend can't do this.
+        """
+        model = ModelSettings(checkpoint=Path(checkpoint))
+        return cls.from_settings(model, ComputeSettings(**compute), quality)
+
+    @classmethod
+    def from_settings(
+        cls, model: ModelSettings, compute: ComputeSettings, quality: Quality = "best"
+    ) -> "Matting":
+        """Loads a network as the scripts do, from their settings; raises as `load`."""
+        return cls(load_predictor(model, compute), model, quality)
+
+    def __call__(
+        self,
+        src: PictureLike,
+        bgr: PictureLike | Preparation,
+        *,
+        preprocess: PreprocessMode | Preprocess = "auto",
+        quality: Quality | None = None,
+        backbone_scale: float | None = None,
+        refine_sample_pixels: int | None = None,
+        corrects_alpha: bool | None = None,
+    ) -> Matte:
+        """Mattes a frame.
+
+        Args:
+            src: the captured frame.
+            bgr: its captured plate, the scene without the subject, of the same aspect; or what
+                `prepare` made of it.
+            preprocess: `auto` checks the pair, and aligns the plate and matches its exposure where
+                there is need; `none` uses the plate as it is; or a `Preprocess`.
+            quality: None takes that of the library.
+            backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2];
+                None leaves it to the quality.
+            refine_sample_pixels: pixels to refine; None leaves them to the quality.
+            corrects_alpha: whether alpha is corrected by the compositing equation; None leaves it
+                to the quality.
+
+        Returns:
+            See `Matte`.
+
+        Raises:
+            ValueError: when a picture can't be read, the two do not fit, or a choice is out of its
+                range.
+        """
+        frame = open_picture(src)
+        prepared = bgr if isinstance(bgr, Preparation) else self.prepare(frame, bgr, preprocess)
+        budget = self.resolve_budget(
+            *frame.pixels.shape[:2],
+            quality=quality,
+            backbone_scale=backbone_scale,
+            refine_sample_pixels=refine_sample_pixels,
+            corrects_alpha=corrects_alpha,
+        )
+        preparation, prediction = predict_prepared(self.predictor, frame.pixels, prepared, budget)
+        return Matte(prediction, preparation, budget, frame.notes + preparation.notes)
+
+    @staticmethod
+    def prepare(
+        src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
+    ) -> Preparation:
+        """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
+        if isinstance(preprocess, str):
+            preprocess = Preprocess(preprocess)
+        frame = open_picture(src).pixels
+        plate, notes = fit_plate(open_picture(bgr).pixels, frame)
+        preparation = prepare_plate(frame, plate, preprocess)
+        return replace(preparation, notes=notes + preparation.notes)
+
+    def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
+        """Chooses the work for a picture: what a call names, else what the library was given."""
+        named = {name: value for name, value in choices.items() if value is not None}
+        model = self._model
+        given = {
+            "quality": self.quality,
+            "backbone_scale": model.backbone_scale,
+            "refine_sample_pixels": model.refine_sample_pixels,
+            "corrects_alpha": model.corrects_alpha,
+        }
+        return resolve_budget(height, width, **(given | named))
+
+
+def open_picture(picture: PictureLike) -> Picture:
+    """Reads a picture, or takes one that is in memory.
+
+    Args:
+        picture: see `PictureLike`; a Pillow picture is turned upright and loses its alpha.
+
+    Returns:
+        Pixels (H, W, 3) uint8 or uint16 RGB with profile and notes.
+
+    Raises:
+        ValueError: when the file can't be read (`PictureError`), or for pixels of another shape or
+            type; floats are not taken, as their range can't be told.
+    """
+    if isinstance(picture, Picture):
+        return picture
+    if isinstance(picture, str | Path):
+        return read_picture(Path(picture))
+    if isinstance(picture, Image.Image):
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I;16"):
+            return Picture(np.stack([np.asarray(upright).astype(np.uint16)] * 3, axis=-1))
+        return Picture(np.array(upright.convert("RGB")))
+    pixels = np.asarray(picture)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            "a picture must be an array (H, W, 3) of uint8 or uint16 in RGB, a Pillow picture or a "
+            f"file, got {type(picture).__name__} of shape {pixels.shape} and type {pixels.dtype}"
+        )
+    # PyTorch warns of memory that it must not write to.
+    return Picture(pixels if pixels.flags.writeable else pixels.copy())

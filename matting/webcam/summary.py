@@ -1,0 +1,173 @@
+"""What happened in a live run: printed at once, and kept for the summary."""
+
+import sys
+import time
+from array import array
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from media.writing import write_png
+
+from ..plate.prepare import Preparation
+from ..report import Entry, Report
+from .camera import CameraFacts, Lock
+from .capture import Capture
+from .controls import ACTIONS
+from .outputs import Outputs
+from .plate import TakenPlate
+
+_RECENT = 30  # pictures
+
+
+class Meter:
+    """Counts pictures and their latency, from the arrival of a picture to its being shown."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._latencies = array("d")
+        self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
+        self._active = 0.0  # seconds between pictures that followed each other
+        self._pairs = 0
+
+    def add(self, captured: float, shown: float) -> None:
+        """Counts a picture that arrived and that all outputs had at these seconds of the clock."""
+        if self._recent:
+            self._active += shown - self._recent[-1][1]
+            self._pairs += 1
+        self.frames += 1
+        self._latencies.append(shown - captured)
+        self._recent.append((captured, shown))
+
+    def cut(self) -> None:
+        """There is a gap before the next picture, which does not count."""
+        self._recent.clear()
+
+    @property
+    def text(self) -> str:
+        """Latency and frames a second of the last pictures, for the screen."""
+        if len(self._recent) < 2:
+            return ""
+        latency = sum(shown - captured for captured, shown in self._recent) / len(self._recent)
+        span = self._recent[-1][1] - self._recent[0][1]
+        rate = (len(self._recent) - 1) / max(span, 1e-9)
+        return f"{1000 * latency:.0f} ms  {rate:.1f} frames/s"
+
+    def describe(self) -> dict[str, Any]:
+        """Frames, frames/s without gaps, percentiles of the latency in ms; None where unknown."""
+        p50, p95 = np.percentile(self._latencies, (50, 95)).tolist() if self.frames else (0, 0)
+        return {
+            "frames": self.frames,
+            "frames_per_second": round(self._pairs / self._active, 3) if self._active else None,
+            "latency_p50_ms": round(1000 * p50, 2) if self.frames else None,
+            "latency_p95_ms": round(1000 * p95, 2) if self.frames else None,
+        }
+
+
+class Journal:
+    """Prints what happens to the camera `name` and reports it, and keeps pictures in `folder`."""
+
+    def __init__(self, report: Report, name: str, folder: Path, save_plates: bool) -> None:
+        self.entry = Entry(name, "done")  # of the run
+        report.entries.append(self.entry)
+        self._report = report
+        self._folder = folder
+        self._save_plates = save_plates
+
+    def take_plate(self, plate: TakenPlate) -> None:
+        """A plate was taken."""
+        print(f"plate: mean of {plate.frames} frames")
+        self.entry.details["plate"] = {"frames": plate.frames, "moved": round(plate.moved, 5)}
+        self.note(*plate.notes)
+        if self._save_plates:
+            self.keep("plate", plate.pixels)
+
+    def take_preparation(self, preparation: Preparation) -> None:
+        """A plate was checked against a picture, and made to fit it."""
+        for name in ("alignment", "exposure", "capture"):
+            report = getattr(preparation, name)
+            self.entry.details[name] = asdict(report) if report else None
+
+    def take_locks(self, locks: tuple[Lock, ...]) -> None:
+        """The camera was locked, as far as it can be."""
+        self.entry.details["locks"] = {lock.name: lock.locked for lock in locks}
+        if held := [lock.name for lock in locks if lock.locked]:
+            print(f"locked: {', '.join(held)}")
+        for lock in locks:
+            if not lock.locked:
+                self.note(
+                    f"{lock.name} could not be locked: {lock.reason}; switch its automatic off in "
+                    "the camera's own program"
+                )
+
+    def note(self, *texts: str) -> None:
+        """Something that a user should know."""
+        for text in texts:
+            print(f"note: {text}")
+            self._report.notes.append(text)
+
+    def fail(self, reason: str) -> None:
+        """Something could not be done."""
+        self.entry.status = "failed"
+        self.entry.reason = f"{self.entry.reason}; {reason}" if self.entry.reason else reason
+
+    @contextmanager
+    def catch_failures(self) -> Iterator[None]:
+        """Notes what a camera, an output or a plate that does not fit raises, and goes on."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            self.fail(str(error))
+
+    def conclude(self, capture: Capture, meter: Meter, outputs: Outputs, summary: Path) -> int:
+        """Prints what the run gave, all being closed, and writes it; returns the exit code."""
+        counts = {"captured": capture.captured, "dropped": capture.dropped}
+        speed = self.entry.details["speed"] = meter.describe() | counts
+        if outputs.recorded is not None:
+            self.entry.details["recorded_frames"] = outputs.recorded
+        if outputs.file is not None:
+            self.entry.outputs["recording"] = str(outputs.file)
+        line = "{captured} captured, {frames} shown, {dropped} dropped"
+        if speed["frames_per_second"] is not None:
+            line += "; {frames_per_second:.2f} frames/s"
+            line += "; latency p50 {latency_p50_ms:.0f} ms, p95 {latency_p95_ms:.0f} ms"
+        print(line.format(**speed))
+        for kind, name in self.entry.outputs.items():
+            print(f"{kind}: {name}")
+        try:
+            self._report.write(summary)
+        except OSError as error:
+            print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+            return 1
+        if self.entry.reason is not None:
+            print(f"failed: {self.entry.reason}", file=sys.stderr)
+        return 0 if self.entry.status == "done" else 1
+
+    def keep(self, kind: str, picture: np.ndarray) -> None:
+        """Writes a plate or snapshot: (H, W, 3), or (H, W, 4) with straight alpha; uint8."""
+        stem = f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"
+        names = (stem if number == 1 else f"{stem}-{number}" for number in count(1))
+        path = next(path for name in names if not (path := self._folder / f"{name}.png").exists())
+        try:
+            write_png(path, picture)
+        except OSError as error:  # the show goes on
+            self.fail(f"{path} can't be written: {error}")
+            print(f"note: {path} can't be written: {error}")
+            return
+        self.entry.outputs[path.stem] = path.name
+        print(f"{kind}: {path}")
+
+
+def print_start(facts: CameraFacts, targets: Sequence[str], where: str) -> None:
+    """Prints what the camera gives, the new backgrounds, and which keys (typed where) do what."""
+    print(f"{facts.name}: {facts.width} x {facts.height}, {float(facts.rate):g} frames/s")
+    numbered = ", ".join(f"{number} {name}" for number, name in enumerate(targets, 1))
+    print(f"new backgrounds: {numbered}")
+    keyed = ", ".join(f"{'/'.join(keys)} {action}" for action, keys in ACTIONS.items())
+    print(f"keys ({where}): {keyed}")

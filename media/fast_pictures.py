@@ -1,0 +1,171 @@
+"""Reading pictures with 8 bits a channel, fast: every training sample does.
+
+Whole JPEG and PNG files are decoded by OpenCV, JPEGs at a smaller size where that is enough; all
+else, and what looks damaged, as `pictures.read_channels` does, which is slower and says what is
+wrong.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .pictures import (
+    PictureError,
+    decode_picture,
+    decode_with_opencv,
+    open_picture,
+    stored_orientation,
+    turn_by_exif,
+)
+
+# What a whole file ends with. OpenCV fills the missing part of a cut one with grey.
+_JPEG_END = b"\xff\xd9"
+_PNG_END = b"IEND\xaeB`\x82"
+# A PNG's orientation stands in one of these, before or behind its pixels.
+_PNG_EXIF = (b"eXIf", b"Raw profile type")
+# OpenCV's flags of a size, for grey pictures; for colours, they go with IMREAD_COLOR_RGB.
+_REDUCED = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+
+
+class EncodedPicture:
+    """A picture file in memory, of which only the head was looked at where that is enough.
+
+    Args:
+        path: a picture of any kind that Pillow reads, of 8 or 16 bits a channel.
+
+    Attributes:
+        path: the file.
+        size: height and width in pixels, upright.
+
+    Raises:
+        PictureError: when it can't be read, as every method does: some damage of JPEG and PNG
+            shows only there. The message names the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._decoded: np.ndarray | None = None
+        self._orientation = 1
+        with _open_named(path) as (image, self._data):
+            self._jpeg = _is_plain_jpeg(image, self._data)
+            self._transparent = image.has_transparency_data
+            if self._jpeg or _is_plain_png(image, self._data):
+                self._orientation = stored_orientation(image) if self._jpeg else 1
+                turned = self._orientation in (5, 6, 7, 8)
+                self.size = image.size if turned else image.size[::-1]
+            else:
+                self._decoded = _to_8_bits(decode_picture(image, self._data, deep=False))
+                self.size = self._decoded.shape[:2]
+
+    def reduction(self, shorter_side: int | None) -> int:
+        """The largest divisor of the size that leaves the shorter side so many pixels.
+
+        It is 1, 2, 4 or 8; and 1 for all that is not JPEG, or where None is asked.
+        """
+        if shorter_side is None or not self._jpeg:
+            return 1
+        shorter = min(self.size)
+        return max(by for by in _REDUCED if by == 1 or -(-shorter // by) >= shorter_side)
+
+    def rgb(self, reduction: int = 1) -> np.ndarray:
+        """Decodes the colours.
+
+        Args:
+            reduction: divisor of height and width, which are rounded up: 1, 2, 4 or 8.
+
+        Returns:
+            (H, W, 3) uint8 RGB, upright. Grey becomes RGB, an alpha channel is dropped.
+        """
+        pixels = self._decode(cv2.IMREAD_COLOR_RGB, reduction)
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., :3]
+        return self._shrink(np.ascontiguousarray(pixels), reduction)
+
+    def alpha(self, reduction: int = 1) -> np.ndarray:
+        """Decodes an alpha: (H, W) uint8, upright, by `grey_alpha`; `reduction` as in `rgb`."""
+        if self._transparent or self._decoded is not None:
+            return self._shrink(grey_alpha(self.channels()), reduction)
+        return self._shrink(self._decode(cv2.IMREAD_GRAYSCALE, reduction), reduction)
+
+    def channels(self) -> np.ndarray:
+        """Decodes all: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, upright."""
+        return self._decode(cv2.IMREAD_UNCHANGED)
+
+    def _decode(self, flags: int, reduction: int = 1) -> np.ndarray:
+        if self._decoded is not None:
+            return self._decoded
+        flags |= _REDUCED[reduction if self._jpeg else 1]
+        pixels = decode_with_opencv(self._data, flags)
+        if pixels is not None:
+            return turn_by_exif(_to_8_bits(pixels), self._orientation)
+        with _open_named(self.path) as (image, data):  # for the cause
+            decode_picture(image, data, deep=False)
+        raise PictureError(f"{self.path}: damaged; OpenCV can't decode it")
+
+    def _shrink(self, pixels: np.ndarray, by: int) -> np.ndarray:
+        """Averages squares of `by` pixels, as decoding has done already with a JPEG."""
+        if by == 1 or self._jpeg:
+            return pixels
+        height, width = pixels.shape[:2]
+        # Whole squares, lest the resampling grid drift from that of a JPEG beside it.
+        bottom, right = -height % by, -width % by
+        padded = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        size = ((width + right) // by, (height + bottom) // by)
+        return cv2.resize(padded, size, interpolation=cv2.INTER_AREA)
+
+
+def read_rgb(path: Path, shorter_side: int | None = None) -> np.ndarray:
+    """Reads a photograph: (H, W, 3) uint8 RGB, upright.
+
+    With `shorter_side`, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long as its shorter
+    side keeps so many pixels. A PictureError names a file that can't be read.
+    """
+    picture = EncodedPicture(path)
+    return picture.rgb(picture.reduction(shorter_side))
+
+
+def grey_alpha(channels: np.ndarray) -> np.ndarray:
+    """Takes the alpha out of a picture that is one: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
+
+    Returns:
+        (H, W) uint8: the alpha channel where there is one that is not the same everywhere, else the
+        grey value.
+    """
+    if channels.ndim == 2:
+        return channels
+    if channels.shape[2] == 4 and channels[..., 3].min() < channels[..., 3].max():
+        return np.ascontiguousarray(channels[..., 3])
+    return cv2.cvtColor(np.ascontiguousarray(channels[..., :3]), cv2.COLOR_RGB2GRAY)
+
+
+@contextmanager
+def _open_named(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
+    """Opens a picture; errors name it."""
+    try:
+        with open_picture(path) as (image, data, _):
+            yield image, data
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+
+
+def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
+    return np.right_shift(pixels, 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+
+
+def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return False
+    return data.endswith(_JPEG_END) or data.rstrip(b"\0").endswith(_JPEG_END)
+
+
+def _is_plain_png(image: Image.Image, data: bytes) -> bool:
+    whole = image.format == "PNG" and data.endswith(_PNG_END)
+    return whole and not any(chunk in data for chunk in _PNG_EXIF)
