@@ -4,59 +4,60 @@ Example: python evaluate.py --pred-pha mattes/pha --true-pha truth/pha --output-
 """
 
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
+from pydantic import Field
 from tqdm import tqdm
 
-from evaluation.jobs import Job, plan_jobs
-from evaluation.measure import Result, measure_image
-from evaluation.page import draw_page
-from evaluation.report import Report, plan_outputs, sort_worst_first, write_outputs
-from evaluation.settings import InputSettings, PageSettings
-from runtime.files import OnExisting, check_writable
+from evaluation.comparisons import ComparedFolders, plan_comparisons
+from evaluation.measure import Measurement, measure_images
+from evaluation.report import EvaluationReport, plan_outputs
+from runtime.files import OnExisting, check_writable, write_whole
 from runtime.script import run_script
 from runtime.settings import REQUIRED, parse_settings, settings_group, to_plain, to_yaml
 
 
+@settings_group("")
+class PageSettings:
+    """What the page shows."""
+
+    sort_by: Literal["mad", "mse", "sad", "grad", "conn", "fgr_mse", "dtssd"] = "mad"
+    """Metric by which images are sorted, the worst first (its value over the frame)."""
+    page_images: Annotated[int, Field(ge=0)] = 50
+    """Images shown with pictures, the worst ones; 0 shows none. The numbers of all are in the
+    CSV."""
+
+
 @settings_group()
-class Settings:
-    """All settings of the script.
+class EvaluationSettings:
+    """All settings of the script."""
 
-    Attributes:
-        config: YAML file of settings; the command line wins over it.
-        output_dir: Folder for evaluation.csv, evaluation.json and evaluation.html.
-        unknown_radius: Without --trimap, how far in pixels the unknown region reaches from what is
-            neither background nor foreground in the true alpha.
-        sequences: The pictures of each folder are the frames of a clip, in natural order (2 before
-            10): measure dtSSD as well.
-        num_workers: Images that are compared at the same time.
-        on_existing: Outputs that are there already: skip keeps them and makes only what is
-            missing, overwrite replaces them, error stops before anything is done.
-        overwrite: The same as --on-existing overwrite, over which it wins.
-        print_config: Print the resolved settings as YAML and stop.
-    """
-
-    inputs: InputSettings = field(default_factory=InputSettings)
+    inputs: ComparedFolders = field(default_factory=ComparedFolders)
     output_dir: Path = REQUIRED
-    unknown_radius: int = 10
+    """Folder for evaluation.csv, evaluation.json and evaluation.html."""
+    unknown_radius: Annotated[int, Field(ge=0)] = 10
+    """Without --trimap, how far in pixels the unknown region reaches from what is neither
+    background nor foreground in the true alpha."""
     sequences: bool = False
+    """The pictures of each folder are the frames of a clip, in natural order (2 before 10):
+    measure dtSSD as well."""
     page: PageSettings = field(default_factory=PageSettings)
-    num_workers: int = 2
+    num_workers: Annotated[int, Field(ge=1)] = 2
+    """Images that are compared at the same time."""
     on_existing: OnExisting = "error"
+    """Outputs that are there already: skip keeps them and makes only what is missing, overwrite
+    replaces them, error stops before anything is done."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
+    """The same as --on-existing overwrite, over which it wins."""
     config: Path | None = None
+    """YAML file of settings; the command line wins over it."""
     print_config: bool = False
+    """Print the resolved settings as YAML and stop."""
 
     def __post_init__(self) -> None:
-        if self.unknown_radius < 0:
-            raise ValueError(f"unknown_radius must be 0 or more pixels, got {self.unknown_radius}")
-        if self.num_workers < 1:
-            raise ValueError(f"num_workers must be 1 or more, got {self.num_workers}")
         if self.page.sort_by == "fgr_mse" and self.inputs.pred_fgr is None:
             raise ValueError("--sort-by fgr_mse needs --pred-fgr and --true-fgr")
         if self.page.sort_by == "dtssd" and not self.sequences:
@@ -64,74 +65,45 @@ class Settings:
 
 
 def main() -> int:
-    """Runs the script; returns its exit code: 0 only if everything was evaluated."""
-    settings = parse_settings(Settings, __doc__, sys.argv[1:])
+    """Measures every pair of the settings; returns the exit code, 0 only if all were measured."""
+    settings = parse_settings(EvaluationSettings, __doc__, sys.argv[1:])
     if settings.print_config:
         print(to_yaml(settings), end="")
         return 0
-    return evaluate(settings)
-
-
-def evaluate(settings: Settings) -> int:
-    """Measures every pair of the settings; returns the exit code."""
+    inputs, page = settings.inputs, settings.page
     on_existing = "overwrite" if settings.overwrite else settings.on_existing
     outputs = plan_outputs(settings.output_dir, on_existing)
     if not outputs:
         print(f"nothing to do: {settings.output_dir} holds all outputs already")
         return 0
-    plan = plan_jobs(settings.inputs, settings.sequences)
+    plan = plan_comparisons(inputs, settings.sequences)
     check_writable(settings.output_dir)
-    unknown = (
-        f"grey in the trimaps of {settings.inputs.trimap}"
-        if settings.inputs.trimap
-        else f"true alpha dilated and eroded by a disc of radius {settings.unknown_radius} pixels"
-    )
-    report = Report(unknown, settings.sequences, to_plain(settings))
+    unknown = f"true alpha dilated and eroded by a disc of radius {settings.unknown_radius} pixels"
+    if inputs.trimap:
+        unknown = f"grey in the trimaps of {inputs.trimap}"
+    report = EvaluationReport(unknown, settings.sequences, to_plain(settings), notes=plan.notes)
     report.failed |= plan.failed
-    report.notes += plan.notes
-    for job, result in measure_all(plan.jobs, settings.unknown_radius, settings.num_workers):
-        if isinstance(result, Result):
-            report.results.append(result)
+    images = measure_images(plan.comparisons, settings.unknown_radius, settings.num_workers)
+    for name, found in tqdm(images, total=len(plan.comparisons), unit="image", disable=None):
+        if isinstance(found, Measurement):
+            report.measurements.append(found)
         else:
-            report.failed[job.name] = result
-
-    print(report.to_text())
+            report.failed[name] = found
+    print(report.describe())
     for note in report.notes:
         print(f"note: {note}")
-    metric = settings.page.sort_by
-    worst = sort_worst_first(report.results, metric)[: settings.page.page_images]
-    title = f"{settings.inputs.pred_pha} against {settings.inputs.true_pha}"
+    title = f"{inputs.pred_pha} against {inputs.true_pha}"
     contents = {
         "evaluation.csv": report.to_csv(),
         "evaluation.json": report.to_json(),
-        "evaluation.html": draw_page(report, plan.jobs, worst, metric, title),
+        "evaluation.html": report.to_html(plan.comparisons, page.sort_by, page.page_images, title),
     }
-    write_outputs(outputs, contents)
+    for path in outputs:
+        write_whole(path, contents[path.name])
     print(f"written: {', '.join(map(str, outputs))}")
     for name, reason in report.failed.items():
         print(f"not evaluated: {name}: {reason}", file=sys.stderr)
     return 1 if report.failed else 0
-
-
-def measure_all(
-    jobs: list[Job], unknown_radius: int, workers: int
-) -> Iterator[tuple[Job, Result | str]]:
-    """Measures images in threads; gives each with its result, or the reason why it failed."""
-
-    def measure(job: Job) -> Result | str:
-        try:
-            return measure_image(job, unknown_radius)
-        except (ValueError, OSError) as error:
-            return str(error)
-
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            results = pool.map(measure, jobs)
-            progress = tqdm(results, total=len(jobs), unit="image", disable=None)
-            yield from zip(jobs, progress, strict=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.composites import Pair
-from evaluation.page import colour_error
+from evaluation.report import colour_error
 
 _SHOWN = 8
 _TILE = 300  # longer side, pixels

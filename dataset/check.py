@@ -5,21 +5,20 @@ Exits 0 when training would run on the data, 1 when it would fail, 2 for bad set
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from io import TextIOWrapper
+from functools import partial
 from pathlib import Path
 
 import cv2
 
 from media import MediaError
-from media.pictures import PictureError, list_pictures
+from media.pictures import list_pictures
+from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
 
-from .inspection import Findings
-from .scanning import index_clips, scan_backgrounds, scan_clips, scan_pictures
+from .inspection import Findings, index_clips, scan_backgrounds, scan_clips, scan_pictures
 from .settings import DatasetSettings, SourceSettings
 from .sources import find_files
 
@@ -27,47 +26,43 @@ _SMALL = 512  # pixels; the shorter side of the first stage's crops
 _NAMED = 10  # names in a warning; errors name all
 
 
-class Report:
-    """What is printed, and how many errors and warnings that holds."""
+class CheckReport:
+    """Prints what is found, and counts the errors and warnings."""
 
     def __init__(self) -> None:
-        self.errors = 0
-        self.warnings = 0
+        self.errors = self.warnings = 0
 
-    def title(self, text: str) -> None:
+    def print_title(self, text: str) -> None:
         """Begins a source."""
         print(f"\n{text}", flush=True)
 
-    def fact(self, name: str, text: str) -> None:
-        """Prints a line of the table."""
+    def print_fact(self, name: str, text: str, names: Sequence[str] = ()) -> None:
+        """Prints a line of the table, and the names that it is about."""
         print(f"  {name:<12}{text}", flush=True)
+        for line in names:
+            print(f"  {'':<12}  {line}", flush=True)
 
-    def error(self, text: str, names: Sequence[str] = ()) -> None:
+    def print_error(self, text: str, names: Sequence[str] = ()) -> None:
         """Prints what training would fail on."""
         self.errors += 1
-        self._print("ERROR", text, names)
+        self.print_fact("ERROR", text, names)
 
-    def warn(self, text: str, names: Sequence[str] = ()) -> None:
+    def print_warning(self, text: str, names: Sequence[str] = ()) -> None:
         """Prints what training would run with, but perhaps should not."""
         self.warnings += 1
         more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
-        self._print("warning", text, [*names[:_NAMED], *more])
+        self.print_fact("warning", text, [*names[:_NAMED], *more])
 
-    def _print(self, kind: str, text: str, names: Sequence[str]) -> None:
-        self.fact(kind, text)
-        for name in names:
-            print(f"  {'':<12}  {name}", flush=True)
+    def conclude(self) -> int:
+        """Prints the result and returns the exit code."""
+        errors = f"{self.errors or 'no'} error{'s' * (self.errors > 1)}"
+        warnings = f"{self.warnings} warning{'s' * (self.warnings != 1)}"
+        print(f"\nTraining would {'fail' if self.errors else 'run'}: {errors}, {warnings}.")
+        return 1 if self.errors else 0
 
 
 def main(args: list[str]) -> int:
-    """Runs the check.
-
-    Args:
-        args: the command line without the program's name.
-
-    Returns:
-        The exit code.
-    """
+    """Runs a command line without the program's name; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m dataset.check", description=__doc__)
     parser.add_argument("config", type=Path, help="settings file of a training run")
     parser.add_argument("--dataset-name", help="data set to check instead of the file's own")
@@ -77,162 +72,120 @@ def main(args: list[str]) -> int:
     options = parser.parse_args(args)
     if options.quick is not None and options.quick < 1:
         parser.error(f"--quick must be 1 or more, got {options.quick}")
+    return run_script(partial(check, options.config, options.dataset_name, options.quick))
+
+
+def check(config: Path, name: str | None, quick: int | None) -> int:
+    """Checks a data set of a settings file; returns the exit code or raises SettingsError."""
     cv2.setNumThreads(1)  # pictures are decoded side by side
-    try:
-        settings = read_section(options.config, "dataset", DatasetSettings)
-        if options.dataset_name:
-            settings = replace(settings, name=options.dataset_name)
-        if settings.name is REQUIRED:
-            raise SettingsError(f"{options.config} has no dataset.name; give --dataset-name")
-        splits = {"train": settings.split().train, "valid": settings.split().valid}
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"Data set {settings.name} of {options.config}")
-    if options.quick:
-        print(f"Quick: {options.quick} of each source are decoded, chosen at random; not all.")
-    report = Report()
-    for split, sources in splits.items():
+    settings = read_section(config, "dataset", DatasetSettings)
+    if name:
+        settings = replace(settings, name=name)
+    if settings.name is REQUIRED:
+        raise SettingsError(f"{config} has no dataset.name; give --dataset-name")
+    split = settings.split()
+    print(f"Data set {settings.name} of {config}")
+    if quick:
+        print(f"Quick: {quick} of each source are decoded, chosen at random; not all.")
+    report = CheckReport()
+    for part, sources in (("train", split.train), ("valid", split.valid)):
         for number, source in enumerate(sources, 1):
             times = f", {source.repeat} times an epoch" if source.repeat > 1 else ""
-            report.title(f"{split}, source {number} of {len(sources)}: {source}{times}")
-            check_source(report, source, options.quick)
+            report.print_title(f"{part}, source {number} of {len(sources)}: {source}{times}")
+            check_source(report, source, quick)
         if not sources:
-            report.title(f"{split}: no source")
-    for split, folders in (
-        ("train", settings.train_backgrounds),
-        ("valid", settings.valid_backgrounds),
-    ):
-        check_backgrounds(report, split, folders, options.quick)
-    return conclude(report)
+            report.print_title(f"{part}: no source")
+    check_backgrounds(report, "train", settings.train_backgrounds, quick)
+    check_backgrounds(report, "valid", settings.valid_backgrounds, quick)
+    return report.conclude()
 
 
-def conclude(report: Report) -> int:
-    """Prints the result and returns the exit code."""
-    warnings = f"{report.warnings} warning{'s' * (report.warnings != 1)}"
-    if report.errors:
-        errors = f"{report.errors} error{'s' * (report.errors != 1)}"
-        print(f"\nTraining would fail: {errors}, {warnings}.")
-        return 1
-    print(f"\nTraining would run: no error, {warnings}.")
-    return 0
-
-
-def check_source(report: Report, source: SourceSettings, quick: int | None) -> None:
-    """Checks a source of foregrounds.
-
-    Args:
-        report: prints what is found.
-        source: the source.
-        quick: how many pictures or frames to decode; None for all.
-    """
+def check_source(report: CheckReport, source: SourceSettings, quick: int | None) -> None:
+    """Checks a source of foregrounds, of which `quick` pictures or frames are decoded, or all."""
     if source.synthetic:
-        report.fact("drawn", f"{source.synthetic:,} foregrounds an epoch; no files")
+        report.print_fact("drawn", f"{source.synthetic:,} foregrounds an epoch; no files")
         return
     try:
         found = find_files(source)
     except MediaError as error:
-        report.error(str(error))
+        report.print_error(str(error))
         return
     if found.unpaired:
-        report.error(
+        report.print_error(
             f"files without partner: {len(found.unpaired):,}; remove them or add their partners",
             [f"{path}: {why}" for path, why in found.unpaired.items()],
         )
     if found.kind == "clips":
         indexed, failed = index_clips(found.pairs)
         frames = sum(len(index) for _, (index, _) in indexed)
-        report.fact("clips", f"{len(found.pairs):,} pairs, {frames:,} frames")
+        report.print_fact("clips", f"{len(found.pairs):,} pairs, {frames:,} frames")
         findings = scan_clips(indexed, quick)
         if failed:
-            report.error(f"pairs of clips that can't be used: {len(failed):,}", failed)
+            report.print_error(f"pairs of clips that can't be used: {len(failed):,}", failed)
     else:
         unit = "RGBA files" if found.kind == "rgba" else "pairs"
-        report.fact("pictures", f"{len(found.pairs):,} {unit}")
+        report.print_fact("pictures", f"{len(found.pairs):,} {unit}")
         findings = scan_pictures(found, quick)
-    describe(report, findings)
-    describe_alpha(report, findings)
+    print_findings(report, findings)
 
 
-def describe(report: Report, findings: Findings) -> None:
-    """Prints what pictures of all kinds have: how many, how large, which are unreadable."""
-    report.fact("decoded", f"{findings.checked:,}")
+def print_findings(report: CheckReport, findings: Findings) -> None:
+    """Prints what was found: how many pictures, which are unreadable, their sizes and alphas."""
+    report.print_fact("decoded", f"{findings.checked:,}")
     if findings.unreadable:
-        report.error(f"unreadable: {len(findings.unreadable):,}", sorted(findings.unreadable))
+        report.print_error(f"unreadable: {len(findings.unreadable):,}", sorted(findings.unreadable))
     if not findings.checked:
         return
     areas = sorted(findings.sizes, key=lambda size: size[0] * size[1])
     common, times = findings.sizes.most_common(1)[0]
     smallest, largest, usual = (f"{w} x {h}" for h, w in (areas[0], areas[-1], common))
-    report.fact(
+    report.print_fact(
         "sizes", f"smallest {smallest}, largest {largest}, most common {usual} ({times:,} times)"
     )
-
-
-def describe_alpha(report: Report, findings: Findings) -> None:
-    """Prints what only foregrounds have."""
-    if not findings.checked:
+    if findings.alpha is None:
         return
-    empty = len(findings.empty)
-    report.fact(
-        "alpha",
-        f"{findings.alpha_min} to {findings.alpha_max}; "
-        f"{empty:,} empty ({empty / findings.checked:.1%})",
-    )
-    if findings.alpha_max == 0:
-        report.warn("every alpha is empty: there is nothing to learn")
-    elif empty:
-        report.warn(
-            f"alphas that are zero everywhere, usual only in clips: {empty:,}", findings.empty
-        )
-    if findings.never_opaque:
-        report.warn(
-            f"alphas that never reach 255: {len(findings.never_opaque):,}", findings.never_opaque
-        )
-    if findings.coloured:
-        report.warn(
-            f"alphas that are not grey, of which luma is taken: {len(findings.coloured):,}",
-            findings.coloured,
-        )
-    if findings.premultiplied:
-        report.warn(
-            f"premultiplied by alpha, it seems: {len(findings.premultiplied):,} of the "
-            f"{findings.judged:,} foregrounds with soft edges to judge by; straight colours are "
-            "wanted, lest edges turn dark",
+    (low, high), empty = findings.alpha, len(findings.empty)
+    share = f"{empty:,} empty ({empty / findings.checked:.1%})"
+    report.print_fact("alpha", f"{low} to {high}; {share}")
+    if high == 0:
+        report.print_warning("every alpha is empty: there is nothing to learn")
+    for names, text in (
+        (
+            findings.empty if high else [],
+            "alphas that are zero everywhere, usual only in clips: {:,}",
+        ),
+        (findings.never_opaque, "alphas that never reach 255: {:,}"),
+        (findings.coloured, "alphas that are not grey, of which luma is taken: {:,}"),
+        (
             findings.premultiplied,
-        )
+            f"premultiplied by alpha, it seems: {{:,}} of the {findings.judged:,} foregrounds with "
+            "soft edges to judge by; straight colours are wanted, lest edges turn dark",
+        ),
+    ):
+        if names:
+            report.print_warning(text.format(len(names)), names)
 
 
 def check_backgrounds(
-    report: Report, split: str, folders: tuple[Path, ...], quick: int | None
+    report: CheckReport, split: str, folders: tuple[Path, ...], quick: int | None
 ) -> None:
-    """Checks the photographs of a split.
-
-    Args:
-        report: prints what is found.
-        split: its name.
-        folders: where they are; none means drawn ones.
-        quick: how many to decode; None for all.
-    """
-    where = ", ".join(map(os.fspath, folders)) or "none given; they are drawn"
-    report.title(f"{split}, backgrounds: {where}")
+    """Checks the photographs of a split, of which `quick` are decoded, or all."""
+    where = ", ".join(map(str, folders)) or "none given; they are drawn"
+    report.print_title(f"{split}, backgrounds: {where}")
     if not folders:
         return
     try:
         paths = [path for folder in folders for path in list_pictures(folder)]
-    except PictureError as error:
-        report.error(str(error))
+    except MediaError as error:
+        report.print_error(str(error))
         return
-    report.fact("pictures", f"{len(paths):,}")
+    report.print_fact("pictures", f"{len(paths):,}")
     findings = scan_backgrounds(paths, quick)
-    describe(report, findings)
+    print_findings(report, findings)
     small = sum(times for size, times in findings.sizes.items() if min(size) < _SMALL)
     if small:
-        report.warn(f"shorter side below {_SMALL} pixels, to be enlarged: {small:,}")
+        report.print_warning(f"shorter side below {_SMALL} pixels, to be enlarged: {small:,}")
 
 
 if __name__ == "__main__":
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A file name that the terminal can't show must not end the check.
-        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))

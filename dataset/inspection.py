@@ -1,10 +1,30 @@
-"""What `python -m dataset.check` looks for in one foreground or background."""
+"""Decoding a whole source, or a part of it, and what `python -m dataset.check` looks for there."""
 
+import os
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
+from tqdm import tqdm
+
+from media import MediaError
+from media.clips import ClipIndex
+from media.fast_pictures import EncodedPicture, grey_alpha, read_rgb
+
+from .clip_pairs import ClipPairs, index_pair
+from .pairing import check_sizes
+from .sources import FoundFiles, RgbaPictures
+
+R = TypeVar("R")
+T = TypeVar("T")
+Pair = tuple[Path, Path]
+IndexedPair = tuple[Pair, tuple[ClipIndex, ClipIndex]]
 
 OPAQUE = 250
 _PARTIAL = (32, 223)  # alphas at which premultiplied colours differ clearly from straight ones
@@ -14,96 +34,137 @@ _ENOUGH = 200  # pixels
 # Of `measure_darkening`: straight pictures measured -0.3 to 0.5 (once 1.45: dark hair beside
 # a bright face), premultiplied ones 0.8 to 1.1.
 _PREMULTIPLIED = (0.65, 1.25)
+_GREY_TOLERANCE = 8  # levels between the channels of a grey JPEG
+_JUDGED_FRAMES = 16  # of so many frames of a clip, one is looked at for premultiplied colours
+_GIVEN_UP = 5  # unreadable frames after which a clip is left
+_CHUNK = 16  # pictures a task
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What was found in a background, or a foreground with its alpha."""
+
+    name: str
+    size: tuple[int, int]  # height and width, pixels
+    alpha: tuple[int, int] | None = None  # least and greatest; None for a background
+    grey: bool = True  # whether the alpha's file holds grey only
+    darkening: float | None = None  # see `measure_darkening`; None also where not measured
 
 
 @dataclass
 class Findings:
-    """What was found in a source, added up over its pictures or frames.
+    """What was found in a source, added up over its pictures or frames."""
 
-    Attributes:
-        checked: how many were decoded.
-        sizes: how often each (height, width) came.
-        alpha_min: least alpha of all.
-        alpha_max: greatest alpha of all.
-        empty: alphas that are zero everywhere, by name.
-        never_opaque: alphas that do not reach 255, by name; empty ones do not count.
-        coloured: alphas that are not grey, by name.
-        premultiplied: foregrounds that are multiplied by their alpha, by name.
-        judged: foregrounds with enough soft edge to tell whether they are.
-        unreadable: why each of the files can't be read, in words.
-    """
-
-    checked: int = 0
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    alpha_min: int = 255
-    alpha_max: int = 0
-    empty: list[str] = field(default_factory=list)
-    never_opaque: list[str] = field(default_factory=list)
-    coloured: list[str] = field(default_factory=list)
+    checked: int = 0  # decoded
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (height, width)
+    alpha: tuple[int, int] | None = None  # least and greatest of all
+    judged: int = 0  # foregrounds with enough soft edge to tell whether they are premultiplied
+    empty: list[str] = field(default_factory=list)  # alphas that are zero everywhere
+    never_opaque: list[str] = field(default_factory=list)  # others that do not reach 255
+    coloured: list[str] = field(default_factory=list)  # alphas that are not grey
     premultiplied: list[str] = field(default_factory=list)
-    judged: int = 0
-    unreadable: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)  # why each file can't be read, in words
 
-    def add_picture(self, picture: np.ndarray) -> None:
-        """Adds a (H, W, ...) picture."""
+    def add(self, facts: PictureFacts | MediaError) -> None:
+        """Adds a picture, or why it can't be read."""
+        if isinstance(facts, MediaError):
+            self.unreadable.append(str(facts))
+            return
         self.checked += 1
-        self.sizes[picture.shape[0], picture.shape[1]] += 1
-
-    def merge(self, other: "Findings") -> None:
-        """Adds what was found elsewhere in the same source."""
-        self.alpha_min = min(self.alpha_min, other.alpha_min)
-        self.alpha_max = max(self.alpha_max, other.alpha_max)
-        for name in ("checked", "judged", "sizes", "empty", "never_opaque", "coloured"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.premultiplied += other.premultiplied
-        self.unreadable += other.unreadable
-
-    def add_pair(
-        self, name: str, fgr: np.ndarray, pha: np.ndarray, grey: bool = True, judge: bool = True
-    ) -> None:
-        """Adds a foreground.
-
-        Args:
-            name: for messages.
-            fgr: (H, W, 3) uint8.
-            pha: (H, W) uint8.
-            grey: whether the alpha's file holds grey only.
-            judge: whether to look for premultiplied colours, which takes longest.
-        """
-        self.add_picture(fgr)
-        low, high = int(pha.min()), int(pha.max())
-        self.alpha_min, self.alpha_max = min(self.alpha_min, low), max(self.alpha_max, high)
-        if high == 0:
-            self.empty.append(name)
-        elif high < 255:
-            self.never_opaque.append(name)
-        if not grey:
-            self.coloured.append(name)
-        darkening = measure_darkening(fgr, pha) if judge else None
-        if darkening is not None:
+        self.sizes[facts.size] += 1
+        if facts.alpha is None:
+            return
+        low, high = self.alpha or facts.alpha
+        self.alpha = (min(low, facts.alpha[0]), max(high, facts.alpha[1]))
+        if facts.alpha[1] == 0:
+            self.empty.append(facts.name)
+        elif facts.alpha[1] < 255:
+            self.never_opaque.append(facts.name)
+        if not facts.grey:
+            self.coloured.append(facts.name)
+        if facts.darkening is not None:
             self.judged += 1
-            if _PREMULTIPLIED[0] < darkening < _PREMULTIPLIED[1]:
-                self.premultiplied.append(name)
+            if _PREMULTIPLIED[0] < facts.darkening < _PREMULTIPLIED[1]:
+                self.premultiplied.append(facts.name)
+
+
+def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
+    """Finds the frames of clips; returns the usable pairs with them, and why others are not."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        tasks = pool.map(partial(_attempt, index_pair), pairs)
+        results = list(tqdm(tasks, "finding frames", len(pairs), leave=False))
+    paired = zip(pairs, results, strict=True)
+    indexed = [(pair, found) for pair, found in paired if not isinstance(found, MediaError)]
+    return indexed, [str(found) for found in results if isinstance(found, MediaError)]
+
+
+def scan_clips(clips: list[IndexedPair], quick: int | None) -> Findings:
+    """Decodes frames of clips, each clip forward; `quick` frames in all, or every one."""
+    frames = [
+        (clip, frame) for clip, (_, (fgr, _)) in enumerate(clips) for frame in range(len(fgr))
+    ]
+    wanted: dict[int, list[int]] = {}
+    for clip, frame in _choose(frames, quick):
+        wanted.setdefault(clip, []).append(frame)
+
+    def scan(clip: int) -> list[PictureFacts | MediaError]:
+        facts: list[PictureFacts] = []
+        errors: list[MediaError] = []
+        source = ClipPairs([clips[clip][0]], [clips[clip][1]])
+        for count, frame in enumerate(wanted[clip]):
+            if len(errors) == _GIVEN_UP:
+                break
+            pair = _attempt(source.read, frame)
+            if isinstance(pair, MediaError):
+                errors.append(pair)
+            else:
+                judge = quick is not None or count % _JUDGED_FRAMES == 0
+                facts.append(_inspect(source.name(frame), *pair, judge=judge))
+        source.close()
+        return [*facts, *errors]
+
+    return _gather(wanted, scan, sum(map(len, wanted.values())))
+
+
+def scan_pictures(found: FoundFiles, quick: int | None) -> Findings:
+    """Decodes pairs of pictures, or RGBA pictures; `quick` of them, or all."""
+
+    def scan(pair: Pair) -> PictureFacts:
+        if found.kind == "rgba":
+            return _inspect(str(pair[0]), *RgbaPictures([pair]).read(0))
+        fgr, pha = EncodedPicture(pair[0]), EncodedPicture(pair[1])
+        check_sizes(fgr.path, fgr.size, pha.path, pha.size)
+        channels = pha.channels()
+        grey = channels.ndim == 2 or channels.shape[2] == 4
+        grey = grey or int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE
+        return _inspect(str(pair[0]), fgr.rgb(), grey_alpha(channels), grey)
+
+    return _scan_files(_choose(found.pairs, quick), scan)
+
+
+def scan_backgrounds(paths: list[Path], quick: int | None) -> Findings:
+    """Decodes photographs; `quick` of them, or all."""
+
+    def scan(path: Path) -> PictureFacts:
+        height, width = read_rgb(path).shape[:2]
+        return PictureFacts(str(path), (height, width))
+
+    return _scan_files(_choose(paths, quick), scan)
 
 
 def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
-    """Measures how far a foreground's colours sink with its alpha.
+    """Measures how far colours, (H, W, 3) uint8, sink with their alpha, (H, W) uint8.
 
     Each soft pixel is compared with the nearest opaque one: straight colours are about as bright,
     premultiplied ones darker by the factor alpha. Colours where alpha is zero don't count, so that
     black around a straight foreground is no fault.
-
-    Args:
-        fgr: (H, W, 3) uint8.
-        pha: (H, W) uint8.
 
     Returns:
         About 0 for straight colours and 1 for premultiplied ones, the median over soft pixels; 0
         when colours exceed what multiplication allows; None when too few soft pixels lie near
         opaque bright ones to tell.
 
-    Source:
-        Ours, because published data sets do not say which they are.
+    Source: ours, because published data sets do not say which they are.
     """
     opaque = pha >= OPAQUE
     soft = (pha >= _PARTIAL[0]) & (pha <= _PARTIAL[1])
@@ -125,3 +186,47 @@ def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
     if np.mean(here > 255 * alpha + 8) > 0.2:
         return 0.0
     return float(np.median((1 - here / there) / (1 - alpha)))
+
+
+def _inspect(
+    name: str, fgr: np.ndarray, pha: np.ndarray, grey: bool = True, judge: bool = True
+) -> PictureFacts:
+    """Inspects a foreground; `judge` for premultiplied colours, which takes longest."""
+    darkening = measure_darkening(fgr, pha) if judge else None
+    return PictureFacts(name, pha.shape, (int(pha.min()), int(pha.max())), grey, darkening)
+
+
+def _attempt(read: Callable[[T], R], item: T) -> R | MediaError:
+    try:
+        return read(item)
+    except MediaError as error:
+        return error
+
+
+def _choose(items: Sequence[T], count: int | None) -> Sequence[T]:
+    """Takes `count` of the items at random, the same every time, in their order."""
+    if count is None or count >= len(items):
+        return items
+    chosen = np.random.default_rng(0).choice(len(items), count, replace=False)
+    return [items[index] for index in sorted(chosen)]
+
+
+def _scan_files(items: Sequence[T], scan: Callable[[T], PictureFacts]) -> Findings:
+    chunks = [items[first : first + _CHUNK] for first in range(0, len(items), _CHUNK)]
+    return _gather(chunks, lambda chunk: [_attempt(scan, item) for item in chunk], len(items))
+
+
+def _gather(
+    tasks: Iterable[T], scan: Callable[[T], list[PictureFacts | MediaError]], total: int
+) -> Findings:
+    """Runs tasks side by side and adds up what they find in a total of files or frames."""
+    findings = Findings()
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(desc="decoding", total=total, leave=False) as bar,
+    ):
+        for found in pool.map(scan, tasks):
+            bar.update(len(found))
+            for facts in found:
+                findings.add(facts)
+    return findings

@@ -17,29 +17,19 @@ class DatasetError(MediaError):
 
 @dataclass(frozen=True)
 class Pairing:
-    """The pictures that belong together.
+    """The pictures that belong together."""
 
-    Attributes:
-        matched: partner of each picture that has one.
-        unmatched: why each of the other pictures has none, in words.
-        unused: partners that belong to no picture.
-    """
-
-    matched: dict[Path, Path]
-    unmatched: dict[Path, str]
-    unused: list[Path]
+    matched: dict[Path, Path]  # partner of each picture that has one
+    unmatched: dict[Path, str]  # why each of the other pictures has none, in words
+    unused: list[Path]  # partners that belong to no picture
 
 
 def stem_key(path: Path, root: Path) -> str:
-    """Names a picture by its path below a folder, without extension.
-
-    Args:
-        path: a picture below `root`, or `root` itself if that is a file.
-        root: a folder or a file.
+    """Names a picture by its path below the folder `root`, or in it if that is the file itself.
 
     Returns:
-        The key; the same for the two Unicode spellings of an accented letter, which differ between
-        file systems.
+        The key, without extension; the same for the two Unicode spellings of an accented letter,
+        which differ between file systems.
     """
     relative = Path(path.name) if path == root else path.relative_to(root)
     return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
@@ -53,11 +43,8 @@ def pair_by_stem(
     Args:
         pictures: pictures below `root`.
         root: the pictures' folder.
-        partners: candidates below `partner_root`.
+        partners: candidates below `partner_root`; several for a picture leave it unmatched.
         partner_root: the candidates' folder.
-
-    Returns:
-        See `Pairing`. A picture with several candidates counts as unmatched.
     """
     candidates: dict[str, list[Path]] = defaultdict(list)
     for partner in partners:

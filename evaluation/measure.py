@@ -1,130 +1,161 @@
-"""One image from files to numbers."""
+"""From files to numbers, over the whole frame and over the unknown region."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from media.pictures import PictureError
 
-from .jobs import Job
+from .comparisons import Comparison
 from .metrics import map_alpha_errors, map_change_error, map_foreground_error, reduce_error
 from .reading import read_alpha, read_colours
-from .regions import unknown_of_alpha, unknown_of_trimap
 
 REGIONS = {"frame": "whole frame", "unknown": "unknown region"}
+# By region and metric; None where there is nothing to measure, as in an empty region.
+Values = dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True)
-class Result:
-    """What was measured of one image.
-
-    Attributes:
-        name: of the image.
-        height: pixels.
-        width: pixels.
-        unknown: pixels of the unknown region.
-        values: metrics by region ("frame", "unknown") and name; None where there is nothing to
-            measure: an empty region, or no frame before.
-    """
+class Measurement:
+    """What was measured of one image."""
 
     name: str
-    height: int
-    width: int
-    unknown: int
-    values: dict[str, dict[str, float | None]]
+    height: int  # pixels
+    width: int  # pixels
+    unknown: int  # pixels of the unknown region
+    values: Values
 
 
-def measure_image(job: Job, unknown_radius: int) -> Result:
+def measure_images(
+    comparisons: list[Comparison], unknown_radius: int, workers: int
+) -> Iterator[tuple[str, Measurement | str]]:
+    """Measures images in so many threads; see `measure_image`.
+
+    Yields:
+        The name of each in their order, with its measurement or the reason why it failed.
+    """
+
+    def measure(comparison: Comparison) -> tuple[str, Measurement | str]:
+        try:
+            return comparison.name, measure_image(comparison, unknown_radius)
+        except (ValueError, OSError) as error:
+            return comparison.name, str(error)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(measure, comparisons)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:
     """Reads an image's files and measures all that they allow.
 
     Args:
-        job: which files.
+        comparison: which files.
         unknown_radius: pixels, for the unknown region without a trimap.
 
     Returns:
-        See `Result`.
+        The metrics of both regions. One whose files are not there is left out, as is dtSSD when
+        the frame before can't be read: that fails on its own.
 
     Raises:
         ValueError: when a file can't be read, or sizes differ; names the files.
     """
-    true_pha = _read(job.true_pha, read_alpha)
-    pred_pha = _read_like(job.pred_pha, read_alpha, job.true_pha, true_pha)
-    whole = np.ones(true_pha.shape, bool)
-    if job.trimap:
-        unknown = unknown_of_trimap(_read_like(job.trimap, read_alpha, job.true_pha, true_pha))
+    true_pha = _read(comparison.true_pha, read_alpha)
+    truth = (comparison.true_pha, true_pha.shape)
+    pred_pha = _read(comparison.pred_pha, read_alpha, truth)
+    if comparison.trimap:
+        unknown = unknown_of_trimap(_read(comparison.trimap, read_alpha, truth))
     else:
         unknown = unknown_of_alpha(true_pha, unknown_radius)
+    whole = np.ones(true_pha.shape, bool)
     # Name: map of errors, and where the metric is defined.
     maps = {name: (m, whole) for name, m in map_alpha_errors(pred_pha, true_pha).items()}
-    if job.pred_fgr and job.true_fgr:
-        pred_fgr, true_fgr = (
-            _read_like(path, read_colours, job.true_pha, true_pha)
-            for path in (job.pred_fgr, job.true_fgr)
-        )
+    if comparison.pred_fgr and comparison.true_fgr:
+        pred_fgr = _read(comparison.pred_fgr, read_colours, truth)
+        true_fgr = _read(comparison.true_fgr, read_colours, truth)
         maps["fgr_mse"] = map_foreground_error(pred_fgr, true_fgr, true_pha)
-    if before := _read_before(job, true_pha):
-        change = map_change_error(pred_pha, before[0], true_pha, before[1])
-        maps["dtssd"] = (change, whole)
+    if comparison.before:
+        try:
+            pred_before, true_before = (_read(p, read_alpha, truth) for p in comparison.before)
+        except ValueError:
+            pass
+        else:
+            change = map_change_error(pred_pha, pred_before, true_pha, true_before)
+            maps["dtssd"] = (change, whole)
     values = {
         region: {name: reduce_error(name, m, inside & mask) for name, (m, inside) in maps.items()}
         for region, mask in (("frame", whole), ("unknown", unknown))
     }
     height, width = true_pha.shape
-    return Result(job.name, height, width, int(unknown.sum()), values)
+    return Measurement(comparison.name, height, width, int(unknown.sum()), values)
 
 
-def average(results: list[Result]) -> dict[str, dict[str, float | None]]:
-    """Averages every metric over the images that have it.
-
-    Args:
-        results: of the images.
-
-    Returns:
-        Means by region and metric; None where no image has the metric there.
-    """
-    means: dict[str, dict[str, float | None]] = {}
+def average(measurements: list[Measurement]) -> Values:
+    """Averages every metric over the images that have it, by region; None where none has it."""
+    means: Values = {}
     for region in REGIONS:
-        names = dict.fromkeys(name for result in results for name in result.values[region])
-        means[region] = {}
-        for name in names:
-            found = [result.values[region].get(name) for result in results]
-            numbers = [value for value in found if value is not None]
-            means[region][name] = float(np.mean(numbers)) if numbers else None
+        found: dict[str, list[float]] = {}
+        for measurement in measurements:
+            for name, value in measurement.values[region].items():
+                found.setdefault(name, []).extend([] if value is None else [value])
+        means[region] = {
+            n: float(np.mean(values)) if values else None for n, values in found.items()
+        }
     return means
 
 
-def _read_before(job: Job, true_pha: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Predicted and true alpha of the frame before; None if that one fails, which it tells."""
-    if not job.before:
-        return None
-    pred, true = job.before
-    try:
-        return (
-            _read_like(pred, read_alpha, job.true_pha, true_pha),
-            _read_like(true, read_alpha, job.true_pha, true_pha),
-        )
-    except ValueError:
-        return None
+def unknown_of_trimap(trimap: np.ndarray) -> np.ndarray:
+    """Finds what a trimap, (H, W) float in [0, 1], leaves open: about 0.5, or 128 of 255.
+
+    Returns:
+        (H, W) bool: from 1/4 to 3/4, since lossy compression changes the values.
+    """
+    return (trimap > 0.25) & (trimap < 0.75)
 
 
-def _read(path: Path, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+def unknown_of_alpha(true_pha: np.ndarray, radius: int) -> np.ndarray:
+    """Finds what lies within a radius in pixels of what is neither background nor foreground.
+
+    Returns:
+        (H, W) bool: what is above 0 dilated by a disc of the radius, without what is 1 eroded by
+        it. What lies outside of the frame is not known, and erodes nothing.
+
+    Source: dilation and erosion of the true alpha are the field's way to make trimaps; the disc is
+    ours, because a square reaches further at its corners.
+    """
+    return _is_within(true_pha > 0, radius) & _is_within(true_pha < 1, radius)
+
+
+def _is_within(mask: np.ndarray, radius: int) -> np.ndarray:
+    """(H, W) bool: no further than so many pixels from the mask."""
+    if not mask.any():
+        return mask
+    away = np.where(mask, np.uint8(0), np.uint8(1))
+    # The small tolerance is for a distance of the radius itself, computed in float32.
+    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius + 1e-3
+
+
+def _read(
+    path: Path,
+    read: Callable[[Path], np.ndarray],
+    truth: tuple[Path, tuple[int, ...]] | None = None,
+) -> np.ndarray:
+    """Reads a picture that must have the size of the true alpha, a path and its shape."""
     try:
-        return read(path)
+        picture = read(path)
     except PictureError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _read_like(
-    path: Path, read: Callable[[Path], np.ndarray], true_path: Path, true_pha: np.ndarray
-) -> np.ndarray:
-    """Reads a picture that must have the true alpha's size."""
-    picture = _read(path, read)
-    if picture.shape[:2] != true_pha.shape:
-        sizes = [f"{shape[1]} x {shape[0]}" for shape in (picture.shape, true_pha.shape)]
+    if truth and picture.shape[:2] != truth[1]:
+        sizes = [f"{shape[1]} x {shape[0]}" for shape in (picture.shape, truth[1])]
         raise ValueError(
-            f"{path} is {sizes[0]} pixels and the true alpha {true_path} {sizes[1]}; nothing is "
+            f"{path} is {sizes[0]} pixels and the true alpha {truth[0]} {sizes[1]}; nothing is "
             "resized here, because that changes every metric. Bring the files to one size"
         )
     return picture

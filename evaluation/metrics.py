@@ -1,5 +1,7 @@
 """The metrics of matting: one map of errors for each, and one number of a map over a region.
 
+Alphas are (H, W) float64 in [0, 1], and maps (H, W) float64, at least 0.
+
 They are those of alphamatting.com (Rhemann et al., "A perceptually motivated online benchmark for
 image matting", CVPR 2009), as its users publish them. One thing is left out: the benchmark's
 program stretches each alpha to the range 0 to 1 before it takes gradients, which forgives a matte
@@ -23,17 +25,11 @@ _TOLERATED = 0.15  # Conn: alpha above the level of connection that does not cou
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number is called, how it comes out of a map of errors, and its scale.
-
-    Attributes:
-        label: for tables.
-        scale: the number's scale and range, in words.
-        reduce: (N,) errors of a region's pixels, N > 0, to the number.
-    """
+    """What a number is called, its scale and range in words, and how a map becomes the number."""
 
     label: str
     scale: str
-    reduce: Callable[[np.ndarray], float]
+    reduce: Callable[[np.ndarray], float]  # of (N,) errors of a region's pixels, N > 0
 
 
 def _mean(errors: np.ndarray) -> float:
@@ -62,12 +58,7 @@ METRICS = {
 
 
 def reduce_error(name: str, errors: np.ndarray, region: np.ndarray) -> float | None:
-    """Turns a map of errors into a metric over a region.
-
-    Args:
-        name: a key of `METRICS`.
-        errors: (H, W) float, the metric's map.
-        region: (H, W) bool.
+    """Turns the map of a metric of `METRICS` into its number over a region, (H, W) bool.
 
     Returns:
         The number, on the metric's scale; None where the region is empty.
@@ -77,15 +68,7 @@ def reduce_error(name: str, errors: np.ndarray, region: np.ndarray) -> float | N
 
 
 def map_alpha_errors(pred_pha: np.ndarray, true_pha: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the maps of all metrics of one alpha.
-
-    Args:
-        pred_pha: (H, W) float64 in [0, 1].
-        true_pha: (H, W) float64 in [0, 1].
-
-    Returns:
-        (H, W) float64, at least 0: `mad`, `mse`, `sad`, `grad` and `conn`.
-    """
+    """Makes the maps of all metrics of one alpha: `mad`, `mse`, `sad`, `grad` and `conn`."""
     difference = np.abs(pred_pha - true_pha)
     return {
         "mad": difference,
@@ -97,14 +80,7 @@ def map_alpha_errors(pred_pha: np.ndarray, true_pha: np.ndarray) -> dict[str, np
 
 
 def map_gradient_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
-    """Squared difference of the gradients' magnitudes.
-
-    Args:
-        pred_pha: (H, W) float64 in [0, 1].
-        true_pha: (H, W) float64 in [0, 1].
-
-    Returns:
-        (H, W) float64, at least 0.
+    """Maps the squared difference of the gradients' magnitudes.
 
     Source: Rhemann et al. 2009, section 3; derivatives of a Gaussian of 1.4 pixels, the filters of
     unit energy, the edge pixels repeated, as the benchmark's program has them.
@@ -113,18 +89,11 @@ def map_gradient_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray
 
 
 def map_connectivity_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
-    """Difference of the degrees to which pixels hang together with the subject.
+    """Maps the difference of the degrees to which pixels hang together with the subject.
 
     The subject at a level is the largest 4-connected component of the pixels where both alphas
     reach it. A pixel hangs together up to the last level before it leaves that component for the
     first time. What its alpha has above, from 0.15 on, is not connected.
-
-    Args:
-        pred_pha: (H, W) float64 in [0, 1].
-        true_pha: (H, W) float64 in [0, 1].
-
-    Returns:
-        (H, W) float64, at least 0.
 
     Source: Rhemann et al. 2009, section 3, theta 0.15 and p 1; levels in steps of 0.1, as the
     benchmark's program has them.
@@ -146,15 +115,10 @@ def map_connectivity_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.nda
 def map_foreground_error(
     pred_fgr: np.ndarray, true_fgr: np.ndarray, true_pha: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Squared difference of the foregrounds, and where it counts.
-
-    Args:
-        pred_fgr: (H, W, 3) float64, RGB in [0, 1], not premultiplied.
-        true_fgr: (H, W, 3) float64, RGB in [0, 1], not premultiplied.
-        true_pha: (H, W) float64 in [0, 1].
+    """Maps the squared difference of foregrounds, (H, W, 3) float64 RGB in [0, 1].
 
     Returns:
-        (H, W) float64, mean over the channels; (H, W) bool, true alpha above 0.
+        The mean over the channels; and where it counts, (H, W) bool: true alpha above 0.
 
     Source: the paper, evaluation.
     """
@@ -164,16 +128,7 @@ def map_foreground_error(
 def map_change_error(
     pred_pha: np.ndarray, pred_before: np.ndarray, true_pha: np.ndarray, true_before: np.ndarray
 ) -> np.ndarray:
-    """Squared difference of the changes of alpha from one frame to the next.
-
-    Args:
-        pred_pha: (H, W) float64 in [0, 1].
-        pred_before: the same of the frame before.
-        true_pha: (H, W) float64 in [0, 1].
-        true_before: the same of the frame before.
-
-    Returns:
-        (H, W) float64, at least 0.
+    """Maps the squared difference of the changes of alpha from the frame before to this one.
 
     Source: Erofeev et al., "Perceptually motivated benchmark for video matting", BMVC 2015, dtSSD;
     over the mean, not the sum, of the pixels, as the papers on video matting print it.

@@ -1,120 +1,169 @@
-"""The account of an evaluation: on screen, as CSV and as JSON."""
+"""The report of an evaluation: on screen, as CSV, as JSON, and as a page with pictures."""
 
+import base64
 import csv
 import io
 import json
 import platform
 import time
 from dataclasses import asdict, dataclass, field
+from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
 import numpy as np
 
-from runtime.files import OnExisting, write_whole
+from media.pictures import PictureError
+from runtime.files import OnExisting
 
-from .measure import REGIONS, Result, average
+from .comparisons import Comparison
+from .measure import REGIONS, Measurement, average
 from .metrics import METRICS
+from .reading import read_alpha, read_colours
 
 FILES = ("evaluation.csv", "evaluation.json", "evaluation.html")
+_SIDE = 480  # longer side of a picture on the page, pixels
+_FULL = 0.5  # error that is shown at full brightness
+_MISSING, _EXCESS = (0.25, 0.55, 1.0), (1.0, 0.55, 0.1)  # blue, orange
+_STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 24px; background: #181818; color: #e8e8e8 }
+h1 { font-size: 22px } h2 { font-size: 16px; margin: 28px 0 6px; overflow-wrap: anywhere }
+table { border-collapse: collapse } td, th { padding: 3px 14px 3px 0; text-align: left }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
+.pictures { display: flex; gap: 8px } figure { margin: 0; flex: 0 1 auto }
+figure img { display: block; max-width: 100% } figcaption, .quiet { color: #a8a8a8 }
+.failed { color: #ff9d7a }
+"""
 
 
 @dataclass
-class Report:
-    """What came out of an evaluation.
+class EvaluationReport:
+    """What came out of an evaluation."""
 
-    Attributes:
-        results: of the images that were measured.
-        failed: names of what was not, with the reason.
-        notes: what a user should know, in words.
-        unknown: how the unknown region was found, in words.
-        sequences: whether folders are clips.
-        settings: of the run, as plain values.
-    """
+    unknown: str  # how the unknown region was found, in words
+    sequences: bool = False  # whether folders are clips
+    settings: dict[str, Any] = field(default_factory=dict)  # of the run, as plain values
+    measurements: list[Measurement] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # what was not measured, and why
+    notes: list[str] = field(default_factory=list)  # what a user should know
 
-    unknown: str
-    sequences: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def to_text(self) -> str:
+    def describe(self) -> str:
         """Formats the means over the images, with every number's scale."""
-        means = average(self.results)
+        means = average(self.measurements)
         head = f"{'':18}" + "".join(f"{title:>16}" for title in REGIONS.values())
         lines = [f"{head}  scale"]
         for name in means["frame"]:
-            values = "".join(f"{format_number(means[region][name]):>16}" for region in REGIONS)
+            values = "".join(f"{_format(means[region][name]):>16}" for region in REGIONS)
             lines.append(f"{METRICS[name].label:18}{values}  {METRICS[name].scale}")
-        lines.append(f"means over {len(self.results)} images; unknown region: {self.unknown}")
+        lines.append(f"means over {len(self.measurements)} images; unknown region: {self.unknown}")
         return "\n".join(lines)
 
     def to_csv(self) -> bytes:
-        """Makes a table of a row an image, in the order of the results; empty is not defined."""
-        names = list(average(self.results)["frame"])
+        """Makes a table of a row an image, in their order; empty is not defined."""
+        names = list(average(self.measurements)["frame"])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         columns = [f"{name}{suffix}" for suffix in ("", "_unknown") for name in names]
         writer.writerow(["image", "width", "height", "unknown_pixels", *columns])
-        for result in self.results:
-            values = [result.values[region].get(name) for region in REGIONS for name in names]
-            row = [result.name, result.width, result.height, result.unknown]
+        for image in self.measurements:
+            values = [image.values[region].get(name) for region in REGIONS for name in names]
+            row = [image.name, image.width, image.height, image.unknown]
             writer.writerow([*row, *("" if value is None else f"{value:.9g}" for value in values)])
         return text.getvalue().encode(errors="backslashreplace")
 
     def to_json(self) -> bytes:
         """Makes a summary: means, their scales, clips, failures, settings and every image."""
+        means = average(self.measurements)
+        clips: dict[str, list[Measurement]] = {}
+        for image in self.measurements:
+            clips.setdefault(str(PurePosixPath(image.name).parent), []).append(image)
+        averages = {name: average(frames) for name, frames in clips.items()}
         content = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "counts": {"evaluated": len(self.results), "failed": len(self.failed)},
-            "means": average(self.results),
-            "scales": {name: METRICS[name].scale for name in average(self.results)["frame"]},
+            "counts": {"evaluated": len(self.measurements), "failed": len(self.failed)},
+            "means": means,
+            "scales": {name: METRICS[name].scale for name in means["frame"]},
             "unknown_region": self.unknown,
-            "clips": self._clips() if self.sequences else None,
+            "clips": averages if self.sequences else None,
             "failed": self.failed,
             "notes": self.notes,
             "settings": self.settings,
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
-            "images": [asdict(result) for result in self.results],
+            "images": [asdict(image) for image in self.measurements],
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         return text.encode(errors="backslashreplace")
 
-    def _clips(self) -> dict[str, Any]:
-        clips: dict[str, list[Result]] = {}
-        for result in self.results:
-            clips.setdefault(str(PurePosixPath(result.name).parent), []).append(result)
-        return {name: average(frames) for name, frames in clips.items()}
+    def to_html(self, comparisons: list[Comparison], metric: str, shown: int, title: str) -> bytes:
+        """Draws the page, which needs nothing else.
+
+        Args:
+            comparisons: of the images, to read their files again.
+            metric: a key of `METRICS`, by which the worst images come first.
+            shown: images with pictures, 0 or more.
+            title: heading.
+
+        Raises:
+            ValueError: when a file can't be read any more.
+        """
+        files = {comparison.name: comparison for comparison in comparisons}
+        worst = sort_worst_first(self.measurements, metric)[:shown]
+        images = "".join(_draw_image(image, files[image.name]) for image in worst)
+        failed = "".join(
+            f"<tr><td>{escape(name)}</td><td>{escape(reason)}</td></tr>"
+            for name, reason in self.failed.items()
+        )
+        if failed:
+            failed = f"<h2 class=failed>Not evaluated</h2><table>{failed}</table>"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        legend = (
+            f"{len(worst)} of {len(self.measurements)} images, the worst {METRICS[metric].label} "
+            "first; the numbers of all are in evaluation.csv. Error: "
+            "<span style='color:#ff8c1a'>orange</span> where the prediction is too large, "
+            f"<span style='color:#408cff'>blue</span> where too small, full colour from {_FULL} on."
+        )
+        page = (
+            f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
+            f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{self._draw_table()}{failed}"
+            f"{notes}<p class=quiet>{legend if worst else ''}</p>{images}</html>\n"
+        )
+        return page.encode(errors="backslashreplace")
+
+    def _draw_table(self) -> str:
+        means = average(self.measurements)
+        titles = "".join(f"<th class=number>{title}</th>" for title in REGIONS.values())
+        rows = ""
+        for name in means["frame"]:
+            values = (f"<td class=number>{_format(means[region][name])}</td>" for region in REGIONS)
+            label, scale = METRICS[name].label, METRICS[name].scale
+            rows += f"<tr><td>{label}</td>{''.join(values)}<td class=quiet>{scale}</td></tr>"
+        return (
+            f"<table><tr><th></th>{titles}<th>scale</th></tr>{rows}</table>"
+            f"<p class=quiet>Means over {len(self.measurements)} images. "
+            f"Unknown region: {escape(self.unknown)}.</p>"
+        )
 
 
-def sort_worst_first(results: list[Result], metric: str) -> list[Result]:
-    """Sorts by a metric over the frame.
+def sort_worst_first(measurements: list[Measurement], metric: str) -> list[Measurement]:
+    """Sorts by a metric over the frame, the largest error first; what has none last."""
 
-    Args:
-        results: of the images.
-        metric: a key of `METRICS`.
-
-    Returns:
-        The largest error first; what has none last.
-    """
-
-    def key(result: Result) -> float:
-        value = result.values["frame"].get(metric)
+    def key(measurement: Measurement) -> float:
+        value = measurement.values["frame"].get(metric)
         return 1.0 if value is None else -value
 
-    return sorted(results, key=key)
+    return sorted(measurements, key=key)
 
 
 def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
-    """Decides which of the output files to write.
+    """Decides which of the output files to write; nothing is written here.
 
     Args:
         folder: where they go.
         on_existing: what to do about those that are there.
 
     Returns:
-        Those to write; nothing has been written.
+        Those to write.
 
     Raises:
         ValueError: when one exists and `on_existing` is `error`, or the folder is a file.
@@ -131,20 +180,58 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
     return [path for path in paths if path not in existing or on_existing == "overwrite"]
 
 
-def write_outputs(paths: list[Path], contents: dict[str, bytes]) -> None:
-    """Writes the files that were planned.
+def colour_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
+    """Colours the error of an alpha.
 
     Args:
-        paths: as `plan_outputs` gives them.
-        contents: by file name.
+        pred_pha: (H, W) float in [0, 1].
+        true_pha: (H, W) float in [0, 1].
 
-    Raises:
-        OSError: when a file can't be written; those before it are whole.
+    Returns:
+        (H, W, 3) float32, RGB in [0, 1]: black where the two agree, orange where the prediction is
+        larger, blue where it is smaller, full colour from a difference of 0.5 on.
     """
-    for path in paths:
-        write_whole(path, contents[path.name])
+    error = (pred_pha - true_pha)[..., None] / _FULL
+    colours = np.where(error > 0, np.array(_EXCESS), np.array(_MISSING))
+    return (np.abs(error).clip(0, 1) * colours).astype(np.float32)
 
 
-def format_number(value: float | None) -> str:
+def _draw_image(image: Measurement, files: Comparison) -> str:
+    try:
+        pictures = {"frame": read_colours(files.src)} if files.src else {}
+        true_pha, pred_pha = read_alpha(files.true_pha), read_alpha(files.pred_pha)
+    except PictureError as error:
+        raise ValueError(f"{files.name} can't be read for the page: {error}") from error
+    pictures |= {"true alpha": true_pha, "predicted alpha": pred_pha}
+    pictures["error"] = colour_error(pred_pha, true_pha)
+    figures = "".join(
+        f"<figure><img alt='{label}' src='{_embed(picture)}'><figcaption>{label}</figcaption>"
+        "</figure>"
+        for label, picture in pictures.items()
+    )
+    numbers = ", ".join(
+        f"{METRICS[name].label} {_format(value)}"
+        for name, value in image.values["frame"].items()
+        if value is not None
+    )
+    return (
+        f"<h2>{escape(image.name)}</h2><p class=quiet>{image.width} x {image.height} pixels; "
+        f"{numbers}</p><div class=pictures>{figures}</div>"
+    )
+
+
+def _embed(picture: np.ndarray) -> str:
+    """A data URL of a picture in [0, 1], (H, W) or (H, W, 3) RGB, made smaller if it is large."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, _SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    pixels = (small.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    swapped = np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels
+    _, data = cv2.imencode(".jpg", swapped, (cv2.IMWRITE_JPEG_QUALITY, 88))
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def _format(value: float | None) -> str:
     """Five digits of a metric, or a dash where it has no value."""
     return "-" if value is None else f"{value:.5g}"

@@ -145,7 +145,9 @@ def test_existing_outputs_are_kept_unless_told(tmp_path: Path, evaluate) -> None
     [
         (("--sort-by", "dtssd"), "--sort-by dtssd needs --sequences"),
         (("--sort-by", "fgr_mse"), "needs --pred-fgr and --true-fgr"),
-        (("--unknown-radius", -1), "0 or more pixels, got -1"),
+        (("--unknown-radius", -1), "unknown_radius.*greater than or equal to 0, got -1"),
+        (("--num-workers", 0), "num_workers.*greater than or equal to 1, got 0"),
+        (("--page-images", -1), "page_images.*greater than or equal to 0, got -1"),
         (("--trimap", "nowhere"), "nowhere does not exist"),
     ],
 )

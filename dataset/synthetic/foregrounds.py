@@ -5,34 +5,82 @@ nothing is read from files.
 """
 
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 
-from .finish import blur, extend_colours, treat_colours, treat_edges
-from .materials import Material, branch, random_colour, random_material, smooth_noise
+from .canvas import Canvas, extend_colours, treat_edges
+from .materials import branch, paint, pick, random_colour, random_material, smooth_noise
 from .objects import draw_objects
 from .people import draw_people
-from .shapes import Canvas, blob, fill
-from .textures import paint
+from .shapes import blob, blur
 
 # Shares of samples, except where said otherwise.
 PEOPLE_SHARE = 0.5  # the others show objects alone
 OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of or behind them
-# Some parts take colours close to the background's, where networks otherwise make holes. Within
-# such a sample each material does so with a part share, half of them by the background's mean
-# colour at that place and half by its texture, moved. The share of objects is lower, since little
-# else of an object shows what belongs to it.
+# Some parts take colours close to the background's, where networks otherwise make holes: within
+# such a sample, each material does so with the share that people and objects have for it.
 SIMILAR_SHARE = 0.45
-SIMILAR_PERSON_PART_SHARE = 0.5
-SIMILAR_OBJECT_PART_SHARE = 0.35
-PHOTOGRAPH_PART_SHARE = 0.6  # of the other materials, where there is a photograph to cut from
-SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
+GAIN_SHARE = 0.5  # uneven light over the whole foreground
+GRAIN_SHARE = 0.4
 # Samples outside these bounds of the mean alpha are drawn anew.
 AREA_BOUNDS = (0.015, 0.97)
 _ATTEMPTS = 6
 SMALLEST = 32  # pixels a side
+
+
+class SyntheticForegrounds:
+    """Drawn foregrounds, a new set every epoch, at any size.
+
+    Args:
+        length: samples in an epoch.
+        seed: 0 or more; foregrounds depend on nothing but (seed, epoch, index) and their size.
+
+    Raises:
+        ValueError: when the length or the seed is out of range.
+    """
+
+    def __init__(self, length: int, seed: int = 0) -> None:
+        if length < 1:
+            raise ValueError(f"length must be 1 or more, got {length}")
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, got {seed}")
+        self.length, self.seed = length, seed
+
+    @property
+    def runs(self) -> tuple[range, ...]:
+        """Indices that are best drawn one after another: each for itself."""
+        return tuple(range(index, index + 1) for index in range(self.length))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def name(self, index: int) -> str:
+        """Names a foreground in messages, such as "synthetic 7 (seed 0)"."""
+        return f"synthetic {index} (seed {self.seed})"
+
+    def draw(
+        self,
+        index: int,
+        epoch: int,
+        height: int,
+        width: int,
+        background: np.ndarray | None = None,
+        photograph: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draws the foreground of an index and epoch, 0 or more; the rest as `draw_foreground`.
+
+        Raises:
+            IndexError: when the index is not below the length.
+            ValueError: when the epoch or the size is out of range, or the background doesn't match.
+        """
+        if not 0 <= index < self.length:
+            raise IndexError(f"index must be from 0 to {self.length - 1}, got {index}")
+        if epoch < 0:
+            raise ValueError(f"epoch must be 0 or more, got {epoch}")
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return draw_foreground(rng, height, width, background, photograph)
 
 
 def draw_foreground(
@@ -42,10 +90,7 @@ def draw_foreground(
     background: np.ndarray | None = None,
     photograph: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a foreground and its alpha.
-
-    Sizes are fractions of the picture, so the same seed gives about the same picture at every
-    resolution.
+    """Draws a foreground and its alpha, about the same ones at every resolution.
 
     Args:
         rng: the source of randomness; the same state gives the same picture.
@@ -61,29 +106,60 @@ def draw_foreground(
         shapes it continues the colours at their edges; and alpha, (H, W) uint8.
 
     Raises:
-        ValueError: when the size is too small or the background doesn't match it.
+        ValueError: when the size is too small or a picture is not of this kind.
     """
-    _check(rng, height, width)
-    if background is not None:
-        _check_background(background, height, width)
-    if photograph is not None:
-        _check_photograph(photograph)
+    _check_size(rng, height, width)
+    _check_pictures(background, photograph, (height, width, 3))
     for _ in range(_ATTEMPTS):
-        canvas = _draw(branch(rng), height, width, background, photograph)
+        own = branch(rng)
+        turn = own.uniform(0, 2 * np.pi)
+        light = (float(np.cos(turn)), -0.5 + 0.6 * float(np.sin(turn)))
+        canvas = Canvas(own, height, width, light, background, photograph)
+        _draw_subjects(canvas, background is not None)
+        treat_edges(canvas)
+        _treat_colours(canvas)
         area = float(cv2.mean(canvas.alpha)[0]) / 255
         if AREA_BOUNDS[0] <= area <= AREA_BOUNDS[1]:
             break
     else:
-        own = branch(rng)
-        canvas = Canvas(height, width, (0.5, -0.7), background)
-        mask = canvas.mask()
+        canvas = Canvas(branch(rng), height, width, (0.5, -0.7))
         radii = (0.3 * canvas.unit, 0.3 * canvas.unit)
-        fill(mask, blob(own, np.array((width / 2, height / 2)), radii))
-        canvas.add(mask, random_material(own))
+        canvas.fill(blob(canvas.rng, np.array((width / 2, height / 2)), radii))
     return extend_colours(canvas.colour, canvas.alpha), canvas.alpha
 
 
-def _check(rng: np.random.Generator, height: int, width: int) -> None:
+def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Draws a background, (H, W, 3) uint8 RGB, for when there are no photographs.
+
+    The arguments and errors are those of `draw_foreground`.
+    """
+    _check_size(rng, height, width)
+    rng = branch(rng)
+    canvas = Canvas(rng, height, width, (0.3, -0.8))
+    whole = np.full((height, width), 255, np.uint8)
+    pattern = pick(rng, {"mottled": 0.35, "clutter": 0.3, "gradient": 0.2, "plain": 0.15})
+    wall = replace(random_material(rng, pattern=pattern), grain=0.04)
+    canvas.colour, canvas.alpha = paint(wall, whole, canvas.unit, canvas.light), whole
+    if rng.random() < 0.55:  # a floor, a table or a horizon
+        y = height * rng.uniform(0.4, 0.9)
+        slope = height * rng.normal(0, 0.05)
+        below = ((width + 9, height + 9), (-9, height + 9))
+        canvas.fill(np.array(((-9, y - slope), (width + 9, y + slope), *below)))
+    if rng.random() < 0.65:
+        draw_objects(canvas, int(rng.integers(1, 6)))
+    if rng.random() < 0.35:
+        draw_people(canvas)
+    tint = smooth_noise(rng, 16, 16, 3, 3) * np.float32(rng.uniform(0.05, 0.3))
+    gain = cv2.resize(1 + tint, (width, height), interpolation=cv2.INTER_CUBIC).clip(0.3, 1.7)
+    picture = cv2.multiply(canvas.colour, cv2.merge((gain, gain, gain)), dtype=cv2.CV_8U)
+    if rng.random() < 0.5:
+        picture = blur(picture, "soft", float(rng.uniform(0.002, 0.03)) * canvas.unit)
+    haze = rng.uniform(0, 0.3)
+    veil = np.full_like(picture, random_colour(rng).astype(np.uint8))
+    return cv2.addWeighted(picture, 1 - haze, veil, haze, 0)
+
+
+def _check_size(rng: np.random.Generator, height: int, width: int) -> None:
     if not isinstance(rng, np.random.Generator):
         raise ValueError(
             f"rng must be a numpy.random.Generator, got {type(rng).__name__}; "
@@ -96,174 +172,48 @@ def _check(rng: np.random.Generator, height: int, width: int) -> None:
             raise ValueError(f"{name} must be at least {SMALLEST} pixels, got {value}")
 
 
-def _check_background(background: np.ndarray, height: int, width: int) -> None:
-    shape, kind = getattr(background, "shape", None), getattr(background, "dtype", None)
-    if shape != (height, width, 3) or kind != np.uint8:
+def _check_pictures(background: object, photograph: object, wanted: tuple[int, ...]) -> None:
+    shape: Any = getattr(background, "shape", None)
+    kind = getattr(background, "dtype", None)
+    if background is not None and (shape != wanted or kind != np.uint8):
         raise ValueError(
-            f"background must be ({height}, {width}, 3) uint8, the size of the foreground, got "
-            f"{shape} {kind}; resize it first"
+            f"background must be {wanted} uint8, the size of the foreground, got {shape} {kind}; "
+            "resize it first"
         )
-
-
-def _check_photograph(photograph: np.ndarray) -> None:
-    shape: tuple[int, ...] = getattr(photograph, "shape", ())
-    kind = getattr(photograph, "dtype", None)
-    if len(shape) != 3 or shape[2] != 3 or min(shape) < 2 or kind != np.uint8:
+    shape, kind = getattr(photograph, "shape", ()), getattr(photograph, "dtype", None)
+    fits = len(shape) == 3 and shape[2] == 3 and min(shape) >= 2 and kind == np.uint8
+    if photograph is not None and not fits:
         raise ValueError(f"photograph must be (H, W, 3) uint8, got {shape} {kind}")
 
 
-def _draw(
-    rng: np.random.Generator,
-    height: int,
-    width: int,
-    background: np.ndarray | None,
-    photograph: np.ndarray | None,
-) -> Canvas:
-    turn = rng.uniform(0, 2 * np.pi)
-    light = (float(np.cos(turn)), -0.5 + 0.6 * float(np.sin(turn)))
-    canvas = Canvas(height, width, light, background, photograph)
-    similar = rng.random() < SIMILAR_SHARE and background is not None
+def _draw_subjects(canvas: Canvas, has_background: bool) -> None:
+    """Draws people, objects or both."""
+    rng = canvas.rng
+    similar = rng.random() < SIMILAR_SHARE and has_background
     choices = branch(rng)  # as many values as there are materials
-
-    def dress(material: Material, share: float) -> Material:
-        if not similar or choices.random() >= share:
-            # By the material's own seed, so that a photograph leaves all other choices as they are.
-            cut = photograph is not None and material.seed % 1009 < 1009 * PHOTOGRAPH_PART_SHARE
-            return replace(material, source="photograph") if cut else material
-        direction = choices.normal(0, 1, 3)
-        offset = direction / np.linalg.norm(direction) * choices.uniform(*SIMILAR_OFFSET)
-        source = "mean" if choices.random() < 0.5 else "shifted"
-        return replace(material, source=source, offset=offset.astype(np.float32))
-
-    dress_person = partial(dress, share=SIMILAR_PERSON_PART_SHARE)
-    dress_object = partial(dress, share=SIMILAR_OBJECT_PART_SHARE)
-
-    if rng.random() < PEOPLE_SHARE:
-        beside, before = rng.random() < OBJECT_BESIDE_SHARE, rng.random() < 0.5
-        if beside and not before:
-            draw_objects(rng, canvas, dress_object, 1)
-        draw_people(rng, canvas, dress_person)
-        if beside and before:
-            draw_objects(rng, canvas, dress_object, 1)
-    else:
-        draw_objects(rng, canvas, dress_object, int(rng.choice((1, 2, 3), p=(0.5, 0.3, 0.2))))
-    treat_edges(rng, canvas)
-    treat_colours(rng, canvas)
-    return canvas
+    canvas.choices = choices if similar else None
+    if rng.random() >= PEOPLE_SHARE:
+        draw_objects(canvas, int(rng.choice((1, 2, 3), p=(0.5, 0.3, 0.2))))
+        return
+    beside, before = rng.random() < OBJECT_BESIDE_SHARE, rng.random() < 0.5
+    if beside and not before:
+        draw_objects(canvas, 1)
+    draw_people(canvas)
+    if beside and before:
+        draw_objects(canvas, 1)
 
 
-def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draws a background for when there are no photographs.
-
-    Args:
-        rng: the source of randomness; the same state gives the same picture.
-        height: pixels, 32 or more.
-        width: pixels, 32 or more.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-
-    Raises:
-        ValueError: when the size is too small.
-    """
-    _check(rng, height, width)
-    rng = branch(rng)
-    canvas = Canvas(height, width, (0.3, -0.8), None)
-    whole = np.full((height, width), 255, np.uint8)
-    pattern = str(rng.choice(("mottled", "clutter", "gradient", "plain"), p=(0.35, 0.3, 0.2, 0.15)))
-    wall = replace(random_material(rng, pattern=pattern), grain=0.04)
-    canvas.colour, canvas.alpha = paint(wall, whole, canvas.unit, canvas.light), whole
-    if rng.random() < 0.55:  # a floor, a table or a horizon
-        y = height * rng.uniform(0.4, 0.9)
-        slope = height * rng.normal(0, 0.05)
-        floor = np.array(((-9, y - slope), (width + 9, y + slope), (width + 9, height + 9)))
-        mask = canvas.mask()
-        fill(mask, np.concatenate((floor, ((-9.0, height + 9.0),))))
-        canvas.add(mask, random_material(rng))
-    if rng.random() < 0.65:
-        draw_objects(rng, canvas, lambda material: material, int(rng.integers(1, 6)))
-    if rng.random() < 0.35:
-        draw_people(rng, canvas, lambda material: material)
-    tint = smooth_noise(rng, 16, 16, 3, 3) * np.float32(rng.uniform(0.05, 0.3))
-    gain = cv2.resize(1 + tint, (width, height), interpolation=cv2.INTER_CUBIC).clip(0.3, 1.7)
-    picture = cv2.multiply(canvas.colour, cv2.merge((gain, gain, gain)), dtype=cv2.CV_8U)
-    if rng.random() < 0.5:
-        picture = blur(picture, "soft", float(rng.uniform(0.002, 0.03)) * canvas.unit, 0.0)
-    haze = rng.uniform(0, 0.3)
-    return cv2.addWeighted(
-        picture, 1 - haze, np.full_like(picture, random_colour(rng).astype(np.uint8)), haze, 0
-    )
-
-
-class SyntheticForegrounds:
-    """Drawn foregrounds, a new set every epoch, at any size.
-
-    Args:
-        length: samples in an epoch.
-        seed: 0 or more; foregrounds depend on nothing but (seed, epoch, index) and their size.
-
-    Attributes:
-        runs: indices that are best drawn one after another: each for itself.
-
-    Raises:
-        ValueError: when the length or the seed is out of range.
-    """
-
-    def __init__(self, length: int, seed: int = 0) -> None:
-        if length < 1:
-            raise ValueError(f"length must be 1 or more, got {length}")
-        if seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {seed}")
-        self.length, self.seed = length, seed
-
-    @property
-    def runs(self) -> tuple[range, ...]:
-        """Runs of one index each."""
-        return tuple(range(index, index + 1) for index in range(self.length))
-
-    def __len__(self) -> int:
-        return self.length
-
-    def name(self, index: int) -> str:
-        """Names a foreground, for messages.
-
-        Args:
-            index: from 0 to the length less 1.
-
-        Returns:
-            Such as "synthetic 7 (seed 0)".
-        """
-        return f"synthetic {index} (seed {self.seed})"
-
-    def draw(
-        self,
-        index: int,
-        epoch: int,
-        height: int,
-        width: int,
-        background: np.ndarray | None = None,
-        photograph: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Draws a foreground, optionally for a background that some parts are to resemble.
-
-        Args:
-            index: from 0 to the length less 1.
-            epoch: 0 or more.
-            height: pixels, 32 or more.
-            width: pixels, 32 or more.
-            background: (H, W, 3) uint8 RGB, of this size.
-            photograph: (H', W', 3) uint8 RGB, of which some parts are cut out.
-
-        Returns:
-            Foreground (H, W, 3) uint8 RGB and alpha (H, W) uint8, as `draw_foreground`.
-
-        Raises:
-            IndexError: when there is no such index.
-            ValueError: when the epoch or the size is out of range, or the background doesn't match.
-        """
-        if not 0 <= index < self.length:
-            raise IndexError(f"index must be from 0 to {self.length - 1}, got {index}")
-        if epoch < 0:
-            raise ValueError(f"epoch must be 0 or more, got {epoch}")
-        rng = np.random.default_rng((self.seed, epoch, index))
-        return draw_foreground(rng, height, width, background, photograph)
+def _treat_colours(canvas: Canvas) -> None:
+    """Puts uneven light and grain on the colours."""
+    rng, height, width = canvas.rng, canvas.height, canvas.width
+    if rng.random() < GAIN_SHARE:
+        low = smooth_noise(rng, 16, 16, 2, 2) * np.float32(rng.uniform(0.05, 0.25))
+        cast = rng.normal(1, 0.04, 3)
+        factor = np.clip(1 + low[..., None] * rng.uniform(0.8, 1.2, 3), 0.4, 1.6) * cast
+        gain = cv2.resize(factor.astype(np.float32), (width, height))
+        canvas.colour = cv2.multiply(canvas.colour, gain, dtype=cv2.CV_8U)
+    if rng.random() < GRAIN_SHARE:
+        sigma = float(rng.uniform(1, 5))
+        tile = branch(rng).normal(0, sigma, (257, 263, 3)).astype(np.int8)
+        grain = np.tile(tile, (-(-height // 257), -(-width // 263), 1))[:height, :width]
+        canvas.colour = cv2.add(canvas.colour, grain, dtype=cv2.CV_8U)

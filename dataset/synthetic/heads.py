@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .materials import Dress, Material, log_uniform, random_colour, random_material
-from .shapes import Canvas, blob, disk, fill, limb, smooth_path
-from .strands import draw_strands, grow_strands, layer_strands
+from .canvas import Canvas
+from .growth import Strands, draw_strands, layer_strands
+from .materials import Material, log_uniform, random_colour
+from .shapes import blob, disk, fill, limb, smooth_path, turned
 
 HAIR_WEIGHTS = {
     "none": 0.07,
@@ -27,70 +28,36 @@ LOOSE_SHARE = 0.4  # of long, wild and curly hair: more of it stands off, seen t
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure's place and build.
+    """A figure's place and build."""
 
-    Attributes:
-        rng: the source of randomness.
-        canvas: to draw on.
-        chin: (2,) pixels.
-        head: height of the head, pixels.
-        tilt: radians.
-        dress: gives materials their similarity to the background.
-        skin: material of head, neck and hands.
-        hair: material.
-        top: material of the shirt.
-        bulk: width of the body, 1 on average.
-        turn: -1 to 1, how far the face looks aside.
-        away: whether the figure is seen from behind.
-    """
-
-    rng: np.random.Generator
     canvas: Canvas
-    chin: np.ndarray
-    head: float
-    tilt: float
-    dress: Dress
+    chin: np.ndarray  # (2,) pixels
+    head: float  # height of the head, pixels
+    tilt: float  # radians
     skin: Material
     hair: Material
-    top: Material
-    bulk: float
-    turn: float
-    away: bool
+    top: Material  # of the shirt
+    bulk: float  # width of the body, 1 on average
+    turn: float  # -1 to 1, how far the face looks aside
+    away: bool  # seen from behind
 
     def at(self, points: object) -> np.ndarray:
         """Takes points (..., 2) from head heights to pixels."""
-        cos, sin = np.cos(self.tilt), np.sin(self.tilt)
-        local = np.asarray(points, np.float64)
-        return self.chin + self.head * local @ np.array(((cos, sin), (-sin, cos)))
+        return turned(self.head * np.asarray(points, np.float64), self.chin, self.tilt)
 
-    def add(self, mask: np.ndarray, material: Material) -> None:
-        """Lays a part over the canvas."""
-        self.canvas.add(mask, material)
-
-
-def _face_outline(figure: Figure, grow: float = 1.0) -> np.ndarray:
-    """Head outline in head heights, clockwise from the top; `grow` widens it."""
-    own = np.random.default_rng(figure.skin.seed)
-    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    jaw = own.uniform(0.05, 0.3) * np.clip(-np.cos(angle), 0, 1) ** 1.5
-    half = own.uniform(0.34, 0.41) * min(1.12, 0.6 + 0.4 * figure.bulk)
-    x = np.sin(angle) * half * (1 - jaw)
-    # Turned aside: the nose stands out and the back of the head lengthens.
-    nose = np.exp(-(((angle - np.pi * 0.57) / 0.13) ** 2)) * max(0.0, abs(figure.turn) - 0.55)
-    x = (x * (1 + 0.1 * abs(figure.turn)) + nose * 0.3) * (1 if figure.turn >= 0 else -1)
-    return np.stack((x * grow, -0.5 - 0.5 * grow * np.cos(angle)), 1)
+    def hair_width(self) -> float:
+        """Draws a hair's width in pixels; several real hairs stick together."""
+        return self.head * log_uniform(self.canvas.rng, 0.0006, 0.007)
 
 
 def draw_head(figure: Figure) -> None:
     """Draws the face, and a beard and glasses in their shares."""
-    rng, mask = figure.rng, figure.canvas.mask()
+    canvas, rng, turn, mask = figure.canvas, figure.canvas.rng, figure.turn, figure.canvas.mask()
     fill(mask, figure.at(_face_outline(figure)))
-    turn = figure.turn
     for side in (-1, 1):
         if turn * side < 0.5:
             x = side * (0.385 - 0.05 * turn * side)
-            ear = blob(rng, np.array((x, -0.47)), (0.06, 0.11), 0.1, 24)
-            fill(mask, figure.at(ear))
+            fill(mask, figure.at(blob(rng, np.array((x, -0.47)), (0.06, 0.11), 0.1, 24)))
     look = rng.uniform(0.35, 0.6, 3)
     glasses = rng.random() < GLASSES_SHARE
     frame = random_colour(rng).tolist()
@@ -98,14 +65,11 @@ def draw_head(figure: Figure) -> None:
     lips = np.clip(figure.skin.colours[0] * (1.0, 0.62, 0.62), 0, 255).tolist()
     dark = (figure.skin.colours[0] * look[0]).tolist()
 
-    def draw(texture: np.ndarray, corner: tuple[int, int]) -> None:
-        thick = max(1, round(figure.head * 0.025))
+    def draw_face(texture: np.ndarray, corner: tuple[int, int]) -> None:
+        def pixels(x: float, y: float) -> list[int]:
+            return np.rint(figure.at((x + 0.22 * turn, y)) - corner).astype(int).tolist()
 
-        def pixels(x: float, y: float) -> tuple[int, int]:
-            point = np.rint(figure.at((x + 0.22 * turn, y)) - corner)
-            return int(point[0]), int(point[1])
-
-        size = max(1, round(figure.head * 0.055))
+        thick, size = max(1, round(figure.head * 0.025)), max(1, round(figure.head * 0.055))
         for side in (-1, 1):
             eye = pixels(side * 0.15, -0.5)
             cv2.ellipse(texture, eye, (size, size // 2 + 1), 0, 0, 360, (225, 225, 225), -1, 16)
@@ -121,51 +85,16 @@ def draw_head(figure: Figure) -> None:
         mouth = (round(figure.head * 0.11 * look[1] * 2), max(1, round(figure.head * 0.03)))
         cv2.ellipse(texture, pixels(0, -0.17), mouth, 0, 0, 360, lips, -1, cv2.LINE_AA)
 
-    figure.canvas.add(mask, figure.skin, marks=None if figure.away else draw)
+    canvas.add(mask, figure.skin, marks=None if figure.away else draw_face)
     if not figure.away and rng.random() < BEARD_SHARE:
-        _beard(figure)
-
-
-def _hair_width(figure: Figure) -> float:
-    """Draws a hair's width in pixels; several real hairs stick together."""
-    return figure.head * log_uniform(figure.rng, 0.0006, 0.007)
-
-
-def _beard(figure: Figure) -> None:
-    rng, mask = figure.rng, figure.canvas.mask()
-    arc = _face_outline(figure, 1.02)[14:35]
-    upper = arc[::-1] * (0.7, 1) + (0, -0.02)
-    upper[:, 1] = np.minimum(upper[:, 1], -0.28 + rng.uniform(0, 0.1))
-    fill(mask, figure.at(np.concatenate((arc, upper))))
-    count = int(rng.integers(250, 700))
-    roots = arc[rng.integers(0, len(arc), count)] * rng.uniform(0.85, 1, (count, 1))
-    length = rng.uniform(0.03, 0.4) * figure.head
-    directions = np.pi / 2 - roots[:, 0] * 1.5 + rng.normal(0, 0.3, count)
-    hairs = grow_strands(rng, figure.at(roots), directions, length, rng.random(), 0.3, 6)
-    draw_strands(mask, hairs, _hair_width(figure))
-    figure.canvas.add(mask, figure.hair, tones=((hairs[::3], 0.7), (hairs[1::3], 1.35)))
-
-
-def _cap(figure: Figure, grow: float, roughness: float) -> np.ndarray:
-    """The hair on the skull: the outer arc, then back along the hairline."""
-    rng = figure.rng
-    outline = np.roll(_face_outline(figure, grow), 16, axis=0)[:33]
-    outline = outline * (1 + rng.normal(0, roughness, (33, 1)))
-    line = rng.uniform(-0.82, -0.68)
-    brow = np.stack((np.linspace(0.33, -0.33, 9), np.full(9, line)), 1)
-    brow[:, 1] += rng.uniform(-0.1, 0.15) * np.linspace(-1, 1, 9) + rng.normal(0, 0.02, 9)
-    brow[:, 0] += 0.12 * figure.turn
-    brow = smooth_path(brow, 4)
-    if outline[0, 0] < 0:
-        return np.concatenate((outline, brow))
-    return np.concatenate((outline, brow[::-1]))
+        _draw_beard(figure)
 
 
 def draw_hair_behind(figure: Figure, kind: str) -> None:
     """Draws what falls behind the body; `kind` is a key of `HAIR_WEIGHTS`."""
     if kind not in ("long", "tied", "scarf"):
         return
-    rng, mask = figure.rng, figure.canvas.mask()
+    canvas, rng, mask = figure.canvas, figure.canvas.rng, figure.canvas.mask()
     length = rng.uniform(0.3, 2.2) if kind != "tied" else rng.uniform(0.2, 0.6)
     if kind == "tied":
         centre = np.array((-0.45 * np.sign(figure.turn), rng.uniform(-1.1, -0.5)))
@@ -178,37 +107,41 @@ def draw_hair_behind(figure: Figure, kind: str) -> None:
         outline = smooth_path(outline, 6, closed=True)
     fill(mask, figure.at(outline))
     if kind == "scarf":
-        figure.add(mask, figure.dress(random_material(rng)))
+        canvas.add(mask)
         return
     count = int(rng.integers(250, 900))
     roots = outline[rng.integers(0, len(outline), count)] * rng.uniform(0.7, 1.0, (count, 1))
     directions = np.pi / 2 - np.clip(roots[:, 0], -1, 1) * rng.uniform(0.2, 1.2)
     directions += rng.normal(0, 0.3, count)
     reach = length * rng.uniform(0.15, 0.6) * figure.head
-    curl, gravity, clump = rng.beta(1, 3), rng.random(), rng.uniform(0, 0.9)
-    hairs = grow_strands(rng, figure.at(roots), directions, reach, curl, gravity, clump=clump)
-    draw_strands(mask, hairs, _hair_width(figure))
-    figure.canvas.add(mask, figure.hair, tones=((hairs[::2], 0.7), (hairs[1::4], 1.4)))
+    strands = Strands(reach, rng.beta(1, 3), rng.random(), clump=rng.uniform(0, 0.9))
+    hairs = strands.grow(rng, figure.at(roots), directions)
+    draw_strands(mask, hairs, figure.hair_width())
+    canvas.add(mask, figure.hair, tones=((hairs[::2], 0.7), (hairs[1::4], 1.4)))
 
 
 def draw_hair_in_front(figure: Figure, kind: str) -> None:
     """Draws what lies on the skull; `kind` is a key of `HAIR_WEIGHTS`."""
-    rng, canvas, mask = figure.rng, figure.canvas, figure.canvas.mask()
     if kind == "none":
         return
+    canvas, rng, mask = figure.canvas, figure.canvas.rng, figure.canvas.mask()
     grow = rng.uniform(1.04, 1.12) if kind in ("short", "tied", "long") else rng.uniform(1.08, 1.3)
     rough = {"short": 0.01, "tied": 0.01, "hat": 0.0, "scarf": 0.0}.get(kind, 0.04)
-    cap = _cap(figure, grow, rough)
+    cap = _cap_outline(figure, grow, rough)
     whole = _face_outline(figure, grow)
     whole[:, 1] = np.minimum(whole[:, 1], -0.12)  # the nape
     fill(mask, figure.at(whole if figure.away else cap))
     if kind in ("hat", "scarf"):
-        _hat(figure, mask, kind)
+        if kind == "hat":
+            brim, shift = rng.uniform(0.35, 0.75), 0.4 * figure.turn
+            ends = figure.at(((-brim + shift, -0.74), (brim + shift, -0.74)))
+            limb(mask, ends, (rng.uniform(0.03, 0.09) * figure.head,) * 2, bends=False)
+        canvas.add(mask)
         return
     arc = cap[:33]
     if kind == "curls":
         size = rng.uniform(0.07, 0.2)
-        for place in arc[::2] * (1, 1) + rng.normal(0, 0.05, (17, 2)):
+        for place in arc[::2] + rng.normal(0, 0.05, (17, 2)):
             disk(mask, figure.at(place), size * figure.head * rng.uniform(0.6, 1.2))
     count = int({"short": 800, "tied": 250, "long": 500}.get(kind, 800) * rng.uniform(0.4, 1.3))
     roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.04, (count, 2))
@@ -221,44 +154,63 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     curl = {"curls": rng.uniform(0.6, 1.0)}.get(kind, rng.beta(1, 2) * 0.7)
     gravity = rng.uniform(0.1, 0.9) if kind in ("long", "wild") else 0.1
     clump = rng.uniform(0, 0.9)
-    hairs = grow_strands(
-        rng, figure.at(roots), outward, reach * figure.head, curl, gravity, clump=clump
-    )
-    if rng.random() < HALO_SHARE:
-        _thin_out(mask, rng.uniform(0.02, 0.12) * figure.head, rng.uniform(0.3, 0.9))
-    draw_strands(mask, hairs, _hair_width(figure))
+    strands = Strands(reach * figure.head, curl, gravity, clump=clump)
+    hairs = strands.grow(rng, figure.at(roots), outward)
+    if rng.random() < HALO_SHARE:  # a rim that fades
+        side = 2 * max(1, round(rng.uniform(0.02, 0.12) * figure.head)) + 1
+        rim = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
+        np.maximum(mask, cv2.convertScaleAbs(rim, alpha=rng.uniform(0.3, 0.9)), out=mask)
+    draw_strands(mask, hairs, figure.hair_width())
     inside = arc[rng.integers(1, 32, 160)] * (0.95, 1.0)
     toward = np.arctan2(0.3 - inside[:, 1] - 1.0, 0.6 * inside[:, 0] + 1e-3)
-    locks = grow_strands(rng, figure.at(inside), toward, 0.4 * figure.head, curl * 0.5, 0.5, 8)
+    locks = Strands(0.4 * figure.head, curl * 0.5, 0.5, 8).grow(rng, figure.at(inside), toward)
     canvas.add(mask, figure.hair, tones=((locks[::2], 0.65), (locks[1::2], 1.4)))
-    if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:
-        _stand_off(figure, arc, curl * 0.5, gravity, clump)
+    if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:  # seen through
+        count = int(log_uniform(rng, 200, 3000))
+        roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
+        outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
+        reach = figure.head * rng.uniform(0.1, 0.9)
+        loose = Strands(reach, curl * 0.5, gravity, clump=clump)
+        hairs = loose.grow(rng, figure.at(roots), outward)
+        layer_strands(canvas, figure.hair, hairs, figure.hair_width(), 4)
 
 
-def _stand_off(figure: Figure, arc: np.ndarray, curl: float, gravity: float, clump: float) -> None:
-    """Lays loose hair over the rest, seen through; `arc` is the skull's, in head heights."""
-    rng = figure.rng
-    count = int(log_uniform(rng, 200, 3000))
-    roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
-    outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
-    reach = figure.head * rng.uniform(0.1, 0.9)
-    loose = grow_strands(rng, figure.at(roots), outward, reach, curl, gravity, clump=clump)
-    layer_strands(rng, figure.canvas, figure.hair, loose, _hair_width(figure), 4)
+def _draw_beard(figure: Figure) -> None:
+    rng, mask = figure.canvas.rng, figure.canvas.mask()
+    arc = _face_outline(figure, 1.02)[14:35]
+    upper = arc[::-1] * (0.7, 1) + (0, -0.02)
+    upper[:, 1] = np.minimum(upper[:, 1], -0.28 + rng.uniform(0, 0.1))
+    fill(mask, figure.at(np.concatenate((arc, upper))))
+    count = int(rng.integers(250, 700))
+    roots = arc[rng.integers(0, len(arc), count)] * rng.uniform(0.85, 1, (count, 1))
+    length = rng.uniform(0.03, 0.4) * figure.head
+    directions = np.pi / 2 - roots[:, 0] * 1.5 + rng.normal(0, 0.3, count)
+    hairs = Strands(length, rng.random(), 0.3, 6).grow(rng, figure.at(roots), directions)
+    draw_strands(mask, hairs, figure.hair_width())
+    figure.canvas.add(mask, figure.hair, tones=((hairs[::3], 0.7), (hairs[1::3], 1.35)))
 
 
-def _thin_out(mask: np.ndarray, reach: float, strength: float) -> None:
-    """Adds a rim that fades over `reach` pixels to a mask, in place."""
-    side = 2 * max(1, round(reach)) + 1
-    rim = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
-    np.maximum(mask, cv2.convertScaleAbs(rim, alpha=strength), out=mask)
+def _face_outline(figure: Figure, grow: float = 1.0) -> np.ndarray:
+    """Head outline in head heights, clockwise from the top; `grow` widens it."""
+    own = np.random.default_rng(figure.skin.seed)
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    jaw = own.uniform(0.05, 0.3) * np.clip(-np.cos(angle), 0, 1) ** 1.5
+    half = own.uniform(0.34, 0.41) * min(1.12, 0.6 + 0.4 * figure.bulk)
+    x = np.sin(angle) * half * (1 - jaw)
+    # Turned aside: the nose stands out and the back of the head lengthens.
+    nose = np.exp(-(((angle - np.pi * 0.57) / 0.13) ** 2)) * max(0.0, abs(figure.turn) - 0.55)
+    x = (x * (1 + 0.1 * abs(figure.turn)) + nose * 0.3) * (1 if figure.turn >= 0 else -1)
+    return np.stack((x * grow, -0.5 - 0.5 * grow * np.cos(angle)), 1)
 
 
-def _hat(figure: Figure, mask: np.ndarray, kind: str) -> None:
-    rng = figure.rng
-    if kind == "hat":
-        brim = rng.uniform(0.35, 0.75)
-        shift = 0.4 * figure.turn
-        ends = figure.at(((-brim + shift, -0.74), (brim + shift, -0.74)))
-        radius = rng.uniform(0.03, 0.09) * figure.head
-        limb(mask, ends, (radius, radius), bends=False)
-    figure.add(mask, figure.dress(random_material(rng)))
+def _cap_outline(figure: Figure, grow: float, roughness: float) -> np.ndarray:
+    """The hair on the skull: the outer arc of 33 points, then back along the hairline."""
+    rng = figure.canvas.rng
+    outline = np.roll(_face_outline(figure, grow), 16, axis=0)[:33]
+    outline = outline * (1 + rng.normal(0, roughness, (33, 1)))
+    line = rng.uniform(-0.82, -0.68)
+    brow = np.stack((np.linspace(0.33, -0.33, 9), np.full(9, line)), 1)
+    brow[:, 1] += rng.uniform(-0.1, 0.15) * np.linspace(-1, 1, 9) + rng.normal(0, 0.02, 9)
+    brow[:, 0] += 0.12 * figure.turn
+    brow = smooth_path(brow, 4)
+    return np.concatenate((outline, brow if outline[0, 0] < 0 else brow[::-1]))

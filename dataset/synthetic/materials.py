@@ -1,17 +1,17 @@
-"""Materials of synthetic foregrounds: colours, patterns and the noise they are made with.
+"""Materials of synthetic foregrounds: drawn at random, and painted with their pattern and shading.
 
 Sizes are fractions of the picture's shorter side, so that the same seed gives the same content at
 any resolution. Whatever needs a number of random values that depends on the resolution takes them
 from a generator of its own (`branch`), so that the caller's generator is not disturbed.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
+from numpy.random import Generator
 
-# How often each pattern is taken for a material; the rest is plain.
+# How often each pattern is taken for a material.
 PATTERN_WEIGHTS = {
     "plain": 0.26,
     "mottled": 0.14,
@@ -24,55 +24,51 @@ PATTERN_WEIGHTS = {
     "clutter": 0.06,
     "text": 0.05,
 }
+# Textures are computed with at most this many pixels a side and enlarged, for speed.
+LARGEST_TEXTURE = 768
+_LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdeghknorstuwxyz0123456789&!?"
+Light = tuple[float, float]  # the direction (x, y) towards which surfaces are bright
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a part is made of.
+    """What a part is made of."""
 
-    Attributes:
-        pattern: a key of `PATTERN_WEIGHTS`.
-        colours: (3, 3) float32, RGB in [0, 255], the first one dominant.
-        period: of the pattern, a fraction of the picture's shorter side.
-        angle: of the pattern, radians.
-        relief: strength of the shading, 0 for none.
-        folds: strength of creases, 0 for none.
-        grain: strength of the fine mottling, a fraction of the brightness.
-        seed: of the pattern's random values.
-        source: "" for its own colours, "mean" for the background's mean colour at that place,
-            "shifted" for the background's own texture, moved, "photograph" for a piece of another
-            photograph.
-        offset: (3,) float32, added to a colour taken from the background.
-    """
-
-    pattern: str
-    colours: np.ndarray
-    period: float
-    angle: float
-    relief: float
-    folds: float
-    grain: float
-    seed: int
+    pattern: str  # a key of PATTERN_WEIGHTS
+    colours: np.ndarray  # (3, 3) float32, RGB in [0, 255], the first one dominant
+    period: float  # of the pattern, a fraction of the picture's shorter side
+    angle: float  # of the pattern, radians
+    relief: float  # strength of the shading, 0 for none
+    folds: float  # strength of creases, 0 for none
+    grain: float  # strength of the fine mottling, a fraction of the brightness
+    seed: int  # of the pattern's random values
+    # Where its colours come from: "" for its own, "mean" for the background's mean colour at that
+    # place, "shifted" for the background's own texture, moved, "photograph" for a piece of one.
     source: str = ""
-    offset: np.ndarray | None = None
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(3, np.float32))  # added to those
+
+    def toned(self, factor: float | np.floating) -> "Material":
+        """Makes it brighter by a factor, or darker."""
+        return replace(self, colours=np.clip(self.colours * np.float32(factor), 0, 255))
 
 
-# Changes a material on its way to the canvas: where its colours come from.
-Dress = Callable[[Material], Material]
-
-
-def branch(rng: np.random.Generator) -> np.random.Generator:
+def branch(rng: Generator) -> Generator:
     """Makes an independent generator and moves `rng` on by one value."""
     return np.random.Generator(np.random.SFC64(int(rng.integers(1 << 62))))
 
 
-def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: Generator, low: float, high: float) -> float:
     """Draws from `low` to `high`, each factor as likely as any other."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
+def pick(rng: Generator, weights: dict[str, float]) -> str:
+    """Draws one of the keys by their weights, which add up to 1."""
+    return str(rng.choice(list(weights), p=list(weights.values())))
+
+
 def smooth_noise(
-    rng: np.random.Generator,
+    rng: Generator,
     height: int,
     width: int,
     cells: float,
@@ -80,19 +76,11 @@ def smooth_noise(
     persistence: float = 0.5,
     stretch: float = 1.0,
 ) -> np.ndarray:
-    """Draws noise of several octaves, coarse to fine.
+    """Draws noise (H, W), float32 of mean 0 and standard deviation about 1; moves `rng` on by one.
 
-    Args:
-        rng: moves on by one value.
-        height: pixels.
-        width: pixels.
-        cells: of the coarsest octave along the longer side.
-        octaves: each one twice as fine; those finer than the pixels are left out.
-        persistence: amplitude of an octave as a fraction of the previous one's.
-        stretch: how many times longer the cells are vertically.
-
-    Returns:
-        (H, W) float32 of mean 0 and standard deviation about 1.
+    The first of the octaves has so many cells along the longer side, `stretch` times longer ones
+    vertically. Each other is twice as fine, of an amplitude less by the factor of persistence;
+    those finer than the pixels are left out.
     """
     own = branch(rng)
     longer = max(height, width)
@@ -114,15 +102,8 @@ def smooth_noise(
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def random_colour(rng: np.random.Generator) -> np.ndarray:
-    """Draws a colour as photographs have them: mostly of low saturation, of any brightness.
-
-    Args:
-        rng: the source of randomness.
-
-    Returns:
-        (3,) float32, RGB in [0, 255].
-    """
+def random_colour(rng: Generator) -> np.ndarray:
+    """Draws a colour, (3,) float32 RGB in [0, 255], mostly of low saturation as in photographs."""
     value = rng.beta(1.3, 1.2)
     saturation = rng.beta(1.1, 2.6) if rng.random() < 0.8 else rng.uniform(0.5, 1.0)
     hue = rng.random()
@@ -132,16 +113,16 @@ def random_colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def random_material(
-    rng: np.random.Generator, colour: np.ndarray | None = None, pattern: str | None = None
+    rng: Generator, colour: np.ndarray | None = None, pattern: str | None = None
 ) -> Material:
     """Draws a material, of a given dominant colour or pattern where one is given."""
-    chosen = rng.choice(list(PATTERN_WEIGHTS), p=list(PATTERN_WEIGHTS.values()))
+    chosen = pick(rng, PATTERN_WEIGHTS)
     first = random_colour(rng) if colour is None else np.asarray(colour, np.float32)
     colours = np.stack((first, random_colour(rng), random_colour(rng)))
     if rng.random() < 0.5:  # tones of one colour
         colours[1:] = first * rng.uniform(0.55, 1.5, (2, 1))
     return Material(
-        pattern=str(chosen) if pattern is None else pattern,
+        pattern=chosen if pattern is None else pattern,
         colours=np.clip(colours, 0, 255).astype(np.float32),
         period=log_uniform(rng, 0.012, 0.15),
         angle=float(rng.choice((0.0, np.pi / 2)) + rng.normal(0, 0.15))
@@ -154,8 +135,127 @@ def random_material(
     )
 
 
-def close_to(material: Material, mean: np.ndarray) -> Material:
-    """Takes a mean colour, with the material's offset, and keeps a little of its own pattern."""
-    offset = np.zeros(3, np.float32) if material.offset is None else material.offset
-    deviations = (material.colours - material.colours[0]) * np.float32(0.15)
-    return replace(material, colours=np.clip(mean + offset + deviations, 0, 255))
+def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np.ndarray:
+    """Paints a material's own colours, (H, W, 3) uint8 RGB, over the box of a part.
+
+    The mask, (H, W) uint8, is that of the part, for its shading; the unit is the picture's shorter
+    side in pixels.
+    """
+    height, width = mask.shape
+    shrink = min(1.0, LARGEST_TEXTURE / max(height, width))
+    rows, columns = max(2, round(height * shrink)), max(2, round(width * shrink))
+    rng = np.random.Generator(np.random.SFC64(material.seed))
+    index = _draw_pattern(material, rng, rows, columns, unit * shrink)
+    table = [np.interp(np.arange(256), (0, 128, 255), nodes) for nodes in material.colours.T]
+    ramp = np.stack(table, -1).clip(0, 255).astype(np.uint8)[:, None]
+    colour = cv2.applyColorMap(index, ramp)
+    shade = shade_body(mask, material, light, rows, columns)
+    if material.grain > 0.02:
+        cells = 60 * max(height, width) / unit
+        shade += np.float32(material.grain) * smooth_noise(rng, rows, columns, cells, 3, 0.9)
+    colour = cv2.multiply(colour, cv2.merge((shade, shade, shade)), dtype=cv2.CV_8U)
+    if (rows, columns) != (height, width):
+        colour = cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)
+    return colour
+
+
+def shade_body(
+    mask: np.ndarray, material: Material, light: Light, height: int, width: int
+) -> np.ndarray:
+    """Shades a rounded body, (h, w) uint8 of any size, with folds.
+
+    Returns:
+        (H, W) float32 of the height and width given, the factor of the brightness.
+    """
+    longer = max(mask.shape)
+    small = (max(4, 64 * mask.shape[1] // longer), max(4, 64 * mask.shape[0] // longer))
+    body: np.ndarray = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
+    body = body.astype(np.float32) / 255
+    body = cv2.copyMakeBorder(body, 8, 8, 8, 8, cv2.BORDER_CONSTANT)
+    body = cv2.GaussianBlur(body, (0, 0), 5)
+    across, down = cv2.Sobel(body, cv2.CV_32F, 1, 0), cv2.Sobel(body, cv2.CV_32F, 0, 1)
+    slope = -(across * light[0] + down * light[1])
+    shade: np.ndarray = 1 + material.relief * (1.6 * slope + 0.25 * (body - 0.7))
+    shade = np.clip(shade, 0.25, 1.6)
+    shade = cv2.resize(np.ascontiguousarray(shade[8:-8, 8:-8]), (width, height))
+    rng = np.random.Generator(np.random.SFC64(material.seed))
+    folds = smooth_noise(rng, height, width, 5, 4, 0.6, float(rng.choice((0.6, 1.0, 2.5))))
+    # Ridges rather than waves: cloth is smooth between its creases.
+    folds = 0.5 - np.abs(folds)
+    shade *= 1 + np.float32(material.folds) * folds
+    return shade
+
+
+def _draw_pattern(
+    material: Material, rng: Generator, height: int, width: int, unit: float
+) -> np.ndarray:
+    """(H, W) uint8: 0 for the first colour, 128 for the second, 255 for the third."""
+    pattern = material.pattern
+    if pattern == "plain":
+        return np.zeros((height, width), np.uint8)
+    if pattern == "clutter":
+        return _draw_clutter(rng, height, width, unit)
+    if pattern == "text":
+        return _draw_text(rng, height, width, material.period * unit)
+    cells = max(2.0, max(height, width) / unit / material.period)
+    if pattern == "print":
+        noise = smooth_noise(rng, height, width, min(cells, 40) / 2, 2)
+        steps = np.clip(noise * 8, 0, 1) + np.clip((noise - 0.9) * 8, 0, 1)
+        return (steps * 127).astype(np.uint8)
+    if pattern == "mottled":
+        noise = smooth_noise(rng, height, width, 3, 6, 0.65)
+        return np.clip(noise * 60 + 90, 0, 255).astype(np.uint8)
+    turn = np.float32(2 * np.pi / (material.period * unit))
+    cos, sin = np.cos(material.angle) * turn, np.sin(material.angle) * turn
+    x = np.arange(width, dtype=np.float32)[None]
+    y = np.arange(height, dtype=np.float32)[:, None]
+    bend = smooth_noise(rng, height, width, 3, 2) * np.float32(rng.uniform(0, 1.2))
+    along = x * np.float32(cos) + y * np.float32(sin) + bend
+    if pattern == "gradient":
+        ramp = along * np.float32(material.period)
+        low, high = float(ramp.min()), float(ramp.max())
+        return ((ramp - low) * (255 / (high - low + 1e-6))).astype(np.uint8)
+    if pattern == "stripes":
+        wave = np.clip(0.5 + rng.choice((0.5, 4.0)) * np.sin(along), 0, 1)
+        return (wave * rng.choice((128, 255))).astype(np.uint8)
+    across = y * np.float32(cos) - x * np.float32(sin) + bend
+    if pattern == "checks":
+        first, second = (np.clip(0.5 + 3.0 * np.sin(phase), 0, 1) for phase in (along, across))
+        return (first * 127 + second * 128).astype(np.uint8)
+    if pattern == "dots":
+        product = np.sin(along) * np.sin(across)
+        return (np.clip((product - 0.35) * 6, 0, 1) * 255).astype(np.uint8)
+    return ((np.sin(along * 3) * np.sin(across * 3) + 1) * 60).astype(np.uint8)  # knit
+
+
+def _draw_clutter(rng: Generator, height: int, width: int, unit: float) -> np.ndarray:
+    """Overlapping ellipses and boxes, many small and few large (the dead-leaves model)."""
+    count = 120
+    index = np.full((height, width), 128, np.uint8)
+    sizes = np.minimum(0.02 / np.sqrt(rng.random(count) + 0.004), 0.35)
+    centres = rng.random((count, 2)) * (width, height)
+    shades = rng.integers(0, 256, count).tolist()
+    angles = rng.uniform(0, 180, count).tolist()
+    extents = np.stack((2 * sizes * unit, 2 * sizes * unit * rng.uniform(0.25, 1, count)), 1)
+    for i in np.argsort(-sizes).tolist():
+        box = (centres[i].tolist(), extents[i].tolist(), angles[i])
+        if i % 2:
+            cv2.ellipse(index, box, shades[i], -1, cv2.LINE_AA)
+        else:
+            corners = np.rint(cv2.boxPoints(box) * 16).astype(np.int32)
+            cv2.fillConvexPoly(index, corners, shades[i], cv2.LINE_AA, 4)
+    return index
+
+
+def _draw_text(rng: Generator, height: int, width: int, period: float) -> np.ndarray:
+    """Rows of letters without sense."""
+    index = np.zeros((height, width), np.uint8)
+    step = max(6.0, period)
+    for row in range(min(40, int(height / step) + 1)):
+        letters = "".join(rng.choice(list(_LETTERS), 40))
+        place = (int(-step * rng.random() * 3), int((row + 1) * step))
+        shade = int(rng.integers(140, 256))
+        font = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_TRIPLEX)[row % 2]
+        thickness = max(1, int(step / 10))
+        cv2.putText(index, letters, place, font, step / 30, shade, thickness, cv2.LINE_AA)
+    return index

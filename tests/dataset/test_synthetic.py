@@ -7,14 +7,20 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset.synthetic import SyntheticForegrounds, draw_background, draw_foreground
+from dataset.synthetic import (
+    SyntheticForegrounds,
+    draw_background,
+    draw_foreground,
+    objects,
+    people,
+)
+from dataset.synthetic import canvas as parts
 from dataset.synthetic import foregrounds as synthetic
-from dataset.synthetic.finish import extend_colours
-from dataset.synthetic.materials import PATTERN_WEIGHTS, random_material, smooth_noise
+from dataset.synthetic.canvas import Canvas, extend_colours
+from dataset.synthetic.growth import draw_strands
+from dataset.synthetic.materials import PATTERN_WEIGHTS, paint, random_material, smooth_noise
 from dataset.synthetic.objects import OBJECTS
-from dataset.synthetic.shapes import Canvas, fill, limb, smooth_path
-from dataset.synthetic.strands import draw_strands
-from dataset.synthetic.textures import cut_out, paint
+from dataset.synthetic.shapes import fill, limb, smooth_path
 
 cv2.setNumThreads(1)
 
@@ -188,8 +194,8 @@ def test_parts_take_the_colours_of_the_background(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(synthetic, "SIMILAR_SHARE", 0.0)
     never = similar()
     monkeypatch.setattr(synthetic, "SIMILAR_SHARE", 1.0)
-    monkeypatch.setattr(synthetic, "SIMILAR_PERSON_PART_SHARE", 1.0)
-    monkeypatch.setattr(synthetic, "SIMILAR_OBJECT_PART_SHARE", 1.0)
+    monkeypatch.setattr(people, "SIMILAR_PART_SHARE", 1.0)
+    monkeypatch.setattr(objects, "SIMILAR_PART_SHARE", 1.0)
     always = similar()
     assert never <= 0.1
     assert 0.15 <= usual <= 0.5
@@ -247,7 +253,7 @@ def test_parts_are_cut_out_of_a_photograph(monkeypatch: pytest.MonkeyPatch) -> N
         changed += not np.array_equal(without[0], once[0])
     assert changed >= 8
 
-    monkeypatch.setattr(synthetic, "PHOTOGRAPH_PART_SHARE", 0.0)
+    monkeypatch.setattr(parts, "PHOTOGRAPH_PART_SHARE", 0.0)
     assert all(np.array_equal(drawn(seed, None)[0], drawn(seed, picture)[0]) for seed in range(5))
 
 
@@ -257,9 +263,10 @@ def test_a_cut_out_is_a_piece_of_the_photograph() -> None:
     photograph[:, :40, 0], photograph[:, 40:, 1] = 200, 200
     whole = np.full((30, 40), 255, np.uint8)
     material = random_material(np.random.default_rng(0), pattern="stripes")
+    canvas = Canvas(np.random.default_rng(0), 60, 60, (0.5, -0.7))
     tinted = coloured = 0
     for seed in range(40):
-        piece = cut_out(photograph, replace(material, seed=seed), whole, unit=60)
+        piece = canvas.cut_out(photograph, replace(material, seed=seed), whole)
         assert piece.shape == (30, 40, 3)
         assert piece.dtype == np.uint8
         assert piece.max() > 0
@@ -297,7 +304,7 @@ def test_wrong_datasets() -> None:
 def test_every_pattern_fills_its_box(pattern: str) -> None:
     material = random_material(np.random.default_rng(2), np.array((200, 120, 60)), pattern)
     for size in ((1, 1), (1, 40), (60, 33), (900, 20)):
-        colour = paint(material, np.full(size, 255, np.uint8), 64.0)
+        colour = paint(material, np.full(size, 255, np.uint8), 64.0, (0.5, -0.7))
         assert (colour.shape, colour.dtype) == ((*size, 3), np.uint8)
         assert colour.max() > 20
 
@@ -309,8 +316,8 @@ def test_noise_has_unit_deviation() -> None:
 
 
 def test_parts_are_laid_over_each_other_by_value() -> None:
-    canvas = Canvas(40, 40, (0.0, -1.0), None)
     rng = np.random.default_rng(0)
+    canvas = Canvas(rng, 40, 40, (0.0, -1.0))
     whole = np.full((40, 40), 128, np.uint8)
     canvas.add(whole, random_material(rng))
     assert (canvas.alpha == 128).all()
@@ -354,9 +361,8 @@ def test_paths_pass_through_their_points() -> None:
 def test_fine_structures_have_gaps(name: str) -> None:
     shares, parts = [], []
     for seed in range(8):
-        canvas = Canvas(192, 192, (0.4, -0.7), None)
-        place = np.array((96.0, 96.0))
-        OBJECTS[name][1](np.random.default_rng(seed), canvas, lambda m: m, place, 60.0)
+        canvas = Canvas(np.random.default_rng(seed), 192, 192, (0.4, -0.7))
+        OBJECTS[name][1](canvas, np.array((96.0, 96.0)), 60.0)
         opaque = (canvas.alpha > 127).astype(np.uint8)
         x, y, width, height = cv2.boundingRect(opaque)
         inside = opaque[y : y + height, x : x + width]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.regions import unknown_of_alpha, unknown_of_trimap
+from evaluation.measure import unknown_of_alpha, unknown_of_trimap
 
 
 def test_trimap_leaves_open_what_is_grey() -> None:

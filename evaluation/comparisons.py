@@ -1,0 +1,145 @@
+"""What an evaluation compares: its settings, which files belong together, and what is left out."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataset.pairing import pair_by_stem
+from media.pictures import list_pictures
+from runtime.settings import REQUIRED, settings_group
+from runtime.wording import listed
+
+
+@settings_group("")
+class ComparedFolders:
+    """What to compare: folders of any program's results and of the truth.
+
+    Files belong together by relative path and stem; 8 or 16 bits, any format.
+    """
+
+    pred_pha: Path = REQUIRED
+    """Predicted alphas: a folder or one file; grey, or RGBA, whose alpha channel counts."""
+    true_pha: Path = REQUIRED
+    """True alphas."""
+    pred_fgr: Path | None = None
+    """Predicted foregrounds, not premultiplied, for the foreground's MSE."""
+    true_fgr: Path | None = None
+    """True foregrounds, not premultiplied."""
+    trimap: Path | None = None
+    """Trimaps (about 128 of 255 is unknown); the unknown region is taken from the true alpha when
+    not given, see --unknown-radius."""
+    src: Path | None = None
+    """Frames, for the pictures of the page."""
+
+    def __post_init__(self) -> None:
+        if (self.pred_fgr is None) != (self.true_fgr is None):
+            given, missing = "--pred-fgr", "--true-fgr"
+            if self.pred_fgr is None:
+                given, missing = missing, given
+            raise ValueError(
+                f"{given} was given without {missing}; the foreground's MSE needs both"
+            )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The files of one image to compare."""
+
+    name: str  # the true alpha's path below its folder, for messages
+    pred_pha: Path
+    true_pha: Path
+    pred_fgr: Path | None = None
+    true_fgr: Path | None = None
+    trimap: Path | None = None
+    src: Path | None = None
+    before: tuple[Path, Path] | None = None  # predicted and true alpha of the frame before
+
+
+@dataclass(frozen=True)
+class ComparisonPlan:
+    """What an evaluation will do."""
+
+    comparisons: list[Comparison] = field(default_factory=list)  # in natural order
+    failed: dict[str, str] = field(default_factory=dict)  # what can't be compared, and why
+    notes: list[str] = field(default_factory=list)  # what a user should know before
+
+
+def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPlan:
+    """Finds the files and what belongs together.
+
+    Args:
+        folders: where the files are.
+        sequences: whether the pictures of a folder are frames that follow each other.
+
+    Returns:
+        The plan. True alphas without prediction and predictions without true alpha are entered as
+        failed, as are images without a trimap or foreground where there is a folder of them.
+
+    Raises:
+        PictureError: when a path is missing or holds no picture.
+        ValueError: when predictions and truth are the same.
+    """
+    root = folders.true_pha
+    if folders.pred_pha.resolve() == root.resolve():
+        raise ValueError(
+            f"--pred-pha and --true-pha are the same ({root}); name the folder of predicted "
+            "alphas and that of the true ones"
+        )
+    plan = ComparisonPlan()
+    truths = sorted(list_pictures(root, exclude=(folders.pred_pha,)), key=natural_key)
+    names = {
+        path: path.name if path == root else path.relative_to(root).as_posix() for path in truths
+    }
+    kinds = ("pred_pha", "pred_fgr", "true_fgr", "trimap", "src")
+    partners = {kind: _find_partners(kind, folders, names, plan) for kind in kinds}
+    predictions = partners["pred_pha"]
+    last: dict[Path, Path] = {}  # of each folder, the truth before
+    for truth, name in names.items():
+        previous = last.get(truth.parent) if sequences else None
+        last[truth.parent] = truth
+        if name in plan.failed:
+            continue
+        before = None
+        if previous in predictions:
+            before = (predictions[previous], previous)
+        elif previous is not None:
+            plan.notes.append(f"{name}: no dtSSD, because the frame before has no prediction")
+        files = {kind: found[truth] for kind, found in partners.items() if truth in found}
+        plan.comparisons.append(Comparison(name=name, true_pha=truth, before=before, **files))
+    return plan
+
+
+def natural_key(path: Path) -> list[list[tuple[int, int, str]]]:
+    """Sorts paths by folder and then as people count: 2 before 10."""
+    return [
+        [(0, int(run), run) if run.isdecimal() else (1, 0, run) for run in re.split(r"(\d+)", part)]
+        for part in path.parts
+    ]
+
+
+def _find_partners(
+    kind: str, folders: ComparedFolders, names: dict[Path, str], plan: ComparisonPlan
+) -> dict[Path, Path]:
+    """File of a kind of each true alpha; what is missing or left over goes into the plan."""
+    root, true_root = getattr(folders, kind), folders.true_pha
+    if root is None:
+        return {}
+    if root.is_file() and true_root.is_file():
+        return {true_root: root}
+    predicted, flag = kind == "pred_pha", f"--{kind.replace('_', '-')}"
+    files = list_pictures(root, exclude=(true_root,) if predicted else ())
+    pairing = pair_by_stem(list(names), true_root, files, root)
+    if kind != "src":
+        for truth, reason in pairing.unmatched.items():
+            plan.failed.setdefault(
+                names[truth], f"{'no prediction' if predicted else flag}: {reason}"
+            )
+    elif pairing.unmatched:
+        missing = [names[truth] for truth in pairing.unmatched]
+        plan.notes.append(f"shown without a frame: {listed(missing)}")
+    if predicted:
+        for path in pairing.unused:
+            plan.failed[str(path)] = f"no true alpha of this path and stem in {true_root}"
+    elif pairing.unused:
+        plan.notes.append(f"not needed of {flag}: {listed(pairing.unused)}")
+    return pairing.matched
