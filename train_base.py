@@ -6,19 +6,43 @@ Several GPUs: torchrun --nproc-per-node 4 train_base.py --config configs/...
 
 import sys
 
+import torch
+
 from model import MattingBase
-from model.build import NetworkConfig, build_network
-from training.command import run_command
+from training.data import open_data
+from training.loop import fit
 from training.losses import base_loss
+from training.processes import Processes, run_command
+from training.run import start
 from training.settings import BaseSettings
+
+
+def train(settings: BaseSettings, processes: Processes) -> bool:
+    """Trains the coarse network on its data by its loss.
+
+    Args:
+        settings: of the run.
+        processes: this one, and those that `torchrun` started beside it.
+
+    Returns:
+        Whether the last epoch has ended; False after an interrupt.
+    """
+    data = open_data(settings, processes)
+
+    torch.manual_seed(settings.run.seed)  # the same weights in every process
+    network = build(settings)
+
+    # Weights, optimiser and counters: new ones, or those of a checkpoint.
+    with start(settings, processes, data, network, base_loss) as (run, state):
+        return fit(run, state)
 
 
 def build(settings: BaseSettings) -> MattingBase:
     """Builds the coarse network with random weights."""
-    network = build_network(NetworkConfig(type="mattingbase", backbone=settings.model.backbone))
-    network.predicts_hidden = False
+    network = MattingBase(settings.model.backbone)
+    network.predicts_hidden = False  # this stage learns nothing about hidden features
     return network
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(BaseSettings, __doc__, build, base_loss))
+    sys.exit(run_command(BaseSettings, __doc__, train))

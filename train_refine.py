@@ -6,29 +6,50 @@ Several GPUs: torchrun --nproc-per-node 4 train_refine.py --config configs/...
 
 import sys
 
-from model import MattingBase
-from model.build import NetworkConfig, build_network
-from training.command import run_command
+import torch
+
+from model import MattingRefine
+from training.data import open_data
+from training.loop import fit
 from training.losses import refine_loss
+from training.processes import Processes, run_command
+from training.run import start
 from training.settings import RefineSettings
 
 
-def build(settings: RefineSettings) -> MattingBase:
+def train(settings: RefineSettings, processes: Processes) -> bool:
+    """Trains the coarse network and its refiner on their data, by the losses at both sizes.
+
+    Args:
+        settings: of the run.
+        processes: this one, and those that `torchrun` started beside it.
+
+    Returns:
+        Whether the last epoch has ended; False after an interrupt.
+    """
+    data = open_data(settings, processes)
+
+    torch.manual_seed(settings.run.seed)  # the same weights in every process
+    network = build(settings)
+
+    # Weights, optimiser and counters: those of stage 1 or new ones, or those of a checkpoint.
+    with start(settings, processes, data, network, refine_loss) as (run, state):
+        return fit(run, state)
+
+
+def build(settings: RefineSettings) -> MattingRefine:
     """Builds the network with random weights."""
     model = settings.model
-    return build_network(
-        NetworkConfig(
-            type="mattingrefine",
-            backbone=model.backbone,
-            backbone_scale=model.backbone_scale,
-            refine_mode=model.refine_mode,
-            refine_sample_pixels=model.refine_sample_pixels,
-            refine_threshold=model.refine_threshold,
-            refine_kernel_size=model.refine_kernel_size,
-            corrects_alpha=model.corrects_alpha,
-        )
+    return MattingRefine(
+        model.backbone,
+        backbone_scale=model.backbone_scale,
+        refine_mode=model.refine_mode,
+        refine_sample_pixels=model.refine_sample_pixels,
+        refine_threshold=model.refine_threshold,
+        refine_kernel_size=model.refine_kernel_size,
+        corrects_alpha=model.corrects_alpha,
     )
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(RefineSettings, __doc__, build, refine_loss))
+    sys.exit(run_command(RefineSettings, __doc__, train))

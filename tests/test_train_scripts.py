@@ -15,8 +15,7 @@ import pytest
 
 import train_base
 import train_refine
-from training.command import run_command
-from training.losses import base_loss, refine_loss
+from training.processes import run_command
 from training.settings import BaseSettings, RefineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,9 +101,9 @@ def call(
         monkeypatch.setenv("COLUMNS", "999")
         try:
             if refine:
-                got = run_command(RefineSettings, "", train_refine.build, refine_loss)
+                got = run_command(RefineSettings, "", train_refine.train)
             else:
-                got = run_command(BaseSettings, "", train_base.build, base_loss)
+                got = run_command(BaseSettings, "", train_base.train)
         except SystemExit as end:
             got = end.code
         said = capsys.readouterr()
@@ -130,10 +129,10 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("--dataset-name", "adobe"), "unknown data set 'adobe'.*known: synthetic"),
         (("--batch-size", "17"), "16 samples, fewer than one batch of 17"),
-        (("--batch-size", "0"), "batch_size must be 1 or more"),
+        (("--batch-size", "0"), "batch_size.*greater than or equal to 1, got 0"),
         (("--epoch-end", "0"), "epoch_end must be above epoch_start"),
         (("--epoch-start", "2", "--epoch-end", "1", "--batch-norm-samples", "8"), "got 2 to 1"),
-        (("--batch-norm-samples", "-1"), "batch_norm_samples must be 0 or more"),
+        (("--batch-norm-samples", "-1"), "batch_norm_samples.*greater than or equal to 0, got -1"),
         (
             ("--freeze-batch-norm", "--batch-norm-samples", "8"),
             "batch_norm_samples 8 beside it",
@@ -145,7 +144,7 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--model-name", "a/b"), "plain name for a folder"),
         (("--dataset-train-backgrounds", "nowhere"), "nowhere"),
         (("--crop-smallest", "200"), "smallest <= largest"),
-        (("--learning-rate-decoder", "-1"), "decoder must be 0 or more"),
+        (("--learning-rate-decoder", "-1"), "decoder.*greater than or equal to 0, got -1"),
         (
             [part for name in RATES for part in (f"--learning-rate-{name}", "0")],
             "at least one part of the network must learn",

@@ -1,18 +1,43 @@
-"""Checkpoints: everything that a run needs to go on as if it had not stopped."""
+"""Checkpoints: the state of a run, and the files that keep it."""
 
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from torch.amp import GradScaler
+from torch.optim import Adam
 
+from model import MattingBase
 from model.weights import CheckpointError, read_training_state
 from runtime.files import whole
+from runtime.settings import to_yaml
+
+from .processes import Processes
+from .settings import Settings
 
 BEST = "best.pth"
 _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
+
+
+@dataclass
+class State:
+    """What changes while a run goes on; see `Checkpoint` for its numbers.
+
+    The scaler of gradients does nothing unless the precision is float16.
+    """
+
+    network: MattingBase
+    optimiser: Adam
+    scaler: GradScaler
+    epoch: int
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,16 +71,75 @@ class Checkpoint:
     revision: str
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Writes a numbered checkpoint and removes the oldest numbered ones.
+def take_checkpoint(state: State, settings: Settings, processes: Processes) -> Checkpoint:
+    """Makes a checkpoint of a state; every process must call it."""
+    random = {"cpu": torch.get_rng_state()}
+    if processes.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(processes.device)
+    return Checkpoint(
+        network=state.network.state_dict(),
+        optimiser=state.optimiser.state_dict(),
+        scaler=state.scaler.state_dict(),
+        name=settings.model.name,
+        epoch=state.epoch,
+        batch=state.batch,
+        step=state.step,
+        best=state.best,
+        random=processes.gather(random),
+        settings=to_yaml(settings),
+        revision=find_revision(),
+    )
 
-    Args:
-        folder: of the run; made if missing.
-        checkpoint: what to write.
-        keep: numbered checkpoints that stay, 1 or more.
+
+def restore(
+    state: State, checkpoint: Checkpoint, settings: Settings, processes: Processes
+) -> list[str]:
+    """Gives a state, and PyTorch's generators, what a checkpoint holds beside the weights.
 
     Returns:
-        The file.
+        What has changed since, in words; the settings as they are now win.
+
+    Raises:
+        CheckpointError: when its optimiser is that of other parts.
+    """
+    rates = {group["name"]: group["full_lr"] for group in state.optimiser.param_groups}
+    try:
+        state.optimiser.load_state_dict(checkpoint.optimiser)
+        if checkpoint.scaler and state.scaler.is_enabled():  # else the precision has changed
+            state.scaler.load_state_dict(checkpoint.scaler)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"the checkpoint's optimiser does not fit the run: {error}. Another part may have been "
+            "frozen by a learning rate of 0; to begin anew from its weights choose another "
+            "--model-name"
+        ) from error
+    for group in state.optimiser.param_groups:
+        group["full_lr"] = rates[group["name"]]  # those of the settings, which may have changed
+    old, new = (flatten(yaml.safe_load(text)) for text in (checkpoint.settings, to_yaml(settings)))
+    before = int(old.get("run.batch_size", settings.run.batch_size)) * len(checkpoint.random)
+    # As many samples of the epoch are done, whatever the size of a step.
+    state.batch = checkpoint.batch * before // (settings.run.batch_size * processes.world_size)
+    state.epoch, state.step, state.best = checkpoint.epoch, checkpoint.step, checkpoint.best
+    notes = [
+        f"changed since: {name} {old.get(name)!r} -> {new.get(name)!r}"
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name) and not name.startswith("log.")
+    ]
+    if len(checkpoint.random) != processes.world_size:
+        note = (
+            f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout is "
+            "seeded anew, and the order of samples changes"
+        )
+        return [*notes, note]
+    random = checkpoint.random[processes.rank]
+    torch.set_rng_state(random["cpu"])
+    if processes.device.type == "cuda" and "cuda" in random:
+        torch.cuda.set_rng_state(random["cuda"], processes.device)
+    return notes
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
+    """Writes a numbered checkpoint in the folder of a run, and keeps the newest `keep` of them.
 
     Raises:
         CheckpointError: when it can't be written; the earlier ones are then as they were.
@@ -68,18 +152,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def save_best(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes the checkpoint of the lowest validation error, replacing the one before.
-
-    Args:
-        folder: of the run; made if missing.
-        checkpoint: what to write.
-
-    Returns:
-        The file.
-
-    Raises:
-        CheckpointError: when it can't be written; the one before is then as it was.
-    """
+    """Writes the checkpoint of the lowest validation error, as `save_checkpoint` its own."""
     _write(folder / BEST, checkpoint)
     return folder / BEST
 
@@ -98,13 +171,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Reads a checkpoint; nothing in it is executed.
-
-    Args:
-        path: a file of `save_checkpoint`, or of weights alone.
-
-    Returns:
-        The checkpoint, or None for a file that holds only weights.
+    """Reads a checkpoint, or None of a file that holds only weights; nothing in it is executed.
 
     Raises:
         CheckpointError: when the file is missing, damaged or of another format.
@@ -121,37 +188,34 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Finds the numbered checkpoint of the most steps.
-
-    Args:
-        folder: of a run; may be missing.
-
-    Returns:
-        The file, or None when there is none.
-    """
-    found = _numbered(folder)
-    return found[-1] if found else None
+    """Finds the numbered checkpoint of the most steps in a run's folder, if there is one."""
+    return next(reversed(_numbered(folder)), None)
 
 
 def find_revision() -> str:
-    """Tells the git revision of the program.
-
-    Returns:
-        The commit, with `-dirty` behind it when files were changed; "unknown" outside of a clone.
-    """
+    """Finds the program's commit, `-dirty` behind it when files were changed; else "unknown"."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        found = subprocess.run(  # noqa: S603 - no part of the command comes from outside
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+    folder = Path(__file__).parent
+    try:  # no part of the command comes from outside
+        return subprocess.check_output(  # noqa: S603
+            command, cwd=folder, stderr=subprocess.DEVNULL, text=True
+        ).strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return found.stdout.strip()
 
 
 def _numbered(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    matches = [(path, _NUMBERED.fullmatch(path.name)) for path in folder.iterdir()]
-    steps = {path: (int(match[2]), int(match[1])) for path, match in matches if match}
-    return sorted(steps, key=lambda path: steps[path])
+    """The numbered checkpoints of a folder, which may be missing, by step."""
+    matches = [(_NUMBERED.fullmatch(path.name), path) for path in folder.glob("epoch-*")]
+    return [path for _, _, path in sorted((int(m[2]), int(m[1]), path) for m, path in matches if m)]
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Turns nested dicts into one, whose names are joined by dots."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,11 +1,15 @@
-"""Loaders of training and validation batches."""
+"""Batches for the network: read by a loader, composed on the training device ahead of the steps."""
 
 import signal
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dataset.augmentation import AugmentationSettings
@@ -13,75 +17,161 @@ from dataset.backgrounds import Backgrounds
 from dataset.batches import Batches
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings
-from dataset.sources import Foregrounds, open_source
+from dataset.sources import open_source
+from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import SyntheticForegrounds
 
 from .processes import Processes
-from .settings import TrainingSettings, ValidationSettings
+from .settings import RunSettings, TrainingSettings, ValidationSettings
 
 # Drawn foregrounds of the same seed would be those of training.
 _VALIDATION_SEEDS = 1 << 31
-
 
 # Seconds after which a batch that a worker does not deliver ends the run.
 _PATIENCE = 600
 
 
-def open_training_data(
-    settings: TrainingSettings, processes: Processes
-) -> tuple[DataLoader, Batches]:
-    """Opens the training set.
+class Data(NamedTuple):
+    """Training batches, whose order `batches.begin` chooses, and the fixed samples of validation.
 
-    Args:
-        settings: of the run.
-        processes: of the run.
+    These are shared out to processes; without a validation split there are none.
+    """
 
-    Returns:
-        The loader, and its order of batches: `begin` chooses epoch and batch to go on with.
+    loader: DataLoader
+    batches: Batches
+    validation: DataLoader | None
+
+    def total_steps(self, settings: RunSettings) -> int:
+        """Steps of the whole run, from its first epoch to its last."""
+        return (settings.epoch_end - settings.epoch_start) * len(self.batches)
+
+
+class Batch(NamedTuple):
+    """A batch to train on: names of its samples for messages, and their pictures on the device."""
+
+    names: list[str]
+    sample: Sample
+
+
+def open_data(settings: TrainingSettings, processes: Processes) -> Data:
+    """Opens the training set and the validation set.
 
     Raises:
         ValueError: when data are missing, unpaired or too few.
     """
-    data, seed = settings.dataset, settings.run.seed
-    samples = _open_samples(data.split().train, data.train_backgrounds, settings.augmentation, seed)
+    data, run, valid = settings.dataset, settings.run, settings.validation
+    split = data.split()
+    samples = _open_samples(split.train, data.train_backgrounds, settings.augmentation, run.seed)
     batches = Batches(
         samples.runs,
-        settings.run.batch_size,
+        run.batch_size,
         settings.crop,
-        settings.run.seed,
-        settings.run.num_workers,
+        run.seed,
+        run.num_workers,
         processes.rank,
         processes.world_size,
     )
-    return _make_loader(samples, batches, settings.run.num_workers, processes), batches
+    loader = _make_loader(samples, batches, run.num_workers, processes)
+    if not split.valid:
+        return Data(loader, batches, None)
+    seed = _VALIDATION_SEEDS + valid.seed
+    fixed = _open_samples(split.valid, data.valid_backgrounds, settings.augmentation, seed)
+    requests = _spread(len(fixed), valid)[processes.rank :: processes.world_size]
+    groups = [requests[i : i + valid.batch_size] for i in range(0, len(requests), valid.batch_size)]
+    return Data(loader, batches, _make_loader(fixed, groups, run.num_workers, processes))
 
 
-def open_validation_data(settings: TrainingSettings, processes: Processes) -> DataLoader | None:
-    """Opens the validation set: the same samples at every validation, shared out to processes.
+class Feed:
+    """Composes the training batches of an epoch.
 
-    Args:
-        settings: of the run.
-        processes: of the run.
+    `prepare` begins the next one and `take` hands it over. On CUDA it is composed on a stream of
+    its own, so that whoever prepares while a step is on its way has it done beside the step.
+    `waited` are the seconds for which the last `prepare` waited for the loader.
+
+    Source: ours; composing is hundreds of small kernels, which leave a GPU idle. Not measured.
+    """
+
+    def __init__(self, loader: DataLoader, settings: RunSettings, device: torch.device) -> None:
+        self._batches, self._settings, self._device = iter(loader), settings, device
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self._prepared: deque[Batch | Exception] = deque()
+        self.waited = 0.0
+
+    def prepare(self) -> None:
+        """Waits for the loader's next batch and begins to compose it; `take` raises failures."""
+        start = perf_counter()
+        self.waited = 0.0
+        try:
+            batch = next(self._batches)
+            self.waited = perf_counter() - start
+            with torch.cuda.stream(self._stream):  # None: the current one
+                self._prepared.append(compose(batch, self._settings, self._device))
+        except Exception as error:  # for whoever takes it, after the step that is on its way
+            self._prepared.append(error)
+
+    def take(self) -> Batch:
+        """Hands over what was prepared, or raises what went wrong with the data."""
+        prepared = self._prepared.popleft()
+        if isinstance(prepared, Exception):
+            raise prepared
+        if self._stream is not None:
+            current = torch.cuda.current_stream()
+            current.wait_stream(self._stream)
+            for pictures in prepared.sample:
+                pictures.record_stream(current)
+        return prepared
+
+
+def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) -> Batch:
+    """Composes a loader's batch for the network, as `Feed` does ahead."""
+    # Before pairing, which copies them: a GPU does that in no time.
+    pictures = {name: batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr")}
+    batch = pair_anew({**batch, **pictures}, settings.pairings)
+    sample = synthesise(batch, device)
+    if settings.channels_last:
+        sample = sample._replace(
+            src=sample.src.contiguous(memory_format=torch.channels_last),
+            bgr=sample.bgr.contiguous(memory_format=torch.channels_last),
+        )
+    return Batch(batch["name"], sample)
+
+
+def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
+    """Lets foregrounds meet the backgrounds of other samples of their batch as well.
 
     Returns:
-        The loader, or None when the data set has no validation split.
+        The collated batch, followed by itself with every foreground mirrored over the background of
+        the sample after it, disturbed as the one after that; then with every foreground over the
+        second next background, and so on.
 
-    Raises:
-        ValueError: when data are missing or unpaired.
+    Source: ours, because reading or drawing a foreground takes longer than all else of a sample,
+        and what is foreground shows best when only the background changes.
     """
-    sources = settings.dataset.split().valid
-    if not sources:
-        return None
-    valid = settings.validation
-    samples = _open_samples(
-        sources,
-        settings.dataset.valid_backgrounds,
-        settings.augmentation,
-        _VALIDATION_SEEDS + valid.seed,
-    )
-    requests = _spread(len(samples), valid)[processes.rank :: processes.world_size]
-    groups = [requests[i : i + valid.batch_size] for i in range(0, len(requests), valid.batch_size)]
-    return _make_loader(samples, groups, settings.run.num_workers, processes)
+    if pairings == 1:
+        return batch
+    shifts, names = range(pairings), batch["name"]
+
+    def mirror(pictures: Tensor) -> Tensor:
+        return torch.cat([pictures.flip(-1) if shift % 2 else pictures for shift in shifts])
+
+    def move_on(values: Tensor, by: int) -> Tensor:
+        return torch.cat([values.roll(-by * shift, 0) for shift in shifts])
+
+    paired = [
+        f"{name}{', mirrored' if shift % 2 else ''}, over the background of {other}"
+        for shift in shifts[1:]
+        for name, other in zip(names, names[shift:] + names[:shift], strict=True)
+    ]
+    return {
+        "fgr": mirror(batch["fgr"]),
+        "pha": mirror(batch["pha"]),
+        "bgr": move_on(batch["bgr"], 1),
+        "disturbance": {
+            name: drawn._make(move_on(values, 2) for values in drawn)
+            for name, drawn in batch["disturbance"].items()
+        },
+        "name": [*names, *paired],
+    }
 
 
 def _spread(length: int, valid: ValidationSettings) -> list[Request]:
@@ -97,7 +187,10 @@ def _open_samples(
     seed: int,
 ) -> Samples:
     return Samples(
-        [_open_source(source, seed) for source in sources],
+        [
+            SyntheticForegrounds(s.synthetic, seed) if s.synthetic else open_source(s)
+            for s in sources
+        ],
         Backgrounds(backgrounds, seed) if backgrounds else None,
         augmentation,
         seed,
@@ -105,15 +198,8 @@ def _open_samples(
     )
 
 
-def _open_source(source: SourceSettings, seed: int) -> Foregrounds | SyntheticForegrounds:
-    return SyntheticForegrounds(source.synthetic, seed) if source.synthetic else open_source(source)
-
-
 def _make_loader(
-    samples: Samples,
-    batches: Batches | list[list[Request]],
-    workers: int,
-    processes: Processes,
+    samples: Samples, batches: Batches | list[list[Request]], workers: int, processes: Processes
 ) -> DataLoader:
     return DataLoader(
         samples,

@@ -1,5 +1,6 @@
-"""Random weights to begin with, where no earlier ones are given."""
+"""Weights to begin with: of a checkpoint, of DeepLabV3, or random."""
 
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -7,6 +8,51 @@ from torch import Tensor
 
 from model import MattingBase, MattingRefine
 from model.refiner import HIDDEN_CHANNELS, Refiner
+from model.weights import identify, initialise_from_deeplab, load_weights, read_state_dict
+
+from .settings import BaseModelSettings
+
+
+def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
+    """Gives a new run's network the weights of a checkpoint, of DeepLabV3, or random ones.
+
+    Args:
+        network: just built; changed in place.
+        model: may name DeepLabV3 weights, for where there is no checkpoint.
+        path: a checkpoint of the same network, or of one that has, or lacks, only a refiner.
+
+    Returns:
+        What was done, in words.
+
+    Raises:
+        CheckpointError: when a file is missing or does not fit.
+    """
+    if path:
+        return _load_checkpoint_weights(network, path)
+    if model.pretrain_initialization:
+        weights = read_state_dict(model.pretrain_initialization)
+        loaded, left = initialise_from_deeplab(network, weights)
+        return (
+            f"encoder and ASPP from {model.pretrain_initialization}: {len(loaded)} tensors; new: "
+            f"{', '.join(left) or 'none'}, and the rest of the network"
+        )
+    prepare_random_weights(network)
+    return "random weights"
+
+
+def _load_checkpoint_weights(network: MattingBase, path: Path) -> str:
+    weights = read_state_dict(path)
+    found = identify(weights)
+    own, added = network.state_dict(), ""
+    if found.type == "mattingbase" and isinstance(network, MattingRefine):
+        prepare_random_refiner(network.refiner)  # changes what `own` refers to
+        weights = {k: v for k, v in own.items() if k.startswith("refiner.")} | weights
+        added = "; its refiner is new, with random weights"
+    elif found.type == "mattingrefine" and not isinstance(network, MattingRefine):
+        weights = {k: v for k, v in weights.items() if not k.startswith("refiner.")}
+        added = "; its refiner is left out"
+    load_weights(network, weights, f"checkpoint {path} (a {found})")
+    return f"weights of {path} (a {found}){added}; optimiser and step are new"
 
 
 @torch.no_grad()
@@ -18,9 +64,6 @@ def prepare_random_weights(network: MattingBase) -> None:
     - The refiner begins as `prepare_random_refiner` says.
     - Alpha begins at 1/2 and the predicted error at 1/10, in the middle of the range outside of
       which clamping stops the gradient.
-
-    Args:
-        network: just built; changed in place.
 
     Source: ours, because the release begins from DeepLabV3 weights. On the same drawn samples of
         128 pixels, 4 a step, the mean alpha error of steps 51 to 100 was 0.205 without and 0.164
@@ -43,9 +86,6 @@ def prepare_random_refiner(refiner: Refiner) -> None:
     biases of 2 keep what is up to two standard deviations below their means from the ReLU's zero.
     The last convolution takes nothing else at first, and undoes the normalisation for alpha of mean
     0.5 and deviation 0.4 and residuals of mean 0 and deviation 0.15.
-
-    Args:
-        refiner: just built; changed in place.
 
     Source: ours, because a refiner with random outputs needs a good part of a short run to find
         back to the coarse alpha, and half of its outputs begin where clamping stops the gradient.

@@ -1,12 +1,12 @@
-"""What a run tells: TensorBoard, a progress bar, and nothing from any but the first process."""
+"""What a run reports: TensorBoard, a progress bar, and nothing from any but the first process."""
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from tqdm import tqdm
 from dataset.synthesis import Sample
 from model import BaseOutput, RefineOutput
 
+from .processes import Processes
+
 # Pictures of a batch that are shown, and their longest side in pixels.
 _SHOWN, _SIDE = 4, 512
 # Seconds between lines where there is no terminal to show a bar.
@@ -25,41 +27,62 @@ _SILENCE = 60
 
 
 class Log:
-    """Writes scalars and pictures of a run.
+    """Writes scalars and pictures of a run to a folder of TensorBoard, or nothing if that is None.
 
-    Args:
-        folder: for TensorBoard's files, or None to write nothing.
-        step: of which the run goes on; what an earlier run wrote from there on is dropped from
-            view.
-        total_steps: of the whole run.
+    What an earlier run wrote from `step` on is dropped from view. A context manager.
     """
 
     def __init__(self, folder: Path | None, step: int, total_steps: int) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=step) if folder else None
-        self._step, self._told = step, monotonic()
+        self._step, self._printed = step, monotonic()
+        self._sums: dict[str, float] = defaultdict(float)  # over the steps since the last scalars
         self._bar = tqdm(
             total=total_steps, initial=step, unit="step", disable=None if folder else True
         )
 
-    def __enter__(self) -> "Log":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
         if self._writer:
             self._writer.close()
 
-    def advance(self) -> None:
-        """Counts a step."""
+    def add_step(
+        self, losses: Mapping[str, float], samples: int, waited: float, busy: float
+    ) -> None:
+        """Counts a step by its losses, its samples, and seconds of waiting for data and of work."""
+        counts = {"steps": 1, "samples": samples, "waited": waited, "seconds": waited + busy}
+        for name, value in {**counts, **{f"loss/{k}": v for k, v in losses.items()}}.items():
+            self._sums[name] += value
         self._step += 1
         self._bar.update()
 
-    def say(self, text: str) -> None:
+    def write_steps(self, rates: Mapping[str, float], processes: Processes) -> None:
+        """Writes means over the steps counted since the last call, learning rates and speed."""
+        sums, self._sums = self._sums, defaultdict(float)
+        losses = {
+            name.removeprefix("loss/"): value / sums["steps"]
+            for name, value in sums.items()
+            if name.startswith("loss/")
+        }
+        rate = sums["samples"] * processes.world_size / sums["seconds"]
+        speed = {
+            "samples_per_second": rate,
+            "data_wait_share": sums["waited"] / sums["seconds"],
+            "peak_memory_gib": peak_memory(processes.device),
+        }
+        self.scalars("loss", losses, self._step)
+        self.scalars("learning_rate", rates, self._step)
+        self.scalars("speed", speed, self._step)
+        # Beside the progress bar, or now and then in a line.
+        text = f"loss {losses['total']:.4f}, {rate:.1f} samples/s"
+        self._bar.set_postfix_str(text)
+        if self._writer and self._bar.disable and monotonic() - self._printed > _SILENCE:
+            self._printed = monotonic()
+            self.print(f"step {self._step} of {self._bar.total}: {text}")
+
+    def print(self, text: str) -> None:
         """Prints a line above the progress bar."""
         if self._writer:
             self._bar.write(text)
@@ -84,14 +107,6 @@ class Log:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
-    def progress(self, loss: float, samples_per_second: float) -> None:
-        """Shows loss and speed beside the progress bar, or now and then in a line."""
-        told = f"loss {loss:.4f}, {samples_per_second:.1f} samples/s"
-        self._bar.set_postfix_str(told)
-        if self._writer and self._bar.disable and monotonic() - self._told > _SILENCE:
-            self._told = monotonic()
-            self.say(f"step {self._step} of {self._bar.total}: {told}")
-
     def pictures(
         self, group: str, sample: Sample, output: BaseOutput | RefineOutput, step: int
     ) -> None:
@@ -102,15 +117,7 @@ class Log:
 
 
 def preview(sample: Sample, output: BaseOutput | RefineOutput) -> dict[str, Tensor]:
-    """Makes a row of pictures for each thing that one wants to see of a batch.
-
-    Args:
-        sample: the batch.
-        output: what the network made of it.
-
-    Returns:
-        (3, H, W) float in [0, 1] by name.
-    """
+    """Makes a row of pictures, (3, H, W) float in [0, 1], for each thing to see of a batch."""
     green = sample.src.new_tensor((0.47, 1.0, 0.6)).view(1, 3, 1, 1)
     shown = {
         "src": sample.src,
@@ -138,14 +145,7 @@ def _grid(pictures: Tensor) -> Tensor:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Tells the most memory that the run has held.
-
-    Args:
-        device: CUDA tells of its own memory, others of the process's.
-
-    Returns:
-        GiB; nan on Windows without CUDA, which does not tell.
-    """
+    """Most memory that the run has held, in GiB; nan where the system does not count it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     try:

@@ -1,29 +1,30 @@
-"""The training loop of both stages."""
+"""The training loop of both stages: each step from its batch to the optimiser, and what is between.
 
-from collections.abc import Iterator
+Above it, `training.run` gives weights and optimiser their beginning; below it, `training.data`
+reads and composes the batches.
+"""
+
+import math
+from collections.abc import Callable, Iterator
 from itertools import islice
 from time import perf_counter
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 
+from model import MattingBase
 from runtime.settings import to_plain
 
-from .feed import Composed, Feed, compose
-from .log import peak_memory
-from .meter import Meter
+from .checkpoint import State, flatten
+from .data import Batch, Feed, compose
+from .losses import NonFiniteLossError
+from .metrics import evaluate, predict
 from .run import Run, save
-from .state import State, flatten
-from .statistics import StatisticsCount
-from .step import begin_step, finish_step, scale_of_step
-from .validation import evaluate, predict
+from .statistics import counted_statistics, freeze_statistics
 
 
 def fit(run: Run, state: State) -> bool:
     """Trains until the last epoch has ended, or an interrupt comes.
-
-    Args:
-        run: see `Run`.
-        state: is changed.
 
     Returns:
         Whether the end was reached.
@@ -32,35 +33,33 @@ def fit(run: Run, state: State) -> bool:
         NonFiniteLossError: after saving the state before that step.
         CheckpointError: when a checkpoint can't be written.
     """
+    settings, log = run.settings, run.log
     metrics: dict[str, float] = {}
     validated = -1
-    while state.epoch < run.settings.run.epoch_end:
+    while state.epoch < settings.run.epoch_end:
         for finished in train_one_epoch(run, state):
-            if state.step % run.settings.log.valid_interval == 0:
+            if state.step % settings.log.valid_interval == 0:
                 metrics = validate(run, state)
                 validated = state.step
-            if finished or state.step % run.settings.run.checkpoint_interval == 0:
+            if finished or state.step % settings.run.checkpoint_interval == 0:
                 save(run, state)
             if run.processes.any(run.interrupted()):
-                run.log.say(f"stopped by a signal; saved as {save(run, state)}")
+                log.print(f"stopped by a signal; saved as {save(run, state)}")
                 return False
-    if run.settings.run.batch_norm_samples:
+    if settings.run.batch_norm_samples:
         recount_statistics(run, state)
         validated = -1
     if state.step != validated:
         metrics = validate(run, state)
-    if run.settings.run.batch_norm_samples:
-        run.log.say(f"running statistics counted anew; saved as {save(run, state)}")
-    run.log.result(flatten(to_plain(run.settings)), metrics)
+    if settings.run.batch_norm_samples:
+        log.print(f"running statistics counted anew; saved as {save(run, state)}")
+    log.result(flatten(to_plain(settings)), metrics)
+    log.print(f"finished: {settings.run.checkpoint_dir / settings.model.name}")
     return True
 
 
 def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     """Trains on what is left of an epoch.
-
-    Args:
-        run: see `Run`.
-        state: is changed.
 
     Yields:
         After every step, whether it was the epoch's last; the state then is that of the next.
@@ -68,73 +67,94 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     Raises:
         NonFiniteLossError: after saving the state before that step.
     """
-    if state.batch >= len(run.batches):  # steps have become larger, or the data fewer
+    batches = run.data.batches
+    finished = state.batch >= len(batches)  # steps have become larger, or the data fewer
+    if finished:
         state.epoch, state.batch = state.epoch + 1, 0
         return
-    run.batches.begin(state.epoch, state.batch)
-    meter = Meter()
-    feed = Feed(run)
-    waited = feed.prepare()
-    finished = False
+    batches.begin(state.epoch, state.batch)
+    feed = Feed(run.data.loader, run.settings.run, run.processes.device)
+    feed.prepare()
     while not finished:
-        start = perf_counter()
+        start, waited = perf_counter(), feed.waited
         batch = _take(run, state, feed)
-        step = begin_step(run, state, batch)
-        finished = state.batch + 1 == len(run.batches)
-        waited_for_next = 0.0 if finished else feed.prepare()
-        terms = finish_step(run, state, step)
+        losses = train_step(run, state, batch, feed.prepare)
         # The wait for a batch counts with the batch's own step.
-        busy = perf_counter() - start - waited_for_next
-        meter.add(terms, len(batch.names), waited, waited + busy)
-        waited = waited_for_next
+        run.log.add_step(losses, len(batch.names), waited, perf_counter() - start - feed.waited)
         state.step += 1
         state.batch += 1
-        run.log.advance()
         if state.step % run.settings.log.train_loss_interval == 0:
-            _tell(run, state, meter)
-            meter = Meter()
+            rates = {group["name"]: group["lr"] for group in state.optimiser.param_groups}
+            run.log.write_steps(rates, run.processes)
+        finished = state.batch == len(batches)
         if finished:
             state.epoch, state.batch = state.epoch + 1, 0
         yield finished
 
 
-def _take(run: Run, state: State, feed: Feed) -> Composed:
-    try:
-        return feed.take()
-    except Exception:
-        if run.processes.world_size == 1:  # others would have to come to the checkpoint too
-            run.log.say(f"the data failed; saved as {save(run, state)}")
-        raise
-
-
-@torch.no_grad()
-def recount_statistics(run: Run, state: State) -> None:
-    """Counts batch norm's running statistics anew, on samples of the epoch after the last.
+def train_step(
+    run: Run, state: State, batch: Batch, meanwhile: Callable[[], None]
+) -> dict[str, float]:
+    """Makes one step, from a batch to the optimiser; the state's counters stay.
 
     Args:
         run: see `Run`.
-        state: its network's statistics change; see `StatisticsCount`.
+        state: is changed.
+        batch: what to learn from.
+        meanwhile: what to do while a GPU computes the gradients.
+
+    Returns:
+        The loss's terms, and their sum as `total`.
+
+    Raises:
+        NonFiniteLossError: after saving the state before that step.
     """
-    settings = run.settings.run
-    each_step = settings.batch_size * settings.pairings * run.processes.world_size
-    steps = -(-settings.batch_norm_samples // each_step)
-    run.batches.begin(state.epoch, state.batch)
-    with StatisticsCount(state.network, run.processes) as count:
-        for number, batch in enumerate(islice(run.loader, steps)):
-            sample = compose(run, batch).sample
-            with scale_of_step(run, state.network, state.step + number):
-                predict(state.network, sample, run.precision)
-            count.add()
+    settings, sample = run.settings, batch.sample
+    factor = settings.schedule.factor_of_step(state.step, run.data.total_steps(settings.run))
+    for group in state.optimiser.param_groups:
+        group["lr"] = group["full_lr"] * factor
+    set_training_mode(state.network, settings.run.freeze_batch_norm)
+    choices = settings.model.draw_arguments(settings.run.seed, state.step)
+    output = predict(run.network, sample, run.precision, **choices)
+    terms = run.loss(output, sample.pha, sample.fgr)
+    total = torch.stack(list(terms.values())).sum()
+    # With a frozen base, a batch without a cell to refine has nothing to teach.
+    if total.requires_grad:
+        state.optimiser.zero_grad(set_to_none=True)
+        state.scaler.scale(total).backward()
+    meanwhile()
+    losses = torch.stack([*terms.values(), total]).tolist()  # waits for the GPU
+    _refuse_non_finite(run, state, losses[-1], batch.names)
+    if total.requires_grad:
+        if settings.schedule.clip_norm is not None:
+            state.scaler.unscale_(state.optimiser)
+            clip_grad_norm_(state.network.parameters(), settings.schedule.clip_norm)
+        state.scaler.step(state.optimiser)
+        state.scaler.update()
+    if (state.step + 1) % settings.log.train_images_interval == 0:
+        run.log.pictures("train", sample, output, state.step + 1)
+    return dict(zip([*terms, "total"], losses, strict=True))
+
+
+def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
+    """Puts a network in training mode, but for its frozen parts, and batch norms if so asked."""
+    network.train()
+    for part in network.children():
+        part.train(any(parameter.requires_grad for parameter in part.parameters()))
+    if freezes_batch_norm:
+        freeze_statistics(network)
 
 
 def validate(run: Run, state: State) -> dict[str, float]:
-    """Judges the network on the fixed samples, tells, and keeps it if it is the best so far."""
-    if run.validation is None:
+    """Judges the network on the fixed samples, logs that, and keeps it if it is the best so far."""
+    if run.data.validation is None:
         return {}
-    metrics, shown = evaluate(state.network, run.loss, run.validation, run.precision, run.processes)
+    metrics, shown = evaluate(
+        state.network, run.loss, run.data.validation, run.precision, run.processes
+    )
     run.log.scalars("valid", metrics, state.step)
-    told = ", ".join(f"{name} {value:.5f}" for name, value in metrics.items())
-    run.log.say(f"step {state.step}: {told}")
+    values = ", ".join(f"{name} {value:.5f}" for name, value in metrics.items())
+    run.log.print(f"step {state.step}: {values}")
     if shown:
         run.log.pictures("valid", *shown, state.step)
     if state.best is None or metrics["mad"] < state.best:
@@ -143,16 +163,40 @@ def validate(run: Run, state: State) -> dict[str, float]:
     return metrics
 
 
-def _tell(run: Run, state: State, meter: Meter) -> None:
-    means = {name: value / meter.steps for name, value in meter.terms.items()}
-    rate = meter.samples * run.processes.world_size / meter.seconds
-    rates = {group["name"]: group["lr"] for group in state.optimiser.param_groups}
-    speed = {
-        "samples_per_second": rate,
-        "data_wait_share": meter.waited / meter.seconds,
-        "peak_memory_gib": peak_memory(run.processes.device),
-    }
-    run.log.scalars("loss", means, state.step)
-    run.log.scalars("learning_rate", rates, state.step)
-    run.log.scalars("speed", speed, state.step)
-    run.log.progress(means["total"], rate)
+@torch.no_grad()
+def recount_statistics(run: Run, state: State) -> None:
+    """Counts batch norm's running statistics anew, on samples of the epoch after the last."""
+    settings, model = run.settings.run, run.settings.model
+    each_step = settings.batch_size * settings.pairings * run.processes.world_size
+    steps = -(-settings.batch_norm_samples // each_step)
+    run.data.batches.begin(state.epoch, state.batch)
+    with counted_statistics(state.network, run.processes):
+        for number, batch in enumerate(islice(run.data.loader, steps)):
+            sample = compose(batch, settings, run.processes.device).sample
+            choices = model.draw_arguments(settings.seed, state.step + number)
+            predict(state.network, sample, run.precision, **choices)
+
+
+def _take(run: Run, state: State, feed: Feed) -> Batch:
+    """The prepared batch; where the data failed, the state is saved first."""
+    try:
+        return feed.take()
+    except Exception:
+        if run.processes.world_size == 1:  # others would have to come to the checkpoint too
+            run.log.print(f"the data failed; saved as {save(run, state)}")
+        raise
+
+
+def _refuse_non_finite(run: Run, state: State, total: float, names: list[str]) -> None:
+    broken = not math.isfinite(total)
+    if not run.processes.any(broken):
+        return
+    where = save(run, state)
+    if not broken:
+        raise NonFiniteLossError(f"the loss of another process is not finite at step {state.step}")
+    raise NonFiniteLossError(
+        f"the loss is {total} at step {state.step}, epoch {state.epoch}, batch "
+        f"{state.batch}. The samples: {'; '.join(names)}. The state before this step is saved as "
+        f"{where}. Look at these samples (python -m dataset.check), lower the learning rates, set "
+        "schedule.clip_norm or use --precision float32"
+    )

@@ -7,11 +7,21 @@ its two scripts; here it holds in both stages).
 Source: the paper, training.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from kornia.filters import sobel
 from torch import Tensor
 from torch.nn import functional as F
 
 from model import BaseOutput, RefineOutput
+
+# From output, true alpha and true foreground to named terms.
+Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
+
+
+class NonFiniteLossError(ArithmeticError):
+    """The loss is infinite or not a number; the message names step and samples."""
 
 
 def base_loss(output: BaseOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[str, Tensor]:
@@ -61,17 +71,9 @@ def refine_loss(output: RefineOutput, true_pha: Tensor, true_fgr: Tensor) -> dic
 
 
 def error_loss(pred_err: Tensor, pred_pha: Tensor, true_pha: Tensor) -> Tensor:
-    """Mean squared difference of the predicted to the true error of alpha.
+    """Mean squared difference of predicted and true error of alpha, (B, 1, H, W) in [0, 1] each.
 
-    Args:
-        pred_err: (B, 1, H, W) float in [0, 1].
-        pred_pha: (B, 1, H, W) float in [0, 1]; gets no gradient.
-        true_pha: (B, 1, H, W) float in [0, 1].
-
-    Returns:
-        A scalar.
-
-    Source: the paper, training of the base network.
+    Source: the paper, training of the base network; alpha gets no gradient.
     """
     return F.mse_loss(pred_err, (pred_pha.detach() - true_pha).abs())
 

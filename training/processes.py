@@ -1,23 +1,34 @@
-"""One process, or several started by `torchrun`: who this one is, and what all agree on."""
+"""The process of a run, or several started by `torchrun`: how they start, agree and end."""
 
+import multiprocessing
 import os
-from collections.abc import Iterator
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import cv2
 import torch
 from torch import Tensor, distributed
+
+from runtime.device import resolve_device
+from runtime.interrupts import raise_interrupt
+from runtime.settings import parse_settings, to_yaml
+
+from .losses import NonFiniteLossError
+from .settings import Settings
+
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run.
+    """The processes of a run: which this one is, how many, and where this one computes.
 
-    Attributes:
-        rank: this process, from 0.
-        world_size: number of processes; with 1 there is no process group.
-        device: where this process computes.
+    `rank` counts from 0. With a `world_size` of 1 there is no process group.
     """
 
     rank: int
@@ -26,7 +37,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and talks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
@@ -38,7 +49,7 @@ class Processes:
         return summed.to(values.device)
 
     def any(self, flag: bool) -> bool:
-        """Tells whether a flag is set in any process."""
+        """Whether a flag is set in any process."""
         return bool(self.total(torch.tensor(float(flag))) > 0)
 
     def gather(self, value: Any) -> list[Any]:
@@ -55,17 +66,52 @@ class Processes:
             distributed.barrier()
 
 
+def run_command(
+    settings_type: type[S], description: str, train: Callable[[S, Processes], bool]
+) -> int:
+    """Runs a training script from its command line.
+
+    Args:
+        settings_type: of the script.
+        description: of the script, for `--help`.
+        train: returns whether the last epoch has ended.
+
+    Returns:
+        The exit code: 0 when the last epoch has ended, 130 after an interrupt, 2 for what the user
+        can mend before the run, 1 for what ended it.
+    """
+    signal.signal(signal.SIGTERM, raise_interrupt)
+    cv2.setNumThreads(1)  # its threads would be missing in the workers, which are forked
+    try:
+        settings = parse_settings(settings_type, description, sys.argv[1:])
+        if settings.print_config:
+            print(to_yaml(settings), end="")
+            return 0
+        with start_processes(resolve_device(settings.run.device)) as processes:
+            if train(settings, processes):
+                return 0
+        print("interrupted; --model-last-checkpoint auto goes on from here", file=sys.stderr)
+        return 130
+    except (NonFiniteLossError, RuntimeError) as error:
+        if not isinstance(error, NonFiniteLossError) and "DataLoader" not in str(error):
+            raise
+        print(f"error: {_cause(error)}", file=sys.stderr)
+        return 1
+    except (ValueError, OSError) as error:
+        print(f"error: {_cause(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    finally:
+        _end_workers()
+
+
 @contextmanager
 def start_processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that `torchrun` started; alone, nothing is set up.
 
-    The backend is nccl on CUDA devices, one for each process of a machine, and gloo elsewhere.
-
-    Args:
-        device: of the kind to use; the number of a CUDA device is the local rank's.
-
-    Yields:
-        The processes.
+    The backend is nccl on CUDA, with the device of the local rank's number, and gloo elsewhere.
 
     Raises:
         ValueError: when a machine has fewer CUDA devices than processes.
@@ -87,3 +133,19 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
         yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
         distributed.destroy_process_group()
+
+
+def _end_workers() -> None:
+    """Ends the loaders' processes that an error has left, which hear no SIGTERM."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's would call that a failure
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
+def _cause(error: Exception) -> str:
+    """The error that a worker process met, without the worker's call stack."""
+    text = str(error).strip()
+    if "in DataLoader worker process" not in text:
+        return text
+    return re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])  # the error's class

@@ -21,9 +21,6 @@ from runtime.files import write_whole
 def pack(state: dict[str, Tensor]) -> bytes:
     """Packs a state dict as safetensors, in half the size.
 
-    Args:
-        state: tensors by name.
-
     Returns:
         The file's content: weights as float16, running statistics as they are, since some leave the
         range of float16, and metadata that name network and backbone.
@@ -45,11 +42,8 @@ def pack(state: dict[str, Tensor]) -> bytes:
 def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Averages the weights and running statistics of networks that were trained from each other.
 
-    Args:
-        states: one or more state dicts of the same network; counters are the last one's.
-
     Returns:
-        A state dict, float32 where there are several.
+        A state dict, float32 where there are several; counters are the last one's.
 
     Raises:
         ValueError: when names or shapes differ.
@@ -61,11 +55,7 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return states[0]
     last = states[-1]
     for state in states:
-        different = [
-            name
-            for name in sorted(state.keys() | last.keys())
-            if name not in state or name not in last or state[name].shape != last[name].shape
-        ]
+        different = _different_names(state, last)
         if different:
             raise ValueError(
                 f"a mean needs checkpoints of one network; they differ in {different[0]} and "
@@ -80,14 +70,7 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Gives a network the refiner of another.
-
-    Args:
-        state: state dict of a `MattingRefine`.
-        other: that of another with the same refiner, by names and shapes.
-
-    Returns:
-        `state` with the tensors `refiner.*` of `other`.
+    """Gives the state dict of a `MattingRefine` the tensors `refiner.*` of another.
 
     Raises:
         ValueError: when names or shapes of the two refiners differ, or there is none.
@@ -99,12 +82,18 @@ def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict
         {name: value for name, value in one.items() if name.startswith("refiner.")}
         for one in (state, other)
     )
-    if not old or {n: v.shape for n, v in old.items()} != {n: v.shape for n, v in new.items()}:
+    if not old or _different_names(old, new):
         raise ValueError(
             f"the refiners must be alike, got one of {len(old)} and one of {len(new)} tensors; "
             "take that of a MattingRefine with the same kernel size"
         )
     return state | new
+
+
+def _different_names(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
+    """Names that only one of two state dicts has, or that have another shape in the other."""
+    shapes, others = ({k: v.shape for k, v in state.items()} for state in (one, other))
+    return [k for k in sorted(shapes | others) if shapes.get(k) != others.get(k)]
 
 
 def main() -> int:

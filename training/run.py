@@ -1,68 +1,211 @@
-"""What stays the same while a run goes on, and how its state is saved."""
+"""A run: what it is made of, how it starts or goes on, and how it is saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+import torch
+from torch import nn
+from torch.amp import GradScaler
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Adam
 
-from dataset.batches import Batches
-from model import BaseOutput, RefineOutput
-from runtime.device import Precision
+from model import MattingBase
+from model.weights import CheckpointError, load_weights
+from runtime.device import Precision, describe_device, precision_note
+from runtime.interrupts import deferred_interrupts
+from runtime.settings import to_yaml
 
-from .checkpoint import save_best, save_checkpoint
+from .checkpoint import (
+    State,
+    load_checkpoint,
+    newest_checkpoint,
+    restore,
+    save_best,
+    save_checkpoint,
+    take_checkpoint,
+)
+from .data import Data
+from .initialise import initialise
 from .log import Log
+from .losses import Loss
 from .processes import Processes
-from .state import Settings, State
-
-Output = BaseOutput | RefineOutput
-Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
+from .settings import LearningRates, RunSettings, Settings, TrainingPrecision
+from .statistics import check_statistics
 
 
 @dataclass(frozen=True)
 class Run:
     """What stays the same while a run goes on.
 
-    Attributes:
-        settings: of the run.
-        processes: of the run.
-        network: the state's network, or what wraps it for several processes.
-        loss: from output, true alpha and true foreground to named terms.
-        precision: of the convolutions.
-        loader: of training batches.
-        batches: the loader's order.
-        validation: loader of the fixed samples, or None.
-        log: where all is told.
-        interrupted: whether the run was asked to stop.
+    The network is that of the state, or what wraps it for several processes. `precision` is that of
+    the convolutions, and `interrupted` says whether the run was asked to stop.
     """
 
     settings: Settings
     processes: Processes
+    data: Data
     network: nn.Module
     loss: Loss
     precision: Precision
-    loader: DataLoader
-    batches: Batches
-    validation: DataLoader | None
     log: Log
     interrupted: Callable[[], bool]
 
-    @property
-    def total_steps(self) -> int:
-        """Steps of the whole run, from its first epoch to its last."""
-        epochs = self.settings.run.epoch_end - self.settings.run.epoch_start
-        return epochs * len(self.batches)
+
+@contextmanager
+def start(
+    settings: Settings, processes: Processes, data: Data, network: MattingBase, loss: Loss
+) -> Iterator[tuple[Run, State]]:
+    """Starts a run, or goes on with it, and prints with what.
+
+    Args:
+        settings: of the run, as are processes and data.
+        processes: see `Processes`.
+        data: see `Data`.
+        network: just built; gets its weights, device and memory format.
+        loss: of the stage.
+
+    Yields:
+        What `fit` takes. Until the block ends, the first SIGINT or SIGTERM only asks it to stop.
+
+    Raises:
+        CheckpointError: as `begin`.
+        ValueError: when running statistics are to be kept that nothing has counted.
+    """
+    device = processes.device
+    precision = resolve_precision(settings.run.precision, device)
+    torch.manual_seed(settings.run.seed + 1 + processes.rank)  # other dropout in each process
+    state, notes = begin(network, settings, processes, precision)
+    if settings.run.freeze_batch_norm:
+        check_statistics(network)
+    notes += synchronise(network, settings.run, processes)
+    if settings.run.channels_last:
+        network.to(memory_format=torch.channels_last)
+    if settings.run.compile:
+        network.compile()
+    wrapped: nn.Module = network
+    if processes.world_size > 1:
+        wrapped = DistributedDataParallel(network, [device] if device.type == "cuda" else None)
+    learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    slow = precision_note(device, precision)
+    lines = (
+        to_yaml(settings),
+        f"{type(network).__name__}, {learning:,} parameters in training",
+        f"device {describe_device(device)}, precision {precision}, "
+        f"{processes.world_size} processes",
+        *(f"note: {note}" for note in (*notes, *([slow] if slow else []))),
+    )
+    if processes.is_first:
+        print("\n".join(lines))
+    folder = settings.log.dir / settings.model.name if processes.is_first else None
+    total = data.total_steps(settings.run)
+    with deferred_interrupts() as interrupted, Log(folder, state.step, total) as log:
+        log.text("settings", to_yaml(settings))
+        yield Run(settings, processes, data, wrapped, loss, precision, log, interrupted), state
+
+
+def begin(
+    network: MattingBase, settings: Settings, processes: Processes, precision: Precision
+) -> tuple[State, list[str]]:
+    """Makes the state of a run that begins, or goes on.
+
+    Args:
+        network: as built; gets weights and its device.
+        settings: of the run, as are processes.
+        processes: see `Processes`.
+        precision: float16 needs the gradients scaled.
+
+    Returns:
+        The state, and what was done, in words.
+
+    Raises:
+        CheckpointError: when a file does not fit, or a new run would mix its checkpoints with an
+            earlier one's.
+    """
+    model = settings.model
+    folder = settings.run.checkpoint_dir / model.name
+    newest = newest_checkpoint(folder)
+    path = Path(model.last_checkpoint) if model.last_checkpoint else None
+    if model.last_checkpoint == "auto":
+        path = newest
+    checkpoint = load_checkpoint(path) if path else None
+    if checkpoint and checkpoint.name != model.name:
+        checkpoint = None  # another run's gives its weights only
+    if newest and not checkpoint:
+        raise CheckpointError(
+            f"{folder} holds checkpoints of an earlier run, the newest {newest.name}. Go on with "
+            "--model-last-checkpoint auto, or choose another --model-name"
+        )
+    if checkpoint:
+        load_weights(network, checkpoint.network, f"checkpoint {path}")
+        notes = [f"going on from {path}: epoch {checkpoint.epoch}, step {checkpoint.step}"]
+    else:
+        notes = [initialise(network, model, path or model.initial_checkpoint)]
+    network.to(processes.device)
+    optimiser = make_optimiser(network, settings.learning_rates)
+    scaler = GradScaler(processes.device.type, enabled=precision == "float16")
+    state = State(network, optimiser, scaler, settings.run.epoch_start)
+    if checkpoint:
+        notes += restore(state, checkpoint, settings, processes)
+    return state, notes
+
+
+def resolve_precision(name: TrainingPrecision, device: torch.device) -> Precision:
+    """Finds the precision that suits a device: what was asked for; for `auto` see the setting."""
+    if name != "auto":
+        return name
+    has_bfloat16 = device.type == "cpu" and precision_note(device, "bfloat16") is None
+    return "float16" if device.type == "cuda" else "bfloat16" if has_bfloat16 else "float32"
+
+
+def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
+    """Builds Adam with one group for each part of the network that learns; freezes the others.
+
+    Returns:
+        The optimiser; each group has the part's name in `name` and its rate in `full_lr`.
+
+    Raises:
+        ValueError: when a part of the network has no rate, or all have 0.
+
+    Source: the paper, training.
+    """
+    groups: list[dict[str, Any]] = []
+    for name, part in network.named_children():
+        rate = getattr(rates, name)
+        if rate is None:
+            raise ValueError(f"the network has a {name}; give --learning-rate-{name}")
+        part.requires_grad_(rate > 0)
+        if rate:
+            groups.append({"params": part.parameters(), "lr": rate, "full_lr": rate, "name": name})
+    if not groups:
+        raise ValueError("all learning rates are 0; at least one part of the network must learn")
+    return Adam(groups)
+
+
+def synchronise(network: MattingBase, settings: RunSettings, processes: Processes) -> list[str]:
+    """Lets batch norms normalise over all processes' samples on CUDA; elsewhere notes that."""
+    shares = settings.sync_batch_norm and not settings.freeze_batch_norm
+    if processes.world_size == 1 or not shares:
+        return []
+    if processes.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return []
+    return [
+        "batch norm is synchronised on CUDA only: each process normalises over its own samples, "
+        "and the first one's running statistics are kept"
+    ]
 
 
 def save(run: Run, state: State, best: bool = False) -> str:
     """Writes a checkpoint; returns its name. Every process must call it."""
-    checkpoint = state.to_checkpoint(run.settings, run.processes)
-    path = run.settings.run.checkpoint_dir / run.settings.model.name
-    if run.processes.is_first:
-        if best:
-            path = save_best(path, checkpoint)
-        else:
-            path = save_checkpoint(path, checkpoint, run.settings.run.checkpoint_keep)
-    run.processes.wait()
+    settings, processes = run.settings, run.processes
+    checkpoint = take_checkpoint(state, settings, processes)
+    path = settings.run.checkpoint_dir / settings.model.name
+    if processes.is_first and best:
+        path = save_best(path, checkpoint)
+    elif processes.is_first:
+        path = save_checkpoint(path, checkpoint, settings.run.checkpoint_keep)
+    processes.wait()
     return str(path)

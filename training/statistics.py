@@ -1,88 +1,72 @@
 """Batch norm's running statistics: counted anew with the weights as they are, or kept."""
 
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .optimiser import is_frozen
 from .processes import Processes
 
 
-class StatisticsCount:
-    """Counts mean and variance of what reaches each batch norm of a network, over many batches.
+@contextmanager
+def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[None]:
+    """Counts mean and variance of all that reaches each batch norm of a network in the block.
 
     What training leaves is an average over its last ten batches or so, of weights that still
-    changed. As a context manager: the batch norms normalise by their batch and all else is as in
-    evaluation. At the end the network is in evaluation mode with the statistics of all batches of
-    all processes. Parts that are frozen, and layers that nothing has reached, keep theirs.
+    changed. In the block the batch norms normalise by their batch and all else is as in evaluation.
+    After it the network is in evaluation mode with the statistics of all batches of all processes,
+    every one of which must count. Frozen parts, and layers that nothing has reached, keep theirs.
 
-    Args:
-        network: `MattingBase` or `MattingRefine`.
-        processes: of the run; every one must count.
-
-    Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3.
+    Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3. PyTorch's
+        `update_bn` leaves out how the batches' means differ, counts one process only, and would
+        reset frozen parts.
     """
+    parts = [p for p in network.children() if any(w.requires_grad for w in p.parameters())]
+    layers = [x for p in parts for x in p.modules() if isinstance(x, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    # Batches, means and squares, on the CPU in double so that nothing cancels.
+    sums: dict[nn.Module, Tensor] = {
+        layer: torch.zeros(3, layer.num_features, dtype=torch.float64) for layer in layers
+    }
 
-    def __init__(self, network: nn.Module, processes: Processes) -> None:
-        self._network, self._processes = network, processes
-        self._layers = [
-            layer
-            for part in network.children()
-            if not is_frozen(part)
-            for layer in part.modules()
-            if isinstance(layer, _BatchNorm) and layer.track_running_stats
-        ]
+    def add(layer: nn.Module, *_: object) -> None:
+        mean, variance = (value.detach().cpu().double() for value in _statistics(layer))
+        sums[layer] += torch.stack((torch.ones_like(mean), mean, variance + mean.square()))
 
-    def __enter__(self) -> Self:
-        self._network.eval()
-        self._momenta = [layer.momentum for layer in self._layers]
-        self._seen = [_counter(layer).item() for layer in self._layers]
-        for layer in self._layers:
-            layer.train()
-            layer.momentum = 1.0  # what a layer holds is its last batch's
-        # Batches, means and squares, on the CPU in double so that nothing cancels.
-        self._sums = [_sums_of(layer) * 0 for layer in self._layers]
-        return self
-
-    def add(self) -> None:
-        """Takes in the batch that has just run through the network."""
-        for i, layer in enumerate(self._layers):
-            seen = _counter(layer).item()
-            if seen != self._seen[i]:
-                self._seen[i] = seen
-                self._sums[i] += _sums_of(layer)
-
-    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        for layer, momentum in zip(self._layers, self._momenta, strict=True):
+    network.eval()
+    for layer in layers:
+        layer.train()
+        layer.momentum = 1.0  # what a layer holds is its last batch's
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    try:
+        yield
+    finally:
+        for layer, momentum, hook in zip(layers, momenta, hooks, strict=True):
             layer.momentum = momentum
-        self._network.eval()
-        if failure is not None or not self._layers:
-            return
-        # All at once: processes that wait for each other do so once.
-        sums = self._processes.total(torch.cat(self._sums, 1))
-        widths = [layer.num_features for layer in self._layers]
-        for layer, (batches, means, squares) in zip(
-            self._layers, sums.split(widths, dim=1), strict=True
-        ):
-            if batches[0] == 0:
-                continue
+            hook.remove()
+        network.eval()
+    if not layers:
+        return
+    # All at once: processes that wait for each other do so once.
+    total = processes.total(torch.cat(list(sums.values()), 1))
+    shares = total.split([layer.num_features for layer in layers], dim=1)
+    for layer, (batches, means, squares) in zip(layers, shares, strict=True):
+        if batches[0]:
+            running_mean, running_variance = _statistics(layer)
             mean = means / batches
-            _buffer(layer.running_mean).copy_(mean)
-            _buffer(layer.running_var).copy_(squares / batches - mean.square())
+            running_mean.copy_(mean)
+            running_variance.copy_(squares / batches - mean.square())
 
 
 def check_statistics(network: nn.Module) -> None:
-    """Refuses a network that can't be trained with its running statistics as they are.
-
-    Raises:
-        ValueError: when nothing has ever changed those of a batch norm.
-    """
+    """Raises ValueError where nothing has ever changed a batch norm's running statistics."""
     for name, layer in network.named_modules():
         if not isinstance(layer, _BatchNorm):
             continue
-        if not _buffer(layer.running_mean).any() and (_buffer(layer.running_var) == 1).all():
+        mean, variance = _statistics(layer)
+        if not mean.any() and (variance == 1).all():
             raise ValueError(
                 f"freeze_batch_norm keeps running statistics, and {name} has none yet; give "
                 "weights of the whole network (--model-initial-checkpoint), or train without it "
@@ -91,10 +75,7 @@ def check_statistics(network: nn.Module) -> None:
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Lets every batch norm of a network normalise by its running statistics, and keep them.
-
-    Args:
-        network: in training mode, where it else is to stay.
+    """Lets the batch norms of a network in training mode normalise by running statistics.
 
     Source: usual where networks go on learning from few samples a step, whose means and variances
         are noise.
@@ -104,18 +85,6 @@ def freeze_statistics(network: nn.Module) -> None:
             layer.eval()
 
 
-def _sums_of(layer: _BatchNorm) -> Tensor:
-    """(3, C): 1, mean and mean square of the layer's last batch."""
-    mean, variance = (
-        _buffer(b).detach().cpu().double() for b in (layer.running_mean, layer.running_var)
-    )
-    return torch.stack((torch.ones_like(mean), mean, variance + mean.square()))
-
-
-def _counter(layer: _BatchNorm) -> Tensor:
-    return _buffer(layer.num_batches_tracked)
-
-
-def _buffer(value: Tensor | None) -> Tensor:
-    assert value is not None  # noqa: S101 - there with track_running_stats
-    return value
+def _statistics(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Running mean and variance of a batch norm."""
+    return layer.get_buffer("running_mean"), layer.get_buffer("running_var")

@@ -12,24 +12,24 @@ import train_base
 import train_refine
 from dataset.batches import CropSettings
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
-from training.data import open_training_data, open_validation_data
-from training.feed import compose
+from training.checkpoint import State
+from training.data import compose, open_data
 from training.log import Log
+from training.loop import train_step as make_step
 from training.losses import base_loss, refine_loss
-from training.optimiser import LearningRates, ScheduleSettings
 from training.processes import Processes
-from training.run import Run
+from training.run import Run, begin
 from training.settings import (
     BaseModelSettings,
     BaseSettings,
+    LearningRates,
     LogSettings,
     RefineModelSettings,
     RefineSettings,
     RunSettings,
+    ScheduleSettings,
     ValidationSettings,
 )
-from training.state import State, begin
-from training.step import begin_step, finish_step
 
 CPU = torch.device("cpu")
 MakeRun = Callable[..., tuple[Run, State]]
@@ -59,7 +59,8 @@ def make_settings(folder: Path, refine: bool = False, **run: Any) -> BaseSetting
 
 def train_step(run: Run, state: State, batch: dict[str, Any]) -> dict[str, float]:
     """Makes a step with a batch of the loader; returns its loss's terms."""
-    return finish_step(run, state, begin_step(run, state, compose(run, batch)))
+    composed = compose(batch, run.settings.run, run.processes.device)
+    return make_step(run, state, composed, lambda: None)
 
 
 @pytest.fixture
@@ -83,16 +84,13 @@ def make_run(tmp_path: Path) -> MakeRun:
         torch.manual_seed(settings.run.seed)
         network = (train_refine if refine else train_base).build(settings)
         state, _ = begin(network, settings, processes, settings.run.precision)
-        loader, batches = open_training_data(settings, processes)
         run = Run(
             settings=settings,
             processes=processes,
+            data=open_data(settings, processes),
             network=state.network,
             loss=refine_loss if refine else base_loss,
             precision="float32",
-            loader=loader,
-            batches=batches,
-            validation=open_validation_data(settings, processes),
             log=Log(None, state.step, 8),
             interrupted=lambda: False,
         )

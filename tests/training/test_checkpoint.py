@@ -19,9 +19,8 @@ from training.checkpoint import (
     save_checkpoint,
 )
 from training.loop import train_one_epoch
-from training.run import save
+from training.run import begin, save
 from training.settings import BaseSettings
-from training.state import begin
 
 from .conftest import MakeRun, make_settings, train_step
 
@@ -134,7 +133,7 @@ def test_a_file_of_another_run_gives_its_weights_only(
     settings: BaseSettings, make_run: MakeRun
 ) -> None:
     run, state = make_run(settings)
-    train_step(run, state, next(iter(run.loader)))
+    train_step(run, state, next(iter(run.data.loader)))
     state.step = 1
     path = save(run, state)
     _, other, notes = begin_with(settings, make_run, name="other", last_checkpoint=path)

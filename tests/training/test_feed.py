@@ -6,20 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.feed import Feed, compose, pair_anew
+from training.data import Feed, compose, pair_anew
 from training.loop import fit
 from training.processes import Processes
+from training.run import begin
 from training.settings import RunSettings
-from training.state import begin
 
-from .conftest import MakeRun, make_settings
+from .conftest import CPU, MakeRun, make_settings
 
 
 def test_pairings_lay_each_foreground_over_other_backgrounds_too(
     make_run: MakeRun, tmp_path: Path
 ) -> None:
     run, _ = make_run(make_settings(tmp_path, batch_size=4))
-    batch = next(iter(run.loader))
+    batch = next(iter(run.data.loader))
     three = pair_anew(batch, 3)
     for key in ("fgr", "pha"):
         first, mirrored, second = three[key].split(4)
@@ -44,7 +44,7 @@ def test_pairings_lay_each_foreground_over_other_backgrounds_too(
 
 def test_a_run_with_pairings_trains_on_all_of_them(make_run: MakeRun, tmp_path: Path) -> None:
     run, state = make_run(make_settings(tmp_path, batch_size=4, pairings=2, epoch_end=1))
-    names, sample = compose(run, next(iter(run.loader)))
+    names, sample = compose(next(iter(run.data.loader)), run.settings.run, CPU)
     assert len(names) == len(sample.src) == len(sample.pha) == 8
     assert not torch.equal(sample.src[:4], sample.src[4:])
     assert fit(run, state)
@@ -59,14 +59,14 @@ def test_pairings_that_a_batch_cannot_make_are_an_error(pairings: int) -> None:
 
 def test_feed_hands_failures_over_in_their_turn(make_run: MakeRun) -> None:
     run, _ = make_run()
-    batches = iter(run.loader)
+    batches = iter(run.data.loader)
 
     def two_then_none():
         yield next(batches)
         yield next(batches)
         raise OSError("0007.jpg is gone")
 
-    feed = Feed(replace(run, loader=two_then_none()))
+    feed = Feed(two_then_none(), run.settings.run, CPU)
     feed.prepare()
     first = feed.take()
     feed.prepare()
@@ -84,12 +84,13 @@ def test_composing_ahead_on_cuda_changes_nothing(make_run: MakeRun, tmp_path: Pa
     run, state = make_run(make_settings(tmp_path, refine=True, epoch_end=1))
     processes = Processes(0, 1, device)
     state, _ = begin(state.network, run.settings, processes, "float32")
-    run = replace(run, processes=processes, network=state.network, validation=None)
-    feed = Feed(run)
-    run.batches.begin(0, 0)
-    for batch in run.loader:
+    data = run.data._replace(validation=None)
+    run = replace(run, processes=processes, network=state.network, data=data)
+    feed = Feed(data.loader, run.settings.run, device)
+    run.data.batches.begin(0, 0)
+    for batch in run.data.loader:
         feed.prepare()
-        ahead, (_, now) = feed.take().sample, compose(run, batch)
+        ahead, (_, now) = feed.take().sample, compose(batch, run.settings.run, device)
         for ours, theirs in zip(ahead, now, strict=True):
             torch.testing.assert_close(ours, theirs)
     assert fit(run, state)

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from model.build import NetworkConfig, build_network
-from tests.training.conftest import CPU, make_settings
-from training.command import _wrap
+from tests.training.conftest import make_settings
 from training.processes import Processes
-from training.state import State
-from training.sync_batch_norm import CpuSyncBatchNorm, synchronise_batch_norm
+from training.run import synchronise
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,31 +29,36 @@ from tests.training.conftest import CPU, make_settings
 from dataset.augmentation import AugmentationSettings
 from model.build import NetworkConfig, build_network
 from torch.nn.parallel import DistributedDataParallel
-from training.data import open_training_data, open_validation_data
+from training.data import open_data
 from training.losses import base_loss, refine_loss
+from training.metrics import evaluate
 from training.processes import start_processes
-from training.sync_batch_norm import synchronise_batch_norm
+from training.statistics import freeze_statistics
 from dataset.synthesis import synthesise
-from training.validation import evaluate
 
 out, refine = Path(sys.argv[1]), sys.argv[2] == "refine"
 
 def measure(processes):
     world = processes.world_size
     settings = make_settings(out.parent, refine, batch_size=4 // world)
-    loader, batches = open_training_data(settings, processes)
+    data = open_data(settings, processes)
     torch.manual_seed(0)
     config = NetworkConfig("mattingrefine" if refine else "mattingbase", refine_sample_pixels=320)
     network = build_network(config).double().train()
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # every process drops others
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    # On CPUs, processes normalise over their own samples: here by statistics that all have alike,
+    # without which a random network predicts no error and all its cells are equal.
+    network(*torch.rand(2, 4, 3, 96, 96).double())
+    freeze_statistics(network)
     loss = refine_loss if refine else base_loss
     wrapped = network
     if world > 1:
-        synchronise_batch_norm(network, CPU)
         wrapped = DistributedDataParallel(network)
-    batch = next(iter(loader))
+    batch = next(iter(data.loader))
     # In float64: the batch norms of a random network enlarge rounding a thousandfold.
     sample = type(sample := synthesise(batch, CPU))(*(x.double() for x in sample))
     terms = loss(wrapped(sample.src, sample.bgr), sample.pha, sample.fgr)
@@ -64,8 +67,7 @@ def measure(processes):
     buffers = {{name: b.double() for name, b in network.named_buffers()}}
     names = [n for share in processes.gather(batch["name"]) for n in share]
     network.float()
-    metrics, _ = evaluate(network, loss, open_validation_data(settings, processes), "float32",
-                          processes)
+    metrics, _ = evaluate(network, loss, data.validation, "float32", processes)
     if processes.is_first:
         torch.save([gradients, buffers, names, metrics], out)
 
@@ -106,31 +108,18 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path, stage: str) -> 
     assert one[3] == pytest.approx(two[3], rel=1e-4)
 
 
-def test_alone_it_is_plain_batch_norm() -> None:
-    torch.manual_seed(0)
-    plain = nn.BatchNorm2d(3)
-    plain.weight.data.uniform_()
-    synchronised = synchronise_batch_norm(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
-    synchronised[0].load_state_dict(plain.state_dict())
-    assert type(synchronised[0]) is CpuSyncBatchNorm
-    x = torch.randn(4, 3, 5, 6)
-    assert torch.equal(plain(x), synchronised(x))
-    assert torch.equal(plain.running_var, synchronised[0].running_var)
-    assert torch.equal(plain.eval()(x), synchronised.eval()(x))
-
-
-@pytest.mark.parametrize("synchronised", [True, False])
-def test_batch_norms_are_synchronised_unless_switched_off(
-    tmp_path: Path, synchronised: bool
+@pytest.mark.parametrize(
+    ("kind", "asked", "synchronised"),
+    [("cuda", True, True), ("cuda", False, False), ("cpu", True, False), ("cpu", False, False)],
+)
+def test_batch_norms_are_synchronised_on_cuda_unless_switched_off(
+    tmp_path: Path, kind: str, asked: bool, synchronised: bool
 ) -> None:
     settings = make_settings(tmp_path)
-    settings = replace(settings, run=replace(settings.run, sync_batch_norm=synchronised))
+    settings = replace(settings, run=replace(settings.run, sync_batch_norm=asked))
     network = build_network(NetworkConfig("mattingbase"))
-    state = State(network, torch.optim.Adam(network.parameters()), torch.amp.GradScaler("cpu"), 0)
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
-    try:
-        wrapped = _wrap(state, settings, Processes(0, 2, CPU))
-    finally:
-        distributed.destroy_process_group()
-    kinds = {type(module) for module in wrapped.modules() if isinstance(module, _BatchNorm)}
-    assert kinds == {CpuSyncBatchNorm if synchronised else nn.BatchNorm2d}
+    notes = synchronise(network, settings.run, Processes(0, 2, torch.device(kind)))
+    kinds = {type(module) for module in network.modules() if isinstance(module, _BatchNorm)}
+    assert kinds == {nn.SyncBatchNorm if synchronised else nn.BatchNorm2d}
+    assert len(notes) == (asked and not synchronised)
+    assert all("each process normalises over its own samples" in note for note in notes)

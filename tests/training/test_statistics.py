@@ -7,12 +7,11 @@ import torch
 from torch import nn
 
 from dataset.synthesis import synthesise
-from training.checkpoint import load_checkpoint
+from training.checkpoint import State, load_checkpoint
 from training.loop import fit, recount_statistics
 from training.processes import Processes
 from training.run import Run
-from training.state import State
-from training.statistics import StatisticsCount, check_statistics
+from training.statistics import check_statistics, counted_statistics
 
 from .conftest import CPU, MakeRun, make_settings, train_step
 
@@ -41,10 +40,9 @@ def test_the_statistics_are_those_of_all_values(processes: Processes) -> None:
     network, batches = make_network(), make_batches()
     network[0][1].running_mean.fill_(99)
     with torch.no_grad():
-        with StatisticsCount(network, processes) as count:
+        with counted_statistics(network, processes):
             for batch in batches:
                 network(batch)
-                count.add()
         values = network[0][0](torch.cat(batches)).double().transpose(0, 1).flatten(1)
         found = network[0][1]
         assert torch.allclose(found.running_mean.double(), values.mean(1), rtol=1e-4)
@@ -66,9 +64,8 @@ def test_frozen_parts_and_layers_that_nothing_reaches_keep_theirs() -> None:
     network[0].requires_grad_(False)
     network[1].append(nn.BatchNorm2d(2))  # reached by no batch
     before = [b.clone() for part in (network[0], network[1][2]) for b in part.buffers()]
-    with StatisticsCount(network, ALONE) as count:
+    with counted_statistics(network, ALONE):
         network[1][:2](network[0](torch.randn(2, 3, 8, 8)))
-        count.add()
     after = [b for part in (network[0], network[1][2]) for b in part.buffers()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert network[1][1].running_mean.abs().min() > 0
@@ -76,7 +73,7 @@ def test_frozen_parts_and_layers_that_nothing_reaches_keep_theirs() -> None:
 
 def test_a_failure_leaves_no_strange_momentum() -> None:
     network = make_network()
-    with pytest.raises(RuntimeError), StatisticsCount(network, ALONE):
+    with pytest.raises(RuntimeError), counted_statistics(network, ALONE):
         network(torch.randn(2, 9, 8, 8))
     assert network[0][1].momentum == 0.1
 
@@ -111,11 +108,11 @@ def test_they_are_those_of_the_epoch_after_the_last(make_run: MakeRun, tmp_path:
     run, state = make_run(make_settings(tmp_path, epoch_end=1, batch_norm_samples=8))
     assert fit(run, state)
     convolution, layer, _ = state.network.backbone.features[0].children()
-    run.batches.begin(1, 0)
+    run.data.batches.begin(1, 0)
     with torch.no_grad():
         means = [
             convolution(torch.cat((sample.src, sample.bgr), 1)).mean((0, 2, 3))
-            for sample in (synthesise(batch, CPU) for batch in run.loader)
+            for sample in (synthesise(batch, CPU) for batch in run.data.loader)
         ]
     assert len(means) == 4
     assert torch.allclose(layer.running_mean, torch.stack(means).mean(0), rtol=1e-3, atol=1e-5)
@@ -147,7 +144,7 @@ def test_frozen_statistics_stay_and_the_weights_learn(make_run: MakeRun, tmp_pat
         if isinstance(layer, nn.BatchNorm2d):  # statistics that one batch does not have
             layer.running_mean.normal_(0, 0.1)
             layer.running_var.uniform_(1, 2)
-    batch = next(iter(run.loader))
+    batch = next(iter(run.data.loader))
     before = {name: value.clone() for name, value in state.network.state_dict().items()}
     train_step(run, state, batch)
     weights, statistics = split(state)

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dataset.synthesis import synthesise
-from training.optimiser import ScheduleSettings, set_learning_rates
-from training.settings import BaseSettings
+from training.settings import BaseSettings, ScheduleSettings
 
 from .conftest import CPU, MakeRun, make_settings, train_step
 
@@ -56,7 +55,7 @@ def test_step_equals_plain_pytorch(
     if corrects_alpha:
         settings = replace(settings, model=replace(settings.model, corrects_alpha=True))
     run, state = make_run(settings)
-    batch = next(iter(run.loader))
+    batch = next(iter(run.data.loader))
     plain = deepcopy(state.network).train()
     before = deepcopy(state.network.state_dict())
     assert getattr(plain, "corrects_alpha", False) == corrects_alpha
@@ -95,11 +94,8 @@ def test_step_equals_plain_pytorch(
 
 
 def test_schedule_by_hand() -> None:
-    optimiser = torch.optim.Adam([{"params": [torch.zeros(1)], "lr": 1.0, "full_lr": 2.0}])
-
     def rate(step: int, settings: ScheduleSettings) -> float:
-        set_learning_rates(optimiser, settings, step, total_steps=110)
-        return optimiser.param_groups[0]["lr"]
+        return 2.0 * settings.factor_of_step(step, total_steps=110)
 
     assert rate(50, ScheduleSettings()) == 2.0
     cosine = ScheduleSettings("cosine", warm_up=10)
@@ -112,6 +108,6 @@ def test_schedule_by_hand() -> None:
 
 def test_clipping_bounds_the_gradient(make_run: MakeRun, settings: BaseSettings) -> None:
     run, state = make_run(replace(settings, schedule=ScheduleSettings(clip_norm=1e-3)))
-    train_step(run, state, next(iter(run.loader)))
+    train_step(run, state, next(iter(run.data.loader)))
     norms = [p.grad.norm() for p in state.network.parameters()]
     assert torch.stack(norms).norm().item() == pytest.approx(1e-3, rel=1e-3)

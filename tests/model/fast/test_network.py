@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from model import MattingBase, MattingRefine
@@ -15,7 +16,6 @@ from model.fast.blocks import plan_blocks
 from model.fast.coarse import fold_batch_norms
 from model.fast.refiner import crop_windows
 from model.fast.resampling import upsampling_table
-from training.sync_batch_norm import synchronise_batch_norm
 
 from ..test_equality import largest_differences, random_pair, randomise
 
@@ -259,7 +259,7 @@ def test_folding_keeps_the_function_and_the_network() -> None:
 
 
 def test_synchronised_batch_norms_are_folded_too() -> None:
-    network = synchronise_batch_norm(build(), torch.device("cpu"))
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(build())
     difference = compare(network, *random_pair(1, (96, 128)).double())
     assert max(difference.values()) < 1e-9
 
