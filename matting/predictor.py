@@ -33,9 +33,6 @@ from .settings import ComputeSettings, ModelSettings
 _MIN_SIDE = 32
 
 
-Matte = Prediction
-
-
 @dataclass(frozen=True)
 class Prepared:
     """A picture as the network takes it, for a plate that serves for many frames.

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from matting.plate.prepare import Preprocess, prepare_plate
-from matting.predictor import Matte
+from matting.prediction import Prediction
 from matting.quality import HD
 from matting.report import Report
 from matting.video.target import TargetSettings
@@ -57,9 +57,9 @@ class FakePredictor:
         self.picture = picture
         return picture
 
-    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: object) -> Matte:
+    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: object) -> Prediction:
         apart = np.abs(src.astype(int) - bgr).max(axis=-1) > 30
-        return Matte(
+        return Prediction(
             apart.astype(np.float32), (src / 255).astype(np.float32), apart * 0.0, apart & False
         )
 
