@@ -32,15 +32,14 @@ from torchvision import transforms
 from benchmarks.pictures import write_hd_pictures
 from dataset import samples as samples_module
 from dataset.augmentation import AugmentationSettings
-from dataset.backgrounds import Backgrounds
 from dataset.changes import ForegroundSettings
 from dataset.disturbances.noise import Noise
 from dataset.disturbances.optics import PlatePosition
 from dataset.disturbances.plate_colour import PlateColour
-from dataset.disturbances.shadow import Shadow
+from dataset.disturbances.scene import Shadow
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings
-from dataset.sources import open_source
+from dataset.sources import Backgrounds, open_source
 from dataset.synthesis import synthesise
 
 STAGES = {"stage 1": (512, (0.4, 1.0)), "stage 2": (2048, (0.3, 1.0))}

@@ -20,8 +20,7 @@ from .disturbances.jpeg import Jpeg
 from .disturbances.noise import DarkNoise, Noise
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
-from .disturbances.scene_change import SceneChange
-from .disturbances.shadow import Shadow
+from .disturbances.scene import SceneChange, Shadow
 
 
 @settings_group()
@@ -63,19 +62,16 @@ UNDISTURBED: Mapping[str, Any] = MappingProxyType(
 def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
     """Makes what `draw_disturbance` draws of chosen values, as `make_disturbance(zoom={"x": 1})`.
 
-    Args:
-        values: by the names of `UNDISTURBED`, those that differ from its.
+    Those not given are of `UNDISTURBED`.
     """
     made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
-    return {**UNDISTURBED, **made}
+    return UNDISTURBED | made
 
 
 def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -> dict[str, Any]:
     """Draws the disturbances of a sample; always as many numbers, whatever the settings.
 
-    Returns:
-        The names of `UNDISTURBED`, with what was drawn (see `Disturbance`), or its values for what
-        was not chosen. `noise` has a seed in any case.
+    Returns those of `UNDISTURBED` where one was not chosen; but `noise` has a seed in any case.
     """
     drawn = dict(UNDISTURBED)
     groups = {name: getattr(settings, name) for name in drawn}

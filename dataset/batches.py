@@ -41,10 +41,10 @@ class CropSettings:
 class Batches:
     """A batch sampler: lists of requests for one process.
 
-    Every epoch has another order. Runs (consecutive frames of a clip) stay in order and are read by
-    one worker: a global batch takes a sample of as many runs as it has places, and workers take
-    batches in turn, each with runs of its own. Pictures are runs of length one, so they are simply
-    shuffled. All processes together take each sample once; what does not fill a batch is left out.
+    Every epoch has another order. Runs (consecutive frames of a clip; single pictures) stay in
+    order and are read by one worker: a global batch takes a sample of as many runs as it has
+    places, and workers take batches in turn, each with runs of its own. All processes together take
+    each sample once; what does not fill a batch is left out.
 
     Args:
         runs: global indices to be read in order, which together are the epoch.
@@ -91,16 +91,12 @@ class Batches:
         return self._length
 
     def __iter__(self) -> Iterator[list[Request]]:
-        sizes = self._sizes()
+        rng = np.random.default_rng((self.seed, self.epoch, _SIZE))
+        sizes = rng.choice(self.crop.choices, (self._length, 2)).tolist()
         mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         for number, batch in enumerate(self._global_batches()):
             if number >= self.start:
-                height, width = sizes[number]
-                yield [Request(index, self.epoch, height, width) for index in batch[mine]]
-
-    def _sizes(self) -> list[list[int]]:
-        rng = np.random.default_rng((self.seed, self.epoch, _SIZE))
-        return rng.choice(self.crop.choices, (self._length, 2)).tolist()
+                yield [Request(index, self.epoch, *sizes[number]) for index in batch[mine]]
 
     def _global_batches(self) -> Iterator[list[int]]:
         rng = np.random.default_rng((self.seed, self.epoch, _ORDER))

@@ -103,14 +103,10 @@ class BackgroundSettings(PictureSettings):
 
 
 def tint_matrix(saturation: float, hue: float) -> np.ndarray:
-    """Computes the (3, 3) matrix, for RGB, that changes saturation and then hue.
+    """Computes the (3, 3) matrix, for RGB, that changes saturation and then hue; see the settings.
 
     The hue turns about the axis of greys, which keeps greys and is linear; a turn in HSV, as in
     the authors' release, is neither a matrix nor keeps the brightness.
-
-    Args:
-        saturation: factor of the distance from each pixel's grey.
-        hue: fraction of the circle, from red towards yellow.
 
     Source: ours, because matrices compose into one pass over the pixels, in 1/180 of the time of
         torchvision's jitter.
@@ -130,8 +126,7 @@ def tint_matrix(saturation: float, hue: float) -> np.ndarray:
 def jitter_matrix(change: PictureChange, mean: float) -> np.ndarray:
     """Composes brightness, contrast about a mean grey, saturation and hue, in this order.
 
-    Returns:
-        (3, 4) float64; the fourth column is added, in the unit of the mean and the pixels.
+    Of the (3, 4) numbers, the fourth column is added, in the unit of the mean and the pixels.
     """
     factor = change.brightness * change.contrast
     offset = (1 - change.contrast) * change.brightness * mean
@@ -143,15 +138,9 @@ def jitter_matrix(change: PictureChange, mean: float) -> np.ndarray:
 def change_colours(
     picture: np.ndarray, change: PictureChange, shown: np.ndarray | None = None
 ) -> np.ndarray:
-    """Changes brightness, contrast, saturation and hue in one pass.
+    """Changes the colours of an (H, W, 3) uint8 picture in one pass; returns it if nothing changes.
 
-    Args:
-        picture: (H, W, 3) uint8, RGB.
-        change: its colours are used.
-        shown: (H, W) uint8; where above 0 the picture counts for its mean grey. None: everywhere.
-
-    Returns:
-        (H, W, 3) uint8, RGB; the picture itself when nothing changes.
+    It counts for its mean grey where `shown`, (H, W) uint8, is above 0; everywhere for None.
     """
     if (change.brightness, change.contrast, change.saturation, change.hue) == (1, 1, 1, 0):
         return picture

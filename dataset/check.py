@@ -32,10 +32,6 @@ class CheckReport:
     def __init__(self) -> None:
         self.errors = self.warnings = 0
 
-    def print_title(self, text: str) -> None:
-        """Begins a source."""
-        print(f"\n{text}", flush=True)
-
     def print_fact(self, name: str, text: str, names: Sequence[str] = ()) -> None:
         """Prints a line of the table, and the names that it is about."""
         print(f"  {name:<12}{text}", flush=True)
@@ -91,10 +87,10 @@ def check(config: Path, name: str | None, quick: int | None) -> int:
     for part, sources in (("train", split.train), ("valid", split.valid)):
         for number, source in enumerate(sources, 1):
             times = f", {source.repeat} times an epoch" if source.repeat > 1 else ""
-            report.print_title(f"{part}, source {number} of {len(sources)}: {source}{times}")
+            print(f"\n{part}, source {number} of {len(sources)}: {source}{times}", flush=True)
             check_source(report, source, quick)
         if not sources:
-            report.print_title(f"{part}: no source")
+            print(f"\n{part}: no source")
     check_backgrounds(report, "train", settings.train_backgrounds, quick)
     check_backgrounds(report, "valid", settings.valid_backgrounds, quick)
     return report.conclude()
@@ -144,16 +140,14 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
     )
     if findings.alpha is None:
         return
-    (low, high), empty = findings.alpha, len(findings.empty)
-    share = f"{empty:,} empty ({empty / findings.checked:.1%})"
+    (low, high), empty = findings.alpha, findings.empty
+    share = f"{len(empty):,} empty ({len(empty) / findings.checked:.1%})"
     report.print_fact("alpha", f"{low} to {high}; {share}")
     if high == 0:
         report.print_warning("every alpha is empty: there is nothing to learn")
+        empty = []
     for names, text in (
-        (
-            findings.empty if high else [],
-            "alphas that are zero everywhere, usual only in clips: {:,}",
-        ),
+        (empty, "alphas that are zero everywhere, usual only in clips: {:,}"),
         (findings.never_opaque, "alphas that never reach 255: {:,}"),
         (findings.coloured, "alphas that are not grey, of which luma is taken: {:,}"),
         (
@@ -171,7 +165,7 @@ def check_backgrounds(
 ) -> None:
     """Checks the photographs of a split, of which `quick` are decoded, or all."""
     where = ", ".join(map(str, folders)) or "none given; they are drawn"
-    report.print_title(f"{split}, backgrounds: {where}")
+    print(f"\n{split}, backgrounds: {where}", flush=True)
     if not folders:
         return
     try:

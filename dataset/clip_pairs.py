@@ -57,12 +57,12 @@ class ClipPairs:
 
     def close(self) -> None:
         """Closes all files; reading opens them again."""
-        while self._open:
-            self._close_oldest()
+        self._close_but(0)
 
-    def _close_oldest(self) -> None:
-        for reader in self._open.popitem(last=False)[1]:
-            reader.close()
+    def _close_but(self, kept: int) -> None:
+        while len(self._open) > kept:
+            for reader in self._open.popitem(last=False)[1]:
+                reader.close()
 
     def _locate(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
@@ -75,8 +75,7 @@ class ClipPairs:
             _inherited.append(self._open)
             self._open, self._process = OrderedDict(), os.getpid()
         if clip not in self._open:
-            while len(self._open) >= _OPEN_PAIRS:
-                self._close_oldest()
+            self._close_but(_OPEN_PAIRS - 1)
             fgr, pha = zip(self._pairs[clip], self._indices[clip], strict=True)
             self._open[clip] = IndexedClip(*fgr), IndexedClip(*pha)
         self._open.move_to_end(clip)
@@ -84,17 +83,16 @@ class ClipPairs:
 
 
 def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipIndex]]:
-    """Finds the frames of pairs of clips, foregrounds and alphas, several pairs at a time.
-
-    Raises:
-        MediaError: when a clip is unreadable, or the two of a pair differ in frames.
-    """
+    """Finds the frames of pairs of clips, several pairs at a time; see `index_pair`."""
     with ThreadPoolExecutor() as pool:  # reading packets leaves Python's lock alone
         return list(pool.map(index_pair, pairs))
 
 
 def index_pair(pair: tuple[Path, Path]) -> tuple[ClipIndex, ClipIndex]:
-    """Finds the frames of a pair of clips; see `index_pairs`."""
+    """Finds the frames of a foreground and its alpha.
+
+    A MediaError says which clip is unreadable, or that the two differ in frames.
+    """
     fgr, pha = (index_clip(path) for path in pair)
     if len(fgr) != len(pha):
         raise DatasetError(

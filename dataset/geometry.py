@@ -26,13 +26,7 @@ def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, in
     """Computes where the points of a picture lie in the crop.
 
     The picture is resized to cover the square around the crop, changed about its middle, which
-    comes to lie on the crop's middle, and moved. Where the authors' release makes a square of a
-    fixed size, reduces it and crops it, this is all of that in one map.
-
-    Args:
-        change: its geometric part is used, as everywhere here.
-        source: height and width of the picture, pixels.
-        crop: height and width of the crop, pixels.
+    comes to lie on the crop's middle, and moved. Sizes are height and width in pixels.
 
     Returns:
         (2, 3) float64, from (x, y) in the picture to (x, y) in the crop, in pixels, where (0, 0)
@@ -56,14 +50,9 @@ def needed_side(change: PictureChange, crop: tuple[int, int]) -> int:
 
 
 def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
-    """Reduces a picture by a whole factor, so that what is left to resample does not alias.
+    """Reduces an (H, W) or (H, W, 3) uint8 picture so that what is left to resample does not alias.
 
-    Args:
-        picture: (H, W) or (H, W, 3) uint8.
-        shorter_side: pixels that are left at least, and less than twice as many.
-
-    Returns:
-        The reduced picture, or itself when it is small enough.
+    The factor is whole and leaves the shorter side so many pixels, and less than twice as many.
     """
     height, width = picture.shape[:2]
     factor = min(height, width) // shorter_side
@@ -77,13 +66,7 @@ def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
 def warp_foreground(
     fgr: np.ndarray, pha: np.ndarray, change: PictureChange, crop: tuple[int, int]
 ) -> np.ndarray:
-    """Brings a foreground and its alpha to the crop.
-
-    Args:
-        fgr: (H, W, 3) uint8, RGB.
-        pha: (H, W) uint8; resized if it differs from the foreground in size.
-        change: see `crop_map`.
-        crop: height and width of the crop, pixels.
+    """Brings (H, W, 3) uint8 colours and their alpha, (H, W) of any size, to the crop (h, w).
 
     Returns:
         (h, w, 4) uint8, RGB and alpha. Beyond the picture alpha is 0; the colours go on for as far

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,25 +145,18 @@ def scan_pictures(found: FoundFiles, quick: int | None) -> Findings:
 
 def scan_backgrounds(paths: list[Path], quick: int | None) -> Findings:
     """Decodes photographs; `quick` of them, or all."""
-
-    def scan(path: Path) -> PictureFacts:
-        height, width = read_rgb(path).shape[:2]
-        return PictureFacts(str(path), (height, width))
-
-    return _scan_files(_choose(paths, quick), scan)
+    return _scan_files(
+        _choose(paths, quick), lambda path: PictureFacts(str(path), read_rgb(path).shape[:2])
+    )
 
 
 def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
     """Measures how far colours, (H, W, 3) uint8, sink with their alpha, (H, W) uint8.
 
     Each soft pixel is compared with the nearest opaque one: straight colours are about as bright,
-    premultiplied ones darker by the factor alpha. Colours where alpha is zero don't count, so that
-    black around a straight foreground is no fault.
-
-    Returns:
-        About 0 for straight colours and 1 for premultiplied ones, the median over soft pixels; 0
-        when colours exceed what multiplication allows; None when too few soft pixels lie near
-        opaque bright ones to tell.
+    premultiplied ones darker by the factor alpha; so black where alpha is zero is no fault. The
+    median is about 0 for straight colours, also when they exceed what multiplication allows, and 1
+    for premultiplied ones; None when too few soft pixels lie near opaque bright ones to tell.
 
     Source: ours, because published data sets do not say which they are.
     """
@@ -176,12 +170,11 @@ def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
     brightness = fgr.max(axis=2).astype(np.float32)
     by_label = np.zeros(int(label.max()) + 1, np.float32)
     by_label[label[opaque]] = brightness[opaque]
-    at = soft & (distance < _NEARBY)
-    alpha, here, there = pha[at] / 255, brightness[at], by_label[label[at]]
-    bright = there >= _BRIGHT
-    if np.count_nonzero(bright) < _ENOUGH:
+    nearest = by_label[label]
+    at = soft & (distance < _NEARBY) & (nearest >= _BRIGHT)
+    if np.count_nonzero(at) < _ENOUGH:
         return None
-    alpha, here, there = alpha[bright], here[bright], there[bright]
+    alpha, here, there = pha[at] / 255, brightness[at], nearest[at]
     # A product with alpha can't exceed it, but for noise and what JPEG adds.
     if np.mean(here > 255 * alpha + 8) > 0.2:
         return 0.0
@@ -221,12 +214,8 @@ def _gather(
 ) -> Findings:
     """Runs tasks side by side and adds up what they find in a total of files or frames."""
     findings = Findings()
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(desc="decoding", total=total, leave=False) as bar,
-    ):
-        for found in pool.map(scan, tasks):
-            bar.update(len(found))
-            for facts in found:
-                findings.add(facts)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = chain.from_iterable(pool.map(scan, tasks))
+        for facts in tqdm(found, "decoding", total, leave=False):
+            findings.add(facts)
     return findings

@@ -25,11 +25,9 @@ class Pairing:
 
 
 def stem_key(path: Path, root: Path) -> str:
-    """Names a picture by its path below the folder `root`, or in it if that is the file itself.
+    """Names a picture, without extension, by its path below a folder, or if `root` is the file.
 
-    Returns:
-        The key, without extension; the same for the two Unicode spellings of an accented letter,
-        which differ between file systems.
+    The two Unicode spellings of an accented letter, which differ between file systems, are one.
     """
     relative = Path(path.name) if path == root else path.relative_to(root)
     return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
@@ -38,21 +36,18 @@ def stem_key(path: Path, root: Path) -> str:
 def pair_by_stem(
     pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
 ) -> Pairing:
-    """Pairs every picture with the partner of the same relative path and stem.
+    """Pairs every picture below `root` with the partner of the same relative path and stem.
 
-    Args:
-        pictures: pictures below `root`.
-        root: the pictures' folder.
-        partners: candidates below `partner_root`; several for a picture leave it unmatched.
-        partner_root: the candidates' folder.
+    Several candidates for a picture leave it unmatched.
     """
     candidates: dict[str, list[Path]] = defaultdict(list)
     for partner in partners:
         candidates[stem_key(partner, partner_root)].append(partner)
-    keys = {picture: stem_key(picture, root) for picture in pictures}
     matched: dict[Path, Path] = {}
     unmatched: dict[Path, str] = {}
-    for picture, key in keys.items():
+    used = set()
+    for picture in pictures:
+        used.add(key := stem_key(picture, root))
         found = candidates.get(key, [])
         if len(found) == 1:
             matched[picture] = found[0]
@@ -61,7 +56,6 @@ def pair_by_stem(
             unmatched[picture] = f"several pictures named {key} in {partner_root}: {names}"
         else:
             unmatched[picture] = f"no picture named {key} in {partner_root}"
-    used = set(keys.values())
     unused = [path for key, paths in candidates.items() if key not in used for path in paths]
     return Pairing(matched, unmatched, unused)
 

@@ -15,10 +15,9 @@ import torch
 from torch.utils.data import Dataset
 
 from .augmentation import AugmentationSettings, draw_disturbance
-from .backgrounds import Backgrounds
 from .changes import blur_and_sharpen, change_colours
 from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
-from .sources import Foregrounds
+from .sources import Backgrounds, Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background
 
 # Streams of random numbers that share the seed of a sample.
@@ -115,7 +114,8 @@ class Samples(Dataset[dict[str, Any]]):
             # Drawn straight to the crop over the finished background, whose colours some parts
             # resemble: a change of colours would undo that, and they are random anyhow.
             photograph = self._photograph(request, crop)
-            both = _join(*source.draw(index, request.epoch, *crop, bgr, photograph))
+            fgr, pha = source.draw(index, request.epoch, *crop, bgr, photograph)
+            both = cv2.insertChannel(pha, cv2.cvtColor(fgr, cv2.COLOR_RGB2RGBA), 3)
         else:
             side = needed_side(change, crop)
             fgr, pha = (reduce_picture(part, side) for part in source.read(index, side))
@@ -161,12 +161,6 @@ class Samples(Dataset[dict[str, Any]]):
         bgr = reduce_picture(self._backgrounds.read(index, side), side)
         # Colours first, since the picture as read mostly has fewer pixels than the crop.
         return blur_and_sharpen(warp_background(change_colours(bgr, change), change, crop), change)
-
-
-def _join(fgr: np.ndarray, pha: np.ndarray) -> np.ndarray:
-    """Makes (h, w, 4) of (h, w, 3) and (h, w)."""
-    both = cv2.cvtColor(fgr, cv2.COLOR_RGB2RGBA)
-    return cv2.insertChannel(pha, both, 3)
 
 
 def _planes(picture: np.ndarray) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Foregrounds with their alphas from files: pairs of pictures, RGBA pictures, pairs of clips."""
+"""Files to train on: foregrounds (pairs of pictures, RGBA, pairs of clips), and backgrounds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Protocol
 import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
-from media.fast_pictures import EncodedPicture
+from media.fast_pictures import EncodedPicture, read_rgb
 from media.pictures import EXTENSIONS, list_pictures
 
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
 from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
 from .settings import SourceSettings
 
-__all__ = ["RUN_LENGTH", "DatasetError", "Foregrounds", "open_source"]
+__all__ = ["RUN_LENGTH", "Backgrounds", "DatasetError", "Foregrounds", "open_source"]
 
 _NAMED = 3  # files that an error names
 
@@ -24,10 +24,7 @@ class Foregrounds(Protocol):
 
     @property
     def runs(self) -> tuple[range, ...]:
-        """Indices that are best read in order, all together each index once.
-
-        They are single ones for pictures, up to `RUN_LENGTH` consecutive frames for clips.
-        """
+        """Indices best read in order: single pictures, up to `RUN_LENGTH` frames of a clip."""
 
     def __len__(self) -> int: ...
 
@@ -51,24 +48,15 @@ class Foregrounds(Protocol):
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The files of a source.
+    """The files of a source."""
 
-    Attributes:
-        kind: pictures, rgba or clips.
-        pairs: foreground and alpha, sorted; the same file twice for rgba.
-        unpaired: why each of the other files has no partner, in words.
-    """
-
-    kind: str
-    pairs: list[tuple[Path, Path]]
-    unpaired: dict[Path, str]
+    kind: str  # pictures, rgba or clips
+    pairs: list[tuple[Path, Path]]  # foreground and alpha, sorted; the same file twice for rgba
+    unpaired: dict[Path, str]  # why each of the other files has no partner, in words
 
 
 def open_source(settings: SourceSettings) -> Foregrounds:
     """Opens a source of foregrounds that are files; looks through clips to find their frames.
-
-    Args:
-        settings: its folders; `repeat` is the caller's to follow.
 
     Raises:
         MediaError: when a folder is missing or holds nothing, files are unpaired, or a clip is
@@ -166,3 +154,39 @@ class RgbaPictures(PicturePairs):
                 f"{path}: has no alpha channel; a folder given as rgba must hold RGBA pictures"
             )
         return np.ascontiguousarray(channels[..., :3]), np.ascontiguousarray(channels[..., 3])
+
+
+class Backgrounds:
+    """Photographs to put foregrounds before, in an order shuffled by a seed; picklable.
+
+    Args:
+        folders: folders of pictures, with their subfolders, or single files.
+        seed: gives the order, and the choices.
+
+    Raises:
+        MediaError: when a folder is missing or holds no picture.
+    """
+
+    def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
+        paths = [path for folder in folders for path in list_pictures(folder)]
+        if not paths:
+            raise DatasetError("backgrounds: name at least one folder of photographs, got none")
+        order = np.random.default_rng(seed).permutation(len(paths))
+        self._paths = FilePaths([paths[index] for index in order])
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, index: int) -> str:
+        """Names a photograph in messages: its file."""
+        return str(self._paths[index])
+
+    def choose(self, index: int, epoch: int) -> int:
+        """Chooses one for a foreground's index: another every epoch until all were met."""
+        first = np.random.default_rng((self._seed, index)).integers(len(self))
+        return int(first + epoch) % len(self)
+
+    def read(self, index: int, shorter_side: int | None = None) -> np.ndarray:
+        """Reads a photograph, 0 to the length - 1; see `media.fast_pictures.read_rgb`."""
+        return read_rgb(self._paths[index], shorter_side)

@@ -15,24 +15,16 @@ from .disturbances.jpeg import Jpeg
 from .disturbances.noise import Noise
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import PlateColour
-from .disturbances.scene_change import SceneChange
-from .disturbances.shadow import Shadow
+from .disturbances.scene import SceneChange, Shadow
 
 
 class Sample(NamedTuple):
-    """A batch to train on; float32 in [0, 1], on the device.
+    """A batch to train on; float32 in [0, 1], on the device."""
 
-    Attributes:
-        src: (B, 3, H, W), the frame, RGB.
-        bgr: (B, 3, H, W), the captured plate, RGB.
-        pha: (B, 1, H, W), the true alpha.
-        fgr: (B, 3, H, W), the true foreground, RGB, not premultiplied.
-    """
-
-    src: Tensor
-    bgr: Tensor
-    pha: Tensor
-    fgr: Tensor
+    src: Tensor  # (B, 3, H, W), the frame, RGB
+    bgr: Tensor  # (B, 3, H, W), the captured plate, RGB
+    pha: Tensor  # (B, 1, H, W), the true alpha
+    fgr: Tensor  # (B, 3, H, W), the true foreground, RGB, not premultiplied
 
 
 def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
@@ -41,11 +33,7 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
     Args:
         batch: collated samples of `Samples`: `fgr` (B, 3, H, W), `pha` (B, 1, H, W) and `bgr`
             (B, 3, H, W), uint8, and `disturbance`, by name a tuple of (B,) tensors.
-        device: where to compute.
-
-    Returns:
-        The batch. The same samples give the same values in any batch; noise and JPEG differ from
-        one kind of device to another.
+        device: where to compute; noise and JPEG differ from one kind to another.
 
     Raises:
         ValueError: when a disturbance is missing or unknown.

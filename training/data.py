@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from dataset.augmentation import AugmentationSettings
-from dataset.backgrounds import Backgrounds
 from dataset.batches import Batches
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings
-from dataset.sources import open_source
+from dataset.sources import Backgrounds, open_source
 from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import SyntheticForegrounds
 

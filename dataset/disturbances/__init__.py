@@ -36,10 +36,10 @@ Scales = Annotated[tuple[_Scale, _Scale], ASCENDING]
 class Disturbance:
     """One disturbance: its fields bound what is drawn, `draw` draws it, `apply` disturbs by it.
 
-    `Drawn` is a named tuple of what is drawn for a sample; its defaults disturb nothing. Angles are
-    in degrees, clockwise as seen, shifts fractions of the crop to the right and down, strengths
-    fractions of white, sizes pixels of the crop. `apply` takes (C, H, W) float32 pictures in [0, 1]
-    on any device, changes them in place, and costs nothing where nothing was drawn.
+    `Drawn`, of a sample, disturbs nothing by default. Angles are in degrees, clockwise as seen,
+    shifts fractions of the crop to the right and down, strengths fractions of white, sizes pixels
+    of the crop. `apply` changes (C, H, W) float32 pictures in [0, 1] in place, on any device, and
+    costs nothing where nothing was drawn.
     """
 
     probability: Fraction = 0.0
@@ -59,13 +59,11 @@ def split_pieces(values: Tensor) -> Sequence[Tensor]:
 
 
 def make_room(values: Tensor) -> Tensor:
-    """Makes an empty float32 tensor of the same shape and device.
-
-    On the CPU through NumPy, which asks Linux for huge pages: the first use of fresh memory, half
-    the time of a sample of 2048 px, takes a quarter of that.
-    """
+    """Makes an empty float32 tensor of the same shape and device."""
     if values.device.type != "cpu":
         return torch.empty(values.shape, device=values.device)
+    # NumPy asks Linux for huge pages: the first use of fresh memory, half the time of a sample of
+    # 2048 px, takes a quarter of that.
     return torch.from_numpy(np.empty(values.shape, np.float32))
 
 

@@ -71,27 +71,17 @@ def _store(picture: Tensor, quality: int) -> None:
 
 
 def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
-    """Computes what compression as JPEG, 4:2:0, loses, on any device and without a file.
+    """Computes what JPEG, 4:2:0, makes of (N, 3, H, W) RGB in [0, 1], without a file.
 
-    Colours to YCbCr, chroma at half size, cosine transform of 8x8 blocks, quantisation, and back.
-
-    Args:
-        pictures: (N, 3, H, W) float, RGB in [0, 1].
-        qualities: of the N pictures, from 1 to 100 each, as libjpeg counts them.
-
-    Returns:
-        (N, 3, H, W) float in [0, 1], multiples of 1/255.
-
-    Raises:
-        ValueError: when a quality is out of range, or there are not as many as pictures.
+    The result holds multiples of 1/255; qualities are 1 to 100, of a picture each, as libjpeg
+    counts them.
 
     Source: ITU-T T.81 and JFIF 1.02; libjpeg for the tables of a quality.
     """
     if len(qualities) != len(pictures):
         raise ValueError(f"{len(pictures)} pictures need as many qualities, got {len(qualities)}")
-    for quality in qualities:
-        if not 1 <= quality <= 100:
-            raise ValueError(f"quality of a JPEG must be from 1 to 100, got {quality}")
+    if wrong := [quality for quality in qualities if not 1 <= quality <= 100]:
+        raise ValueError(f"quality of a JPEG must be from 1 to 100, got {wrong[0]}")
     height, width = pictures.shape[2:]
     whole = F.pad(pictures, (0, -width % 16, 0, -height % 16), mode="replicate")
     colours = _mix((whole * 255).round(), _TO_YCBCR)
@@ -108,15 +98,13 @@ def _mix(pictures: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 
 def _quantise(planes: Tensor, chroma: bool, qualities: Sequence[int]) -> Tensor:
     """Rounds the cosine coefficients of (N, C, H, W) planes, H and W multiples of 8."""
-    count, channels, height, width = planes.shape
     scale, turn = [math.sqrt((1 + (k > 0)) / 8) for k in range(8)], math.pi / 16
     waves = [[scale[k] * math.cos((2 * n + 1) * k * turn) for n in range(8)] for k in range(8)]
     cosine = planes.new_tensor(waves)
     steps = planes.new_tensor([_find_steps(quality, chroma) for quality in qualities])
-    steps = steps.view(count, 1, 1, 8, 1, 8)
+    steps = steps.view(-1, 1, 1, 8, 1, 8)
     coefficients = _both_ways(planes, cosine)
-    blocks = coefficients.view(count, channels, height // 8, 8, width // 8, 8)
-    blocks.div_(steps).round_().mul_(steps)
+    coefficients.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).div_(steps).round_().mul_(steps)
     # As libjpeg: samples are whole numbers of 8 bits.
     return _both_ways(coefficients, cosine.T).round_().clamp_(-128, 127)
 

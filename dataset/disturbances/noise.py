@@ -67,7 +67,9 @@ class Noise(Disturbance):
         """Adds both kinds of noise to a (3, H, W) frame and its plate."""
         generator = torch.Generator(src.device).manual_seed(drawn.seed)
         for picture, sigma in ((src, drawn.src), (bgr, drawn.bgr)):
-            pieces = split_pieces(picture.view(-1)) if sigma or dark.sigma else ()
+            if not (sigma or dark.sigma):
+                continue
+            pieces = split_pieces(picture.view(-1))
             for piece, normal in zip(pieces, _draw_normals(pieces, generator), strict=True):
                 if dark.sigma:
                     falling = (_DARK / (_DARK + piece)).pow_(GAMMA - 1)
@@ -82,12 +84,9 @@ class Noise(Disturbance):
 def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
     """Draws normal numbers, as many as each of the pieces of a picture holds.
 
-    Drawing them takes a CPU ten times as long as adding them. Where there are several pieces and
-    more than `_TABLE` numbers, each piece therefore reads so many from a random place on: a number
-    serves twelve places of a picture of 2048 px, at distances that nothing relates.
+    Drawing them takes a CPU ten times as long as adding them, so beyond `_TABLE` numbers each piece
+    reads from a random place on: one serves twelve places of 2048 px, which nothing relates.
     """
-    if not pieces:
-        return []
     sizes = [len(piece) for piece in pieces]
     length = min(sum(sizes), max(_TABLE, sizes[0]))
     table = pieces[0].new_empty(length).normal_(generator=generator)

@@ -130,10 +130,9 @@ class Zoom(Disturbance):
 def move_picture(
     picture: Tensor, linear: np.ndarray, shift: Sequence[float], padding: str, out: Tensor
 ) -> None:
-    """Moves a (C, H, W) picture about its middle into `out`, which is like it.
+    """Moves a (C, H, W) picture about its middle into `out`, by `linear` (2, 2), then `shift`.
 
-    The map is `linear` (2, 2), in pixels, then `shift` to the right and down, fractions of the
-    size; `padding` is what shows beyond the picture, as `grid_sample` names it.
+    The shift is in fractions of the size; `padding` shows beyond, as `grid_sample` names it.
     """
     height, width = picture.shape[1:]
     # Coordinates of grid_sample: from -1 to 1 over the picture.

@@ -81,12 +81,9 @@ class PlateColour(Disturbance):
 
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Draws colours."""
-        return self.Drawn(
-            brightness=rng.uniform(-self.brightness, self.brightness),
-            contrast=1 + rng.uniform(-self.contrast, self.contrast),
-            saturation=1 + rng.uniform(-self.saturation, self.saturation),
-            hue=rng.uniform(-self.hue, self.hue),
-        )
+        largest = np.array((self.brightness, self.contrast, self.saturation, self.hue))
+        brightness, contrast, saturation, hue = rng.uniform(-largest, largest).tolist()
+        return self.Drawn(brightness, 1 + contrast, 1 + saturation, hue)
 
     @staticmethod
     def apply(

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset.backgrounds import Backgrounds
 from dataset.geometry import reduce_picture
+from dataset.sources import Backgrounds
 from dataset.synthetic import SyntheticForegrounds
 from docs.making.sources import Sources
 from matting.plate.fit import resize_to_cover

@@ -12,8 +12,7 @@ from dataset.disturbances.jpeg import Jpeg
 from dataset.disturbances.noise import DarkNoise, Noise
 from dataset.disturbances.optics import Defocus, PlatePosition, Zoom
 from dataset.disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
-from dataset.disturbances.scene_change import SceneChange
-from dataset.disturbances.shadow import Shadow
+from dataset.disturbances.scene import SceneChange, Shadow
 from runtime.settings import to_plain
 
 COUNT = 3000

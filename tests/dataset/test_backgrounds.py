@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dataset.backgrounds import Backgrounds
+from dataset.sources import Backgrounds
 from media import MediaError
 
 

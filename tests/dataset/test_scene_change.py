@@ -13,7 +13,7 @@ from dataset.augmentation import (
     draw_disturbance,
     make_disturbance,
 )
-from dataset.disturbances.scene_change import SceneChange, draw_places
+from dataset.disturbances.scene import SceneChange, draw_places
 from dataset.synthesis import Sample, synthesise
 
 CPU = torch.device("cpu")

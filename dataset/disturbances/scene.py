@@ -1,5 +1,6 @@
-"""Small changes of a scene between plate and frame that are no subject: steam, leaves, parallax."""
+"""What differs in the scene itself: the subject's shadow, and small changes that are no subject."""
 
+import math
 from typing import Annotated, NamedTuple
 
 import cv2
@@ -9,14 +10,89 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from dataset.geometry import linear_part
 from runtime.settings import settings_group
 
-from . import ASCENDING, Disturbance, Fraction, Fractions
+from . import ASCENDING, Angle, Disturbance, Fraction, Fractions, Scales, Shear, split_pieces
+from .optics import move_picture
 
+_REDUCTION = 4  # of the size at which shadows are computed: boxes of 20 px and more allow it
 # How far from the level of the field a place is fully changed, standard deviations of the field.
 _SOFT = 0.4
 _FINE = 0.5  # of a second field of half the width, which makes the outlines ragged
+_Side = Annotated[int, Field(ge=1, le=1000)]
 _Width = Annotated[float, Field(ge=0.005, le=1)]
+
+
+@settings_group()
+class Shadow(Disturbance):
+    """The subject's shadow, on the scene but not on the captured plate.
+
+    Source: the paper, training; the release for the shear; the reduced size is ours.
+    """
+
+    probability: Fraction = 0.3
+    rotation: Angle = 5.0
+    """Largest angle of the shadow against the matte either way, degrees."""
+    shear: Shear = 5.0
+    """Largest angle either way, degrees."""
+    shift: Fraction = 0.2
+    """Largest way either way, a fraction of the crop."""
+    scale: Scales = (0.5, 1.5)
+    """Smallest and largest size against the matte."""
+    blur: Annotated[tuple[_Side, _Side], ASCENDING] = (20, 39)
+    """Smallest and largest side of the box blur, pixels of the crop."""
+    strength: Fraction = 0.3
+    """Largest darkness, as a fraction of white; 0 to this one."""
+
+    class Drawn(NamedTuple):
+        """How the matte becomes the shadow; `blur` is the side of the box."""
+
+        strength: float = 0.0
+        rotation: float = 0.0
+        shear: float = 0.0
+        shift_x: float = 0.0
+        shift_y: float = 0.0
+        scale: float = 1.0
+        blur: int = 1
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws a shadow."""
+        largest = np.array((self.rotation, self.shear, self.shift, self.shift))
+        return self.Drawn(
+            rng.uniform(0, self.strength),
+            *rng.uniform(-largest, largest).tolist(),
+            scale=rng.uniform(*self.scale),
+            blur=int(rng.integers(*self.blur, endpoint=True)),
+        )
+
+    @staticmethod
+    def apply(drawn: Drawn, scene: Tensor, pha: Tensor, out: Tensor) -> Tensor:
+        """Darkens a (3, H, W) scene by its moved and blurred (1, H, W) matte, into `out`.
+
+        Returns `out`, or without a shadow the scene itself, which stays as it is.
+        """
+        if drawn.strength == 0:
+            return scene
+        height, width = pha.shape[1:]
+        small = (-(-height // _REDUCTION), -(-width // _REDUCTION))
+        matte = F.interpolate(pha[None], small, mode="area")[0]
+        linear = linear_part(drawn.rotation, drawn.shear, drawn.scale)
+        moved = torch.empty_like(matte)
+        move_picture(matte, linear, (drawn.shift_x, drawn.shift_y), "zeros", moved)
+        # A box of any width: its outermost pixels count by the part that it covers.
+        half = drawn.blur / _REDUCTION / 2
+        reach = math.ceil(half)
+        distance = torch.arange(-reach, reach + 1, device=pha.device, dtype=pha.dtype).abs()
+        box = (half + 0.5 - distance).clamp(0, 1)
+        box = box / box.sum()
+        padded = F.pad(moved[None], (reach,) * 4, mode="replicate")
+        blurred = F.conv2d(F.conv2d(padded, box[None, None, None]), box[None, None, :, None])
+        shadow = F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)[0]
+        parts = (split_pieces(part.flatten(1)) for part in (scene, shadow, out))
+        for light, dark, result in zip(*parts, strict=True):
+            torch.sub(light, dark, alpha=drawn.strength, out=result).clamp_(0, 1)
+        return out
 
 
 @settings_group()
@@ -64,16 +140,9 @@ class SceneChange(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, picture: Tensor, on_plate: bool, out: Tensor) -> Tensor:
-        """Hides places of a (3, H, W) scene behind steam, into `out`, which may be the scene.
+        """Hides places of a (3, H, W) plate or scene behind steam, into `out`, which may be it.
 
-        Args:
-            drawn: steam, or something else.
-            picture: of the frame's scene, or the plate.
-            on_plate: whether it is the plate; steam is before one of both.
-            out: like the picture.
-
-        Returns:
-            `out`, or the picture itself where there is no steam.
+        Steam is before one of the two. Returns `out`, or without steam the picture itself.
         """
         if drawn.opacity == 0 or on_plate != bool(drawn.on_plate):
             return picture
@@ -102,16 +171,10 @@ class SceneChange(Disturbance):
 
 
 def draw_places(drawn: SceneChange.Drawn, like: Tensor) -> Tensor:
-    """Draws the places that change: where a smooth random field is highest.
+    """Draws the places that change, (1, H, W) of the type and device of a (C, H, W) picture.
 
-    Args:
-        drawn: `size`, `share` and `seed` are used.
-        like: (C, H, W) float; gives size, type and device.
-
-    Returns:
-        (1, H, W) in [0, 1], 1 where the change is full, and above 0 in about `share` of the places.
-
-    Source: ours; two fields of random numbers, the second finer.
+    They are where a random field, smooth and ragged, is highest: above 0 in about `share` of the
+    crop, 1 where the change is full. Source: ours.
     """
     height, width = like.shape[1:]
     generator = torch.Generator().manual_seed(drawn.seed)
@@ -123,5 +186,4 @@ def draw_places(drawn: SceneChange.Drawn, like: Tensor) -> Tensor:
         field += weight * F.interpolate(coarse, (height, width), mode="bicubic")
     flat = field.flatten()
     level = flat.kthvalue(round((1 - drawn.share) * (flat.numel() - 1)) + 1).values
-    places = ((field[0] - level) / (_SOFT * flat.std())).clamp(0, 1)
-    return places.to(like)
+    return ((field[0] - level) / (_SOFT * flat.std())).clamp(0, 1).to(like)
