@@ -38,15 +38,10 @@ if hasattr(os, "register_at_fork"):
 def open_clip(
     file: Path | BinaryIO, name: str, raw: dict[str, str] | None = None
 ) -> tuple[InputContainer, VideoStream]:
-    """Opens a video; a VideoError says why when it is none that can be read.
+    """Opens a video, and its first stream that is no cover of an album.
 
-    Args:
-        file: a path or an open binary file.
-        name: for messages.
-        raw: FFmpeg's options of `rawvideo`, for frames without a container.
-
-    Returns:
-        The container and its first stream of video that is no cover of an album.
+    A VideoError says under the name given why it can't be read. `raw` are FFmpeg's options of
+    `rawvideo`, for frames without a container.
     """
     try:
         source = str(file) if isinstance(file, Path) else file
@@ -75,10 +70,8 @@ def explain(error: Exception) -> str:
 class ClipIndex:
     """Where the frames of a clip are, in the order of showing."""
 
-    pts: np.ndarray
-    """(N,) int64, each frame's time stamp in the stream's unit."""
-    seek: np.ndarray
-    """(N,) int64, time stamp of the keyframe to decode each frame from."""
+    pts: np.ndarray  # (N,) int64, each frame's time stamp in the stream's unit
+    seek: np.ndarray  # (N,) int64, time stamp of the keyframe to decode each frame from
 
     def __len__(self) -> int:
         return len(self.pts)

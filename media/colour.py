@@ -35,17 +35,11 @@ _FAST = Interpolation.BILINEAR
 
 @dataclass(frozen=True)
 class ColourTags:
-    """What the numbers of a video mean, as H.273 counts it.
+    """What the numbers of a video mean, as H.273 counts it."""
 
-    Attributes:
-        matrix: between YUV and RGB; 1 is BT.709, 6 BT.601, 9 BT.2020. Never unspecified.
-        primaries: of the RGB; 2 is unspecified.
-        transfer: of the RGB; 2 is unspecified.
-    """
-
-    matrix: int = _BT709
-    primaries: int = UNSPECIFIED
-    transfer: int = UNSPECIFIED
+    matrix: int = _BT709  # between YUV and RGB; 6 is BT.601, 9 BT.2020; never unspecified
+    primaries: int = UNSPECIFIED  # of the RGB
+    transfer: int = UNSPECIFIED  # of the RGB
 
     @property
     def hdr(self) -> str | None:
@@ -101,10 +95,9 @@ class ToRgb:
 
 
 def to_alpha(frame: av.VideoFrame) -> np.ndarray:
-    """Converts a frame of any pixel format to alpha: its luma, stretched to the full range.
+    """Converts a frame of any pixel format to alpha, (H, W) uint8, upright: its luma.
 
-    Returns:
-        (H, W) uint8, upright. Limited range: 16 and less is 0, 235 and more is 255.
+    Limited range is stretched: 16 and less is 0, 235 and more is 255.
     """
     name, bits = frame.format.name, frame.format.components[0].bits
     grey, full_range = name.startswith("gray"), frame.color_range == ColorRange.JPEG

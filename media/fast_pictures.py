@@ -39,12 +39,7 @@ _REDUCED = {
 class EncodedPicture:
     """A picture file in memory, of which only the head was looked at where that is enough.
 
-    Args:
-        path: a picture of any kind that Pillow reads, of 8 or 16 bits a channel.
-
-    Attributes:
-        path: the file.
-        size: height and width in pixels, upright.
+    It has 8 or 16 bits a channel; its `size` is height and width in pixels, upright.
 
     Raises:
         PictureError: when it can't be read, as every method does: some damage of JPEG and PNG
@@ -77,13 +72,9 @@ class EncodedPicture:
         return max(by for by in _REDUCED if by == 1 or -(-shorter // by) >= shorter_side)
 
     def rgb(self, reduction: int = 1) -> np.ndarray:
-        """Decodes the colours.
+        """Decodes the colours, (H, W, 3) uint8 RGB, upright; an alpha channel is dropped.
 
-        Args:
-            reduction: divisor of height and width, which are rounded up: 1, 2, 4 or 8.
-
-        Returns:
-            (H, W, 3) uint8 RGB, upright. Grey becomes RGB, an alpha channel is dropped.
+        Height and width are divided by the `reduction`, 1, 2, 4 or 8, and rounded up.
         """
         pixels = self._decode(cv2.IMREAD_COLOR_RGB, reduction)
         pixels = cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB) if pixels.ndim == 2 else pixels[..., :3]
@@ -133,11 +124,9 @@ def read_rgb(path: Path, shorter_side: int | None = None) -> np.ndarray:
 
 
 def grey_alpha(channels: np.ndarray) -> np.ndarray:
-    """Takes the alpha out of a picture that is one: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
+    """Takes the alpha, (H, W), out of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
 
-    Returns:
-        (H, W) uint8: the alpha channel where there is one that is not the same everywhere, else the
-        grey value.
+    It is the alpha channel where there is one that varies, else the grey value.
     """
     if channels.ndim == 2:
         return channels

@@ -17,51 +17,30 @@ class VideoError(MediaError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What holds for all frames of a video.
+    """What holds for all frames of a video."""
 
-    Attributes:
-        height, width: upright, pixels.
-        time_base: unit of time stamps, seconds.
-        rate: frames a second on average, as far as known; a hint, never a clock.
-        bits: of each channel.
-        colour: what the numbers mean.
-        pixel_aspect: width of a pixel over its height.
-        duration: seconds that the file claims to last, or None; never trusted.
-        audio: streams to be copied.
-        notes: what a user should know, in words.
-    """
-
-    height: int
+    height: int  # upright, pixels
     width: int
-    time_base: Fraction
-    rate: Fraction
-    bits: int = 8
+    time_base: Fraction  # unit of time stamps, seconds
+    rate: Fraction  # frames a second on average, as far as known; a hint, never a clock
+    bits: int = 8  # of each channel
     colour: ColourTags = field(default_factory=ColourTags)
-    pixel_aspect: Fraction = Fraction(1)
-    duration: float | None = None
-    audio: tuple[AudioStream, ...] = ()
-    notes: tuple[str, ...] = ()
+    pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height
+    duration: float | None = None  # seconds that the file claims to last; never trusted
+    audio: tuple[AudioStream, ...] = ()  # streams to be copied
+    notes: tuple[str, ...] = ()  # what a user should know, in words
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame.
+    """One frame."""
 
-    Attributes:
-        number: from 0.
-        name: the frame's own name, without extension, for outputs that are pictures.
-        pixels: (H, W, 3) uint8 or uint16 RGB, upright.
-        pts: when it is shown, in the video's time base.
-        duration: how long, in the same; 1 at least.
-        audio: packets that were read since the frame before.
-    """
-
-    number: int
-    name: str
-    pixels: np.ndarray
-    pts: int
-    duration: int
-    audio: tuple[Packet, ...] = ()
+    number: int  # from 0
+    name: str  # its own, without extension, for outputs that are pictures
+    pixels: np.ndarray  # (H, W, 3) uint8 or uint16 RGB, upright
+    pts: int  # when it is shown, in the video's time base
+    duration: int  # how long, in the same; 1 at least
+    audio: tuple[Packet, ...] = ()  # packets that were read since the frame before
 
 
 class VideoSource(Protocol):

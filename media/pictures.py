@@ -30,17 +30,11 @@ class PictureError(MediaError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as read.
+    """A picture as read."""
 
-    Attributes:
-        pixels: (H, W, 3) uint8 or uint16, RGB, upright.
-        icc_profile: the embedded colour profile, or None.
-        notes: what was changed on reading, in words.
-    """
-
-    pixels: np.ndarray
-    icc_profile: bytes | None = None
-    notes: tuple[str, ...] = ()
+    pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB, upright
+    icc_profile: bytes | None = None  # the embedded colour profile
+    notes: tuple[str, ...] = ()  # what was changed on reading, in words
 
 
 def list_pictures(
@@ -86,11 +80,7 @@ def list_pictures(
 def read_picture(path: Path) -> Picture:
     """Reads a picture of 8 or 16 bits a channel, turns it upright and drops its alpha channel.
 
-    Args:
-        path: a picture file.
-
-    Returns:
-        The picture; its first frame, if it has several.
+    Of several frames, it is the first.
 
     Raises:
         PictureError: when the file is missing, empty, damaged, truncated, too large or of a kind
@@ -145,19 +135,12 @@ def open_picture(path: Path) -> Iterator[tuple[Image.Image, bytes, bool]]:
 
 
 def decode_picture(image: Image.Image, data: bytes, deep: bool, rgb: bool = False) -> np.ndarray:
-    """Decodes what `open_picture` yields.
+    """Decodes what `open_picture` yields; its errors are for that, except for unsupported kinds.
 
-    Args:
-        image: the opened picture.
-        data: its file.
-        deep: whether it has 16 bits a channel to be kept; colours lose half of them otherwise.
-        rgb: whether to convert to RGB and drop alpha.
+    Unless `deep`, 16-bit colours lose half of their bits.
 
     Returns:
-        (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8 or uint16, upright.
-
-    Raises:
-        PictureError: when the kind is not supported; other errors are for `open_picture`.
+        (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; RGB for `rgb`. uint8 or uint16, upright.
     """
     orientation = stored_orientation(image)
     image.load()  # fails on a truncated file, which OpenCV would fill with grey
@@ -189,8 +172,7 @@ def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
     `flags` are IMREAD_UNCHANGED, or others of which those for colours ask for RGB.
     """
     unchanged = flags == cv2.IMREAD_UNCHANGED  # never turns
-    if not unchanged:
-        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    flags |= 0 if unchanged else cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error:
@@ -207,10 +189,7 @@ def stored_orientation(image: Image.Image) -> int:
 
 
 def turn_by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns a picture as its EXIF orientation says; all but 2 to 8 count as upright.
-
-    Source: EXIF 2.32, table 4.6.4.
-    """
+    """Turns a picture by its EXIF orientation (2.32, table 4.6.4); others than 2 to 8 leave it."""
     transpose, mirror = orientation in (5, 6, 7, 8), orientation in (2, 3, 6, 7)
     return turn_upright(pixels, transpose, mirror, flip=orientation in (3, 4, 7, 8))
 

@@ -36,9 +36,6 @@ class ClipReader:
         file, name, raw: see `clips.open_clip`.
         audio: whether to hand over audio packets.
 
-    Attributes:
-        info: see `VideoInfo`.
-
     Raises:
         VideoError: when it is no video that can be read or holds no frame.
     """
@@ -92,9 +89,8 @@ class ClipReader:
             self._untimed += 1
         self._last = pts
         number, self._number = self._number, self._number + 1
-        return Frame(
-            number, f"{number:06}", pixels, pts, max(1, decoded.duration or step), self.take_audio()
-        )
+        duration = max(1, decoded.duration or step)
+        return Frame(number, f"{number:06}", pixels, pts, duration, self.take_audio())
 
     @property
     def notes(self) -> tuple[str, ...]:

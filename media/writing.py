@@ -14,12 +14,9 @@ _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_
 
 
 def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) -> None:
-    """Writes a picture as PNG, whole.
+    """Writes (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16, as PNG.
 
-    Args:
-        path: where; missing folders are made, an existing file is replaced.
-        pixels: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA with straight alpha, uint8 or uint16.
-        icc_profile: a colour profile to embed.
+    Alpha is straight. Missing folders are made, an existing file is replaced.
 
     Raises:
         OSError: when the file can't be written; nothing is left of it then.
@@ -36,14 +33,6 @@ def write_png(path: Path, pixels: np.ndarray, icc_profile: bytes | None = None) 
 
 
 def write_jpeg(path: Path, pixels: np.ndarray) -> None:
-    """Writes a picture as JPEG, whole.
-
-    Args:
-        path: where; missing folders are made, an existing file is replaced.
-        pixels: (H, W) or (H, W, 3) RGB, uint8.
-
-    Raises:
-        OSError: when the file can't be written; nothing is left of it then.
-    """
+    """Writes (H, W) or (H, W, 3) RGB, uint8, as JPEG; else as `write_png`."""
     swapped = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     write_whole(path, cv2.imencode(".jpg", swapped, _JPEG)[1].tobytes())
