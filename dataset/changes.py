@@ -1,6 +1,6 @@
 """What happens to a foreground or a background before they meet: settings, draw and colours.
 
-Geometry, which takes pictures straight to the crop, is in `geometry`.
+`geometry` takes pictures straight to the crop.
 """
 
 import math
@@ -100,6 +100,16 @@ class BackgroundSettings(PictureSettings):
     """`PictureSettings` of backgrounds; below a scale of 1 they would not cover the crop."""
 
     scale: Annotated[tuple[_Cover, _Cover], ASCENDING] = (1.0, 2.0)
+
+
+def linear_part(rotation: float, shear: float, scale: float) -> np.ndarray:
+    """Computes the linear part, (2, 2), of an affine map: shear, then rotation, then scale.
+
+    Angles are in degrees, clockwise as seen (y points down).
+    """
+    turn, lean = math.radians(rotation), math.tan(math.radians(shear))
+    cos, sin = math.cos(turn), math.sin(turn)
+    return scale * np.array(((cos, -cos * lean - sin), (sin, -sin * lean + cos)))
 
 
 def tint_matrix(saturation: float, hue: float) -> np.ndarray:

@@ -5,21 +5,11 @@ import math
 import cv2
 import numpy as np
 
-from .changes import PictureChange
+from .changes import PictureChange, linear_part
 
 # Pixels of the crop by which the colours of a foreground continue beyond its picture, where alpha
 # is 0: more than resampling, sharpening or a loss at a coarser size reach.
 _CONTINUED = 6
-
-
-def linear_part(rotation: float, shear: float, scale: float) -> np.ndarray:
-    """Computes the linear part, (2, 2), of an affine map: shear, then rotation, then scale.
-
-    Angles are in degrees, clockwise as seen (y points down).
-    """
-    turn, lean = math.radians(rotation), math.tan(math.radians(shear))
-    cos, sin = math.cos(turn), math.sin(turn)
-    return scale * np.array(((cos, -cos * lean - sin), (sin, -sin * lean + cos)))
 
 
 def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, int]) -> np.ndarray:

@@ -54,15 +54,10 @@ def measure_images(
 
 
 def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:
-    """Reads an image's files and measures all that they allow.
+    """Reads an image's files and measures all that they allow, in both regions.
 
-    Args:
-        comparison: which files.
-        unknown_radius: pixels, for the unknown region without a trimap.
-
-    Returns:
-        The metrics of both regions. One whose files are not there is left out, as is dtSSD when
-        the frame before can't be read: that fails on its own.
+    The radius is for the unknown region without a trimap. A metric whose files are not there is
+    left out, as is dtSSD when the frame before can't be read: that fails on its own.
 
     Raises:
         ValueError: when a file can't be read, or sizes differ; names the files.
@@ -112,10 +107,9 @@ def average(measurements: list[Measurement]) -> Values:
 
 
 def unknown_of_trimap(trimap: np.ndarray) -> np.ndarray:
-    """Finds what a trimap, (H, W) float in [0, 1], leaves open: about 0.5, or 128 of 255.
+    """Finds what a trimap, (H, W) float in [0, 1], leaves open: (H, W) bool, about 0.5.
 
-    Returns:
-        (H, W) bool: from 1/4 to 3/4, since lossy compression changes the values.
+    That is from 1/4 to 3/4, since lossy compression changes the values.
     """
     return (trimap > 0.25) & (trimap < 0.75)
 

@@ -58,11 +58,7 @@ METRICS = {
 
 
 def reduce_error(name: str, errors: np.ndarray, region: np.ndarray) -> float | None:
-    """Turns the map of a metric of `METRICS` into its number over a region, (H, W) bool.
-
-    Returns:
-        The number, on the metric's scale; None where the region is empty.
-    """
+    """Turns the map of a metric into its number over a region, (H, W) bool; None if empty."""
     inside = errors[region]
     return METRICS[name].reduce(inside) if inside.size else None
 
@@ -115,12 +111,9 @@ def map_connectivity_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.nda
 def map_foreground_error(
     pred_fgr: np.ndarray, true_fgr: np.ndarray, true_pha: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maps the squared difference of foregrounds, (H, W, 3) float64 RGB in [0, 1].
+    """Maps the mean squared difference of foregrounds, (H, W, 3) float64 RGB in [0, 1].
 
-    Returns:
-        The mean over the channels; and where it counts, (H, W) bool: true alpha above 0.
-
-    Source: the paper, evaluation.
+    Also returns where it counts, (H, W) bool: true alpha above 0. Source: the paper, evaluation.
     """
     return np.square(pred_fgr - true_fgr).mean(axis=2), true_pha > 0
 

@@ -12,16 +12,10 @@ _GREY = 0.04
 
 
 def read_alpha(path: Path) -> np.ndarray:
-    """Reads an alpha of 8 or 16 bits.
+    """Reads an alpha of 8 or 16 bits as (H, W) float64 in [0, 1].
 
     The alpha channel counts where there is one, but not of a grey picture that is opaque
     everywhere: programs save mattes as RGBA, too.
-
-    Args:
-        path: a picture: grey, grey in colour, or with an alpha channel.
-
-    Returns:
-        (H, W) float64 in [0, 1].
 
     Raises:
         PictureError: when it can't be read, or is in colour and has no alpha channel.
@@ -45,13 +39,7 @@ def read_alpha(path: Path) -> np.ndarray:
 
 
 def read_colours(path: Path) -> np.ndarray:
-    """Reads a photograph or a foreground of 8 or 16 bits; an alpha channel is dropped.
-
-    Args:
-        path: a picture.
-
-    Returns:
-        (H, W, 3) float64, RGB in [0, 1].
+    """Reads a picture of 8 or 16 bits as (H, W, 3) float64 RGB in [0, 1], without alpha channel.
 
     Raises:
         PictureError: when it can't be read.

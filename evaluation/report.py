@@ -158,13 +158,6 @@ def sort_worst_first(measurements: list[Measurement], metric: str) -> list[Measu
 def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
     """Decides which of the output files to write; nothing is written here.
 
-    Args:
-        folder: where they go.
-        on_existing: what to do about those that are there.
-
-    Returns:
-        Those to write.
-
     Raises:
         ValueError: when one exists and `on_existing` is `error`, or the folder is a file.
     """
@@ -181,15 +174,10 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
 
 
 def colour_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
-    """Colours the error of an alpha.
+    """Colours the error of an alpha, (H, W) float in [0, 1], as (H, W, 3) float32 RGB in [0, 1].
 
-    Args:
-        pred_pha: (H, W) float in [0, 1].
-        true_pha: (H, W) float in [0, 1].
-
-    Returns:
-        (H, W, 3) float32, RGB in [0, 1]: black where the two agree, orange where the prediction is
-        larger, blue where it is smaller, full colour from a difference of 0.5 on.
+    Black where the two agree, orange where the prediction is larger, blue where it is smaller, full
+    colour from a difference of 0.5 on.
     """
     error = (pred_pha - true_pha)[..., None] / _FULL
     colours = np.where(error > 0, np.array(_EXCESS), np.array(_MISSING))

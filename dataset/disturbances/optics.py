@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from dataset.geometry import linear_part
+from dataset.changes import linear_part
 from runtime.settings import settings_group
 
 from . import ASCENDING, PIECE, Angle, Disturbance, Fraction
