@@ -33,9 +33,9 @@ from benchmarks.pictures import write_hd_pictures
 from dataset import samples as samples_module
 from dataset.augmentation import AugmentationSettings
 from dataset.changes import ForegroundSettings
-from dataset.disturbances.noise import Noise
 from dataset.disturbances.optics import PlatePosition
 from dataset.disturbances.plate_colour import PlateColour
+from dataset.disturbances.recording import Noise
 from dataset.disturbances.scene import Shadow
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings

@@ -16,10 +16,9 @@ import numpy as np
 from runtime.settings import settings_group
 
 from .changes import BackgroundSettings, ForegroundSettings
-from .disturbances.jpeg import Jpeg
-from .disturbances.noise import DarkNoise, Noise
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
+from .disturbances.recording import DarkNoise, Jpeg, Noise
 from .disturbances.scene import SceneChange, Shadow
 
 

@@ -11,10 +11,9 @@ from torch import Tensor
 
 from .augmentation import UNDISTURBED
 from .disturbances import fill, make_room
-from .disturbances.jpeg import Jpeg
-from .disturbances.noise import Noise
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import PlateColour
+from .disturbances.recording import Jpeg, Noise
 from .disturbances.scene import SceneChange, Shadow
 
 

@@ -1,7 +1,7 @@
 """Disturbances: what makes frame and captured plate differ as they do in practice; a class each.
 
-Here is what they share. A new one needs a file with its class, a last field in
-`dataset.augmentation`, and a line where light meets it in `dataset.synthesis`.
+A new one also needs a last field in `dataset.augmentation`, and a line where light meets it in
+`dataset.synthesis`.
 """
 
 from collections.abc import Sequence

@@ -88,7 +88,7 @@ class Defocus(Disturbance):
         if drawn.radius == 0:
             return
         reach = math.ceil(drawn.radius)
-        place = torch.arange(-reach, reach + 1, device=bgr.device, dtype=bgr.dtype)
+        place = torch.arange(-reach, reach + 1).to(bgr)
         disc = (drawn.radius + 0.5 - torch.hypot(place[:, None], place[None])).clamp(0, 1)
         bgr.copy_(filter2d(bgr[None], (disc / disc.sum())[None], border_type="replicate")[0])
 
@@ -139,8 +139,7 @@ def move_picture(
     half = np.diag((width / 2, height / 2))
     (a, b), (c, d) = (np.linalg.inv(half) @ np.linalg.inv(linear) @ half).tolist()
     across, down = (
-        (torch.arange(side, device=picture.device, dtype=picture.dtype) * 2 + 1) / side
-        - (1 + 2 * moved)
+        (torch.arange(side).to(picture) * 2 + 1) / side - (1 + 2 * moved)
         for side, moved in zip((width, height), shift, strict=True)
     )
     rows = max(1, PIECE // width) if picture.device.type == "cpu" else height

@@ -83,7 +83,7 @@ class Shadow(Disturbance):
         # A box of any width: its outermost pixels count by the part that it covers.
         half = drawn.blur / _REDUCTION / 2
         reach = math.ceil(half)
-        distance = torch.arange(-reach, reach + 1, device=pha.device, dtype=pha.dtype).abs()
+        distance = torch.arange(-reach, reach + 1).to(pha).abs()
         box = (half + 0.5 - distance).clamp(0, 1)
         box = box / box.sum()
         padded = F.pad(moved[None], (reach,) * 4, mode="replicate")

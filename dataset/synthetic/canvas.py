@@ -75,10 +75,9 @@ class Canvas:
         tones: Sequence[tuple[np.ndarray, float]] = (),
         marks: Marks | None = None,
     ) -> None:
-        """Lays a part over the picture, of a new material where none is given.
+        """Lays a part, (H, W) uint8, over the picture, of a new material where none is given.
 
-        The `opacity` is a factor of the mask, (H, W) uint8. The `tones` are strands (N, S, 2) drawn
-        on the part, each with a factor of its colour.
+        The `tones` are strands (N, S, 2) drawn on it, each with a factor of its colour.
         """
         material = self.material() if material is None else material
         x, y, width, height = cv2.boundingRect(mask)
@@ -130,11 +129,8 @@ class Canvas:
     def cut_out(self, photograph: np.ndarray, material: Material, part: np.ndarray) -> np.ndarray:
         """Covers a part's box as `paint` does, with a piece of a photograph instead of a pattern.
 
-        Plain materials, and half of the others, take its light and shade only and keep their
-        colour.
-
-        Source: ours, because a network that has only met drawn textures in front of photographs
-        tells the two apart by that.
+        Plain materials, and half of the others, take its light and shade only. Source: ours, since
+        a network that met only drawn textures before photographs tells the two apart by that.
         """
         rng = np.random.Generator(np.random.SFC64(material.seed))
         height, width = part.shape
@@ -192,9 +188,7 @@ def treat_edges(canvas: Canvas) -> None:
 
 
 def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Continues colours, (H, W, 3) uint8, where alpha, (H, W) uint8, is 0.
-
-    So resampling never mixes in black. What lies above 0 is unchanged.
+    """Continues (H, W, 3) uint8 colours where (H, W) uint8 alpha is 0; resampling mixes no black.
 
     Source: push-pull; Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
     """

@@ -1,8 +1,4 @@
-"""Synthetic foregrounds and backgrounds: endless, seeded, drawn at any resolution.
-
-People and objects made of shapes, hairs and textures, with exact alpha. Nothing is downloaded and
-nothing is read from files.
-"""
+"""Synthetic foregrounds and backgrounds: endless, seeded, with exact alpha, at any resolution."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,13 +15,12 @@ from .shapes import blob, blur
 # Shares of samples, except where said otherwise.
 PEOPLE_SHARE = 0.5  # the others show objects alone
 OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of or behind them
-# Some parts take colours close to the background's, where networks otherwise make holes: within
-# such a sample, each material does so with the share that people and objects have for it.
+# Some parts take colours close to the background's, where networks otherwise make holes: of the
+# materials of such a sample, the shares that people and objects have.
 SIMILAR_SHARE = 0.45
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
-# Samples outside these bounds of the mean alpha are drawn anew.
-AREA_BOUNDS = (0.015, 0.97)
+AREA_BOUNDS = (0.015, 0.97)  # of the mean alpha; samples outside are drawn anew
 _ATTEMPTS = 6
 SMALLEST = 32  # pixels a side
 
@@ -123,16 +118,12 @@ def draw_foreground(
             break
     else:
         canvas = Canvas(branch(rng), height, width, (0.5, -0.7))
-        radii = (0.3 * canvas.unit, 0.3 * canvas.unit)
-        canvas.fill(blob(canvas.rng, np.array((width / 2, height / 2)), radii))
+        canvas.fill(blob(canvas.rng, np.array((width / 2, height / 2)), (0.3 * canvas.unit,) * 2))
     return extend_colours(canvas.colour, canvas.alpha), canvas.alpha
 
 
 def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draws a background, (H, W, 3) uint8 RGB, for when there are no photographs.
-
-    The arguments and errors are those of `draw_foreground`.
-    """
+    """Draws a background, (H, W, 3) uint8 RGB, with the errors of `draw_foreground`."""
     _check_size(rng, height, width)
     rng = branch(rng)
     canvas = Canvas(rng, height, width, (0.3, -0.8))

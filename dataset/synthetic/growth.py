@@ -54,9 +54,8 @@ def draw_strands(mask: np.ndarray, strands: np.ndarray, width: float) -> None:
     strands = round_off(strands)
     half = strands.shape[1] // 2 + 1
     # Groups are added up, so that many faint hairs make an opaque tuft.
-    strengths = (0.5, 0.7, 0.9, 1.1, 1.5)
-    for group, strength in enumerate(strengths):
-        hairs = fixed(strands[group :: len(strengths)])
+    for group, strength in enumerate((0.5, 0.7, 0.9, 1.1, 1.5)):
+        hairs = fixed(strands[group::5])
         stroke = np.zeros_like(mask)
         # The second half of each hair is thinner. From faint to strong, since drawing a faint line
         # over a strong one would weaken it.
@@ -72,10 +71,9 @@ def draw_strands(mask: np.ndarray, strands: np.ndarray, width: float) -> None:
 def layer_strands(
     canvas: Canvas, material: Material, strands: np.ndarray, width: float, layers: int = 6
 ) -> None:
-    """Lays hairs (N, S, 2) over the picture in layers, each of its own tone.
+    """Lays hairs (N, S, 2), of a width in pixels, over the picture in layers of a tone each.
 
     Where few of them cross, the background shows between and through them; many are opaque.
-    The `width` of a hair is in pixels.
     """
     contrast, opacity = canvas.rng.uniform(0.1, 0.55), canvas.rng.uniform(0.4, 1.0)
     for group in range(layers):
@@ -184,8 +182,7 @@ def draw_plant(canvas: Canvas, centre: np.ndarray, size: float) -> None:
             path = smooth_path(np.stack((root, bow, tip)), 8)
             lines(stems, [path], rng.uniform(0.01, 0.04) * size)
             for place in path[4:]:
-                angle = rng.uniform(0, 2 * np.pi)
-                scale = length * rng.uniform(0.6, 1.2)
+                angle, scale = rng.uniform(0, 2 * np.pi), length * rng.uniform(0.6, 1.2)
                 fill(leaves, turned(outline * scale, place, angle))
         canvas.add(stems, stem)
         canvas.add(leaves, leaf.toned(tone))
@@ -237,8 +234,7 @@ def draw_twigs(canvas: Canvas, centre: np.ndarray, size: float) -> None:
             path = np.concatenate((root[None], root + steps.cumsum(0)))
             paths.append(path)
             for _ in range(int(rng.integers(2, 4))):
-                start = path[int(rng.integers(2, 6))]
-                turn = angle + rng.normal(0, spread)
+                start, turn = path[int(rng.integers(2, 6))], angle + rng.normal(0, spread)
                 following.append((start, turn, length * rng.uniform(0.55, 0.9)))
         lines(mask, paths, thick)
         tips, thick = following, thick * 0.62

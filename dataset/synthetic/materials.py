@@ -1,8 +1,7 @@
 """Materials of synthetic foregrounds: drawn at random, and painted with their pattern and shading.
 
-Sizes are fractions of the picture's shorter side, so that the same seed gives the same content at
-any resolution. Whatever needs a number of random values that depends on the resolution takes them
-from a generator of its own (`branch`), so that the caller's generator is not disturbed.
+Sizes are fractions of the picture's shorter side, so that a seed gives the same content at any
+resolution. What needs more random values at a higher one has a generator of its own (`branch`).
 """
 
 from dataclasses import dataclass, field, replace
@@ -78,9 +77,8 @@ def smooth_noise(
 ) -> np.ndarray:
     """Draws noise (H, W), float32 of mean 0 and standard deviation about 1; moves `rng` on by one.
 
-    The first of the octaves has so many cells along the longer side, `stretch` times longer ones
-    vertically. Each other is twice as fine, of an amplitude less by the factor of persistence;
-    those finer than the pixels are left out.
+    The first octave has so many cells along the longer side, `stretch` times longer vertically;
+    each other is twice as fine and weaker by the persistence. None is finer than the pixels.
     """
     own = branch(rng)
     longer = max(height, width)
@@ -136,10 +134,9 @@ def random_material(
 
 
 def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np.ndarray:
-    """Paints a material's own colours, (H, W, 3) uint8 RGB, over the box of a part.
+    """Paints a part, (H, W) uint8, in a material's own colours: (H, W, 3) uint8 RGB.
 
-    The mask, (H, W) uint8, is that of the part, for its shading; the unit is the picture's shorter
-    side in pixels.
+    The unit is the picture's shorter side in pixels.
     """
     height, width = mask.shape
     shrink = min(1.0, LARGEST_TEXTURE / max(height, width))
@@ -162,11 +159,7 @@ def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np
 def shade_body(
     mask: np.ndarray, material: Material, light: Light, height: int, width: int
 ) -> np.ndarray:
-    """Shades a rounded body, (h, w) uint8 of any size, with folds.
-
-    Returns:
-        (H, W) float32 of the height and width given, the factor of the brightness.
-    """
+    """Shades a rounded body, (h, w) uint8 of any size: factors (height, width) of brightness."""
     longer = max(mask.shape)
     small = (max(4, 64 * mask.shape[1] // longer), max(4, 64 * mask.shape[0] // longer))
     body: np.ndarray = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
@@ -181,8 +174,7 @@ def shade_body(
     rng = np.random.Generator(np.random.SFC64(material.seed))
     folds = smooth_noise(rng, height, width, 5, 4, 0.6, float(rng.choice((0.6, 1.0, 2.5))))
     # Ridges rather than waves: cloth is smooth between its creases.
-    folds = 0.5 - np.abs(folds)
-    shade *= 1 + np.float32(material.folds) * folds
+    shade *= 1 + np.float32(material.folds) * (0.5 - np.abs(folds))
     return shade
 
 

@@ -8,10 +8,9 @@ import pytest
 
 from dataset.augmentation import UNDISTURBED, AugmentationSettings, draw_disturbance
 from dataset.changes import BackgroundSettings, ForegroundSettings, PictureSettings
-from dataset.disturbances.jpeg import Jpeg
-from dataset.disturbances.noise import DarkNoise, Noise
 from dataset.disturbances.optics import Defocus, PlatePosition, Zoom
 from dataset.disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
+from dataset.disturbances.recording import DarkNoise, Jpeg, Noise
 from dataset.disturbances.scene import SceneChange, Shadow
 from runtime.settings import to_plain
 

@@ -7,10 +7,9 @@ from BackgroundMattingV2.dataset import augmentation as authors
 from PIL import Image
 from torchvision.transforms import RandomAffine
 
-from dataset.changes import PictureChange
+from dataset.changes import PictureChange, linear_part
 from dataset.geometry import (
     crop_map,
-    linear_part,
     needed_side,
     reduce_picture,
     warp_background,

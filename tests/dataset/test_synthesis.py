@@ -11,8 +11,7 @@ from torch.nn import functional as F
 from torch.utils.data import default_collate
 
 from dataset.augmentation import AugmentationSettings, draw_disturbance, make_disturbance
-from dataset.disturbances.jpeg import Jpeg, compress
-from dataset.disturbances.noise import DarkNoise, Noise
+from dataset.disturbances.recording import DarkNoise, Jpeg, Noise, compress
 from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import draw_background
 
