@@ -1,9 +1,8 @@
 """The augmentation of training samples: its settings, and the order in which its numbers are drawn.
 
-The defaults are the published recipe; what goes beyond it is off. A sample's numbers are drawn on
-the CPU, once, so that it depends on its seed alone. They are drawn in the order in which
-disturbances came to be, so that older runs go on with the numbers they had; `synthesis` applies
-them in the order in which light meets them.
+The defaults are the published recipe; what goes beyond it is off. A sample's numbers depend on its
+seed alone. They are drawn in the order in which disturbances came to be, so that older runs go on
+with theirs; `synthesis` applies them in the order in which light meets them.
 """
 
 from collections.abc import Mapping
@@ -47,11 +46,7 @@ _FIRST = (
     *("dark_noise", "defocus", "jpeg"),
 )
 # Then the values of each of the others, and whether it is chosen, in the order of the fields.
-_LATER = tuple(
-    each.name
-    for each in fields(AugmentationSettings)
-    if each.name not in ("foreground", "background", *_FIRST)
-)
+_LATER = tuple(each.name for each in fields(AugmentationSettings))[2 + len(_FIRST) :]
 # What does nothing: the disturbances by the names of their settings, each with its defaults.
 UNDISTURBED: Mapping[str, Any] = MappingProxyType(
     {name: getattr(AugmentationSettings(), name).Drawn() for name in (*_FIRST, *_LATER)}
@@ -59,10 +54,7 @@ UNDISTURBED: Mapping[str, Any] = MappingProxyType(
 
 
 def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
-    """Makes what `draw_disturbance` draws of chosen values, as `make_disturbance(zoom={"x": 1})`.
-
-    Those not given are of `UNDISTURBED`.
-    """
+    """Makes `UNDISTURBED` with other values, as by `make_disturbance(zoom={"factor": 2.0})`."""
     made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
     return UNDISTURBED | made
 
@@ -74,10 +66,9 @@ def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -
     """
     drawn = dict(UNDISTURBED)
     groups = {name: getattr(settings, name) for name in drawn}
-    values = {name: groups[name].draw(rng) for name in _FIRST}
-    drawn |= {
-        name: value for name, value in values.items() if rng.random() < groups[name].probability
-    }
+    for name, value in [(name, groups[name].draw(rng)) for name in _FIRST]:
+        if rng.random() < groups[name].probability:
+            drawn[name] = value
     drawn["noise"] = drawn["noise"]._replace(seed=int(rng.integers(2**63)))
     for name in _LATER:
         value = groups[name].draw(rng)

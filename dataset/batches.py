@@ -49,11 +49,9 @@ class Batches:
     Args:
         runs: global indices to be read in order, which together are the epoch.
         batch_size: samples of each process in a batch.
-        crop: sizes of the crops.
-        seed: with the epoch, decides everything.
+        crop, seed: sizes of the crops; with the epoch, the seed decides everything.
         workers: of each process's loader; 0 counts as 1.
-        rank: this process, from 0.
-        world_size: number of processes.
+        rank, world_size: this process, from 0, and the number of processes.
 
     Raises:
         ValueError: when there are not enough samples for one batch.

@@ -1,7 +1,4 @@
-"""What happens to a foreground or a background before they meet: settings, draw and colours.
-
-`geometry` takes pictures straight to the crop.
-"""
+"""What happens to a foreground or a background before they meet: settings, draw and colours."""
 
 import math
 from typing import Annotated, NamedTuple

@@ -62,9 +62,8 @@ def main(args: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m dataset.check", description=__doc__)
     parser.add_argument("config", type=Path, help="settings file of a training run")
     parser.add_argument("--dataset-name", help="data set to check instead of the file's own")
-    parser.add_argument(
-        "--quick", type=int, metavar="N", help="decode no more than N pictures or frames a source"
-    )
+    limit = "decode no more than N pictures or frames a source"
+    parser.add_argument("--quick", type=int, metavar="N", help=limit)
     options = parser.parse_args(args)
     if options.quick is not None and options.quick < 1:
         parser.error(f"--quick must be 1 or more, got {options.quick}")
@@ -135,9 +134,8 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
     areas = sorted(findings.sizes, key=lambda size: size[0] * size[1])
     common, times = findings.sizes.most_common(1)[0]
     smallest, largest, usual = (f"{w} x {h}" for h, w in (areas[0], areas[-1], common))
-    report.print_fact(
-        "sizes", f"smallest {smallest}, largest {largest}, most common {usual} ({times:,} times)"
-    )
+    sizes = f"smallest {smallest}, largest {largest}, most common {usual} ({times:,} times)"
+    report.print_fact("sizes", sizes)
     if findings.alpha is None:
         return
     (low, high), empty = findings.alpha, findings.empty

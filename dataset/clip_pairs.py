@@ -14,8 +14,8 @@ from .pairing import DatasetError, check_sizes
 # Frames of a clip to be read one after the other: what makes up for seeking.
 RUN_LENGTH = 16
 _OPEN_PAIRS = 2  # clips kept open; a decoder of 4K holds some 200 MB
-# Readers that a forked worker got from its parent. It would share the files' positions, and ending
-# them waits for ever: their threads are in the parent alone. So they are neither used nor freed.
+# A forked worker would share the files' positions with its parent, and ending the readers waits for
+# ever: their threads are in the parent alone. So they are neither used nor freed.
 _inherited: list[object] = []
 
 
@@ -89,10 +89,7 @@ def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipInd
 
 
 def index_pair(pair: tuple[Path, Path]) -> tuple[ClipIndex, ClipIndex]:
-    """Finds the frames of a foreground and its alpha.
-
-    A MediaError says which clip is unreadable, or that the two differ in frames.
-    """
+    """Finds the frames of a foreground and its alpha; a MediaError names what can't be used."""
     fgr, pha = (index_clip(path) for path in pair)
     if len(fgr) != len(pha):
         raise DatasetError(

@@ -56,11 +56,10 @@ def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
 def warp_foreground(
     fgr: np.ndarray, pha: np.ndarray, change: PictureChange, crop: tuple[int, int]
 ) -> np.ndarray:
-    """Brings (H, W, 3) uint8 colours and their alpha, (H, W) of any size, to the crop (h, w).
+    """Brings (H, W, 3) uint8 colours and their alpha, (H, W) of any size, to the crop: (h, w, 4).
 
-    Returns:
-        (h, w, 4) uint8, RGB and alpha. Beyond the picture alpha is 0; the colours go on for as far
-        as anything reaches that is done to them later, and are black from there.
+    Beyond the picture alpha is 0; the colours go on for as far as anything reaches that is done to
+    them later, and are black from there.
     """
     if pha.shape != fgr.shape[:2]:
         pha = cv2.resize(pha, fgr.shape[1::-1], interpolation=cv2.INTER_AREA)

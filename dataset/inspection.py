@@ -133,11 +133,10 @@ def scan_pictures(found: FoundFiles, quick: int | None) -> Findings:
     def scan(pair: Pair) -> PictureFacts:
         if found.kind == "rgba":
             return _inspect(str(pair[0]), *RgbaPictures([pair]).read(0))
-        fgr, pha = EncodedPicture(pair[0]), EncodedPicture(pair[1])
+        fgr, pha = map(EncodedPicture, pair)
         check_sizes(fgr.path, fgr.size, pha.path, pha.size)
         channels = pha.channels()
-        grey = channels.ndim == 2 or channels.shape[2] == 4
-        grey = grey or int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE
+        grey = channels.shape[2:] != (3,) or int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE
         return _inspect(str(pair[0]), fgr.rgb(), grey_alpha(channels), grey)
 
     return _scan_files(_choose(found.pairs, quick), scan)

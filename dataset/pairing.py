@@ -25,7 +25,7 @@ class Pairing:
 
 
 def stem_key(path: Path, root: Path) -> str:
-    """Names a picture, without extension, by its path below a folder, or if `root` is the file.
+    """Names a picture by its path below `root`, a folder or the file itself, without extension.
 
     The two Unicode spellings of an accented letter, which differ between file systems, are one.
     """
@@ -36,10 +36,7 @@ def stem_key(path: Path, root: Path) -> str:
 def pair_by_stem(
     pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
 ) -> Pairing:
-    """Pairs every picture below `root` with the partner of the same relative path and stem.
-
-    Several candidates for a picture leave it unmatched.
-    """
+    """Pairs every picture with the one partner, not several, of the same relative path and stem."""
     candidates: dict[str, list[Path]] = defaultdict(list)
     for partner in partners:
         candidates[stem_key(partner, partner_root)].append(partner)

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .augmentation import AugmentationSettings, draw_disturbance
-from .changes import blur_and_sharpen, change_colours
+from .changes import PictureChange, blur_and_sharpen, change_colours
 from .geometry import needed_side, reduce_picture, warp_background, warp_foreground
 from .sources import Backgrounds, Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background
@@ -23,8 +23,8 @@ from .synthetic import SyntheticForegrounds, draw_background
 # Streams of random numbers that share the seed of a sample.
 _STREAM, _BACKGROUND_STREAM, _PHOTOGRAPH_STREAM = 1, 2, 3
 
-# Where backgrounds are photographs, this share of the drawn foregrounds has parts cut out of
-# another one, so that drawn textures don't tell what the foreground is. Ours.
+# Of the drawn foregrounds before photographs, those with parts cut out of another one, so that
+# drawn textures don't tell what the foreground is. Ours.
 PHOTOGRAPH_SHARE = 0.7
 
 
@@ -48,8 +48,7 @@ class Samples(Dataset[dict[str, Any]]):
         repeats: how often an epoch takes each source, every time with other random numbers and
             another background; None is once. A drawn foreground keeps its shape.
 
-    Attributes:
-        runs: indices to be read one after another, of all sources and repeats.
+    Its `runs` are indices to be read one after another, of all sources and repeats.
 
     Raises:
         ValueError: when there is no source, or the numbers of sources and repeats differ.
@@ -109,7 +108,7 @@ class Samples(Dataset[dict[str, Any]]):
         crop = (request.height, request.width)
         rng = self._begin(request, _STREAM)
         change = self._augmentation.foreground.draw(rng)
-        bgr = self._background(rng, request, crop)
+        bgr = self._background(self._augmentation.background.draw(rng), request)
         if isinstance(source, SyntheticForegrounds):
             # Drawn straight to the crop over the finished background, whose colours some parts
             # resemble: a change of colours would undo that, and they are random anyhow.
@@ -149,10 +148,8 @@ class Samples(Dataset[dict[str, Any]]):
         picture = self._backgrounds.read(int(rng.integers(len(self._backgrounds))), side)
         return reduce_picture(picture, side)
 
-    def _background(
-        self, rng: np.random.Generator, request: Request, crop: tuple[int, int]
-    ) -> np.ndarray:
-        change = self._augmentation.background.draw(rng)
+    def _background(self, change: PictureChange, request: Request) -> np.ndarray:
+        crop = (request.height, request.width)
         if self._backgrounds is None:
             bgr = draw_background(self._begin(request, _BACKGROUND_STREAM), *crop)
             return blur_and_sharpen(change_colours(bgr, change), change)

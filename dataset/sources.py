@@ -32,14 +32,10 @@ class Foregrounds(Protocol):
         """Names a foreground in messages: its file, and the frame of a clip."""
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a foreground, 0 to the length - 1.
+        """Reads (H, W, 3) uint8 RGB, straight colours, and (H, W) uint8 alpha; 0 to the length - 1.
 
         With `shorter_side`, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long as the
         shorter side keeps so many pixels.
-
-        Returns:
-            fgr: (H, W, 3) uint8 RGB, straight colours.
-            pha: (H, W) uint8.
 
         Raises:
             MediaError: when a file can't be read, or the two differ in size.
@@ -63,13 +59,12 @@ def open_source(settings: SourceSettings) -> Foregrounds:
             unreadable.
     """
     found = find_files(settings)
-    if found.unpaired:
-        first = "; ".join(f"{p}: {why}" for p, why in list(found.unpaired.items())[:_NAMED])
-        more = len(found.unpaired) - _NAMED
+    if count := len(found.unpaired):
+        named = [f"{path}: {why}" for path, why in found.unpaired.items()][:_NAMED]
+        named += [f"and {count - _NAMED} more"] if count > _NAMED else []
         raise DatasetError(
-            f"{len(found.unpaired)} files of {settings} have no partner: {first}"
-            + (f"; and {more} more" if more > 0 else "")
-            + ". Remove them or add their partners; `python -m dataset.check` lists them all"
+            f"{count} files of {settings} have no partner: {'; '.join(named)}. "
+            "Remove them or add their partners; `python -m dataset.check` lists them all"
         )
     if found.kind == "clips":
         return ClipPairs(found.pairs, index_pairs(found.pairs))

@@ -68,10 +68,7 @@ class Shadow(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, scene: Tensor, pha: Tensor, out: Tensor) -> Tensor:
-        """Darkens a (3, H, W) scene by its moved and blurred (1, H, W) matte, into `out`.
-
-        Returns `out`, or without a shadow the scene itself, which stays as it is.
-        """
+        """Darkens a (3, H, W) scene by a (1, H, W) matte into `out`; returns that or the scene."""
         if drawn.strength == 0:
             return scene
         height, width = pha.shape[1:]
@@ -115,10 +112,7 @@ class SceneChange(Disturbance):
     """Largest way either way that things move, a fraction of the crop."""
 
     class Drawn(NamedTuple):
-        """Places, and steam (`opacity`, `grey`) or movement (`shift_x`, `shift_y`) there.
-
-        `seed`, from 0 to below 2^63, decides where the places are.
-        """
+        """Places, by a seed from 0 to below 2^63, and steam (`opacity`, `grey`) or shift there."""
 
         size: float = 1.0
         share: float = 0.0
@@ -140,10 +134,7 @@ class SceneChange(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, picture: Tensor, on_plate: bool, out: Tensor) -> Tensor:
-        """Hides places of a (3, H, W) plate or scene behind steam, into `out`, which may be it.
-
-        Steam is before one of the two. Returns `out`, or without steam the picture itself.
-        """
+        """Lays steam over a (3, H, W) plate or scene into `out`; returns that or the picture."""
         if drawn.opacity == 0 or on_plate != bool(drawn.on_plate):
             return picture
         opacity = draw_places(drawn, picture) * drawn.opacity

@@ -12,8 +12,7 @@ from .shapes import SHIFT, blur, blur_motion, fill, fixed, round_off
 
 PHOTOGRAPH_PART_SHARE = 0.6  # of the materials unlike the background, where there is a photograph
 SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
-# How much larger a piece of a photograph is shown than in the photograph, both filling the frame.
-CUT_OUT_ZOOM = (0.7, 3.0)
+CUT_OUT_ZOOM = (0.7, 3.0)  # of a piece of a photograph, against one that fills the frame
 # Shares of samples.
 EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
 # Draws on a part's (h, w, 3) texture, given its upper left corner (x, y).
@@ -111,9 +110,8 @@ class Canvas:
         elif material.source == "shifted" and self.background is not None:
             # Within the frame, by up to a third of the part's size.
             share = np.array((material.seed % 997, material.seed % 991)) / 500 - 1
-            move = share * (height / 3 + 2, width / 3 + 2)
-            top = int(np.clip(y + move[0], 0, self.height - height))
-            left = int(np.clip(x + move[1], 0, self.width - width))
+            corner = (y, x) + share * (height / 3 + 2, width / 3 + 2)
+            top, left = corner.clip(0, (self.height - height, self.width - width)).astype(int)
             crop = self.background[top : top + height, left : left + width].astype(np.int16)
             texture = np.clip(crop + material.offset.astype(np.int16), 0, 255).astype(np.uint8)
         else:

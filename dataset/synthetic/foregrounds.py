@@ -91,10 +91,9 @@ def draw_foreground(
         rng: the source of randomness; the same state gives the same picture.
         height: pixels, 32 or more.
         width: pixels, 32 or more.
-        background: (H, W, 3) uint8 RGB on which the foreground will be laid. With it, some parts
-            of some samples (`SIMILAR_SHARE`) take colours close to it.
-        photograph: (H', W', 3) uint8 RGB of any size, of which some parts are cut out. It doesn't
-            change alpha.
+        background: (H, W, 3) uint8 RGB on which the foreground will be laid, and to which some
+            parts of some samples (`SIMILAR_SHARE`) come close.
+        photograph: (H', W', 3) uint8 RGB, of which some parts are cut out; alpha stays the same.
 
     Returns:
         The foreground, (H, W, 3) uint8 RGB, not premultiplied and defined everywhere: outside the

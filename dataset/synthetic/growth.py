@@ -96,8 +96,7 @@ def draw_fur(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     directions = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, 0.4, count) + rng.normal(0, 0.5)
     length = rng.uniform(0.04, 0.3) * size
     fringe = Strands(length, rng.beta(1, 2), rng.uniform(0, 0.6), 7)
-    hairs = fringe.grow(rng, roots, directions)
-    draw_strands(mask, hairs, rng.uniform(0.004, 0.012) * size)
+    draw_strands(mask, fringe.grow(rng, roots, directions), rng.uniform(0.004, 0.012) * size)
     spread = np.sqrt(rng.random((240, 1)))
     inside = centre + (outline[rng.integers(0, len(outline), 240)] - centre) * spread
     coat = Strands(length, 0.2, 0.4, 6).grow(rng, inside, rng.normal(1.2, 0.6, 240))
@@ -125,8 +124,7 @@ def draw_tuft(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     """Long loose hair that stands off a base: dense at the roots, single hairs at the tips."""
     rng = canvas.rng
     for _ in range(int(rng.integers(1, 3))):
-        mask = canvas.mask()
-        middle = centre + rng.normal(0, 0.3, 2) * size
+        mask, middle = canvas.mask(), centre + rng.normal(0, 0.3, 2) * size
         base = size * rng.uniform(0.1, 0.35)
         outline = blob(rng, middle, (base, base * rng.uniform(0.5, 1.2)), 0.2)
         fill(mask, outline)
@@ -207,12 +205,10 @@ def draw_foliage(canvas: Canvas, centre: np.ndarray, size: float) -> None:
         angles = -np.pi / 2 + rng.normal(0, 0.35, count)
         length = rng.uniform(0.5, 1.5) * size
     else:
-        roots = centre + rng.normal(0, 0.5, (count, 2)) * size
-        spread = rng.uniform(0.3, 1.5)
+        roots, spread = centre + rng.normal(0, 0.5, (count, 2)) * size, rng.uniform(0.3, 1.5)
         away = roots - centre - (0.0, 0.3 * size)
         angles = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, spread, count)
-    lengths = length * rng.uniform(0.5, 1.2, count)
-    bows = rng.normal(0, 0.25, count)
+    lengths, bows = length * rng.uniform(0.5, 1.2, count), rng.normal(0, 0.25, count)
     for tones in np.array_split(np.arange(count), 4):
         leaves = canvas.mask()
         for i in tones:

@@ -58,10 +58,8 @@ def draw_head(figure: Figure) -> None:
         if turn * side < 0.5:
             x = side * (0.385 - 0.05 * turn * side)
             fill(mask, figure.at(blob(rng, np.array((x, -0.47)), (0.06, 0.11), 0.1, 24)))
-    look = rng.uniform(0.35, 0.6, 3)
-    glasses = rng.random() < GLASSES_SHARE
-    frame = random_colour(rng).tolist()
-    lens = rng.random() < 0.4
+    look, glasses = rng.uniform(0.35, 0.6, 3), rng.random() < GLASSES_SHARE
+    frame, lens = random_colour(rng).tolist(), rng.random() < 0.4
     lips = np.clip(figure.skin.colours[0] * (1.0, 0.62, 0.62), 0, 255).tolist()
     dark = (figure.skin.colours[0] * look[0]).tolist()
 
@@ -169,8 +167,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
         count = int(log_uniform(rng, 200, 3000))
         roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
         outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
-        reach = figure.head * rng.uniform(0.1, 0.9)
-        loose = Strands(reach, curl * 0.5, gravity, clump=clump)
+        loose = Strands(figure.head * rng.uniform(0.1, 0.9), curl * 0.5, gravity, clump=clump)
         hairs = loose.grow(rng, figure.at(roots), outward)
         layer_strands(canvas, figure.hair, hairs, figure.hair_width(), 4)
 

@@ -23,8 +23,7 @@ PATTERN_WEIGHTS = {
     "clutter": 0.06,
     "text": 0.05,
 }
-# Textures are computed with at most this many pixels a side and enlarged, for speed.
-LARGEST_TEXTURE = 768
+LARGEST_TEXTURE = 768  # pixels a side that are computed; larger ones are enlarged, for speed
 _LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdeghknorstuwxyz0123456789&!?"
 Light = tuple[float, float]  # the direction (x, y) towards which surfaces are bright
 

@@ -38,10 +38,8 @@ def _draw_polygons(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 def _draw_frame(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     """A frame with one opening or several, as a window, a shelf or a ladder."""
     rng = canvas.rng
-    half = size * rng.uniform(0.5, 1.0, 2)
-    rows, columns = rng.integers(1, 6, 2)
-    rim = rng.uniform(0.02, 0.12) * size
-    angle = rng.normal(0, 0.2)
+    half, (rows, columns) = size * rng.uniform(0.5, 1.0, 2), rng.integers(1, 6, 2)
+    rim, angle = rng.uniform(0.02, 0.12) * size, rng.normal(0, 0.2)
     outlines = [turned(BOX * half, centre, angle)]
     cell = half * 2 / (columns, rows)
     inner = np.maximum(cell / 2 - rim, 0.5)
@@ -73,10 +71,9 @@ def _draw_net(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     """Cords that cross, sagging; some may be missing."""
     rng, mask = canvas.rng, canvas.mask()
     count, angle = int(rng.integers(4, 14)), rng.uniform(0, np.pi)
+    phase, sag = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, 0.15)
     t = np.linspace(-1, 1, 24)
     paths = []
-    phase = rng.uniform(0, 2 * np.pi, 2)
-    sag = rng.uniform(0, 0.15)
     for offset in np.linspace(-1, 1, count):
         still = np.full(24, offset)
         for x, y in ((t, still), (still, t)):
@@ -103,8 +100,7 @@ def _draw_wheel(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     squash = np.array((rng.uniform(0.4, 1.0), 1.0))
     circle = np.stack((np.cos(angle), np.sin(angle)), 1) * squash
-    inner = rng.uniform(0.75, 0.95)
-    count = int(rng.integers(3, 32))
+    inner, count = rng.uniform(0.75, 0.95), int(rng.integers(3, 32))
     turn = rng.uniform(0, 2 * np.pi) + np.arange(count) / count * 2 * np.pi
     ends = centre + size * 0.9 * np.stack((np.cos(turn), np.sin(turn)), 1) * squash
     lines(mask, [np.stack((centre, end)) for end in ends], size * rng.uniform(0.004, 0.05))
@@ -124,9 +120,8 @@ def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
             tip = centre + np.array((rng.uniform(-1, 1) * wide, -high * rng.uniform(-0.2, 1.8)))
             lines(mask, [np.stack((foot, tip))], size * log_uniform(rng, 0.02, 0.4))
             canvas.add(mask)
-    taper = rng.uniform(0.6, 1.1)
+    taper, angle = rng.uniform(0.6, 1.1), rng.normal(0, 0.2)
     box = np.array(((-1, -1), (1, -1), (taper, 1), (-taper, 1))) * (wide, high)
-    angle = rng.normal(0, 0.2)
     outline = turned(box, centre, angle)
     spacing = log_uniform(rng, 0.02, 0.15) * size
     bulge = rng.uniform(0.3, 1.5) if rng.random() < 0.5 else 0.0
@@ -138,8 +133,8 @@ def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
         else:
             shapes = _weave(rng, size, spacing, 2 if bulge == 0 else 24)
             width = spacing * rng.uniform(0.1, 0.5)
-        shift = rng.normal(0, spacing, 2)
-        shapes = turned(_bend_around(shapes, size, bulge), centre + shift, angle)
+        middle = centre + rng.normal(0, spacing, 2)
+        shapes = turned(_bend_around(shapes, size, bulge), middle, angle)
         if perforated:
             holes = canvas.mask()
             fill(holes, *shapes)
@@ -196,16 +191,14 @@ def _draw_glass(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     material = random_material(rng, pattern="plain")
     canvas.fill(outline, material=material, opacity=float(rng.uniform(0.08, 0.6)))
     canvas.add(rim, material, float(rng.uniform(0.4, 1.0)))
-    middle = centre + np.array((0.08, -0.2)) * size
-    shine = blob(rng, middle, (0.05 * size, 0.4 * size), 0.2)
+    shine = blob(rng, centre + np.array((0.08, -0.2)) * size, (0.05 * size, 0.4 * size), 0.2)
     white = random_material(rng, np.array((245, 245, 250)), "plain")
     canvas.fill(shine, material=white, opacity=0.7)
 
 
 def _draw_smoke(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     rng, extent = canvas.rng, (canvas.width, canvas.height)
-    # The noise is drawn on a grid that doesn't depend on the resolution.
-    grid = 128
+    grid = 128  # of the noise, at any resolution
     noise = smooth_noise(rng, grid, grid, rng.uniform(2, 6), 5, 0.55)
     y, x = np.mgrid[:grid, :grid] * (canvas.unit / grid)
     stretch = np.array(extent) / canvas.unit
@@ -247,10 +240,8 @@ OBJECTS: dict[str, tuple[float, Callable[[Canvas, np.ndarray, float], None]]] = 
     "smoke": (0.005, _draw_smoke),
     "veil": (0.005, _draw_veil),
 }
-# Half the size of an object, as a fraction of the picture's shorter side.
-SIZES = (0.1, 0.7)
-# As that of people, but less: little else of an object shows what belongs to it.
-SIMILAR_PART_SHARE = 0.35
+SIZES = (0.1, 0.7)  # half of an object's, as a fraction of the picture's shorter side
+SIMILAR_PART_SHARE = 0.35  # less than of people: little else shows what belongs to an object
 
 
 def draw_objects(canvas: Canvas, count: int) -> None:

@@ -122,8 +122,7 @@ def _draw_torso(figure: Figure) -> None:
     fill(mask, figure.at(smooth_path(outline, 10, closed=True)))
     canvas.add(mask, figure.top, marks=_mark_shirt(figure, neckline))
     if rng.random() < BAG_SHARE:
-        mask, material = canvas.mask(), canvas.material()
-        side = rng.choice((-1, 1))
+        mask, material, side = canvas.mask(), canvas.material(), rng.choice((-1, 1))
         strap = smooth_path(np.array(((-0.5, 0.3), (-0.1, 1.3), (0.75, 2.4))) * (side, 1), 8)
         lines(mask, [figure.at(strap)], rng.uniform(0.04, 0.14) * figure.head)
         size = rng.uniform(0.3, 0.6, 2)
@@ -179,8 +178,7 @@ def _draw_arm(figure: Figure, side: int, sleeves: float) -> None:
     _draw_hand(figure, skin, wrist, toward, thick[2])
     canvas.add(blur_motion(skin, travel, heading) if moves else skin, figure.skin)
     if sleeves > 0:
-        mask = canvas.mask()
-        loose = rng.uniform(1.05, 1.4)
+        mask, loose = canvas.mask(), rng.uniform(1.05, 1.4)
         end = joints if sleeves == 1 else figure.at((joint, joint + 0.75 * (elbow - joint)))
         limb(mask, end, (thick * loose)[: len(end)])
         sleeve = replace(figure.top, seed=figure.top.seed ^ (side + 2))
@@ -198,12 +196,9 @@ def _draw_hand(
     if rng.random() < 0.3:  # a fist
         disk(mask, figure.at(palm), 0.17 * head)
         return
-    heading = np.arctan2(toward[1], toward[0])
-    spread = rng.uniform(0.08, 0.3)
+    heading, spread = np.arctan2(toward[1], toward[0]), rng.uniform(0.08, 0.3)
     for finger in range(5):
-        angle = heading + (finger - 2) * spread + rng.normal(0, 0.06)
-        if finger == 0:
-            angle -= 0.4
+        angle = heading + (finger - 2) * spread + rng.normal(0, 0.06) - 0.4 * (finger == 0)
         along = np.array((np.cos(angle), np.sin(angle)))
         base = palm + 0.07 * along * 1.3
         length = rng.uniform(0.2, 0.32) * (0.75 if finger in (0, 4) else 1)
@@ -233,9 +228,8 @@ def _draw_legs(figure: Figure) -> None:
     """Draws legs with shoes, and a skirt over them in its share."""
     canvas, rng, head, bulk = figure.canvas, figure.canvas.rng, figure.head, figure.bulk
     trousers, shoes = canvas.material(), canvas.material()
-    bare = rng.random() < 0.25
+    bare, stance = rng.random() < 0.25, rng.uniform(0, 0.45)
     thick = np.array((0.4, 0.26, 0.15)) * bulk * head
-    stance = rng.uniform(0, 0.45)
     for side in (-1, 1):
         hip = np.array((side * 0.32 * bulk, 2.9))
         out, bend = rng.normal(stance, 0.12), rng.normal(0, 0.2)

@@ -115,8 +115,7 @@ def blur_motion(picture: np.ndarray, size: float, angle: float) -> np.ndarray:
     if size > 12:  # a long blur needs no more than a part of the pixels
         height, width = picture.shape[:2]
         small = (max(8, round(width * 6 / size)), max(8, round(height * 6 / size)))
-        less = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-        less = blur_motion(less, 6.0, angle)
+        less = blur_motion(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), 6.0, angle)
         return cv2.resize(less, (width, height), interpolation=cv2.INTER_LINEAR)
     half = size * np.array((np.cos(angle), np.sin(angle)))
     side = 2 * int(np.ceil(size)) + 1
