@@ -56,7 +56,7 @@ UNDISTURBED: Mapping[str, Any] = MappingProxyType(
 def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
     """Makes `UNDISTURBED` with other values, as by `make_disturbance(zoom={"factor": 2.0})`."""
     made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
-    return UNDISTURBED | made
+    return {**UNDISTURBED, **made}
 
 
 def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -> dict[str, Any]:

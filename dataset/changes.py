@@ -131,10 +131,7 @@ def tint_matrix(saturation: float, hue: float) -> np.ndarray:
 
 
 def jitter_matrix(change: PictureChange, mean: float) -> np.ndarray:
-    """Composes brightness, contrast about a mean grey, saturation and hue, in this order.
-
-    Of the (3, 4) numbers, the fourth column is added, in the unit of the mean and the pixels.
-    """
+    """Composes brightness, contrast about a mean, saturation, hue: (3, 4), the last is added."""
     factor = change.brightness * change.contrast
     offset = (1 - change.contrast) * change.brightness * mean
     tint = tint_matrix(change.saturation, change.hue)

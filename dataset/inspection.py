@@ -139,14 +139,12 @@ def scan_pictures(found: FoundFiles, quick: int | None) -> Findings:
         grey = channels.shape[2:] != (3,) or int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE
         return _inspect(str(pair[0]), fgr.rgb(), grey_alpha(channels), grey)
 
-    return _scan_files(_choose(found.pairs, quick), scan)
+    return _scan_files(found.pairs, quick, scan)
 
 
 def scan_backgrounds(paths: list[Path], quick: int | None) -> Findings:
     """Decodes photographs; `quick` of them, or all."""
-    return _scan_files(
-        _choose(paths, quick), lambda path: PictureFacts(str(path), read_rgb(path).shape[:2])
-    )
+    return _scan_files(paths, quick, lambda p: PictureFacts(str(p), read_rgb(p).shape[:2]))
 
 
 def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
@@ -203,7 +201,10 @@ def _choose(items: Sequence[T], count: int | None) -> Sequence[T]:
     return [items[index] for index in sorted(chosen)]
 
 
-def _scan_files(items: Sequence[T], scan: Callable[[T], PictureFacts]) -> Findings:
+def _scan_files(
+    items: Sequence[T], quick: int | None, scan: Callable[[T], PictureFacts]
+) -> Findings:
+    items = _choose(items, quick)
     chunks = [items[first : first + _CHUNK] for first in range(0, len(items), _CHUNK)]
     return _gather(chunks, lambda chunk: [_attempt(scan, item) for item in chunk], len(items))
 

@@ -69,11 +69,7 @@ class DatasetSettings:
     """Folders of photographs to validate before; none: drawn ones."""
 
     def split(self) -> SplitSettings:
-        """Looks up the sources of the data set called `name`.
-
-        Raises:
-            SettingsError: when the settings file describes none of that name.
-        """
+        """Looks up the sources of the data set called `name`, or raises a SettingsError."""
         if self.name not in self.datasets:
             known = ", ".join(self.datasets) or "none; give a settings file with `dataset.datasets`"
             raise SettingsError(f"unknown data set '{self.name}' (dataset.name); known: {known}")

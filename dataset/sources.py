@@ -107,13 +107,11 @@ def find_files(settings: SourceSettings) -> FoundFiles:
 
 def _list_files(root: Path) -> tuple[list[Path], str]:
     files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
-    clips = [path for path in files if path.suffix.lower() in CLIP_EXTENSIONS]
-    if clips and len(clips) < len(files):
-        picture = next(path for path in files if path.suffix.lower() not in CLIP_EXTENSIONS)
-        raise DatasetError(
-            f"{root} holds clips and pictures, such as {clips[0]} and {picture}; keep them apart"
-        )
-    return files, "clips" if clips else "pictures"
+    kinds = {path.suffix.lower() in CLIP_EXTENSIONS: path for path in reversed(files)}
+    if len(kinds) == 2:
+        both = f"such as {kinds[True]} and {kinds[False]}"
+        raise DatasetError(f"{root} holds clips and pictures, {both}; keep them apart")
+    return files, "clips" if True in kinds else "pictures"
 
 
 class PicturePairs:

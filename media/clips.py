@@ -1,8 +1,7 @@
 """Opening video clips, and reading their frames by number, each exactly the one asked for.
 
-For numbers, a clip is opened once and read forward. For a jump, the reader seeks to the keyframe
-before and decodes up to the frame's own time stamp; no count or frame rate of the container is
-trusted.
+For a jump, the reader seeks to the keyframe before and decodes up to the frame's own time stamp; no
+count or frame rate of the container is trusted.
 """
 
 import gc

@@ -40,15 +40,12 @@ class Picture:
 def list_pictures(
     root: Path, exclude: tuple[Path, ...] = (), extensions: frozenset[str] = EXTENSIONS
 ) -> list[Path]:
-    """Finds the pictures below a folder, in all its subfolders; hidden files are left out.
+    """Finds the pictures below a folder, sorted, in all its subfolders; hidden ones are left out.
 
     Args:
         root: a folder, or a single picture file of any extension.
         exclude: files and folders not to look at.
         extensions: what counts as a picture, in lower case with the dot.
-
-    Returns:
-        Paths that begin with `root`, sorted.
 
     Raises:
         PictureError: when `root` is missing or there is no picture.

@@ -155,8 +155,7 @@ def _store(picture: Tensor, quality: int) -> None:
 def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
     """Computes what JPEG, 4:2:0, makes of (N, 3, H, W) RGB in [0, 1], without a file.
 
-    The result holds multiples of 1/255; qualities are 1 to 100, of a picture each, as libjpeg
-    counts them.
+    Qualities are 1 to 100, one a picture, as libjpeg counts; the result holds multiples of 1/255.
 
     Source: ITU-T T.81 and JFIF 1.02; libjpeg for the tables of a quality.
     """

@@ -59,12 +59,9 @@ class Shadow(Disturbance):
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Draws a shadow."""
         largest = np.array((self.rotation, self.shear, self.shift, self.shift))
-        return self.Drawn(
-            rng.uniform(0, self.strength),
-            *rng.uniform(-largest, largest).tolist(),
-            scale=rng.uniform(*self.scale),
-            blur=int(rng.integers(*self.blur, endpoint=True)),
-        )
+        strength, moves = rng.uniform(0, self.strength), rng.uniform(-largest, largest).tolist()
+        scale, blur = rng.uniform(*self.scale), rng.integers(*self.blur, endpoint=True)
+        return self.Drawn._make((strength, *moves, scale, int(blur)))
 
     @staticmethod
     def apply(drawn: Drawn, scene: Tensor, pha: Tensor, out: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ HAIR_WEIGHTS = {
     "hat": 0.09,
     "scarf": 0.04,
 }
-BEARD_SHARE = 0.18
-GLASSES_SHARE = 0.25
+BEARD_SHARE, GLASSES_SHARE = 0.18, 0.25
 HALO_SHARE = 0.35  # hair that thins out into a translucent rim
 LOOSE_SHARE = 0.4  # of long, wild and curly hair: more of it stands off, seen through
 

@@ -32,10 +32,7 @@ POSES = {
 HAIR_COLOURS = np.array(
     ((25, 20, 18), (50, 36, 28), (95, 70, 48), (180, 150, 105), (150, 150, 150), (105, 60, 36))
 )
-BAG_SHARE = 0.15
-LOGO_SHARE = 0.3
-HELD_SHARE = 0.2
-SKIRT_SHARE = 0.25
+BAG_SHARE, LOGO_SHARE, HELD_SHARE, SKIRT_SHARE = 0.15, 0.3, 0.2, 0.25
 MOVING_ARM_SHARE = 0.08  # blurred by its motion, the rest of the figure being still
 AWAY_SHARE = 0.1  # seen from behind
 SIMILAR_PART_SHARE = 0.5  # of the materials in samples with parts like the background
