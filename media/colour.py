@@ -89,7 +89,7 @@ class ToRgb:
             format="rgb48le" if deep else "rgb24",
             src_colorspace=_MATRICES[read_tags(frame).matrix],
             interpolation=_DEEP if deep else _ACCURATE if self._exact else _FAST,
-            threads=1,
+            threads=1 if self._exact else None,
         )
         return _turn_frame(converted.to_ndarray(), frame)
 
