@@ -30,42 +30,38 @@ from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 @settings_group()
 class Settings:
-    """All settings of the script.
-
-    Attributes:
-        config: YAML file of settings; the command line wins over it.
-        quality: Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k as
-            the paper has them; best as auto, and looks a second time, at a larger, mirrored
-            picture, for better mattes in several times the time. --model-backbone-scale and
-            --model-refine-sample-pixels win.
-        preprocess: auto checks each frame with its plate, says what is wrong with the capture, and
-            aligns the plate and matches its exposure where there is need; none does only what the
-            next two ask for.
-        preprocess_alignment: Align the plate to each frame (for a hand-held camera), whatever the
-            check says. Where that is not safe the plate stays as it is, and the report says why.
-        preprocess_exposure: Match the plate's exposure and white balance to each frame, whatever
-            the check says, on the same terms.
-        target_bgr: New background of com and sheet: a colour (green, #00b140), a picture, a folder
-            of pictures paired with the frames by relative path and stem, or blur.
-        on_existing: Outputs that are there already: skip keeps them and makes only what is
-            missing, overwrite replaces them, error stops before anything is done.
-        overwrite: The same as --on-existing overwrite, over which it wins.
-        print_config: Print the resolved settings as YAML and stop.
-    """
+    """All settings of the script."""
 
     images: ImagesSettings = field(default_factory=ImagesSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "best"
+    """Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k as the paper
+    has them; best as auto, and looks a second time, at a larger, mirrored picture, for better
+    mattes in several times the time. --model-backbone-scale and --model-refine-sample-pixels
+    win."""
     preprocess: PreprocessMode = "auto"
+    """auto checks each frame with its plate, says what is wrong with the capture, and aligns the
+    plate and matches its exposure where there is need; none does only what the next two ask for."""
     preprocess_alignment: bool = False
+    """Align the plate to each frame (for a hand-held camera), whatever the check says. Where that
+    is not safe the plate stays as it is, and the report says why."""
     preprocess_exposure: bool = False
+    """Match the plate's exposure and white balance to each frame, whatever the check says, on the
+    same terms."""
     target_bgr: str | None = None
+    """New background of com and sheet: a colour (green, #00b140), a picture, a folder of pictures
+    paired with the frames by relative path and stem, or blur."""
     on_existing: OnExisting = "error"
+    """Outputs that are there already: skip keeps them and makes only what is missing, overwrite
+    replaces them, error stops before anything is done."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
+    """The same as --on-existing overwrite, over which it wins."""
     config: Path | None = None
+    """YAML file of settings; the command line wins over it."""
     print_config: bool = False
+    """Print the resolved settings as YAML and stop."""
 
 
 def main() -> int:
