@@ -25,9 +25,8 @@ import torch
 
 from benchmarks.timing import count_cores
 from matting.pipeline import overlap
-from matting.plate.fit import fit_plate
 from matting.plate.over_time import PlateOverTime
-from matting.plate.prepare import Preprocess
+from matting.plate.prepare import Preprocess, fit_plate
 from matting.prediction import Prediction
 from matting.predictor import Predictor, choose_budget, load_predictor
 from matting.settings import ComputeSettings, ModelSettings

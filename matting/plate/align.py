@@ -13,10 +13,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from .parallax import follow_parallax
-from .registration import (
+from .comparison import (
     AlignmentVerdict,
-    Refusal,
     check_pictures,
     extract_detail,
     judge_motion,
@@ -26,6 +24,7 @@ from .registration import (
     to_grey,
     warp,
 )
+from .parallax import follow_parallax
 
 # Pixels are those of the working size where nothing else is said.
 WORKING_LONG_SIDE = 1024  # the fit is good to 0.1 px here, so to 0.4 px of a 4K frame
@@ -46,11 +45,10 @@ class AlignmentReport:
     """What was found out about one plate; None for what was not reached."""
 
     verdict: AlignmentVerdict
-    """What became of it; decides."""
     reason: str
-    """The same in words and numbers, for people."""
+    """The verdict in words and numbers, for people."""
     matches: int | None = None
-    """Feature matches between plate and frame."""
+    """Features found in plate and frame."""
     inliers: int | None = None
     """Matches that agree with the homography."""
     spread: float | None = None
@@ -72,30 +70,22 @@ class AlignmentReport:
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is AlignmentVerdict.ALIGNED)
 
-    def refused(self, refusal: Refusal) -> "AlignmentReport":
-        """The report of a plate that is kept as captured."""
-        return replace(self, verdict=refusal.verdict, reason=refusal.reason)
-
-
-_ALIGNED = AlignmentReport(AlignmentVerdict.ALIGNED, "aligned")
-
 
 def align_plate(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray, AlignmentReport]:
-    """Warp a captured plate onto its frame, if that can be done safely.
+    """Warps a captured plate onto its frame, if that can be done safely.
 
     The same pictures give the same result from any thread: MAGSAC seeds a generator of its own.
 
     Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
-        bgr: same shape and dtype as `src`, RGB; the captured plate.
-        guide: the plate at the frame's exposure, like `bgr`, to find the motion by; None takes
-            `bgr` itself.
+        src: (H, W, 3) uint8 or uint16, RGB; the frame.
+        bgr: the same of the captured plate.
+        guide: the same of the plate at the frame's exposure, to find the motion by; None is `bgr`.
 
     Returns:
-        The plate on the frame, same shape and dtype, with the frame's own pixels where the warped
-        plate does not reach; `bgr` itself where no warp passes the guards. And the report.
+        The plate on the frame, with the frame's own pixels where it does not reach; `bgr` itself
+        where no warp passes the guards. And the report.
 
     Raises:
         ValueError: a picture is empty, not (H, W, 3), not uint8 or uint16, or unlike the other.
@@ -113,14 +103,13 @@ def align_plate(
 def find_alignment(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, AlignmentReport]:
-    """Find what takes a captured plate to its frame; arguments and errors of `align_plate`.
+    """Finds what takes a captured plate to its frame; arguments and errors of `align_plate`.
 
-    Returns:
-        (3, 3) homography from pixels of the plate to those of the frame, or None where none passes
-        the guards. And the report.
+    Returns a (3, 3) homography from pixels of the plate to those of the frame, or None where none
+    passes the guards; and the report.
     """
-    check_pictures(src, bgr)
     guide = bgr if guide is None else guide
+    check_pictures(src, bgr)
     check_pictures(src, guide)
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
@@ -139,12 +128,9 @@ def find_alignment(
     if refusal is None:
         before, after, refusal = judge_residual(src_detail, bgr_detail, transform)
         report = replace(report, residual_before=before, residual_after=after)
-    return (full_transform, report) if refusal is None else (None, report.refused(refusal))
-
-
-def warp_plate(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Moves a captured plate by a homography; the frame's pixels stand where it does not reach."""
-    return fill_uncovered(src, *warp(bgr, transform))
+    if refusal is None:
+        return full_transform, report
+    return None, replace(report, verdict=refusal.verdict, reason=refusal.reason)
 
 
 def fill_uncovered(src: np.ndarray, placed: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -159,18 +145,21 @@ def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, 
     if len(end) >= MIN_INLIERS:
         transform, mask = cv2.findHomography(start, end, cv2.USAC_MAGSAC, FEATURE_TOLERANCE_PX)
         inlying = inlying if transform is None else np.asarray(mask).ravel() > 0
-    matches, inliers = len(end), int(inlying.sum())
+    inliers = int(inlying.sum())
     cells = (end[inlying] * CELLS / (src.shape[1], src.shape[0])).astype(int)
     spread = len(np.unique(cells, axis=0)) / CELLS**2
-    report = replace(_ALIGNED, matches=matches, inliers=inliers, spread=spread)
-    if transform is None or inliers < MIN_INLIERS:
-        reason = f"too little in common: {matches} matching features, {inliers} move as one"
-        reason = f"{reason}, at least {MIN_INLIERS} needed"
-        return None, report.refused(Refusal(AlignmentVerdict.TOO_LITTLE_IN_COMMON, reason))
-    if spread < MIN_SPREAD:
+    verdict, reason = AlignmentVerdict.ALIGNED, "aligned"
+    if inliers < MIN_INLIERS:
+        verdict = AlignmentVerdict.TOO_LITTLE_IN_COMMON
+        reason = (
+            f"too little in common: {len(end)} matching features, {inliers} move as one, at "
+            f"least {MIN_INLIERS} needed"
+        )
+    elif spread < MIN_SPREAD:
+        verdict = AlignmentVerdict.TOO_NARROW
         reason = f"matching features lie in {spread:.1%} of the frame, {MIN_SPREAD:.1%} needed"
-        return None, report.refused(Refusal(AlignmentVerdict.TOO_NARROW, reason))
-    return transform, report
+    report = AlignmentReport(verdict, reason, len(end), inliers, spread)
+    return (transform if report.applied else None), report
 
 
 def _describe(grey: np.ndarray) -> Features:

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 
 from .check import Problem
-from .fit import fit_plate
-from .prepare import Preparation, Preprocess, keep_filled, prepare_plate
+from .prepare import Preparation, Preprocess, fit_plate, keep_filled, prepare_plate
 from .tracking import AlignmentTracker, ExposureTracker
 
 FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later one of every `CHECK_EVERY`

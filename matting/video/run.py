@@ -9,8 +9,8 @@ from time import perf_counter
 import numpy as np
 
 from media.frames import Frame, VideoSource
+from media.pictures import resize
 
-from ..plate.fit import resize
 from ..plate.over_time import FIRST_CHECKS
 from ..prediction import Prediction
 from ..predictor import Prepared

@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from media.pictures import resize, resize_to_cover
 from runtime.settings import settings_group
 
 from ..pictures.compose import blur, to_float
 from ..pictures.target import parse_target
-from ..plate.fit import resize, resize_to_cover
 from .open import open_by_time
 from .settings import (
     RECIPES,

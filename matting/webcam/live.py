@@ -12,7 +12,6 @@ import numpy as np
 
 from ..pictures.compose import composite, quantise, render
 from ..plate.check import Problem
-from ..plate.fit import fit_plate
 from ..plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from ..prediction import Prediction
 from ..predictor import Predictor, Prepared
@@ -173,8 +172,6 @@ class Live:
         if plate is not None and shot.time < self._check_at:
             return self.predictor.predict(shot.pixels, plate.prepared, self.budget), plate
         assert self._captured is not None  # noqa: S101 - there is a plate before a picture is shown
-        self._captured, notes = fit_plate(src=shot.pixels, bgr=self._captured)
-        self.journal.note(*notes)
         preparation = prepare_plate(shot.pixels, self._captured, Preprocess(self.preprocess))
         preparation, matte = predict_prepared(self.predictor, shot.pixels, preparation, self.budget)
         self._fitted = FittedPlate(preparation.bgr, self.predictor.prepare(preparation.bgr))
