@@ -1,11 +1,7 @@
 """Move a captured plate onto its frame, or leave it as it is and say why.
 
-A hand-held camera moves between plate and frame. Both see the same, mostly distant scene, so one
-homography takes the plate to the frame: found from SIFT matches, refined on the pixels, applied
-only if it passes every guard. A wrong warp costs more than none. What moves otherwise by parallax
-is then followed (parallax.py), in photographs.
-
-Source: ours. The published method aligns hand-held plates by homography as well, unguarded.
+One homography from SIFT matches, refined on the pixels, applied only if it passes every guard: a
+wrong warp costs more than none. Source: ours; the published method aligns so as well, unguarded.
 """
 
 from dataclasses import dataclass, field, replace
@@ -42,30 +38,23 @@ Features = tuple[np.ndarray, np.ndarray]  # positions (N, 2) and SIFT descriptor
 
 @dataclass(frozen=True)
 class AlignmentReport:
-    """What was found out about one plate; None for what was not reached."""
+    """What was found out about one plate; None for what was not reached.
+
+    Residuals are grey levels: how far the fine detail of frame and plate differ, lower third over
+    the pixels that the warp would change.
+    """
 
     verdict: AlignmentVerdict
-    reason: str
-    """The verdict in words and numbers, for people."""
-    matches: int | None = None
-    """Features found in plate and frame."""
-    inliers: int | None = None
-    """Matches that agree with the homography."""
-    spread: float | None = None
-    """Fraction of the frame's 8 x 8 cells that hold an inlier."""
+    reason: str  # the verdict in words and numbers, for people
+    matches: int | None = None  # features found in both
+    inliers: int | None = None  # matches that agree with the homography
+    spread: float | None = None  # fraction of the frame's 8 x 8 cells that hold an inlier
     residual_before: float | None = None
-    """Grey levels (0-255): how far the fine detail of frame and captured plate differ, lower third
-    over the pixels that the warp would change."""
     residual_after: float | None = None
-    """The same pixels, plate warped."""
-    coverage: float | None = None
-    """Fraction of the frame that the warped plate covers."""
-    largest_shift_px: float | None = None
-    """Largest displacement of a corner of the plate, pixels."""
-    parallax: float | None = None
-    """Fraction of the frame where the plate then followed things that moved otherwise."""
-    applied: bool = field(init=False)
-    """True if the plate was warped, False if it was kept as captured."""
+    coverage: float | None = None  # fraction of the frame that the warped plate covers
+    largest_shift_px: float | None = None  # of a corner of the plate
+    parallax: float | None = None  # fraction of the frame where it then followed near things
+    applied: bool = field(init=False)  # whether the plate was warped
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is AlignmentVerdict.ALIGNED)
@@ -151,10 +140,8 @@ def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, 
     verdict, reason = AlignmentVerdict.ALIGNED, "aligned"
     if inliers < MIN_INLIERS:
         verdict = AlignmentVerdict.TOO_LITTLE_IN_COMMON
-        reason = (
-            f"too little in common: {len(end)} matching features, {inliers} move as one, at "
-            f"least {MIN_INLIERS} needed"
-        )
+        seen = f"{len(end)} matching features, {inliers} move as one"
+        reason = f"too little in common: {seen}, at least {MIN_INLIERS} needed"
     elif spread < MIN_SPREAD:
         verdict = AlignmentVerdict.TOO_NARROW
         reason = f"matching features lie in {spread:.1%} of the frame, {MIN_SPREAD:.1%} needed"

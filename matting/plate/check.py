@@ -1,10 +1,7 @@
 """Compare a frame with its captured plate and say in plain words what is wrong with the capture.
 
-Everything is decided from the two pictures, at a small size, before the network sees them. A false
-alarm on a good capture is worse than silence: what is in doubt is not said. Colours change across
-the outline of a subject in the picture that shows it; in the other one the scene goes on.
-
-Source: ours, as ghost detection in background subtraction; `docs/capture.md` has what was measured.
+Decided from the two pictures at a small size. A false alarm on a good capture is worse than
+silence: what is in doubt is not said. Source: ours; `docs/capture.md` has what was measured.
 """
 
 from dataclasses import dataclass
@@ -71,20 +68,14 @@ class CaptureVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """What was found out about one frame and its plate."""
+    """What was found out about one frame and its plate; empty for a good capture."""
 
     problems: tuple[Problem, ...] = ()
-    """What is wrong; empty for a good capture and where nothing can be told."""
-    notes: tuple[str, ...] = ()
-    """A sentence for each: what was seen, what was done, what to do."""
-    seen_again: float | None = None
-    """Fraction of the picture where the plate, as it is going to be used, is seen in the frame."""
-    differing: float | None = None
-    """Fraction of the picture where the two differ, without specks."""
-    outline_in_frame: float | None = None
-    """Fraction of the outlines of what differs that the frame makes."""
+    notes: tuple[str, ...] = ()  # a sentence for each: what was seen, what was done, what to do
+    seen_again: float | None = None  # fraction of the picture where the frame shows the used plate
+    differing: float | None = None  # fraction of the picture, without specks
+    outline_in_frame: float | None = None  # fraction of what differs' outlines the frame makes
     outline_in_plate: float | None = None
-    """The same of the plate."""
     verdict: CaptureVerdict = CaptureVerdict.GOOD
 
 
@@ -97,7 +88,7 @@ def needs_alignment(src: np.ndarray, bgr: np.ndarray) -> bool:
 
 
 def measure_shift(src: np.ndarray, bgr: np.ndarray) -> float:
-    """Largest displacement of a corner, a fraction of the diagonal; a large one is not found."""
+    """Largest displacement of a corner, a fraction of the diagonal; nothing large is found."""
     frame, plate = (extract_detail(average_channels(picture)) for picture in (src, bgr))
     transform = refine(frame, plate, np.eye(3))
     shift, _ = judge_motion(transform, warp(plate, transform)[1])
@@ -117,12 +108,8 @@ def check_capture(
     """
     seen_again = measure_seen_again(src, bgr)
     if seen_again < SAME_SCENE and alignment is not None and not alignment.applied:
-        return CaptureReport(
-            problems=(Problem.OTHER_SCENE,),
-            notes=(_OTHER_SCENE.format(seen_again),),
-            seen_again=seen_again,
-            verdict=CaptureVerdict.FAULTY,
-        )
+        verdict, note = CaptureVerdict.FAULTY, _OTHER_SCENE.format(seen_again)
+        return CaptureReport((Problem.OTHER_SCENE,), (note,), seen_again, verdict=verdict)
     differing = find_differences(src, bgr)
     areas = judge_areas(src, bgr, differing)
     whole = max(sum(area.size for area in areas), 1e-9)
@@ -138,15 +125,8 @@ def check_capture(
         found[Problem.SUBJECT], verdict = _SUBJECT.format(doubled), CaptureVerdict.FAULTY
     elif differing.mean() < NOTHING:
         found[Problem.NO_DIFFERENCE], verdict = _NO_DIFFERENCE, CaptureVerdict.EMPTY
-    return CaptureReport(
-        problems=tuple(found),
-        notes=tuple(found.values()),
-        seen_again=seen_again,
-        differing=float(differing.mean()),
-        outline_in_frame=in_frame,
-        outline_in_plate=in_plate,
-        verdict=verdict,
-    )
+    problems, notes, share = tuple(found), tuple(found.values()), float(differing.mean())
+    return CaptureReport(problems, notes, seen_again, share, in_frame, in_plate, verdict)
 
 
 def _judge_alignment(alignment: AlignmentReport | None, seen_again: float) -> dict[Problem, str]:
@@ -211,7 +191,11 @@ def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 
 
 def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:
-    """In which picture somebody stands, for each larger area that differs; largest first."""
+    """In which picture somebody stands, for each larger area that differs; largest first.
+
+    Colours change across the outline of a subject in the picture that shows it; in the other one
+    the scene goes on. So are ghosts told in background subtraction.
+    """
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8))
     sizes = statistics[1:, cv2.CC_STAT_AREA] / differing.size
     return [

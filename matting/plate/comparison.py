@@ -1,11 +1,7 @@
 """Compare pictures of one scene: where both show the same, and what moved between them.
 
-Texture and colours are compared at a small size, where the correlation of texture tells background
-at whatever exposure. Motion is a homography that takes positions in the plate to positions in the
-frame, in pixels of the pictures at hand; whole numbers are pixel centres. It is found on the fine
-detail of grey pictures, which exposure does not change.
-
-Source: ours; normalised cross-correlation is blind to gain and bias.
+Motion is a homography that takes positions in the plate to positions in the frame, in pixels of
+the pictures at hand; whole numbers are pixel centres. Exposure changes no result. Source: ours.
 """
 
 from enum import StrEnum
@@ -78,8 +74,7 @@ def reduce_colours(picture: np.ndarray) -> np.ndarray:
 
 def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
     """Makes (H, W, 3) uint8 or uint16 RGB grey, uint8, of at most `long_side` pixels."""
-    grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
-    grey = _reduce(grey, long_side)
+    grey = _reduce(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), long_side)
     return grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257)
 
 
@@ -90,12 +85,12 @@ def _reduce(picture: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def average_channels(picture: np.ndarray) -> np.ndarray:
-    """Averages the channels of (h, w, 3) float32, ten times as fast as NumPy; (h, w)."""
+    """Averages the channels of (h, w, 3) float32, ten times as fast as NumPy."""
     return cv2.transform(picture, np.full((1, 3), 1 / 3, np.float32))
 
 
 def largest_channel(picture: np.ndarray) -> np.ndarray:
-    """Takes the largest channel of (h, w, 3), as fast; (h, w)."""
+    """Takes the largest channel of (h, w, 3), as fast."""
     red, green, blue = cv2.split(picture)
     return np.maximum(np.maximum(red, green), blue)
 
@@ -163,9 +158,8 @@ def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.nda
 def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Brings the detail of plate and frame together by Gauss-Newton steps on the homography.
 
-    Geman-McClure weights leave out what does not fit, the subject above all. A ninth parameter
-    takes up a difference of contrast. `transform` is to be right to a few pixels; the best one met
-    is returned.
+    `transform` is to be right to a few pixels; the best one met is returned. Geman-McClure weights
+    leave out what does not fit, the subject above all; a ninth parameter takes up contrast.
 
     Source: Baker and Matthews 2004, "Lucas-Kanade 20 Years On", the forwards compositional form;
     the weights are ours.

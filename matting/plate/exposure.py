@@ -1,11 +1,8 @@
 """Bring a captured plate to its frame's exposure and white balance, or leave it and say why.
 
-An automatic camera meters the scene anew when somebody steps in. Plate and frame then differ by a
-gain and a bias in each channel: found from the background, applied only if the pixels that it
-changes agree with the frame much better than before.
-
-Source: ours, iteratively reweighted least squares from several starts. A stop doubles the light,
-which multiplies coded values by 2^(1/2.2); the bias takes up what flare and tone curves add.
+Where an automatic camera meters the scene anew, plate and frame differ by a gain (a stop doubles
+the light, which multiplies coded values by 2^(1/2.2)) and a bias (of flare and tone curves) in each
+channel. Source: ours, iteratively reweighted least squares over the background.
 """
 
 from dataclasses import dataclass, field
@@ -54,31 +51,23 @@ class ExposureVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class ExposureReport:
-    """What was found out about one plate; None for what was not reached."""
+    """What was found out about one plate; None for what was not reached.
+
+    Residuals are grey levels: how far the background of frame and plate differ, median.
+    """
 
     verdict: ExposureVerdict
-    reason: str
-    """The verdict in words and numbers, for people."""
-    gain: Colour | None = None
-    """Factors of red, green and blue that bring the plate to the frame."""
-    bias: Colour | None = None
-    """Grey levels (0-255) that are added after it."""
-    stops: float | None = None
-    """Exposure of the frame against the plate's; positive where the frame is brighter."""
-    balance: tuple[float, float] | None = None
-    """Factors of red and of blue against green, a change of white balance."""
-    change: float | None = None
-    """Grey levels that the match changes the background by, mean."""
-    background: float | None = None
-    """Fraction of the pixels judged to be background, those without texture by their weight."""
+    reason: str  # the verdict in words and numbers, for people
+    gain: Colour | None = None  # factors of red, green and blue that bring the plate to the frame
+    bias: Colour | None = None  # grey levels (0-255) that are added after it
+    stops: float | None = None  # exposure of the frame against the plate's; above 0 if brighter
+    balance: tuple[float, float] | None = None  # factors of red and of blue against green
+    change: float | None = None  # grey levels that the match changes the background by, mean
+    background: float | None = None  # fraction of the pixels, those without texture by weight
     residual_before: float | None = None
-    """Grey levels; how far background of frame and captured plate differ, median."""
     residual_after: float | None = None
-    """The same pixels, plate matched."""
-    refined: bool = False
-    """True if a first matte told the background."""
-    applied: bool = field(init=False)
-    """True if the plate is to be changed, False if it is kept as captured."""
+    refined: bool = False  # whether a first matte told the background
+    applied: bool = field(init=False)  # whether the plate is to be changed
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is ExposureVerdict.MATCHED)
@@ -99,23 +88,23 @@ def estimate_exposure(
     background = float(weight.mean())
     report = partial(ExposureReport, background=background, refined=pha is not None)
     if background < MIN_BACKGROUND:
-        reason = f"too little in common: {background:.1%} of the picture seen to be background"
-        reason += f", {MIN_BACKGROUND:.0%} needed"
-        return report(ExposureVerdict.TOO_LITTLE_IN_COMMON, reason)
+        seen = f"{background:.1%} of the picture seen to be background, {MIN_BACKGROUND:.0%} needed"
+        return report(ExposureVerdict.TOO_LITTLE_IN_COMMON, f"too little in common: {seen}")
     sure = weight > 0
     weight = weight[sure]
     frame, plate = (picture[some].reshape(-1, 3)[sure] for picture in (src, bgr))
     gain, bias = fit_colours(frame, plate, weight)
     matched = plate * gain + bias
     mean_gain = matched.mean(axis=0) / plate.mean(axis=0)
-    change = _measure_change(plate, matched)
+    changes = _measure_change(plate, matched)
+    change = float(np.average(changes, weights=weight))
     report = partial(
         report,
         gain=_round(gain),
         bias=_round(bias),
         stops=GAMMA * float(np.log2(max(mean_gain.mean(), 1e-3))),
         balance=(float(mean_gain[0] / mean_gain[1]), float(mean_gain[2] / mean_gain[1])),
-        change=(level := float(np.average(change, weights=weight))),
+        change=change,
     )
     if max(gain.max(), 1 / max(gain.min(), 1e-9)) > MAX_GAIN or np.abs(bias).max() > MAX_BIAS:
         reason = (
@@ -124,10 +113,10 @@ def estimate_exposure(
             f"(at most {MAX_BIAS:.0f})"
         )
         return report(ExposureVerdict.IMPLAUSIBLE, reason)
-    if level < MIN_CHANGE:
-        reason = f"already matched: {level:.1f} grey levels apart, under {MIN_CHANGE}"
+    if change < MIN_CHANGE:
+        reason = f"already matched: {change:.1f} grey levels apart, under {MIN_CHANGE}"
         return report(ExposureVerdict.ALREADY_MATCHED, reason)
-    deciding = weight * (change >= DECIDING_CHANGE)
+    deciding = weight * (changes >= DECIDING_CHANGE)
     if deciding.mean() < MIN_DECIDING:
         reason = f"no gain: a match would change {deciding.mean():.1%}"
         return report(ExposureVerdict.NO_GAIN, reason)
@@ -229,7 +218,7 @@ def _find_starts(src: np.ndarray, bgr: np.ndarray, weight: np.ndarray) -> list[n
     peaks = peaks[np.argsort(-smooth[peaks + 1], kind="stable")][:MAX_STARTS] + 1
     starts = [np.ones(3)]
     for centre in (edges[peaks] + edges[peaks + 1]) / 2:
-        near = (np.abs(ratio - centre) < 0.05) & (weight > 0)
+        near = np.abs(ratio - centre) < 0.05
         if near.any():
             starts.append(np.median(src[near] / bgr[near], axis=0))
     return starts

@@ -1,11 +1,7 @@
 """Let a placed plate follow what moved by itself: near things, when a camera changed its place.
 
-One homography fits the largest part of a scene. What is nearer moves a few pixels more, and its
-edges would be taken for a subject. Optical flow finds these, and the plate is moved there, only
-where it then shows the frame's texture.
-
-Source: ours, with Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", for the
-flow.
+Found by optical flow; the plate is moved only where it then shows the frame's texture. Source:
+ours, on Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".
 """
 
 import math

@@ -1,7 +1,4 @@
-"""Making a plate fit its frame before the network: size, place, exposure, and the capture check.
-
-Pure functions on pictures, for photographs and for the frames of a video.
-"""
+"""Making a plate fit its frame before the network: size, place, exposure, and the capture check."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -94,13 +91,9 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
 
 
 def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) -> Preparation:
-    """Matches the exposure of a plate anew where a first matte shows the background.
+    """Matches the exposure of a plate anew where a first matte, `pha`, shows the background.
 
-    Args:
-        src: (H, W, 3), the frame.
-        preparation: of `prepare_plate`; it comes back where its exposure was not changed, or the
-            matte leaves too little to see.
-        pha: (H, W) float in [0, 1], a matte that was predicted from it.
+    The preparation comes back where its exposure was not changed, or the matte leaves too little.
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
@@ -129,11 +122,7 @@ def predict_prepared(
 def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Brings a plate (h, w, 3), uint8 or uint16, to the size and type of its frame.
 
-    Returns:
-        The plate (H, W, 3), and what was changed, in words.
-
-    Raises:
-        ValueError: when the two have different aspect ratios.
+    Returns it with what was changed, in words. Raises ValueError when the aspect ratios differ.
     """
     notes: tuple[str, ...] = ()
     if bgr.shape != src.shape:

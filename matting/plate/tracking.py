@@ -1,10 +1,7 @@
 """Follow a plate's place and exposure from frame to frame, without trembling.
 
-Each frame's fit is found by itself, exact to some tenths of a pixel or of a grey level. Those
-tenths would make the plate, and with it the edges of the matte, tremble: what changed by more than
-the fit's error is followed at once, what changed less slowly.
-
-Source: ours.
+What changed by more than a fit's error is followed at once, what changed less slowly; or else the
+edges of the matte would tremble by the fit's tenths of a pixel or grey level. Source: ours.
 """
 
 from collections import Counter
@@ -70,9 +67,7 @@ class Tracker:
 class AlignmentTracker(Tracker):
     """Aligns a plate to frames in their order.
 
-    Args:
-        holds: whether to fit once and hold, with a look now and then, while the camera stands
-            still; otherwise every frame is fitted.
+    One that `holds` fits once, with a look now and then, while the camera stands still.
     """
 
     def __init__(self, holds: bool = False) -> None:
@@ -140,8 +135,7 @@ class AlignmentTracker(Tracker):
 class ExposureTracker(Tracker):
     """Matches a plate that lies on its frames to an automatic camera, in their order.
 
-    Args:
-        start: the match of the frame before the first, if it is known.
+    `start` is the match of the frame before the first, if it is known.
     """
 
     def __init__(self, start: ExposureReport | None = None) -> None:
@@ -153,17 +147,15 @@ class ExposureTracker(Tracker):
         start = perf_counter()
         report = estimate_exposure(reduce_colours(src), reduce_colours(bgr))
         self._timed(start)
-        outcome = Outcome.MATCHED
+        outcome = Outcome.HELD
         if report.verdict in (ExposureVerdict.MATCHED, ExposureVerdict.ALREADY_MATCHED):
-            self._misses = 0
+            outcome, self._misses = Outcome.MATCHED, 0
             found = np.array([report.gain, report.bias]) if report.applied else _IDENTITY
             gain, bias = found - self._match
             changed = float(np.abs(gain * MID_GREY + bias).max())
             self._match = _approach(self._match, found, changed, COLOUR_ERROR)
-        else:
-            outcome = Outcome.HELD
-            if self._miss(report.verdict):
-                self._match = _IDENTITY
+        elif self._miss(report.verdict):
+            self._match = _IDENTITY
         matched = self.apply(bgr)
         self.counts[Outcome.KEPT if matched is bgr else outcome] += 1
         return matched
