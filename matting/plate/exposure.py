@@ -143,14 +143,16 @@ def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def apply_exposure(bgr: np.ndarray, report: ExposureReport | None) -> np.ndarray:
-    """Does what a report says to (H, W, 3) uint8 or uint16; `bgr` itself where it says nothing."""
+    """Does what a report says, as `apply_match`; `bgr` itself where it says nothing."""
     if not (report and report.applied and report.gain and report.bias):
         return bgr
     return apply_match(bgr, report.gain, report.bias)
 
 
 def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
-    """Multiplies (H, W, 3) uint8 or uint16 and adds a bias in grey levels; rounds and clips."""
+    """Multiplies (H, W, 3), uint8, uint16 or reduced, and adds a bias in grey levels; clips."""
+    if bgr.dtype == np.float32:
+        return np.clip(bgr * np.asarray(gain, np.float32) + np.asarray(bias, np.float32), 0, 255)
     white = np.iinfo(bgr.dtype).max
     levels = np.arange(white + 1, dtype=np.float64)[:, None]
     table = levels * gain + np.multiply(bias, white / 255)

@@ -72,7 +72,7 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
     exposure = estimate_exposure(frame, plate) if matches else None
     placed, alignment, capture = bgr, None, None
     if preprocess.alignment or (
-        automatic and needs_alignment(frame, _match_reduced(plate, exposure))
+        automatic and needs_alignment(frame, apply_exposure(plate, exposure))
     ):
         placed, alignment = align_plate(src, bgr, apply_exposure(bgr, exposure))
         if alignment.applied:
@@ -158,11 +158,3 @@ def _match(
 ) -> np.ndarray:
     matched = apply_exposure(placed, exposure)
     return keep_filled(src, placed, matched) if alignment and alignment.applied else matched
-
-
-def _match_reduced(plate: np.ndarray, exposure: ExposureReport | None) -> np.ndarray:
-    """`apply_exposure` for a reduced plate, (h, w, 3) float32 in grey levels."""
-    if exposure is None or not exposure.applied:
-        return plate
-    gain, bias = (np.asarray(values, np.float32) for values in (exposure.gain, exposure.bias))
-    return np.clip(plate * gain + bias, 0, 255)
