@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from matting.plate.prepare import PreprocessMode
+from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.report import Report, check_replaceable
@@ -67,8 +67,8 @@ class Settings:
     has them; best looks a second time, at a larger, mirrored picture, for better mattes in several
     times the time. --model-backbone-scale and --model-refine-sample-pixels win."""
     preprocess: PreprocessMode = "auto"
-    """auto checks a new plate with the first picture, says what is wrong with the capture, and
-    aligns the plate and matches its exposure where there is need; none leaves it as it is."""
+    """auto checks the plate, with the first pictures and now and then, says what is wrong with the
+    capture, and aligns it or matches its exposure where needed; none leaves it as it is."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace a recording that is there."""
     config: Path | None = None
@@ -118,7 +118,7 @@ def matte_camera(settings: Settings) -> int:
             journal=journal,
             taking=settings.taking,
             lock=settings.opening.lock,
-            preprocess=settings.preprocess,
+            preprocess=Preprocess(settings.preprocess),
         )
         with deferred_interrupts() as interrupted:
             with journal.catch_failures(), closing(outputs), journal.catch_failures():

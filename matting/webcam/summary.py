@@ -24,6 +24,7 @@ from .outputs import Outputs
 from .plate import TakenPlate
 
 _RECENT = 30  # pictures
+_CHECKED = ("alignment", "exposure", "capture")  # reports of a check, in the summary
 
 
 class Meter:
@@ -84,15 +85,22 @@ class Journal:
         """A plate was taken."""
         print(f"plate: mean of {plate.frames} frames")
         self.entry.details["plate"] = {"frames": plate.frames, "moved": round(plate.moved, 5)}
+        for name in _CHECKED:
+            self.entry.details.pop(name, None)  # of the plate before
         self.note(*plate.notes)
         if self._save_plates:
             self.keep("plate", plate.pixels)
 
     def take_preparation(self, preparation: Preparation) -> None:
-        """A plate was checked against a picture, and made to fit it."""
-        for name in ("alignment", "exposure", "capture"):
-            report = getattr(preparation, name)
-            self.entry.details[name] = asdict(report) if report else None
+        """A plate was made to fit a picture; keeps the last check, and first what was applied."""
+        self.note(*preparation.notes)
+        details = self.entry.details
+        if preparation.capture is None and "capture" in details:
+            return
+        for name in _CHECKED:
+            if not (details.get(name) or {}).get("applied"):
+                report = getattr(preparation, name)
+                details[name] = asdict(report) if report else None
 
     def take_locks(self, locks: tuple[Lock, ...]) -> None:
         """The camera was locked, as far as it can be."""
