@@ -20,22 +20,16 @@ _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
 class Progress:
     """What became of a run so far."""
 
-    done: int = 0
-    """Frames that are written."""
-    kept: int = 0
-    """Frames that were there already."""
-    error: Exception | None = None
-    """Why it ended early, or None."""
-    ended: bool = False
-    """Whether the end was reached."""
-    stopped: bool = False
-    """Whether the new background ended it (`--target-loop stop`)."""
-    notes: list[str] = field(default_factory=list)
-    """What has become known of the capture, in words."""
+    done: int = 0  # frames that are written
+    kept: int = 0  # frames that were there already
+    error: Exception | None = None  # why it ended early
+    ended: bool = False  # whether the end was reached
+    stopped: bool = False  # whether the new background ended it (`--target-loop stop`)
+    notes: list[str] = field(default_factory=list)  # what has become known of the capture
+    # Spent on each part of the way; of frames that are computed at a time, the mean.
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
     )
-    """Spent on each part of the way; of frames that are computed at a time, the mean."""
 
     @property
     def complete(self) -> bool:
@@ -65,18 +59,15 @@ def describe_work(progress: Progress, matter: FrameMatter, seconds: float) -> di
     The shares of the time overlap, so they may add up to more than 1.
     """
     shares = {name: round(spent / seconds, 3) for name, spent in progress.seconds.items()}
-    numbers: dict[str, Any] = {
-        "speed": {
-            "frames": progress.done,
-            "kept_frames": progress.kept,
-            "seconds": round(seconds, 3),
-            "frames_per_second": round(progress.done / seconds, 3),
-            "shares": shares,
-        }
+    speed = {
+        "frames": progress.done,
+        "kept_frames": progress.kept,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(progress.done / seconds, 3),
+        "shares": shares,
     }
-    if matter.smoother is not None:
-        numbers["dtssd_still"] = matter.smoother.flicker()
-    return numbers | matter.plates.describe()
+    smoothing = {"dtssd_still": matter.smoother.flicker()} if matter.smoother else {}
+    return {"speed": speed, **smoothing, **matter.plates.describe()}
 
 
 def format_work(details: Mapping[str, Any]) -> str:
@@ -84,10 +75,8 @@ def format_work(details: Mapping[str, Any]) -> str:
     speed = details["speed"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in speed["shares"].items())
     kept = f", {speed['kept_frames']} were there" if speed["kept_frames"] else ""
-    lines = [
-        f"{speed['frames']} frames in {speed['seconds']:.1f} s "
-        f"({speed['frames_per_second']:.2f} frames/s{kept}); at work: {shares}"
-    ]
+    rate = f"{speed['frames_per_second']:.2f} frames/s{kept}"
+    lines = [f"{speed['frames']} frames in {speed['seconds']:.1f} s ({rate}); at work: {shares}"]
     if flicker := details.get("dtssd_still"):
         lines.append(
             f"flicker (dtSSD where the picture stands still) {flicker['before']:.3f} before, "

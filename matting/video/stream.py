@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TypeVar
 
@@ -59,10 +59,8 @@ class FrameMatter:
 class ClipMatte:
     """The matte of a frame of a clip."""
 
-    src: np.ndarray
-    """(H, W, 3) uint8 or uint16, RGB, the frame."""
-    preparation: Preparation
-    """The plate as it was used; its notes are what has become known with this frame."""
+    src: np.ndarray  # (H, W, 3) uint8 or uint16, RGB, the frame
+    preparation: Preparation  # its notes are what has become known with this frame
     prediction: Prediction
     budget: Budget
 
@@ -86,35 +84,31 @@ def matte_frames(
         preprocess: what is done to the plate over time.
         smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
 
-    Yields:
-        Every frame, in order.
-
     Raises:
         ValueError: when a frame can't be read or the plate has another aspect ratio.
     """
     if isinstance(frames, (Path, str)):
         frames = _read_pixels(open_video(Path(frames), "clip"))
+    remaining = iter(frames)
+    if (first := next(remaining, None)) is None:
+        return
+    if not isinstance(budget, Budget):
+        budget = budget(*first.shape[:2])
     smoother = AlphaSmoother(smoothing) if smoothing else None
-    matter: FrameMatter | None = None
+    matter = FrameMatter(predictor, budget, PlateOverTime(preprocess), smoother)
 
     def load(src: np.ndarray) -> tuple[np.ndarray, Preparation, Prepared]:
-        nonlocal matter
-        if matter is None:
-            work = budget if isinstance(budget, Budget) else budget(*src.shape[:2])
-            matter = FrameMatter(predictor, work, PlateOverTime(preprocess), smoother)
         return src, *matter.prepare(src, plate)
 
     def compute(loaded: tuple[np.ndarray, Preparation, Prepared]) -> ClipMatte:
         src, preparation, bgr = loaded
-        assert matter is not None  # noqa: S101 - made by the first frame
         return ClipMatte(src, preparation, matter.predict(src, bgr), matter.budget)
 
     with (
-        closing(run_ahead(map(load, frames), 1)) as loaded,
+        closing(run_ahead(map(load, chain([first], remaining)), 1)) as loaded,
         closing(map_ahead(compute, loaded, count_threads(predictor))) as matted,
     ):
         for one in matted:
-            assert matter is not None  # noqa: S101 - made by the first frame
             yield replace(one, prediction=matter.smooth(one.src, one.prediction))
 
 
@@ -137,13 +131,9 @@ def map_ahead(
 ) -> Generator[Result, None, None]:
     """Applies a function in threads, and keeps the order.
 
-    What came before an error, of the items or of the function, is still handed over.
-
-    Args:
-        function: of an item.
-        items: taken in the caller's thread, at most `workers + ahead` before they are asked for.
-        workers: threads; they share PyTorch's. 0 calls the function in the caller's.
-        ahead: items that may wait.
+    What came before an error, of the items or of the function, is still handed over. Items are
+    taken in the caller's thread, at most `workers + ahead` before they are asked for. The threads
+    share PyTorch's; 0 `workers` call the function in the caller's.
     """
     if workers == 0:
         yield from map(function, items)

@@ -14,8 +14,7 @@ from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
 
-from .settings import RECIPES, EncodingSettings, encoder_options
-from .verify import verify_video
+from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
 
 
 @dataclass(frozen=True)
@@ -50,21 +49,8 @@ class VideoWriter:
 
     Time stamps are kept exactly in .mp4 and .mov, to the millisecond in .webm, which has no other
     unit. Odd sizes are padded by repeating the last row or column where the codec needs even ones.
-    For one thread at a time.
-
-    Args:
-        path: the final name.
-        layout: see `Layout`.
-        settings: codec and quality.
-        audio: streams whose packets will come with the frames.
-
-    Attributes:
-        path: the final name.
-        frames: written so far.
-        notes: what a user should know, in words.
-
-    Raises:
-        VideoError: when the file can't be made or the encoder does not take the layout.
+    Packets of `audio` come with the frames. For one thread at a time. VideoError when the file
+    can't be made or the encoder does not take the layout.
     """
 
     def __init__(
@@ -93,7 +79,7 @@ class VideoWriter:
         self._to_frame = FromRgb(pixel_format, layout.colour)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._open(recipe.encoder, pixel_format, recipe.tag, settings)
+            self._open(recipe, pixel_format, settings)
             self._audio = self._add_audio(audio)
             self._container.start_encoding()
         except (*FFMPEG_ERRORS, ValueError) as error:
@@ -147,9 +133,7 @@ class VideoWriter:
         self._partial.unlink(missing_ok=True)
         return None
 
-    def _open(
-        self, encoder: str, pixel_format: str, tag: str | None, settings: EncodingSettings
-    ) -> None:
+    def _open(self, recipe: Recipe, pixel_format: str, settings: EncodingSettings) -> None:
         layout = self._layout
         # MP4 and MOV count in whole parts of a second, those of the time stamps.
         scale = str(layout.time_base.denominator)
@@ -158,26 +142,20 @@ class VideoWriter:
         self._container = av.open(str(self._partial), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
-        width = layout.width + self._right
-        stream = self._container.add_stream(
-            encoder,
-            rate=rate,
-            options=encoder_options(settings, layout.alpha, width),
-            width=width,
-            height=layout.height + self._bottom,
-        )
+        height, width = layout.height + self._bottom, layout.width + self._right
+        codec = encoder_options(settings, layout.alpha, width)
+        stream = self._container.add_stream(recipe.encoder, rate, codec, width=width, height=height)
         assert isinstance(stream, VideoStream)  # noqa: S101 - for a video's encoder
-        self._stream = stream
-        context = self._stream.codec_context
+        self._stream, context = stream, stream.codec_context
         context.pix_fmt = pixel_format
-        context.time_base = self._stream.time_base = layout.time_base
+        context.time_base = stream.time_base = layout.time_base
         context.sample_aspect_ratio = layout.pixel_aspect
         context.colorspace = layout.colour.matrix
         context.color_primaries = layout.colour.primaries
         context.color_trc = layout.colour.transfer
         context.color_range = 1  # limited, as `FromRgb` gives it
-        if tag is not None:
-            context.codec_tag = tag
+        if recipe.tag is not None:
+            context.codec_tag = recipe.tag
 
     def _add_audio(self, streams: Sequence[AudioStream]) -> dict[AudioStream, AudioStream]:
         added = {}
@@ -217,3 +195,26 @@ class VideoWriter:
 
     def _explained(self, error: Exception) -> VideoError:
         return VideoError(f"{self._partial} can't be written: {explain(error)}")
+
+
+def verify_video(path: Path, frames: int) -> None:
+    """Raises VideoError unless a video has its frames, and its first and last are decoded."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            packets = [p.pts for p in container.demux(stream) if p.size and not p.is_corrupt]
+            decoded = _decodes_ends(container, max(p for p in packets if p is not None))
+    except (*FFMPEG_ERRORS, IndexError, ValueError) as error:
+        raise VideoError(f"{path} can't be read back: {explain(error)}") from error
+    if len(packets) != frames or not decoded:
+        missing = f"{len(packets)} frames of {frames}" if decoded else "no last frame"
+        raise VideoError(f"{path} was not written whole: it has {missing}")
+
+
+def _decodes_ends(container: av.container.InputContainer, last: int) -> bool:
+    stream = container.streams.video[0]
+    container.seek(0)
+    first = next(container.decode(stream), None)
+    container.seek(last, stream=stream)
+    *_, end = [None, *(frame.pts for frame in container.decode(stream))]
+    return first is not None and end == last
