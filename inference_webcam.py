@@ -17,6 +17,7 @@ from matting.quality import Quality
 from matting.report import Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
 from matting.video.outputs import refuse_inputs
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
 from matting.webcam.camera import CameraSettings, open_camera
 from matting.webcam.capture import Capture
@@ -106,10 +107,10 @@ def matte_camera(settings: Settings) -> int:
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)
         print_start(camera, settings.targets, where)
+        budget = choose_budget(camera.height, camera.width, settings.quality, settings.model)
         live = Live(
             capture=capture,
-            predictor=predictor,
-            budget=choose_budget(camera.height, camera.width, settings.quality, settings.model),
+            matter=FrameMatter(predictor, budget, Preprocess(settings.preprocess)),
             keys=keys,
             backgrounds=backgrounds,
             mirror=settings.mirror,
@@ -118,7 +119,6 @@ def matte_camera(settings: Settings) -> int:
             journal=journal,
             taking=settings.taking,
             lock=settings.opening.lock,
-            preprocess=Preprocess(settings.preprocess),
         )
         with deferred_interrupts() as interrupted:
             with journal.catch_failures(), closing(outputs), journal.catch_failures():

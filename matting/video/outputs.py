@@ -151,10 +151,7 @@ class VideoOutputs:
             writer.keep(frame)
 
     def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
-        """Makes and writes the pictures of a frame, over a new background; see `render`.
-
-        Raises VideoError or OSError when one can't be written.
-        """
+        """Makes (see `render`) and writes the pictures of a frame; VideoError, OSError if not."""
 
         def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
             writer.write(render(kind, matte, target, self._depth, self._alpha), frame)
@@ -165,13 +162,10 @@ class VideoOutputs:
             raise errors[0]
 
     def finish(self, audio: Sequence[Packet]) -> None:
-        """Ends every output, by the packets behind the last frame, and checks it.
-
-        Raises VideoError when one is not as it should be; those that are have their final names.
-        """
+        """Ends and checks every output (VideoError); those that are right get their final names."""
         self._pool.shutdown()
         for kind, writer in self.writers.items():
-            writer.finish(audio)
+            writer.finish(audio)  # the packets behind the last frame
             self.files[kind] = writer.path
 
     def abandon(self) -> None:
@@ -188,6 +182,5 @@ def _is_deep(info: VideoInfo, settings: VideoOutputSettings, encoding: EncodingS
         return encoding.codec == "prores"
     if settings.bit_depth is not None:
         return settings.bit_depth > 8
-    if settings.format == "video":
-        return info.bits > 8 and encoding.codec == "hevc"
-    return info.bits > 8 and settings.picture_format == "png"
+    png = settings.format == "image_sequences" and settings.picture_format == "png"
+    return info.bits > 8 and (png or (settings.format == "video" and encoding.codec == "hevc"))

@@ -76,14 +76,11 @@ def _read_frame(source: VideoSource, number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MedianPlate:
-    """A plate and how sure it is."""
+    """A plate, of how many frames, and how sure it is."""
 
-    pixels: np.ndarray
-    """(H, W, 3) uint8 or uint16, RGB."""
+    pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB
     frames: int
-    """That it was taken from."""
-    unsure: float
-    """Fraction of its pixels that fewer than 60% of the frames agree with."""
+    unsure: float  # fraction of the pixels that fewer than 60% of the frames agree with
 
 
 def median_plate(source: VideoSource, frames: int) -> MedianPlate:

@@ -17,7 +17,6 @@ from ..predictor import Prepared
 from .open import TimelineEnded
 from .outputs import VideoOutputs
 from .plate import PlateAt
-from .report import Progress
 from .stream import AHEAD, FrameMatter, count_threads, map_ahead, run_ahead
 from .target import TargetFeed
 
@@ -31,6 +30,27 @@ class FrameInWork:
     target: np.ndarray | None = None  # (H, W, 3) float32, its new background
     matte: Prediction | None = None  # when it is computed,
     seconds: float = 0.0  # and in what time
+
+
+@dataclass
+class Progress:
+    """What became of a run so far."""
+
+    done: int = 0  # frames that are written
+    kept: int = 0  # frames that were there already
+    error: Exception | None = None  # why it ended early
+    ended: bool = False  # whether the end was reached
+    stopped: bool = False  # whether the new background ended it (`--target-loop stop`)
+    notes: list[str] = field(default_factory=list)  # what has become known of the capture
+    # Spent on each part of the way; of frames that are computed at a time, the mean.
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
+    )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was asked for was made."""
+        return self.ended and self.error is None
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -35,9 +35,13 @@ class FrameMatter:
 
     predictor: Predictor
     budget: Budget
-    plates: PlateOverTime
-    smoother: AlphaSmoother | None = None
-    _last: tuple[np.ndarray, Prepared] | None = field(default=None, init=False)
+    preprocess: Preprocess
+    smoothing: float = 0.0  # strength, see `AlphaSmoother`; 0 is none
+
+    def __post_init__(self) -> None:
+        self.plates = PlateOverTime(self.preprocess)
+        self.smoother = AlphaSmoother(self.smoothing) if self.smoothing else None
+        self._last: tuple[np.ndarray, Prepared] | None = None
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> tuple[Preparation, Prepared]:
         """Makes the plate fit; see `PlateOverTime.prepare`. Brings it to the device, once."""
@@ -94,8 +98,7 @@ def matte_frames(
         return
     if not isinstance(budget, Budget):
         budget = budget(*first.shape[:2])
-    smoother = AlphaSmoother(smoothing) if smoothing else None
-    matter = FrameMatter(predictor, budget, PlateOverTime(preprocess), smoother)
+    matter = FrameMatter(predictor, budget, preprocess, smoothing)
 
     def load(src: np.ndarray) -> tuple[np.ndarray, Preparation, Prepared]:
         return src, *matter.prepare(src, plate)

@@ -40,12 +40,9 @@ class TargetFeed:
         target = parse_target(text)
         self.transparent = target.kind == "none"
         self._settings = settings
-        self._colour = None
-        if target.colour is not None:
-            self._colour = np.array(target.colour, np.float32) / 255
-        self._shown_at = None
-        if target.path is not None:
-            self._shown_at = open_by_time(target.path, flag, settings.loop)
+        colour, path = target.colour, target.path
+        self._colour = None if colour is None else np.array(colour, np.float32) / 255
+        self._shown_at = None if path is None else open_by_time(path, flag, settings.loop)
         self._last: tuple[np.ndarray, np.ndarray] | None = None  # as opened, as made from that
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray | None:

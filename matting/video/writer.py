@@ -47,10 +47,11 @@ def partial_path(path: Path) -> Path:
 class VideoWriter:
     """Encodes pictures under a partial name and renames the file when it is whole.
 
-    Time stamps are kept exactly in .mp4 and .mov, to the millisecond in .webm, which has no other
-    unit. Odd sizes are padded by repeating the last row or column where the codec needs even ones.
-    Packets of `audio` come with the frames. For one thread at a time. VideoError when the file
-    can't be made or the encoder does not take the layout.
+    Time stamps must rise. They are kept exactly in .mp4 and .mov, to the millisecond in .webm,
+    which has no other unit. Odd sizes are padded by repeating the last row or column where the
+    codec needs even ones. Packets of `audio` come with the frames. For one thread at a time.
+    VideoError, from all but `abandon`, when the file can't be made, written (a full disk) or read
+    back whole, or the encoder does not take the layout.
     """
 
     def __init__(
@@ -87,11 +88,7 @@ class VideoWriter:
             raise self._explained(error) from error
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Encodes a picture with a frame's time, above that of the one before, and its sound.
-
-        It is (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. Raises VideoError when that
-        fails, as for a full disk.
-        """
+        """Encodes (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, and a frame's sound."""
         if self._bottom or self._right:
             widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
             pixels = np.pad(pixels, widths, mode="edge")
@@ -107,10 +104,7 @@ class VideoWriter:
         self.frames += 1
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends the file by the packets behind the last frame, checks and renames it.
-
-        Raises VideoError when that fails or a frame is missing; it keeps its partial name then.
-        """
+        """Ends the file by the packets behind the last frame, checks and renames it."""
         try:
             self._copy(audio)
             self._flush()

@@ -2,18 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
 import numpy as np
 
 from ..pictures.compose import composite, quantise, render
-from ..plate.over_time import PlateOverTime
-from ..plate.prepare import Preprocess
 from ..prediction import Prediction
-from ..predictor import Predictor
-from ..quality import Budget
 from ..video.stream import FrameMatter
 from .camera import Shot
 from .capture import Capture
@@ -34,8 +30,7 @@ class Live:
     """Mattes a camera until the end of the clip, an error, or a wish to stop."""
 
     capture: Capture
-    predictor: Predictor
-    budget: Budget
+    matter: FrameMatter
     keys: Sequence[Keys]
     backgrounds: Backgrounds
     mirror: Mirror
@@ -44,7 +39,6 @@ class Live:
     journal: Journal
     taking: PlateSettings
     lock: bool  # whether to lock the camera when a plate is taken or given
-    preprocess: Preprocess
     meter: Meter = field(default_factory=Meter, init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +46,6 @@ class Live:
         self._text = True  # latency and frames/s on the preview
         self._taker: PlateTaker | None = None
         self._captured: np.ndarray | None = None  # the plate as it was taken or given
-        self._plates = PlateOverTime(self.preprocess)
-        self._matter = FrameMatter(self.predictor, self.budget, self._plates)
         # A plate, and that turned: the same object every time, which is blurred only once then.
         self._mirrored: tuple[np.ndarray, np.ndarray] | None = None
         self._time = Fraction(0)
@@ -72,7 +64,7 @@ class Live:
         try:
             self._loop(should_stop)
         finally:
-            self.journal.note(*self._matter.plates.conclude())
+            self.journal.note(*self.matter.plates.conclude())
 
     def _loop(self, should_stop: Callable[[], bool]) -> None:
         while not (should_stop() or self.capture.ended):
@@ -129,17 +121,16 @@ class Live:
             self.window.show(draw_text(shown, [taker.text]))
         if plate is not None:
             self._taker, self._captured = None, plate.pixels
-            self.journal.note(*self._plates.conclude())
-            self._plates = PlateOverTime(self.preprocess)
-            self._matter = FrameMatter(self.predictor, self.budget, self._plates)
+            self.journal.note(*self.matter.plates.conclude())
+            self.matter = replace(self.matter)  # forgets the plate before
             self.journal.take_plate(plate)
 
     def _show(self, shot: Shot) -> None:
         """Mattes a picture and hands it to the outputs and the window."""
         assert self._captured is not None  # noqa: S101 - a plate comes before the first picture
-        preparation, prepared = self._matter.prepare(shot.pixels, self._captured)
+        preparation, prepared = self.matter.prepare(shot.pixels, self._captured)
         self.journal.take_preparation(preparation)
-        matte, bgr = self._matter.predict(shot.pixels, prepared), preparation.bgr
+        matte, bgr = self.matter.predict(shot.pixels, prepared), preparation.bgr
         if self.mirror == "all":
             # The subject alone: writing in the new background stays readable.
             parts = (matte.pha, matte.fgr, matte.err, matte.ref)

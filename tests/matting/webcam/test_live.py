@@ -12,6 +12,7 @@ from matting.plate.prepare import Preprocess, prepare_plate
 from matting.prediction import Prediction
 from matting.quality import HD
 from matting.report import Report
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
 from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
 from matting.webcam.capture import Capture
@@ -149,8 +150,7 @@ class Rig:
         self.predictor = FakePredictor()
         self.live = Live(
             capture=self.capture,
-            predictor=self.predictor,
-            budget=HD,
+            matter=FrameMatter(self.predictor, HD, Preprocess(options.get("preprocess", "auto"))),
             keys=[ScriptedKeys(options.get("keys", ())).pressed],
             backgrounds=Backgrounds(targets, options.get("target", TargetSettings())),
             mirror=options.get("mirror", "preview"),
@@ -159,7 +159,6 @@ class Rig:
             journal=self.journal,
             taking=PlateSettings(options.get("countdown", 0), options.get("frames", 2)),
             lock=options.get("lock", True),
-            preprocess=Preprocess(options.get("preprocess", "auto")),
         )
 
     def run(self, plate: np.ndarray | None = None) -> "Rig":
