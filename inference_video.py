@@ -104,30 +104,26 @@ def matte_video(settings: Settings) -> int:
         for note in report.notes:
             print(f"note: {note}")
 
-        info = source.info
+        info, size = source.info, None
         if video.resize is not None:
             width, height = video.resize
+            size = height, width
             info = replace(info, width=width, height=height, pixel_aspect=Fraction(1))
         budget = choose_budget(info.height, info.width, settings.quality, settings.model)
         preprocess = Preprocess(
             settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
         )
+        matter = FrameMatter(predictor, budget, preprocess, settings.temporal_smoothing)
         with deferred_interrupts() as interrupted:
-            run = VideoRun(
-                source=source,
-                plate_at=plate_at,
-                targets=targets,
-                matter=FrameMatter(predictor, budget, preprocess, settings.temporal_smoothing),
-                outputs=VideoOutputs(paths, info, output, encoding, targets.transparent),
-                size=(info.height, info.width) if video.resize else None,
-                resume=settings.resume,
-            )
+            outputs = VideoOutputs(paths, info, output, encoding, targets.transparent)
+            run = VideoRun(source, plate_at, targets, matter, outputs, size, settings.resume)
             seconds = make_outputs(run, interrupted, settings.compute.num_workers)
             entry = describe_run(str(video.src), run, seconds, output.dir)
             print(format_work(entry.details))
-            for note in [*entry.notes, *source.notes]:
+            entry.notes += source.notes
+            for note in entry.notes:
                 print(f"note: {note}")
-            entry.notes += [*source.notes, *run.progress.notes]
+            entry.notes += run.progress.notes
             report.entries.append(entry)
             return conclude(report, entry, summary, output)
 
@@ -154,7 +150,7 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
             run.run(bar.update, lambda note: bar.write(f"note: {note}"), interrupted, workers)
-        if run.progress.complete:
+        if run.progress.ended and run.progress.error is None:
             try:
                 run.outputs.finish(run.source.take_audio())
             except (ValueError, OSError) as error:
@@ -175,13 +171,11 @@ def conclude(report: Report, entry: Entry, summary: Path, output: VideoOutputSet
     if entry.status == "done":
         print(f"results are in {output.dir}: {files}")
         return 0
-    if entry.status == "failed":
-        print(f"failed: {entry.name}: {entry.reason}", file=sys.stderr)
-    else:
-        print("interrupted", file=sys.stderr)
+    failed = entry.status == "failed"
+    print(f"failed: {entry.name}: {entry.reason}" if failed else "interrupted", file=sys.stderr)
     hint = "; --resume continues" if output.format == "image_sequences" else ""
     print(f"unfinished in {output.dir}: {files}{hint}", file=sys.stderr)
-    return 1 if entry.status == "failed" else 130
+    return 1 if failed else 130
 
 
 if __name__ == "__main__":

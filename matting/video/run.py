@@ -47,11 +47,6 @@ class Progress:
         default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
     )
 
-    @property
-    def complete(self) -> bool:
-        """Whether all that was asked for was made."""
-        return self.ended and self.error is None
-
 
 @dataclass
 class VideoRun:

@@ -79,17 +79,8 @@ def matte_frames(
 ) -> Iterator[ClipMatte]:
     """Mattes a clip, some frames ahead of the caller; the same values as `inference_video.py`.
 
-    Args:
-        frames: a clip, a folder of numbered pictures, or (H, W, 3) uint8 or uint16 RGB arrays of
-            one size and type.
-        plate: (h, w, 3) uint8 or uint16, RGB, the captured plate of all of them.
-        predictor: of the network; it computes `lanes` frames at a time.
-        budget: work for each frame, or what chooses it by height and width.
-        preprocess: what is done to the plate over time.
-        smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
-
-    Raises:
-        ValueError: when a frame can't be read or the plate has another aspect ratio.
+    See `Matting.video`; `budget` may choose by height and width. ValueError when a frame can't be
+    read or the plate has another aspect ratio.
     """
     if isinstance(frames, (Path, str)):
         frames = _read_pixels(open_video(Path(frames), "clip"))

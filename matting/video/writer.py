@@ -116,12 +116,10 @@ class VideoWriter:
 
     def abandon(self) -> Path | None:
         """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
-        container = getattr(self, "_container", None)
-        if container is not None:
-            with suppress(*FFMPEG_ERRORS, ValueError):
-                self._flush()
-            with suppress(*FFMPEG_ERRORS, ValueError):
-                container.close()
+        if (container := getattr(self, "_container", None)) is not None:
+            for end in (self._flush, container.close):
+                with suppress(*FFMPEG_ERRORS, ValueError):
+                    end()
         if self.frames and self._partial.exists():
             return self._partial
         self._partial.unlink(missing_ok=True)
@@ -157,10 +155,8 @@ class VideoWriter:
             try:
                 added[stream] = self._container.add_stream_from_template(stream)
             except ValueError:
-                name = stream.codec_context.name
-                self.notes.append(
-                    f"sound of codec {name} can't be stored in {self.path.suffix} and was left out"
-                )
+                sound = f"sound of codec {stream.codec_context.name}"
+                self.notes.append(f"{sound} can't be stored in {self.path.suffix} and was left out")
         return added
 
     def _copy(self, packets: Sequence[Packet]) -> None:

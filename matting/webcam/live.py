@@ -62,27 +62,22 @@ class Live:
             self._captured = bgr
             self.capture.wants_lock = self.lock
         try:
-            self._loop(should_stop)
+            while not (should_stop() or self.capture.ended):
+                self._hear_keys()
+                if self._quit or (self.window is not None and self.window.closed):
+                    break
+                shot = self.capture.take(_WAIT)
+                if (locks := self.capture.take_locks()) is not None:
+                    self.journal.take_locks(locks)
+                self._time = self._time if shot is None else shot.time
+                if shot is None or self._paused:
+                    continue
+                if self._taker is not None:
+                    self._continue_plate(self._taker, shot)
+                else:
+                    self._show(shot)
         finally:
             self.journal.note(*self.matter.plates.conclude())
-
-    def _loop(self, should_stop: Callable[[], bool]) -> None:
-        while not (should_stop() or self.capture.ended):
-            self._hear_keys()
-            if self._quit or (self.window is not None and self.window.closed):
-                break
-            shot = self.capture.take(_WAIT)
-            if (locks := self.capture.take_locks()) is not None:
-                self.journal.take_locks(locks)
-            if shot is None:
-                continue
-            self._time = shot.time
-            if self._paused:
-                continue
-            if self._taker is not None:
-                self._continue_plate(self._taker, shot)
-            else:
-                self._show(shot)
 
     def _hear_keys(self) -> None:
         """Does what the keys say that were pressed since the last call."""
@@ -150,10 +145,8 @@ class Live:
 
     def _preview(self, picture: np.ndarray) -> np.ndarray:
         shown = picture[:, ::-1] if self.mirror == "preview" else picture
-        if not self._text:
-            return shown
         numbers = f"{self.meter.text}  {self.capture.dropped} dropped"
-        return draw_text(shown, [numbers, self.backgrounds.name])
+        return draw_text(shown, [numbers, self.backgrounds.name]) if self._text else shown
 
     def _cut(self) -> None:
         self.meter.cut()

@@ -49,14 +49,11 @@ class PlateTaker:
     or more, so that one frame in which something flits by leaves no trace. Memory does not depend
     on the number of frames.
 
-    Attributes:
-        due: whether the countdown has ended, so that the camera should be locked.
-
     Source: ours; the mean of N frames has noise of 1/sqrt(N).
     """
 
     def __init__(self, settings: PlateSettings) -> None:
-        self.due = False
+        self.due = False  # whether the countdown has ended, so that the camera should be locked
         self._settings = settings
         self._start: Fraction | None = None
         self._left = Fraction(0)
@@ -100,15 +97,11 @@ class PlateTaker:
             total, count = total - self._low - self._high, count - 2
         pixels = ((total + count // 2) // count).astype(np.uint8)
         changed = (self._small_high - self._small_low).max(axis=-1) > _STILL
-        moved = float(changed.mean())
-        notes: tuple[str, ...] = ()
+        moved, notes = float(changed.mean()), []
         if moved > _EVERYWHERE:
-            notes = (
-                "the light or the camera changed while the plate was taken; take it again (key b)",
-            )
+            what = "the light or the camera changed"
+            notes.append(f"{what} while the plate was taken; take it again (key b)")
         elif moved > _MOVED:
-            notes = (
-                f"something moved in {moved:.1%} of the picture while the plate was taken; take "
-                "it again (key b) if it shows",
-            )
-        return TakenPlate(pixels, self._frames, moved, notes)
+            what = f"something moved in {moved:.1%} of the picture"
+            notes.append(f"{what} while the plate was taken; take it again (key b) if it shows")
+        return TakenPlate(pixels, self._frames, moved, tuple(notes))

@@ -14,7 +14,7 @@ from matting.quality import HD
 from matting.report import Report
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
-from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
+from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Locks, Shot
 from matting.webcam.capture import Capture
 from matting.webcam.controls import Backgrounds, ScriptedKeys
 from matting.webcam.live import Live
@@ -84,9 +84,9 @@ class FakeCamera:
         self._number += 1
         return shot
 
-    def lock(self) -> tuple[Lock, ...]:
+    def lock(self) -> Locks:
         self.calls.append("lock")
-        return Lock("focus", True), Lock("exposure", False, "the driver can't")
+        return {"focus": None, "exposure": "the driver can't"}
 
     def unlock(self) -> None:
         self.calls.append("unlock")
