@@ -193,18 +193,14 @@ def verify_video(path: Path, frames: int) -> None:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             packets = [p.pts for p in container.demux(stream) if p.size and not p.is_corrupt]
-            decoded = _decodes_ends(container, max(p for p in packets if p is not None))
+            last = max(pts for pts in packets if pts is not None)
+            container.seek(0)
+            first = next(container.decode(stream), None)
+            container.seek(last, stream=stream)
+            *_, end = [None, *(frame.pts for frame in container.decode(stream))]
     except (*FFMPEG_ERRORS, IndexError, ValueError) as error:
         raise VideoError(f"{path} can't be read back: {explain(error)}") from error
+    decoded = first is not None and end == last
     if len(packets) != frames or not decoded:
         missing = f"{len(packets)} frames of {frames}" if decoded else "no last frame"
         raise VideoError(f"{path} was not written whole: it has {missing}")
-
-
-def _decodes_ends(container: av.container.InputContainer, last: int) -> bool:
-    stream = container.streams.video[0]
-    container.seek(0)
-    first = next(container.decode(stream), None)
-    container.seek(last, stream=stream)
-    *_, end = [None, *(frame.pts for frame in container.decode(stream))]
-    return first is not None and end == last

@@ -27,7 +27,7 @@ class Capture:
         self._heard = time.perf_counter()  # when a picture was last taken
         self.wants_lock = False  # whether the thread is to lock the camera's automatics
         self._locked = False
-        self._locks: Locks | None = None
+        self.locks: Locks | None = None  # what became of locking; who reads it sets it back
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
@@ -58,11 +58,6 @@ class Capture:
         with self._changed:
             return self._ended and self._shot is None and self._error is None
 
-    def take_locks(self) -> Locks | None:
-        """Hands over what became of locking, once; None until then."""
-        locks, self._locks = self._locks, None
-        return locks
-
     def close(self) -> None:
         """Ends the thread, which closes the camera; one that hangs is left behind."""
         with self._changed:
@@ -74,7 +69,7 @@ class Capture:
         try:
             while not self._stopping:
                 if self.wants_lock and not self._locked:
-                    self._locks, self._locked = self._camera.lock(), True
+                    self.locks, self._locked = self._camera.lock(), True
                 elif self._locked and not self.wants_lock:
                     self._locked = False
                     self._camera.unlock()

@@ -98,14 +98,10 @@ class Backgrounds:
         """Whether the one that is shown stands for nothing."""
         return self._feeds[self._index] is None
 
-    def next(self) -> None:
-        """Goes on to the next, and from the last to the first."""
-        self._index = (self._index + 1) % len(self._names)
-
-    def choose(self, index: int) -> None:
-        """Shows one by its number, from 0; a number without one changes nothing."""
-        if index < len(self._names):
-            self._index = index
+    def choose(self, index: int | None = None) -> None:
+        """Shows one by its number, from 0, if there is one; None goes to the next, and round."""
+        index = (self._index + 1) % len(self._names) if index is None else index
+        self._index = index if index < len(self._names) else self._index
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray:
         """The new background, (H, W, 3) float32 in [0, 1]; `blur` is that of the plate."""

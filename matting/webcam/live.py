@@ -67,7 +67,8 @@ class Live:
                 if self._quit or (self.window is not None and self.window.closed):
                     break
                 shot = self.capture.take(_WAIT)
-                if (locks := self.capture.take_locks()) is not None:
+                if (locks := self.capture.locks) is not None:
+                    self.capture.locks = None
                     self.journal.take_locks(locks)
                 self._time = self._time if shot is None else shot.time
                 if shot is None or self._paused:
@@ -93,7 +94,7 @@ class Live:
                 case "mirror":
                     self.mirror = _NEXT_MIRROR[self.mirror]
                 case "next":
-                    self.backgrounds.next()
+                    self.backgrounds.choose()
                 case "snapshot":
                     self._snapshot = True
                 case "pause":

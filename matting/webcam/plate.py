@@ -72,7 +72,14 @@ class PlateTaker:
         # Without a countdown nobody had to leave, and what settles is not waited for.
         if self._left > (-_SETTLE if countdown else 0):
             return None
-        self._average(shot.pixels)
+        pixels = shot.pixels
+        rows, columns = (max(1, side // _SQUARE) for side in pixels.shape[:2])
+        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+        self._sum = self._sum + pixels
+        self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
+        self._small_low = np.minimum(self._small_low, small)
+        self._small_high = np.maximum(self._small_high, small)
+        self._frames += 1
         return self._finish() if self._frames == self._settings.frames else None
 
     @property
@@ -81,15 +88,6 @@ class PlateTaker:
         if self._left > 0:
             return f"Step out of the picture: plate in {ceil(self._left)}"
         return f"Taking the plate, keep out: {self._frames} of {self._settings.frames}"
-
-    def _average(self, pixels: np.ndarray) -> None:
-        rows, columns = (max(1, side // _SQUARE) for side in pixels.shape[:2])
-        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
-        self._sum = self._sum + pixels
-        self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
-        self._small_low = np.minimum(self._small_low, small)
-        self._small_high = np.maximum(self._small_high, small)
-        self._frames += 1
 
     def _finish(self) -> TakenPlate:
         total, count = self._sum, self._frames
