@@ -77,8 +77,7 @@ def check_statistics(network: nn.Module) -> None:
 def freeze_statistics(network: nn.Module) -> None:
     """Lets the batch norms of a network in training mode normalise by running statistics.
 
-    Source: usual where networks go on learning from few samples a step, whose means and variances
-        are noise.
+    Source: usual where networks go on learning from few samples a step, whose own are noise.
     """
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.build import NetworkConfig, build_network
+from model import MattingBase
 from model.weights import CheckpointError, load_network, read_state_dict
 from training import checkpoint as module
 from training.checkpoint import (
@@ -157,7 +157,7 @@ def test_stage_2_takes_the_base_and_says_what_is_new(make_run: MakeRun, tmp_path
 
 
 def test_another_backbone_is_refused(settings: BaseSettings, tmp_path: Path, make_run) -> None:
-    weights = build_network(NetworkConfig("mattingbase", "resnet50")).state_dict()
+    weights = MattingBase("resnet50").state_dict()
     torch.save(weights, tmp_path / "resnet.pth")
     model = replace(settings.model, initial_checkpoint=tmp_path / "resnet.pth")
     with pytest.raises(CheckpointError, match="a mattingbase with resnet50.*does not fit"):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from model.build import NetworkConfig, build_network
+from model import MattingBase
 from tests.training.conftest import make_settings
 from training.processes import Processes
 from training.run import synchronise
@@ -27,11 +27,10 @@ import torch
 sys.path.insert(0, {root!r})
 from tests.training.conftest import CPU, make_settings
 from dataset.augmentation import AugmentationSettings
-from model.build import NetworkConfig, build_network
+from model import MattingBase, MattingRefine
 from torch.nn.parallel import DistributedDataParallel
 from training.data import open_data
-from training.losses import base_loss, refine_loss
-from training.metrics import evaluate
+from training.metrics import base_loss, evaluate, refine_loss
 from training.processes import start_processes
 from training.statistics import freeze_statistics
 from dataset.synthesis import synthesise
@@ -43,8 +42,11 @@ def measure(processes):
     settings = make_settings(out.parent, refine, batch_size=4 // world)
     data = open_data(settings, processes)
     torch.manual_seed(0)
-    config = NetworkConfig("mattingrefine" if refine else "mattingbase", refine_sample_pixels=320)
-    network = build_network(config).double().train()
+    network = (
+        MattingRefine("mobilenetv2", refine_sample_pixels=320)
+        if refine
+        else MattingBase("mobilenetv2")
+    ).double()
     for module in network.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0  # every process drops others
@@ -117,7 +119,7 @@ def test_batch_norms_are_synchronised_on_cuda_unless_switched_off(
 ) -> None:
     settings = make_settings(tmp_path)
     settings = replace(settings, run=replace(settings.run, sync_batch_norm=asked))
-    network = build_network(NetworkConfig("mattingbase"))
+    network = MattingBase("mobilenetv2")
     notes = synchronise(network, settings.run, Processes(0, 2, torch.device(kind)))
     kinds = {type(module) for module in network.modules() if isinstance(module, _BatchNorm)}
     assert kinds == {nn.SyncBatchNorm if synchronised else nn.BatchNorm2d}
