@@ -51,11 +51,7 @@ class Batch(NamedTuple):
 
 
 def open_data(settings: TrainingSettings, processes: Processes) -> Data:
-    """Opens the training set and the validation set.
-
-    Raises:
-        ValueError: when data are missing, unpaired or too few.
-    """
+    """Opens training and validation set; raises ValueError of missing, unpaired or too few data."""
     data, run, valid = settings.dataset, settings.run, settings.validation
     rank, count = processes.rank, processes.world_size
     split = data.split()

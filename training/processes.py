@@ -107,9 +107,7 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that `torchrun` started; alone, nothing is set up.
 
     The backend is nccl on CUDA, with the device of the local rank's number, and gloo elsewhere.
-
-    Raises:
-        ValueError: when a machine has fewer CUDA devices than processes.
+    Raises ValueError when a machine has fewer CUDA devices than processes.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
         yield Processes(0, 1, device)

@@ -101,11 +101,8 @@ def begin(
 ) -> tuple[State, list[str]]:
     """Makes the state of a run that begins, or goes on; says in words what was done.
 
-    The network, as built, gets its weights and its device.
-
-    Raises:
-        CheckpointError: when a file does not fit, or a new run would mix its checkpoints with an
-            earlier one's.
+    The network, as built, gets its weights and its device. Raises CheckpointError when a file does
+    not fit, or a new run would mix its checkpoints with an earlier one's.
     """
     model = settings.model
     folder = settings.run.checkpoint_dir / model.name
