@@ -24,7 +24,7 @@ import cv2
 import torch
 
 from benchmarks.timing import count_cores
-from matting.pipeline import overlap
+from matting.pipeline import map_ahead
 from matting.plate.fit import fit_plate
 from matting.plate.over_time import PlateOverTime
 from matting.plate.prepare import Preprocess
@@ -124,11 +124,11 @@ class Parts:
     def _matte_all(self, workers: int, lanes: int) -> None:
         plate = self._predictor.prepare(self._bgr)
 
-        def compute(frame: Frame, _: Frame) -> Prediction:
+        def compute(frame: Frame) -> Prediction:
             return self._predictor.predict(frame.pixels, plate, self._budget)
 
-        for done in overlap(self._frames, _same, compute, _nothing, workers, lanes=lanes):
-            _raise(*done)
+        for _ in map_ahead(compute, self._frames, lanes if workers else 0):
+            pass
 
     def encode(self) -> None:
         """Writes com and pha of as many frames by the mattes of the first, and checks them."""
@@ -152,19 +152,6 @@ class Parts:
             if run.progress.error is not None:
                 raise run.progress.error
             outputs.finish(source.take_audio())
-
-
-def _same(frame: Frame) -> Frame:
-    return frame
-
-
-def _nothing(*passed: object) -> None:
-    """What is not measured."""
-
-
-def _raise(frame: Frame, matte: Prediction | None, error: Exception | None) -> None:
-    if error is not None:
-        raise error
 
 
 def measure(

@@ -33,19 +33,11 @@ _PRECISIONS = {
 def check_backend(
     backend: Backend, network: MattingBase, device: torch.device, precision: Precision
 ) -> None:
-    """Checks that a backend can do what is asked.
-
-    Args:
-        backend: `pytorch` can do everything.
-        network: to run.
-        device: to run on.
-        precision: of the convolutions.
+    """Checks that a backend other than `pytorch`, which can do everything, can do what is asked.
 
     Raises:
         ValueError: when it is not installed or does not know the device, network or precision.
     """
-    if backend == "pytorch":
-        return
     missing = [p for p in _PACKAGES.get(backend, ()) if importlib.util.find_spec(p) is None]
     if missing:
         raise ValueError(
@@ -70,12 +62,7 @@ def check_backend(
 def accelerate_by(
     backend: Backend, network: MattingBase, precision: Precision
 ) -> tuple[FastMatting, float]:
-    """Lets a backend compute the coarse part of a network.
-
-    Args:
-        backend: other than `pytorch`.
-        network: a MattingRefine in evaluation mode, on the CPU; see `check_backend`.
-        precision: of the convolutions.
+    """Lets a backend compute the coarse part of a network that `check_backend` has passed.
 
     Returns:
         What computes the network's predictions, and its difference from PyTorch's, see

@@ -35,15 +35,12 @@ _MIN_SIDE = 32
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture as the network takes it, for a plate that serves for many frames.
-
-    Attributes:
-        tensor: (1, 3, H', W') float32 on the device, RGB in [0, 1], padded.
-        shape: (H, W, 3) of the picture.
-    """
+    """A picture as the network takes it, for a plate that serves for many frames."""
 
     tensor: Tensor
+    """(1, 3, H', W') float32 on the device, RGB in [0, 1], padded."""
     shape: tuple[int, ...]
+    """(H, W, 3) of the picture."""
 
 
 class Predictor:
@@ -110,17 +107,7 @@ class Predictor:
 
     @torch.inference_mode()
     def prepare(self, picture: np.ndarray) -> Prepared:
-        """Brings a picture to the device, once for all its frames.
-
-        Args:
-            picture: (H, W, 3) uint8 or uint16, RGB; any size.
-
-        Returns:
-            See `Prepared`.
-
-        Raises:
-            ValueError: for another type.
-        """
+        """Brings a picture (H, W, 3) uint8 or uint16 RGB to the device, once for all frames."""
         return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
 
     @torch.inference_mode()
@@ -196,14 +183,7 @@ class Predictor:
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """Turns a picture into what networks take.
-
-    Args:
-        picture: (H, W, 3) uint8 or uint16, RGB.
-        device: where to.
-
-    Returns:
-        (1, 3, H, W) float32 in [0, 1].
+    """Turns (H, W, 3) uint8 or uint16 RGB into what networks take, (1, 3, H, W) float32 in [0, 1].
 
     Raises:
         ValueError: for another type.
@@ -217,13 +197,6 @@ def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
 
 def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     """Loads a network onto its device.
-
-    Args:
-        model: which weights, and how to refine.
-        compute: where and how.
-
-    Returns:
-        The predictor.
 
     Raises:
         ValueError: when the device is absent, the weights are not what is expected, or the backend

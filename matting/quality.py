@@ -11,22 +11,16 @@ Quality = Literal["auto", "best", "hd", "4k"]
 
 @dataclass(frozen=True)
 class Budget:
-    """Work for one picture.
-
-    Attributes:
-        backbone_scale: size of the coarse input as a fraction of the picture's, in (0, 1/2].
-        refine_sample_pixels: pixels to refine in mode `sampling`.
-        second_look: whether the picture is seen again, mirrored and with a larger coarse input, and
-            the matte is a mean of both, without faint islands; see `matting.second_look` and
-            `matting.second_look`.
-        corrects_alpha: whether refined alpha is brought nearer to the compositing equation; see
-            `model.correction`.
-    """
+    """Work for one picture."""
 
     backbone_scale: float
+    """Size of the coarse input as a fraction of the picture's, in (0, 1/2]."""
     refine_sample_pixels: int
+    """Pixels to refine in mode `sampling`."""
     second_look: bool = False
+    """Whether the picture is seen again, mirrored and larger; see `matting.second_look`."""
     corrects_alpha: bool = False
+    """Whether alpha is corrected by the compositing equation; see `model.correction`."""
 
     def coarse_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the coarse input of a picture, pixels."""
@@ -56,16 +50,7 @@ def resolve_budget(
     to twice HD's: a small picture has more edge for its area, and even so takes no longer than HD.
     `best` is `auto` with a second look. Both correct alpha, the presets do not.
 
-    Args:
-        height: of the picture, pixels.
-        width: of the picture, pixels.
-        quality: `auto`, `best`, or a preset whatever the size.
-        backbone_scale: wins over the quality's.
-        refine_sample_pixels: wins over the quality's.
-        corrects_alpha: wins over the quality's.
-
-    Returns:
-        The budget.
+    Size is in pixels; the last three win over the quality's where they are given.
 
     Raises:
         ValueError: for an unknown quality.

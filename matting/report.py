@@ -17,34 +17,22 @@ Status = Literal["done", "skipped", "failed", "not reached"]
 
 @dataclass
 class Entry:
-    """What became of one input.
-
-    Attributes:
-        name: the input's name.
-        status: what became of it.
-        reason: why it failed, in words.
-        outputs: written files by type.
-        notes: what a user should know, in words.
-        details: numbers, for the file alone.
-    """
+    """What became of one input."""
 
     name: str
     status: Status
     reason: str | None = None
+    """Why it failed, in words."""
     outputs: dict[str, str] = field(default_factory=dict)
+    """Written files by type."""
     notes: list[str] = field(default_factory=list)
+    """What a user should know, in words."""
     details: dict[str, Any] = field(default_factory=dict)
+    """Numbers, for the file alone."""
 
 
 def check_replaceable(path: Path) -> None:
-    """Refuses to replace a file that is not a report.
-
-    Args:
-        path: where a report is to be written.
-
-    Raises:
-        ValueError: when there is another file.
-    """
+    """Raises ValueError where a summary would replace a file that is none."""
     if not path.exists():
         return
     try:
@@ -59,11 +47,7 @@ def check_replaceable(path: Path) -> None:
 
 
 class Report:
-    """Collects entries and tells them.
-
-    Args:
-        facts: what holds for the whole run (settings, device, network), for the file.
-    """
+    """What became of all inputs of a run, and facts of the run: settings, device, network."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
@@ -76,14 +60,7 @@ class Report:
         return sum(entry.status == status for entry in self.entries)
 
     def write(self, path: Path) -> None:
-        """Writes everything as JSON.
-
-        Args:
-            path: the file.
-
-        Raises:
-            OSError: when that fails.
-        """
+        """Writes everything as JSON; OSError when that fails."""
         content = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "seconds": round(time.perf_counter() - self._start, 3),

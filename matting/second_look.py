@@ -85,16 +85,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
 
 
 def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
-    """Tells what lies near an edge.
-
-    Args:
-        pha: (B, 1, H, W) in [0, 1].
-        budget: by which it came.
-
-    Returns:
-        (B, 1, H, W): 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a coarse pixel's
-        ramp between.
-    """
+    """Like pha: 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a ramp between."""
     size = budget.coarse_size(*pha.shape[2:])
     most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
     side = 2 * _INSIDE + 1

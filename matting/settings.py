@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from model.build import NetworkType
 from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import RefineMode
+from model.weights import NetworkType
 from runtime.device import DeviceName, Precision
 from runtime.settings import REQUIRED, settings_group
 

@@ -62,15 +62,7 @@ class Decoder(nn.Module):
         return self.conv4.weight, cast(Tensor, self.conv4.bias)
 
     def features(self, x: Tensor, *skips: Tensor) -> Tensor:
-        """Decodes up to the last convolution.
-
-        Args:
-            x: as in `forward`, as are the skips.
-            skips: see `forward`.
-
-        Returns:
-            (B, channels[3] + skip_channels[3], h_3, w_3): what the last convolution takes.
-        """
+        """Decodes up to what the last convolution takes; arguments as in `forward`."""
         x = self.relu(self.bn1(self.conv1(_concat_upsampled(x, skips[0]))))
         x = self.relu(self.bn2(self.conv2(_concat_upsampled(x, skips[1]))))
         x = self.relu(self.bn3(self.conv3(_concat_upsampled(x, skips[2]))))

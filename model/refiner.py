@@ -164,15 +164,7 @@ class Refiner(nn.Module):
         return out[:, :1], out[:, 1:], ref
 
     def select(self, err: Tensor, sample_pixels: int | None = None) -> Tensor:
-        """Selects the cells to refine.
-
-        Args:
-            err: (B, 1, H / 4, W / 4) float in [0, 1], predicted error of each cell.
-            sample_pixels: of this call; None takes the attribute.
-
-        Returns:
-            A tensor like `err`: 1 where a cell is selected, else 0.
-        """
+        """Selects cells by predicted error, (B, 1, H / 4, W / 4): 1 where selected, else 0."""
         if self.mode == "thresholding":
             return (err > self.threshold).to(err.dtype)
         pixels = self.sample_pixels
@@ -189,12 +181,8 @@ class Refiner(nn.Module):
     def _convolve(self, half: Tensor, pictures: Tensor) -> Tensor:
         """The convolution stack, for whole frames and for patches alike.
 
-        Args:
-            half: (N, 42, y, x) features and pictures at half resolution, with their margins.
-            pictures: (N, 6, Y, X) at full resolution, with their margins.
-
-        Returns:
-            (N, 4, ., .) alpha and residual, without the margins.
+        From features and pictures at half resolution (N, 42, y, x) and pictures (N, 6, Y, X), all
+        with their margins, to alpha and residual without, (N, 4, ., .).
         """
         x = self.relu(self.bn1(self.conv1(half)))
         x = self.relu(self.bn2(self.conv2(x)))

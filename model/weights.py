@@ -5,15 +5,16 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .build import NetworkConfig, NetworkType, build_network
 from .matting import Backbone, MattingBase, MattingRefine
+
+NetworkType = Literal["mattingbase", "mattingrefine"]
 
 # The largest published checkpoint is 0.25 GB; more than this is not a matting network.
 MAX_BYTES = 1 << 30
@@ -27,17 +28,19 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a state dict tells about its network.
-
-    Attributes:
-        type: `mattingbase` or `mattingrefine`.
-        backbone: `resnet50`, `resnet101` or `mobilenetv2`.
-        refine_kernel_size: 1 or 3; None for `mattingbase`.
-    """
+    """What a state dict tells about its network; `mattingbase` has no refiner's kernel size."""
 
     type: NetworkType
     backbone: Backbone
     refine_kernel_size: int | None
+
+    def build(self) -> MattingBase | MattingRefine:
+        """Builds the network with random weights, in training mode; ValueError for what is none."""
+        if self.type == "mattingbase":
+            return MattingBase(self.backbone)
+        if self.type == "mattingrefine":
+            return MattingRefine(self.backbone, refine_kernel_size=self.refine_kernel_size or 3)
+        raise ValueError(f"network type must be mattingbase or mattingrefine, got {self.type!r}")
 
     def __str__(self) -> str:
         kernel = f" and kernel size {self.refine_kernel_size}" if self.refine_kernel_size else ""
@@ -72,15 +75,11 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
 def read_training_state(path: Path | str) -> dict[str, Any] | None:
     """Reads a checkpoint of this project's training, without running anything in it.
 
-    Args:
-        path: see `read_state_dict`.
-
     Returns:
-        Its content: tensors, numbers, strings, lists and dicts by name; None if the file holds
-        weights alone.
+        Tensors, numbers, strings, lists and dicts by name; None if the file holds weights alone.
 
     Raises:
-        CheckpointError: when the file is missing, too large, damaged or holds code.
+        CheckpointError: as `read_state_dict`.
     """
     state = _read_file(Path(path))
     return state if _is_training_state(state) else None
@@ -113,13 +112,7 @@ def _read_file(path: Path) -> object:
 
 
 def identify(state: dict[str, Tensor]) -> Architecture:
-    """Reads off the network that a state dict belongs to, from its names and shapes.
-
-    Args:
-        state: tensors by published name.
-
-    Returns:
-        Its architecture.
+    """Reads the architecture off the published names and the shapes of a state dict.
 
     Raises:
         CheckpointError: when the names are not those of a matting network.
@@ -204,15 +197,10 @@ def load_network(
     """
     state = read_state_dict(path)
     found = identify(state)
-    kernel_size = refine_kernel_size or found.refine_kernel_size or NetworkConfig.refine_kernel_size
-    config = NetworkConfig(
-        type=type or found.type,
-        backbone=backbone or found.backbone,
-        refine_kernel_size=kernel_size,
-    )
-    if config.type == "mattingbase":
+    kernel_size = refine_kernel_size or found.refine_kernel_size
+    network = Architecture(type or found.type, backbone or found.backbone, kernel_size).build()
+    if not isinstance(network, MattingRefine):
         state = {key: value for key, value in state.items() if not key.startswith("refiner.")}
-    network = build_network(config)
     load_weights(network, state, f"checkpoint {path} (a {found})")
     return network.eval()
 

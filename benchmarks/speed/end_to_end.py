@@ -3,16 +3,16 @@
 from functools import lru_cache, partial
 from itertools import cycle, islice
 from tempfile import gettempdir
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.speed.frames import NO_TARGET
 from benchmarks.timing import count_cores
-from matting import Matting
-from matting.images.frame import LoadedFrame, MattedFrame, load_frame, matte_frame, write_outputs
+from matting import Matte, Matting
+from matting.images.frame import LoadedFrame, load_frame, matte_frame, write_outputs
 from matting.images.plan import Job
-from matting.pipeline import overlap
+from matting.pipeline import map_ahead
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
 from matting.settings import ModelSettings
@@ -101,6 +101,10 @@ def format_rates(rates: dict[str, Any]) -> str:
     return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain, most])
 
 
+# A frame, its matte, and the seconds that it took.
+MattedFrame = tuple[LoadedFrame, Matte, float]
+
+
 class _Parts:
     """The parts of the way; some mattes, made beforehand, stand for those that a part lacks."""
 
@@ -120,9 +124,17 @@ class _Parts:
         """Frames a second of a way through some parts, and processor seconds of a frame."""
         self.read_plate.cache_clear()
         start, spent = perf_counter(), process_time()
-        for _, _, error in overlap(passing, load, process, save, workers, lanes=lanes):
-            if error is not None:
-                raise error
+        turn = BoundedSemaphore(lanes)
+
+        def take(job: Job) -> None:
+            loaded = load(job)
+            with turn:
+                result = process(job, loaded)
+            save(job, result)
+
+        threads = 2 * workers + lanes if workers else 0  # as inference_images.py has
+        for _ in map_ahead(take, passing, threads, lanes=lanes):
+            pass
         seconds, spent = perf_counter() - start, process_time() - spent
         return len(passing) / seconds, spent / len(passing)
 
@@ -130,10 +142,11 @@ class _Parts:
         return load_frame(job, NO_TARGET, self._preprocess, self.read_plate)
 
     def compute(self, job: Job, loaded: LoadedFrame) -> MattedFrame:
-        return matte_frame(loaded, self._matting)
+        return loaded, *matte_frame(loaded, self._matting)
 
     def store(self, job: Job, matted: MattedFrame) -> None:
-        write_outputs(job, matted, 8)
+        for _ in write_outputs(job, *matted, 8):
+            pass
         for path in job.outputs.values():
             path.unlink(missing_ok=True)  # the disk does not fill
 
@@ -142,7 +155,7 @@ class _Parts:
             return next(self._held)
 
     def compute_held(self, job: Job, loaded: object) -> MattedFrame:
-        return self.compute(job, self.take_held().frame)
+        return self.compute(job, self.take_held()[0])
 
 
 def _nothing(*passed: object) -> None:

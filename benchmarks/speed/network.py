@@ -11,8 +11,7 @@ from benchmarks.timing import measure_peak
 from matting.predictor import Predictor, choose_lanes, load_model, set_refinement
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
-from model.build import NetworkConfig, build_network
-from model.weights import identify, read_state_dict
+from model.weights import Architecture, identify, read_state_dict
 from runtime.device import describe_device, precision_note
 
 # A predictor, and facts about its network by name.
@@ -110,13 +109,9 @@ def _open_network(model: ModelSettings) -> tuple[MattingBase | MattingRefine, st
     fits = (backbone, kernel_size) == (shipped.backbone, shipped.refine_kernel_size)
     if model.checkpoint != DEFAULT_CHECKPOINT or fits:
         return load_model(model), str(model.checkpoint)
-    config = NetworkConfig(
-        type=model.type or NetworkConfig.type,
-        backbone=model.backbone or NetworkConfig.backbone,
-        refine_kernel_size=model.refine_kernel_size or NetworkConfig.refine_kernel_size,
-    )
+    wanted = Architecture(model.type or shipped.type, backbone, kernel_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build_network(config).eval()
+        network = wanted.build().eval()
     set_refinement(network, model)
     return network, "random"

@@ -1,9 +1,12 @@
 """One photograph's way from files to files: read, prepare, matte, write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from threading import BoundedSemaphore
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -30,21 +33,49 @@ class LoadedFrame:
     target: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class MattedFrame:
-    """A frame's matte, and how it came about.
+@dataclass
+class ImagesRun:
+    """Mattes one job after the other, or several at a time when threads call it."""
 
-    Attributes:
-        frame: what it was made from.
-        matte: alpha, foreground and all that is known of them.
-        seconds: that the prediction took.
-        written: types of the outputs that are written, in time.
-    """
+    matting: Matting
+    target: Target
+    """New background of the composites."""
+    preprocess: Preprocess
+    """What is to be done to plates."""
+    bit_depth: BitDepth
+    output_dir: Path
+    """What the outputs' paths are given from."""
+    should_stop: Callable[[], bool]
+    """Asked before each prediction."""
+    read_shared: Reader = field(default_factory=lambda: lru_cache(maxsize=4)(read_picture))
+    """Reads plates and new backgrounds; one that serves many frames is decoded once."""
 
-    frame: LoadedFrame
-    matte: Matte
-    seconds: float
-    written: list[OutputType] = field(default_factory=list)
+    def __post_init__(self) -> None:
+        self._turn = BoundedSemaphore(self.matting.predictor.lanes)
+
+    def __call__(self, job: Job) -> Entry | None:
+        """Takes a frame from files to files.
+
+        Returns:
+            What became of it, also where it failed; None where the run was to stop before.
+        """
+        entry = Entry(job.name, "done")
+        try:
+            if self.should_stop():
+                return None
+            frame = load_frame(job, self.target, self.preprocess, self.read_shared)
+            with self._turn:
+                if self.should_stop():
+                    return None
+                matte, seconds = matte_frame(frame, self.matting)
+            entry.notes, entry.details = list(matte.notes), describe_matte(matte, seconds)
+            for kind in write_outputs(job, frame, matte, seconds, self.bit_depth):
+                entry.outputs[kind] = job.outputs[kind].relative_to(self.output_dir).as_posix()
+        except Exception as error:
+            entry.status = "failed"
+            expected = isinstance(error, (ValueError, OSError))
+            entry.reason = str(error) if expected else f"{type(error).__name__}: {error}"
+        return entry
 
 
 def load_frame(
@@ -52,91 +83,61 @@ def load_frame(
 ) -> LoadedFrame:
     """Reads a frame, its plate and its new background, and makes them fit.
 
-    Args:
-        job: which files.
-        target: the new background.
-        preprocess: what is to be done to the plate.
-        read_shared: reads plates and new backgrounds; may remember those that serve often.
-
-    Returns:
-        See `LoadedFrame`.
-
     Raises:
         ValueError: when a file can't be read or the plate does not fit; names the file.
     """
     src = _read("frame", job.src, read_picture)
     plate = Matting.prepare(src, _read("plate", job.bgr, read_shared), preprocess)
+    if target.kind == "none":
+        return LoadedFrame(src, plate, None)
     picture = None
     if job.target is not None:
         picture = _read("target background", job.target, read_shared).pixels
     return LoadedFrame(src, plate, render_target(target, picture, plate.bgr))
 
 
-def matte_frame(frame: LoadedFrame, matting: Matting) -> MattedFrame:
-    """Predicts the matte of a frame; ValueError when the scale leaves no pixel."""
+def matte_frame(frame: LoadedFrame, matting: Matting) -> tuple[Matte, float]:
+    """Predicts the matte of a frame; tells the seconds that it took."""
     start = perf_counter()
-    matte = matting(frame.src, frame.plate)
-    return MattedFrame(frame, matte, perf_counter() - start)
+    return matting(frame.src, frame.plate), perf_counter() - start
 
 
-def write_outputs(job: Job, matted: MattedFrame, bit_depth: BitDepth) -> None:
+def write_outputs(
+    job: Job, frame: LoadedFrame, matte: Matte, seconds: float, bit_depth: BitDepth
+) -> Iterator[OutputType]:
     """Writes every output of a frame that the job asks for.
 
-    Args:
-        job: which files.
-        matted: the matte and what it was made from.
-        bit_depth: see `render`.
+    Yields:
+        The type of each, once it is written.
 
     Raises:
         OSError: when a file can't be written; those before it are whole.
     """
-    frame, matte = matted.frame, matted.matte
     for kind, path in job.outputs.items():
         if kind == "sheet":
+            lines = _sheet_lines(job, matte, seconds)
             plate = matte.preparation.bgr
-            pixels = draw_sheet(
-                frame.src.pixels, plate, matte.prediction, frame.target, _sheet_lines(job, matted)
-            )
+            pixels = draw_sheet(frame.src.pixels, plate, matte.prediction, frame.target, lines)
         else:
             pixels = render(kind, matte.prediction, frame.target, bit_depth)
         coloured = kind in ("com", "fgr", "sheet")
         write_png(path, pixels, frame.src.icc_profile if coloured else None)
-        matted.written.append(kind)
+        yield kind
 
 
-def describe_job(
-    job: Job, matted: MattedFrame | None, error: Exception | None, output_dir: Path
-) -> Entry:
-    """Describes what became of a job, for the summary.
-
-    Args:
-        job: the job.
-        matted: its matte, if it came that far.
-        error: why it failed, or None.
-        output_dir: what the outputs' paths are given from.
-    """
-    entry = Entry(job.name, "done")
-    if matted:
-        plate = matted.matte.preparation
-        entry.notes = list(matted.matte.notes)
-        reports = {
-            "alignment": plate.alignment,
-            "exposure": plate.exposure,
-            "capture": plate.capture,
-        }
-        entry.details = {
-            **{name: asdict(report) if report else None for name, report in reports.items()},
-            **asdict(matted.matte.budget),
-            "compute_seconds": round(matted.seconds, 4),
-        }
-        entry.outputs = {
-            kind: job.outputs[kind].relative_to(output_dir).as_posix() for kind in matted.written
-        }
-    if error is not None:
-        entry.status = "failed"
-        expected = isinstance(error, (ValueError, OSError))
-        entry.reason = str(error) if expected else f"{type(error).__name__}: {error}"
-    return entry
+def describe_matte(matte: Matte, seconds: float) -> dict[str, Any]:
+    """The numbers of a matte for the summary: reports of the plate, the work, the time."""
+    plate = matte.preparation
+    reports = {
+        "alignment": plate.alignment,
+        "exposure": plate.exposure,
+        "capture": plate.capture,
+    }
+    return {
+        **{name: asdict(report) if report else None for name, report in reports.items()},
+        **asdict(matte.budget),
+        "compute_seconds": round(seconds, 4),
+    }
 
 
 def _read(what: str, path: Path, read: Reader) -> Picture:
@@ -146,8 +147,7 @@ def _read(what: str, path: Path, read: Reader) -> Picture:
         raise ValueError(f"{what} {path}: {error}") from error
 
 
-def _sheet_lines(job: Job, matted: MattedFrame) -> list[str]:
-    matte = matted.matte
+def _sheet_lines(job: Job, matte: Matte, seconds: float) -> list[str]:
     height, width = matte.alpha.shape
     return [
         job.name,
@@ -155,6 +155,6 @@ def _sheet_lines(job: Job, matted: MattedFrame) -> list[str]:
         f"backbone scale {matte.budget.backbone_scale:.4g}",
         f"pixels to refine {matte.budget.refine_sample_pixels}",
         f"refined {matte.prediction.ref.mean():.1%} of the picture",
-        f"{matted.seconds:.2f} s to compute",
+        f"{seconds:.2f} s to compute",
         *matte.notes,
     ]

@@ -15,37 +15,27 @@ from ..pictures.target import Target
 
 @dataclass(frozen=True)
 class Job:
-    """One frame to matte.
-
-    Attributes:
-        name: the frame's path below the source folder, for messages.
-        src: its file.
-        bgr: its plate's file.
-        target: its new background's file, if it has one.
-        outputs: files to make, by type; those that may be kept are left out.
-    """
+    """One frame to matte."""
 
     name: str
+    """The frame's path below the source folder, for messages."""
     src: Path
     bgr: Path
     target: Path | None
+    """The file of its new background, if it has one."""
     outputs: dict[OutputType, Path]
+    """Files to make, by type; those that may be kept are left out."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do.
-
-    Attributes:
-        jobs: frames to matte.
-        skipped: names of frames whose outputs are all there.
-        failed: names of frames that can't be matted, with the reason.
-        notes: what a user should know before, in words.
-    """
+    """What a run will do, and what a user should know before, in words."""
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    """Names of frames whose outputs are all there."""
     failed: dict[str, str] = field(default_factory=dict)
+    """Names of frames that can't be matted, with the reason."""
     notes: list[str] = field(default_factory=list)
 
 

@@ -58,14 +58,7 @@ def render(
 
 
 def composite(matte: Prediction, target: np.ndarray) -> np.ndarray:
-    """Puts the predicted foreground over a new background: alpha F + (1 - alpha) B'.
-
-    Args:
-        matte: the prediction.
-        target: (H, W, 3) float32, RGB in [0, 1].
-
-    Returns:
-        (H, W, 3) float32, RGB in [0, 1].
+    """Puts the foreground over a new background B', (H, W, 3) float32: alpha F + (1 - alpha) B'.
 
     Source: the compositing equation of the paper.
     """
@@ -82,15 +75,7 @@ def composite(matte: Prediction, target: np.ndarray) -> np.ndarray:
 
 
 def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
-    """Rounds values in [0, 1] to integers.
-
-    Args:
-        picture: any shape, float.
-        bit_depth: 8 or 16.
-
-    Returns:
-        The same shape, uint8 or uint16.
-    """
+    """Rounds floats in [0, 1] of any shape to uint8 or uint16."""
     largest = 2**bit_depth - 1
     quantised = np.empty(picture.shape, np.uint8 if bit_depth == 8 else np.uint16)
     for start in range(0, len(picture), _ROWS):  # which stay in the cache
@@ -101,26 +86,12 @@ def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """Turns uint8 or uint16 values into float32 in [0, 1].
-
-    Args:
-        picture: any shape, uint8 or uint16.
-
-    Returns:
-        The same shape, float32.
-    """
+    """Turns uint8 or uint16 of any shape into float32 in [0, 1]."""
     return picture.astype(np.float32) / np.iinfo(picture.dtype).max
 
 
 def blur(picture: np.ndarray) -> np.ndarray:
-    """Blurs a background by an amount that looks the same at any size.
-
-    Args:
-        picture: (H, W, 3) float32.
-
-    Returns:
-        The same shape.
-    """
+    """Blurs a background, (H, W, 3) float32, by an amount that looks the same at any size."""
     sigma = _BLUR * max(picture.shape[:2])
     # A wide Gaussian of a reduced picture: the same to the eye, in a fraction of the time.
     factor = max(1, int(sigma / 4))

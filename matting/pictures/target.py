@@ -13,17 +13,14 @@ from .compose import blur, to_float
 
 @dataclass(frozen=True)
 class Target:
-    """A new background.
-
-    Attributes:
-        kind: `none` leaves the composite transparent.
-        colour: RGB in 0..255, for the kind `colour`.
-        path: for the kinds `picture` and `folder`.
-    """
+    """A new background."""
 
     kind: Literal["none", "colour", "picture", "folder", "blur"]
+    """`none` leaves the composite transparent."""
     colour: tuple[int, int, int] | None = None
+    """RGB in 0..255, for the kind `colour`."""
     path: Path | None = None
+    """For the kinds `picture` and `folder`."""
 
 
 def parse_target(text: str | None) -> Target:

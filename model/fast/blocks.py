@@ -12,35 +12,24 @@ from torch.nn import functional as F
 
 
 class Blocks(NamedTuple):
-    """Blocks of one size, in a grid of their own size over the cells.
-
-    Attributes:
-        side: cells a side.
-        image: (k,) int64, index in the batch, as the following.
-        row: (k,) int64, of the grid of blocks.
-        column: (k,) int64, of the grid of blocks.
-        selected: (k, side, side) bool, the cells to refine.
-    """
+    """Blocks of one size, in a grid of their own size over the cells."""
 
     side: int
+    """Cells a side."""
     image: Tensor
+    """(k,) int64, index in the batch; row and column alike, of the grid of blocks."""
     row: Tensor
     column: Tensor
     selected: Tensor
+    """(k, side, side) bool, the cells to refine."""
 
 
 def plan_blocks(selection: Tensor, costs: dict[int, float]) -> list[Blocks]:
     """Covers the selected cells with blocks of the least total cost.
 
     Every block of the largest size is either computed whole or divided into four, each of which is
-    treated alike.
-
-    Args:
-        selection: (B, 1, rows, columns), non-zero where a cell is selected.
-        costs: of a block by its side, in any unit; the sides are 1, 2, 4 and so on.
-
-    Returns:
-        Blocks that hold each selected cell once, a group for each size in use.
+    treated alike. Cells (B, 1, rows, columns) are selected where not zero; costs are those of a
+    block by its side (1, 2, 4 and so on), in any unit.
 
     Source: ours, because most cells have selected neighbours but on noisy pictures they have none.
     """

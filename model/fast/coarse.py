@@ -22,13 +22,7 @@ PREDICTED = 5  # alpha, residual, error
 
 
 class CoarseNetwork(nn.Module):
-    """Encoder, ASPP and decoder up to alpha, residual and error, without the hidden features.
-
-    Args:
-        backbone: encoder, its batch norms folded (`fold_batch_norms`), as in the other parts.
-        aspp: over the encoder's coarsest features.
-        decoder: whose last convolution is cut.
-    """
+    """Encoder, ASPP and decoder, folded, up to alpha, residual and error: no hidden features."""
 
     def __init__(self, backbone: nn.Module, aspp: nn.Module, decoder: Decoder) -> None:
         super().__init__()
@@ -48,16 +42,9 @@ class CoarseNetwork(nn.Module):
 def inference_convolution(
     weight: Tensor, bias: Tensor | None, padding: int = 0, in_channels: int | None = None
 ) -> nn.Conv2d:
-    """Builds a convolution for inference.
+    """Builds a convolution in channels-last memory, without gradients.
 
-    Args:
-        weight: (out, in, k, k).
-        bias: (out,), or None.
-        padding: pixels.
-        in_channels: that it takes; those beyond `in` have no effect.
-
-    Returns:
-        The convolution, in channels-last memory, without gradients.
+    Its weight is (out, in, k, k); of `in_channels`, those beyond `in` have no effect.
     """
     outputs, inputs, side = weight.shape[:3]
     built = nn.Conv2d(in_channels or inputs, outputs, side, padding=padding, bias=bias is not None)
@@ -70,16 +57,8 @@ def inference_convolution(
 def fold_batch_norms(network: M) -> M:
     """Copies a network and folds every batch norm into the convolution registered before it.
 
-    Synchronised ones, too: they evaluate as others do.
-
-    Args:
-        network: in evaluation mode; unchanged.
-
-    Returns:
-        A copy that evaluates to the same within rounding. Its parameters need no gradients.
-
-    Raises:
-        ValueError: when the network is in training mode, whose statistics are the batch's.
+    The copy evaluates to the same within rounding and needs no gradients. ValueError in training
+    mode, where statistics are the batch's.
     """
     if network.training:
         raise ValueError("batch norms fold in evaluation mode only; call eval() first")

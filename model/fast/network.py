@@ -83,21 +83,9 @@ class FastMatting:
         refine_sample_pixels: int | None = None,
         corrects_alpha: bool | None = None,
     ) -> RefineOutput:
-        """Predicts.
+        """Predicts; arguments, result and errors are those of `MattingRefine.forward`.
 
-        Args:
-            src: (B, 3, H, W) float32, float64 or bfloat16, RGB in [0, 1], the captured frame; H and
-                W divisible by 4.
-            bgr: (B, 3, H, W) of the same type, RGB in [0, 1], the captured plate.
-            backbone_scale: see `MattingRefine.forward`, as are the following.
-            refine_sample_pixels: of this call.
-            corrects_alpha: of this call.
-
-        Returns:
-            See `RefineOutput`.
-
-        Raises:
-            ValueError: as `MattingRefine.forward`, and for another type.
+        Pictures are float32, float64 or bfloat16, others raise ValueError too.
         """
         check_pair(src, bgr, CELL)
         if src.dtype not in _DTYPES:
@@ -137,8 +125,6 @@ class Memory:
 
     New memory of many megabytes comes from the system page by page, and each page is cleared when
     it is first touched: for the outputs of a 4K frame that takes longer than computing them.
-
-    Source: ours.
     """
 
     def __init__(self) -> None:
@@ -147,15 +133,7 @@ class Memory:
         self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Gives a tensor on the CPU.
-
-        Args:
-            shape: of the tensor.
-            dtype: of the tensor.
-
-        Returns:
-            Any numbers, in memory that nobody else holds.
-        """
+        """Gives a tensor of any numbers on the CPU, in memory that nobody else holds."""
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             return torch.empty(shape, dtype=dtype)

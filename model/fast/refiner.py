@@ -34,10 +34,8 @@ _PIECES = ((16, torch.complex128), (8, torch.complex64))
 class BlockRefiner:
     """Refines the selected cells of a frame.
 
-    Args:
-        refiner: its batch norms folded.
-        weight: (32, C, 3, 3) of the convolution that computes the hidden features.
-        bias: (32,) of that convolution.
+    Takes a refiner whose batch norms are folded, and weight (32, C, 3, 3) and bias (32,) of the
+    convolution that computes the hidden features.
     """
 
     def __init__(self, refiner: Refiner, weight: Tensor, bias: Tensor) -> None:
@@ -62,16 +60,16 @@ class BlockRefiner:
         pha: Tensor,
         fgr: Tensor,
     ) -> None:
-        """Writes the selected cells.
+        """Computes the cells where ref (B, 1, H / 4, W / 4) is not zero, and writes them.
 
         Args:
-            src: (B, 3, H, W) float, RGB in [0, 1]; H and W divisible by 4.
-            bgr: like `src`.
+            src: (B, 3, H, W) float, RGB in [0, 1], as is bgr.
+            bgr: see src.
             features: (B, C, h, w), what the hidden features are computed from.
             coarse: (B, 4, h, w), coarse alpha in [0, 1] and foreground residual.
-            ref: (B, 1, H / 4, W / 4), non-zero where a cell is refined.
-            pha: (B, 1, H, W), changed in those cells.
-            fgr: (B, 3, H, W), changed in those cells.
+            ref: see above.
+            pha: (B, 1, H, W), changed in those cells, as is fgr (B, 3, H, W).
+            fgr: see pha.
         """
         groups = plan_blocks(ref, _BLOCK_COSTS)
         if not groups:
@@ -208,18 +206,10 @@ def _by_cell(picture: Tensor) -> Tensor:
 def crop_windows(
     picture: Tensor, image: Tensor, top: Tensor, left: Tensor, height: int, width: int
 ) -> Tensor:
-    """Crops windows; zeros stand outside the picture.
+    """Crops k windows of (B, C, H, W) to (k, C, height, width), with zeros outside the picture.
 
-    Args:
-        picture: (B, C, H, W).
-        image: (k,) int64, index in the batch.
-        top: (k,) int64, first row of each window; may lie outside.
-        left: (k,) int64, first column of each window; may lie outside.
-        height: of every window.
-        width: of every window.
-
-    Returns:
-        (k, C, height, width), in the memory format of the picture.
+    Image in the batch, first row and first column of each, which may lie outside, are (k,) int64.
+    The memory format stays the picture's.
     """
     rows, columns = picture.shape[2] - height, picture.shape[3] - width
     border = (top < 0) | (top > rows) | (left < 0) | (left > columns)

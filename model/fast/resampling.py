@@ -16,16 +16,7 @@ _ROWS = 32
 
 
 def reduce(picture: Tensor, height: int, width: int) -> Tensor:
-    """Resizes to a smaller size; each pixel is a mean of at most 2 x 2, without any other blur.
-
-    Args:
-        picture: (B, C, H, W) float.
-        height: of the result, pixels.
-        width: of the result, pixels.
-
-    Returns:
-        (B, C, height, width), equal to `F.interpolate` with `align_corners=False` within rounding.
-    """
+    """Resizes (B, C, H, W) to a smaller size, as `F.interpolate` with `align_corners=False`."""
     rows, columns = picture.shape[2], picture.shape[3]
     if rows % height or columns % width:
         return F.interpolate(picture, (height, width), mode="bilinear", align_corners=False)
@@ -36,13 +27,9 @@ def reduce(picture: Tensor, height: int, width: int) -> Tensor:
 
 
 def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
-    """Resizes to a larger size, and optionally adds another picture and clamps to [0, 1].
+    """Resizes (B, C, h, w) into `out` (B, C, H, W), larger, as `F.interpolate` does.
 
-    Args:
-        picture: (B, C, h, w) float.
-        out: (B, C, H, W), for the result: equal to that of `F.interpolate` with
-            `align_corners=False` within rounding.
-        added: like `out`.
+    Where another picture like `out` is given, adds it and clamps to [0, 1].
     """
     batch, channels, height, width = out.shape
     wide = F.interpolate(picture, (picture.shape[2], width), mode="bilinear", align_corners=False)
@@ -62,16 +49,12 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
 
 
 class Table(NamedTuple):
-    """Bilinear upsampling inside windows that lie on a grid, along one axis.
-
-    Attributes:
-        origin: (count,) int64, where the window of the coarse picture begins.
-        weights: (count, length, window), from the coarse window to the fine one; rows outside the
-            fine picture are zero.
-    """
+    """Bilinear upsampling inside windows that lie on a grid, along one axis."""
 
     origin: Tensor
+    """(count,) int64, where the window of the coarse picture begins."""
     weights: Tensor
+    """(count, length, window), from the coarse window to the fine one; 0 outside the picture."""
 
 
 @lru_cache(maxsize=64)
@@ -79,21 +62,10 @@ class Table(NamedTuple):
 def upsampling_table(
     count: int, step: int, margin: int, coarse: int, fine: int, dtype: torch.dtype
 ) -> Table:
-    """Tabulates the bilinear upsampling for windows of a fine picture, along one axis.
+    """Tabulates the bilinear upsampling from `coarse` to `fine` pixels for windows, along one axis.
 
-    Window i covers the fine pixels from `i * step - margin` to `(i + 1) * step + margin`, with
-    zeros outside the picture.
-
-    Args:
-        count: number of windows.
-        step: pixels of the fine picture between windows.
-        margin: pixels of the fine picture on each side.
-        coarse: size of the coarse picture, pixels.
-        fine: size of the fine picture, pixels.
-        dtype: of the weights.
-
-    Returns:
-        See `Table`; equal to `F.interpolate` with `align_corners=False` within rounding.
+    Window i of `count` covers fine pixels from `i * step - margin` to `(i + 1) * step + margin`,
+    with zeros outside the picture.
     """
     first = torch.arange(count)[:, None] * step - margin
     place = first + torch.arange(step + 2 * margin)  # count length

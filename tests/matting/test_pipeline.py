@@ -1,162 +1,235 @@
-"""The pipeline: order, overlap, bounds, failures and interrupts."""
+"""Several at a time: order, overlap, bounds, failures and interrupts."""
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from matting.pipeline import overlap
+from matting.images import frame
+from matting.images.frame import ImagesRun
+from matting.images.plan import Job
+from matting.pictures.target import Target
+from matting.pipeline import map_ahead, run_ahead
+from matting.plate.prepare import Preprocess
+from matting.report import Entry
+
+WAYS = [(0, 0), (1, 0), (1, 2), (3, 0), (2, 3)]
+
+
+@pytest.mark.parametrize(("workers", "ahead"), WAYS)
+def test_everything_is_done_once_and_in_order(workers: int, ahead: int) -> None:
+    done: list[int] = []
+
+    def note(item: int) -> int:
+        time.sleep(0.002 * (item % 3))
+        done.append(item)
+        return 10 * item
+
+    assert list(map_ahead(note, range(20), workers, ahead)) == [10 * i for i in range(20)]
+    assert sorted(done) == list(range(20))
+
+
+@pytest.mark.parametrize(("workers", "ahead"), WAYS)
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_came_before_an_error_is_handed_over(
+    workers: int, ahead: int, error: type[BaseException]
+) -> None:
+    def fail_at_six(item: int) -> int:
+        if item == 6:
+            raise error
+        return item
+
+    found: list[int] = []
+
+    def collect() -> None:
+        for item in map_ahead(fail_at_six, range(50), workers, ahead):
+            found.append(item)
+
+    with pytest.raises(error):
+        collect()
+    assert found == list(range(6))
+
+
+@pytest.mark.parametrize(("workers", "ahead"), WAYS[1:])
+def test_what_waits_is_bounded(workers: int, ahead: int) -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for item in range(200):
+            taken += 1
+            yield item
+
+    for given, _ in enumerate(map_ahead(abs, items(), workers, ahead)):
+        assert taken - given <= workers + ahead
+    assert taken == 200
+
+
+def test_lanes_compute_at_a_time_each_with_its_share_of_threads() -> None:
+    both = threading.Barrier(2, timeout=30)  # which one alone would not pass
+    before = torch.get_num_threads()
+
+    def compute(_: int) -> int:
+        both.wait()
+        return torch.get_num_threads()
+
+    torch.set_num_threads(6)
+    try:
+        shares = list(map_ahead(compute, range(4), 2))
+        with ThreadPoolExecutor(1) as later:
+            shares.append(later.submit(torch.get_num_threads).result())
+        assert shares == [3, 3, 3, 3, 6]
+        assert torch.get_num_threads() == 6
+        assert set(map_ahead(lambda _: torch.get_num_threads(), range(9), 5, lanes=2)) == {3}
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_calls_overlap() -> None:
+    def slow(_: int) -> None:
+        time.sleep(0.02)
+
+    start = time.perf_counter()
+    list(map_ahead(slow, range(30), workers=3))
+    overlapped = time.perf_counter() - start
+    start = time.perf_counter()
+    list(map_ahead(slow, range(30), workers=0))
+    assert overlapped < 0.7 * (time.perf_counter() - start)
+
+
+def test_who_leaves_early_leaves_nothing_running() -> None:
+    before = threading.active_count()
+    for item in map_ahead(abs, range(50), 2, 1):
+        if item == 3:
+            break
+    assert item == 3
+    for _ in range(100):
+        if threading.active_count() == before:
+            break
+        time.sleep(0.05)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_source_runs_ahead_in_its_own_thread(workers: int) -> None:
+    threads = set()
+
+    def items() -> Iterator[int]:
+        for item in range(20):
+            threads.add(threading.get_ident())
+            yield item
+
+    assert list(run_ahead(items(), workers, 2)) == list(range(20))
+    assert (threads == {threading.get_ident()}) == (workers == 0)
 
 
 class Trace:
-    """Records what was done; fails or interrupts where told."""
+    """Stands for the parts of a run; records what was done, and fails where told."""
 
-    def __init__(self, fail: dict[str, int] | None = None, interrupt_at: int | None = None) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, fail: dict[str, int] | None = None) -> None:
         self.fail = fail or {}
-        self.interrupt_at = interrupt_at
+        self.loaded: list[int] = []
         self.stored: list[int] = []
-        self.reported: list[tuple[int, object, str | None]] = []
-        self.loaded = self.computed = self.finished = self.most_waiting = 0
+        self.computing = self.most_computing = self.computed = 0
         self.lock = threading.Lock()
+        monkeypatch.setattr(frame, "load_frame", self.load)
+        monkeypatch.setattr(frame, "matte_frame", self.compute)
+        monkeypatch.setattr(frame, "write_outputs", self.store)
+        monkeypatch.setattr(frame, "describe_matte", lambda matte, seconds: {"seconds": seconds})
 
-    def load(self, item: int) -> int:
-        with self.lock:
-            self.loaded += 1
-            self.most_waiting = max(self.most_waiting, self.loaded - self.finished)
-        return self._pass("load", item)
+    def load(self, job: Job, *_: object) -> int:
+        self.loaded.append(int(job.name))
+        return self._pass("load", int(job.name))
 
-    def compute(self, item: int, loaded: int) -> int:
-        if item == self.interrupt_at:
-            raise KeyboardInterrupt
+    def compute(self, item: int, _: object) -> tuple[SimpleNamespace, float]:
         with self.lock:
+            self.computing += 1
+            self.most_computing = max(self.most_computing, self.computing)
+        time.sleep(0.005)
+        with self.lock:
+            self.computing -= 1
             self.computed += 1
-        return self._pass("compute", item) * 10
+        self._pass("compute", item)
+        return SimpleNamespace(notes=(f"note {item}",)), 0.5
 
-    def store(self, item: int, computed: int) -> None:
-        self._pass("store", item)
-        with self.lock:
-            self.stored.append(computed)
-
-    def report(self, item: int, computed: int | None, error: Exception | None) -> None:
-        self.finished += 1
-        self.reported.append((item, computed, str(error) if error else None))
+    def store(self, job: Job, *_: object) -> Iterator[str]:
+        yield "com"
+        self.stored.append(self._pass("store", int(job.name)))
+        yield "pha"
 
     def _pass(self, stage: str, item: int) -> int:
         if self.fail.get(stage) == item:
             raise ValueError(f"{stage} of {item}")
         return item
 
-    def run(self, count: int, workers: int, stop_after: int | None = None, lanes: int = 1) -> None:
-        self.follow(range(count), workers, lambda: self.computed == stop_after, lanes)
+    def run(
+        self, count: int, workers: int, lanes: int = 1, stop_after: int | None = None
+    ) -> list[Entry | None]:
+        outputs = {"com": Path("out/com/x.png"), "pha": Path("out/pha/x.png")}
+        jobs = [Job(str(i), Path("s"), Path("b"), None, outputs) for i in range(count)]
+        run = ImagesRun(
+            matting=SimpleNamespace(predictor=SimpleNamespace(lanes=lanes)),
+            target=Target("none"),
+            preprocess=Preprocess(),
+            bit_depth=8,
+            output_dir=Path("out"),
+            should_stop=lambda: stop_after is not None and self.computed >= stop_after,
+        )
+        return list(map_ahead(run, jobs, workers, lanes=lanes))
 
-    def follow(self, items: Iterable[int], *how: Any) -> None:
-        for done in overlap(items, self.load, self.compute, self.store, *how):
-            self.report(*done)
 
-
-@pytest.mark.parametrize(("workers", "lanes"), [(0, 1), (0, 2), (1, 1), (1, 2), (3, 1), (2, 3)])
-def test_everything_is_done_once_and_reported_in_order(workers: int, lanes: int) -> None:
-    trace = Trace()
-    trace.run(20, workers, lanes=lanes)
-    assert sorted(trace.stored) == [10 * i for i in range(20)]
-    assert trace.reported == [(i, 10 * i, None) for i in range(20)]
-
-
-@pytest.mark.parametrize(("workers", "lanes"), [(0, 1), (2, 1), (2, 2)])
-def test_failures_do_not_stop_the_others(workers: int, lanes: int) -> None:
-    trace = Trace(fail={"load": 1, "compute": 3, "store": 5})
-    trace.run(8, workers, lanes=lanes)
-    failures = {item: error for item, _, error in trace.reported if error}
+@pytest.mark.parametrize(("workers", "lanes"), [(0, 1), (2, 1), (4, 2)])
+def test_failures_do_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, workers: int, lanes: int
+) -> None:
+    trace = Trace(monkeypatch, fail={"load": 1, "compute": 3, "store": 5})
+    entries = trace.run(8, workers, lanes)
+    failures = {int(entry.name): entry.reason for entry in entries if entry.status == "failed"}
     assert failures == {1: "load of 1", 3: "compute of 3", 5: "store of 5"}
-    assert sorted(trace.stored) == [0, 20, 40, 60, 70]
-    assert sorted(item for item, _, _ in trace.reported) == list(range(8))
+    assert sorted(trace.stored) == [0, 2, 4, 6, 7]
+    assert [entry.name for entry in entries] == [str(i) for i in range(8)]
+    assert entries[0].outputs == {"com": "com/x.png", "pha": "pha/x.png"}
+    assert entries[5].outputs == {"com": "com/x.png"}, "what was written is told"
+    assert (entries[0].notes, entries[0].details) == (["note 0"], {"seconds": 0.5})
+    assert (entries[1].notes, entries[1].outputs) == ([], {})
 
 
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_what_waits_is_bounded(lanes: int) -> None:
-    trace = Trace()
-    trace.run(200, workers=2, lanes=lanes)
-    # workers + 1 before and after compute, and those in it.
-    assert 3 <= trace.most_waiting <= 6 + lanes
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_only_so_many_are_computed_at_a_time(monkeypatch: pytest.MonkeyPatch, lanes: int) -> None:
+    trace = Trace(monkeypatch)
+    trace.run(20, 6, lanes)
+    assert trace.most_computing == lanes
 
 
-def test_lanes_compute_at_a_time_each_with_its_share_of_threads() -> None:
-    both = threading.Barrier(2, timeout=30)  # which one alone would not pass
-    shares, before = [], torch.get_num_threads()
-
-    def compute(*_: object) -> None:
-        shares.append(torch.get_num_threads())
-        both.wait()
-
-    torch.set_num_threads(6)
-    try:
-        list(overlap(range(4), int, compute, lambda *_: None, 1, lanes=2))
-        with ThreadPoolExecutor(1) as later:
-            shares.append(later.submit(torch.get_num_threads).result())
-        assert shares == [3, 3, 3, 3, 6]
-        assert torch.get_num_threads() == 6
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize(("workers", "lanes"), [(0, 1), (2, 1), (6, 2)])
+def test_stop_leaves_the_rest_and_finishes_what_is_computed(
+    monkeypatch: pytest.MonkeyPatch, workers: int, lanes: int
+) -> None:
+    trace = Trace(monkeypatch)
+    entries = trace.run(50, workers, lanes, stop_after=6)
+    done = [int(entry.name) for entry in entries if entry is not None]
+    assert sorted(trace.stored) == sorted(done)
+    assert 6 <= len(done) <= 6 + lanes - 1
+    assert all(entry.status == "done" for entry in entries if entry is not None)
+    assert len(trace.loaded) <= len(done) + workers + 1
+    assert len(entries) == 50
 
 
-def test_stages_overlap() -> None:
-    """Three stages of 20 ms: one after the other, 10 items take 600 ms."""
+@pytest.mark.parametrize(
+    ("error", "reason"), [(OSError("full"), "full"), (KeyError(3), "KeyError: 3")]
+)
+def test_a_bug_is_told_from_what_a_user_can_mend(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    trace = Trace(monkeypatch)
 
-    def slow(*_: object) -> None:
-        time.sleep(0.02)
+    def fail(*_: object) -> None:
+        raise error
 
-    start = time.perf_counter()
-    list(overlap(range(10), slow, slow, slow, workers=1))
-    overlapped = time.perf_counter() - start
-    start = time.perf_counter()
-    list(overlap(range(10), slow, slow, slow, workers=0))
-    assert overlapped < 0.7 * (time.perf_counter() - start)
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_interrupt_stores_and_reports_what_is_computed(workers: int) -> None:
-    trace = Trace(interrupt_at=6)
-    with pytest.raises(KeyboardInterrupt):
-        trace.run(50, workers)
-    assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
-    assert [item for item, _, _ in trace.reported] == list(range(6))
-    assert trace.loaded <= 6 + 1 + workers + 1
-
-
-def test_interrupt_in_a_lane_leaves_what_follows() -> None:
-    trace = Trace(interrupt_at=6)
-    with pytest.raises(KeyboardInterrupt):
-        trace.run(50, 2, lanes=3)
-    assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
-    assert [item for item, _, _ in trace.reported] == list(range(6))
-
-
-def test_stop_finishes_what_lanes_compute() -> None:
-    trace, asked = Trace(), iter(range(6))
-    trace.follow(range(50), 2, lambda: next(asked, None) is None, 3)
-    assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
-    assert [item for item, _, _ in trace.reported] == list(range(6))
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_stop_leaves_the_rest_and_finishes_what_is_computed(workers: int) -> None:
-    trace = Trace()
-    trace.run(50, workers, stop_after=6)
-    assert sorted(trace.stored) == [0, 10, 20, 30, 40, 50]
-    assert [item for item, _, _ in trace.reported] == list(range(6))
-    assert trace.loaded <= 6 + workers + 1
-
-
-def test_who_leaves_early_leaves_nothing_running() -> None:
-    trace, before = Trace(), threading.active_count()
-    for done in overlap(range(50), trace.load, trace.compute, trace.store, 2):
-        trace.report(*done)
-        if len(trace.reported) == 3:
-            break
-    del done
-    assert [item for item, _, _ in trace.reported] == [0, 1, 2]
-    assert threading.active_count() == before
+    monkeypatch.setattr(frame, "load_frame", fail)
+    assert [entry.reason for entry in trace.run(1, 0)] == [reason]

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from model import BaseOutput, MattingBase, MattingRefine, NetworkConfig, RefineOutput, build_network
+from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from model.encoders import MobileNetV2Encoder, ResNetEncoder
+from model.weights import Architecture
 
 
 @pytest.fixture
@@ -117,12 +118,16 @@ def test_gradients_reach_every_part(model: MattingRefine) -> None:
         ({"refine_sample_pixels": -1}, "0 or more, got -1"),
         ({"refine_threshold": 1.5}, r"\[0, 1\], got 1.5"),
         ({"refine_kernel_size": 5}, "1 or 3, got 5"),
-        ({"type": "mattinganything"}, "mattingbase or mattingrefine"),
     ],
 )
 def test_wrong_settings_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build_network(NetworkConfig(**change))
+        MattingRefine(**({"backbone": "mobilenetv2"} | change))
+
+
+def test_unknown_networks_are_refused() -> None:
+    with pytest.raises(ValueError, match="mattingbase or mattingrefine, got 'mattinganything'"):
+        Architecture("mattinganything", "mobilenetv2", 3).build()
 
 
 def test_wrong_values_on_a_built_model_are_refused(model: MattingRefine) -> None:
@@ -157,7 +162,7 @@ def test_published_constructor_arguments() -> None:
     )
     assert model.refiner.threshold == 0.7
     assert model.refiner.crop_method == "roi_align"
-    assert isinstance(build_network(NetworkConfig(type="mattingbase")), MattingBase)
+    assert isinstance(Architecture("mattingbase", "mobilenetv2", None).build(), MattingBase)
 
 
 @pytest.mark.parametrize("replace_method", ["scatter_nd", "scatter_element"])

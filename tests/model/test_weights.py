@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from model import MattingBase, MattingRefine, NetworkConfig, build_network
+from model import MattingBase, MattingRefine
 from model.weights import (
     Architecture,
     CheckpointError,
@@ -63,14 +63,14 @@ def test_state_dict_names_are_the_published_ones(state: dict) -> None:
 @pytest.mark.parametrize(("type", "kernel"), [("mattingbase", None), ("mattingrefine", 1)])
 def test_architecture_is_read_from_the_names(backbone: str, type: str, kernel: int | None) -> None:
     with torch.device("meta"):
-        network = build_network(NetworkConfig(type, backbone, refine_kernel_size=kernel or 3))
+        network = Architecture(type, backbone, kernel).build()
     assert identify(network.state_dict()) == Architecture(type, backbone, kernel)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 @pytest.mark.parametrize("type", ["mattingbase", "mattingrefine"])
 def test_files_rebuild_their_network(tmp_path: Path, suffix: str, type: str) -> None:
-    wanted = build_network(NetworkConfig(type, "mobilenetv2", refine_kernel_size=1)).state_dict()
+    wanted = Architecture(type, "mobilenetv2", 1).build().state_dict()
     path = tmp_path / f"weights{suffix}"
     save_file(wanted, path) if suffix == ".safetensors" else torch.save(wanted, path)
     network = load_network(path)
