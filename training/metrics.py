@@ -158,6 +158,7 @@ def evaluate(
         Means over the samples, as `measure` names them, and with `loss_` the loss's terms. And the
         first batch with its output, if this process has one.
     """
+    # Draws from PyTorch's generator, with which the dropout of the steps after goes on.
     fast = accelerate(network.eval())
     sums: dict[str, float] = defaultdict(float)
     count = 0
