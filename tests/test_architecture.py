@@ -1,6 +1,7 @@
 """Which file may import which, and how long files and functions may be."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,6 +155,16 @@ def test_files_and_functions_can_be_overlooked() -> None:
             if length > MAX_FUNCTION
         }
     assert not long, f"at most {MAX_FILE} lines a file and {MAX_FUNCTION} a function"
+
+
+def test_the_map_is_true() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./]+(?:/|\.py))`", text[text.index("## Where things are") :]))
+    known = {path.name for path in sources("", *PACKAGES)}
+    for name in named:
+        assert (ROOT / name).exists() or name in known, f"{name} is not there"
+    for package in PACKAGES:
+        assert f"{package}/" in named, f"{package} is not on the map"
 
 
 def test_walker_sees_imports(tmp_path: Path) -> None:
