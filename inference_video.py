@@ -17,7 +17,6 @@ import tyro
 from pydantic import Field
 from tqdm import tqdm
 
-from matting.plate.over_time import PlateOverTime
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
@@ -26,19 +25,12 @@ from matting.settings import ComputeSettings, ModelSettings
 from matting.video.open import PIPE, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.plate import open_plate
-from matting.video.report import (
-    describe_run,
-    describe_source,
-    describe_work,
-    format_work,
-    refuse_other_run,
-)
+from matting.video.report import describe_run, describe_source, format_work, refuse_other_run
 from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
-from matting.video.smoothing import MAX_SMOOTHING, AlphaSmoother
+from matting.video.smoothing import MAX_SMOOTHING
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings, open_target
-from media.frames import VideoInfo
 from runtime.files import check_writable
 from runtime.interrupts import deferred_interrupts
 from runtime.script import run_script
@@ -112,34 +104,26 @@ def matte_video(settings: Settings) -> int:
         for note in report.notes:
             print(f"note: {note}")
 
-        info = resized(source.info, video.resize)
+        info, size = source.info, None
+        if video.resize is not None:
+            width, height = video.resize
+            size = height, width
+            info = replace(info, width=width, height=height, pixel_aspect=Fraction(1))
+        budget = choose_budget(info.height, info.width, settings.quality, settings.model)
         preprocess = Preprocess(
             settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
         )
-        smoothing = settings.temporal_smoothing
-        matter = FrameMatter(
-            predictor,
-            choose_budget(info.height, info.width, settings.quality, settings.model),
-            PlateOverTime(preprocess),
-            AlphaSmoother(smoothing) if smoothing else None,
-        )
+        matter = FrameMatter(predictor, budget, preprocess, settings.temporal_smoothing)
         with deferred_interrupts() as interrupted:
-            run = VideoRun(
-                source=source,
-                plate_at=plate_at,
-                targets=targets,
-                matter=matter,
-                outputs=VideoOutputs(paths, info, output, encoding, targets.transparent),
-                size=(info.height, info.width) if video.resize else None,
-                resume=settings.resume,
-            )
+            outputs = VideoOutputs(paths, info, output, encoding, targets.transparent)
+            run = VideoRun(source, plate_at, targets, matter, outputs, size, settings.resume)
             seconds = make_outputs(run, interrupted, settings.compute.num_workers)
-            entry = describe_run(str(video.src), run.progress, run.outputs, output.dir)
-            entry.details |= describe_work(run.progress, matter, seconds)
+            entry = describe_run(str(video.src), run, seconds, output.dir)
             print(format_work(entry.details))
-            for note in [*entry.notes, *source.notes]:
+            entry.notes += source.notes
+            for note in entry.notes:
                 print(f"note: {note}")
-            entry.notes += [*source.notes, *run.progress.notes]
+            entry.notes += run.progress.notes
             report.entries.append(entry)
             return conclude(report, entry, summary, output)
 
@@ -158,13 +142,6 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> None:
         refuse_other_run(summary, to_plain(settings))
 
 
-def resized(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:
-    """The facts of the frames as they are matted."""
-    if size is None:
-        return info
-    return replace(info, width=size[0], height=size[1], pixel_aspect=Fraction(1))
-
-
 def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:
     """Mattes all frames and ends the outputs, whole or not; returns the seconds that it took."""
     start, claimed = perf_counter(), run.source.info.duration
@@ -173,7 +150,7 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
             run.run(bar.update, lambda note: bar.write(f"note: {note}"), interrupted, workers)
-        if run.progress.complete:
+        if run.progress.ended and run.progress.error is None:
             try:
                 run.outputs.finish(run.source.take_audio())
             except (ValueError, OSError) as error:
@@ -194,13 +171,11 @@ def conclude(report: Report, entry: Entry, summary: Path, output: VideoOutputSet
     if entry.status == "done":
         print(f"results are in {output.dir}: {files}")
         return 0
-    if entry.status == "failed":
-        print(f"failed: {entry.name}: {entry.reason}", file=sys.stderr)
-    else:
-        print("interrupted", file=sys.stderr)
+    failed = entry.status == "failed"
+    print(f"failed: {entry.name}: {entry.reason}" if failed else "interrupted", file=sys.stderr)
     hint = "; --resume continues" if output.format == "image_sequences" else ""
     print(f"unfinished in {output.dir}: {files}{hint}", file=sys.stderr)
-    return 1 if entry.status == "failed" else 130
+    return 1 if failed else 130
 
 
 if __name__ == "__main__":

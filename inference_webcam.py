@@ -11,12 +11,13 @@ from typing import Annotated
 
 import tyro
 
-from matting.plate.prepare import PreprocessMode
+from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.report import Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
 from matting.video.outputs import refuse_inputs
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
 from matting.webcam.camera import CameraSettings, open_camera
 from matting.webcam.capture import Capture
@@ -67,8 +68,8 @@ class Settings:
     has them; best looks a second time, at a larger, mirrored picture, for better mattes in several
     times the time. --model-backbone-scale and --model-refine-sample-pixels win."""
     preprocess: PreprocessMode = "auto"
-    """auto checks a new plate with the first picture, says what is wrong with the capture, and
-    aligns the plate and matches its exposure where there is need; none leaves it as it is."""
+    """auto checks the plate, with the first pictures and now and then, says what is wrong with the
+    capture, and aligns it or matches its exposure where needed; none leaves it as it is."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace a recording that is there."""
     config: Path | None = None
@@ -106,10 +107,10 @@ def matte_camera(settings: Settings) -> int:
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)
         print_start(camera, settings.targets, where)
+        budget = choose_budget(camera.height, camera.width, settings.quality, settings.model)
         live = Live(
             capture=capture,
-            predictor=predictor,
-            budget=choose_budget(camera.height, camera.width, settings.quality, settings.model),
+            matter=FrameMatter(predictor, budget, Preprocess(settings.preprocess)),
             keys=keys,
             backgrounds=backgrounds,
             mirror=settings.mirror,
@@ -118,7 +119,6 @@ def matte_camera(settings: Settings) -> int:
             journal=journal,
             taking=settings.taking,
             lock=settings.opening.lock,
-            preprocess=settings.preprocess,
         )
         with deferred_interrupts() as interrupted:
             with journal.catch_failures(), closing(outputs), journal.catch_failures():

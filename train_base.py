@@ -11,7 +11,7 @@ import torch
 from model import MattingBase
 from training.data import open_data
 from training.loop import fit
-from training.losses import base_loss
+from training.metrics import base_loss
 from training.processes import Processes, run_command
 from training.run import start
 from training.settings import BaseSettings
@@ -19,10 +19,6 @@ from training.settings import BaseSettings
 
 def train(settings: BaseSettings, processes: Processes) -> bool:
     """Trains the coarse network on its data by its loss.
-
-    Args:
-        settings: of the run.
-        processes: this one, and those that `torchrun` started beside it.
 
     Returns:
         Whether the last epoch has ended; False after an interrupt.

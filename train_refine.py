@@ -11,7 +11,7 @@ import torch
 from model import MattingRefine
 from training.data import open_data
 from training.loop import fit
-from training.losses import refine_loss
+from training.metrics import refine_loss
 from training.processes import Processes, run_command
 from training.run import start
 from training.settings import RefineSettings
@@ -19,10 +19,6 @@ from training.settings import RefineSettings
 
 def train(settings: RefineSettings, processes: Processes) -> bool:
     """Trains the coarse network and its refiner on their data, by the losses at both sizes.
-
-    Args:
-        settings: of the run.
-        processes: this one, and those that `torchrun` started beside it.
 
     Returns:
         Whether the last epoch has ended; False after an interrupt.

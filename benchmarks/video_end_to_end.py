@@ -25,9 +25,7 @@ import torch
 
 from benchmarks.timing import count_cores
 from matting.pipeline import map_ahead
-from matting.plate.fit import fit_plate
-from matting.plate.over_time import PlateOverTime
-from matting.plate.prepare import Preprocess
+from matting.plate.prepare import Preprocess, fit_plate
 from matting.prediction import Prediction
 from matting.predictor import Predictor, choose_budget, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
@@ -145,8 +143,7 @@ class Parts:
         with tempfile.TemporaryDirectory() as folder, closing(self._open()) as source:
             outputs = self._open_outputs(folder)
             targets = TargetFeed(NEW_BACKGROUND, TargetSettings())
-            plates = PlateOverTime(Preprocess())
-            matter = FrameMatter(self._predictor, self._budget, plates)
+            matter = FrameMatter(self._predictor, self._budget, Preprocess())
             run = VideoRun(source, self._plate_at, targets, matter, outputs)
             run.run(lambda: None, print, lambda: False, 1)
             if run.progress.error is not None:

@@ -1,7 +1,7 @@
 """The library: a network and all that surrounds it, for pictures and videos of any size."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from media.pictures import Picture, read_picture
 
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.target import Target, parse_target, render_target
-from .plate.fit import fit_plate
 from .plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from .prediction import Prediction
 from .predictor import Predictor, load_predictor
@@ -241,10 +240,7 @@ class Matting:
         """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
         if isinstance(preprocess, str):
             preprocess = Preprocess(preprocess)
-        frame = open_picture(src).pixels
-        plate, notes = fit_plate(src=frame, bgr=open_picture(bgr).pixels)
-        preparation = prepare_plate(frame, plate, preprocess)
-        return replace(preparation, notes=notes + preparation.notes)
+        return prepare_plate(open_picture(src).pixels, open_picture(bgr).pixels, preprocess)
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
         """Chooses the work for a picture: what a call names, else what the library was given."""

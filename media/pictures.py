@@ -195,3 +195,19 @@ def turn_upright(pixels: np.ndarray, transpose: bool, mirror: bool, flip: bool) 
     """Transposes (H, W) or (H, W, C), then mirrors, then flips top and bottom; contiguous."""
     pixels = pixels.swapaxes(0, 1) if transpose else pixels
     return np.ascontiguousarray(pixels[:: -1 if flip else 1, :: -1 if mirror else 1])
+
+
+def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes (h, w, 3) until it covers a size in pixels and crops its middle."""
+    scale = max(height / picture.shape[0], width / picture.shape[1])
+    # The part of the picture that will be seen, so that nothing larger than needed is made.
+    rows, columns = round(height / scale), round(width / scale)
+    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
+    return resize(picture[top : top + rows, left : left + columns], height, width)
+
+
+def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes (h, w, 3) of any type to a size in pixels, averaging when it shrinks."""
+    shrinks = height < picture.shape[0]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(picture, (width, height), interpolation=interpolation)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate import Settings as EvaluateSettings
+from evaluate import EvaluationSettings
 from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
 from inference_video import Settings as VideoSettings
@@ -106,9 +106,9 @@ def test_speed_test_config_writes_out_the_defaults() -> None:
 def test_evaluate_config_writes_out_the_defaults() -> None:
     paths = ["--pred-pha", "p", "--true-pha", "t", "--output-dir", "o"]
     path = ROOT / "configs/evaluate.yaml"
-    written_out = parse_settings(EvaluateSettings, "", ["--config", str(path), *paths])
+    written_out = parse_settings(EvaluationSettings, "", ["--config", str(path), *paths])
     assert to_plain(written_out) | {"config": None} == to_plain(
-        parse_settings(EvaluateSettings, "", paths)
+        parse_settings(EvaluationSettings, "", paths)
     )
     head = path.read_text(encoding="utf-8").splitlines()[:3]
     assert any("evaluate.py --config configs/evaluate.yaml" in line for line in head)

@@ -143,7 +143,7 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--model-last-checkpoint", "no.pth"), "no.pth does not exist"),
         (("--model-name", "a/b"), "plain name for a folder"),
         (("--dataset-train-backgrounds", "nowhere"), "nowhere"),
-        (("--crop-smallest", "200"), "smallest <= largest"),
+        (("--crop-smallest", "200"), "crop: there is no multiple of 16 from 200 to 96"),
         (("--learning-rate-decoder", "-1"), "decoder.*greater than or equal to 0, got -1"),
         (
             [part for name in RATES for part in (f"--learning-rate-{name}", "0")],

@@ -26,14 +26,11 @@ _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
 
 @dataclass
 class State:
-    """What changes while a run goes on; see `Checkpoint` for its numbers.
-
-    The scaler of gradients does nothing unless the precision is float16.
-    """
+    """What changes while a run goes on; see `Checkpoint` for its numbers."""
 
     network: MattingBase
     optimiser: Adam
-    scaler: GradScaler
+    scaler: GradScaler  # of gradients; does nothing unless the precision is float16
     epoch: int
     batch: int = 0
     step: int = 0
@@ -42,33 +39,22 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a run between two steps.
+    """State of a run between two steps: state dicts, and where it is.
 
-    Attributes:
-        network: state dict of the network, by published names.
-        optimiser: state dict of the optimiser.
-        scaler: state dict of the gradient scaler; empty where none is used.
-        name: of the run.
-        epoch: the epoch that is being trained, from 0.
-        batch: the next batch in it, from 0.
-        step: optimiser steps done since the run began.
-        best: lowest validation error so far, or None.
-        random: of each process, the states of PyTorch's generators by device.
-        settings: the run's settings as YAML.
-        revision: the program's git revision, or "unknown".
+    The next batch is `batch` of `epoch`, both from 0; `step` are those done since the run began.
     """
 
     network: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
-    scaler: dict[str, Any]
-    name: str
+    scaler: dict[str, Any]  # empty where none is used
+    name: str  # of the run
     epoch: int
     batch: int
     step: int
-    best: float | None
-    random: list[dict[str, torch.Tensor]]
-    settings: str
-    revision: str
+    best: float | None  # lowest validation error so far
+    random: list[dict[str, torch.Tensor]]  # of each process, PyTorch's generators by device
+    settings: str  # as YAML
+    revision: str  # of the program, see `find_revision`
 
 
 def take_checkpoint(state: State, settings: Settings, processes: Processes) -> Checkpoint:
@@ -96,11 +82,8 @@ def restore(
 ) -> list[str]:
     """Gives a state, and PyTorch's generators, what a checkpoint holds beside the weights.
 
-    Returns:
-        What has changed since, in words; the settings as they are now win.
-
-    Raises:
-        CheckpointError: when its optimiser is that of other parts.
+    Returns in words what has changed since; the settings as they are now win. Raises
+    CheckpointError when its optimiser is that of other parts.
     """
     rates = {group["name"]: group["full_lr"] for group in state.optimiser.param_groups}
     try:
@@ -126,11 +109,11 @@ def restore(
         if old.get(name) != new.get(name) and not name.startswith("log.")
     ]
     if len(checkpoint.random) != processes.world_size:
-        note = (
+        notes.append(
             f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout is "
             "seeded anew, and the order of samples changes"
         )
-        return [*notes, note]
+        return notes
     random = checkpoint.random[processes.rank]
     torch.set_rng_state(random["cpu"])
     if processes.device.type == "cuda" and "cuda" in random:
@@ -141,8 +124,7 @@ def restore(
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Writes a numbered checkpoint in the folder of a run, and keeps the newest `keep` of them.
 
-    Raises:
-        CheckpointError: when it can't be written; the earlier ones are then as they were.
+    Raises CheckpointError when it can't be written; the earlier ones are then as they were.
     """
     path = folder / f"epoch-{checkpoint.epoch}-step-{checkpoint.step}.pth"
     _write(path, checkpoint)
@@ -173,8 +155,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint | None:
     """Reads a checkpoint, or None of a file that holds only weights; nothing in it is executed.
 
-    Raises:
-        CheckpointError: when the file is missing, damaged or of another format.
+    Raises CheckpointError when the file is missing, damaged or of another format.
     """
     content = read_training_state(path)
     if content is None:
@@ -214,8 +195,6 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Turns nested dicts into one, whose names are joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, dict) else {name: value}
     return flat

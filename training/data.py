@@ -21,7 +21,7 @@ from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import SyntheticForegrounds
 
 from .processes import Processes
-from .settings import RunSettings, TrainingSettings, ValidationSettings
+from .settings import RunSettings, TrainingSettings
 
 # Drawn foregrounds of the same seed would be those of training.
 _VALIDATION_SEEDS = 1 << 31
@@ -31,10 +31,7 @@ _PATIENCE = 600
 
 
 class Data(NamedTuple):
-    """Training batches, whose order `batches.begin` chooses, and the fixed samples of validation.
-
-    These are shared out to processes; without a validation split there are none.
-    """
+    """Training batches, whose order `batches.begin` chooses, and this process's of validation."""
 
     loader: DataLoader
     batches: Batches
@@ -46,46 +43,39 @@ class Data(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A batch to train on: names of its samples for messages, and their pictures on the device."""
+    """A batch to train on, on the device."""
 
-    names: list[str]
+    names: list[str]  # of the samples, for messages
     sample: Sample
 
 
 def open_data(settings: TrainingSettings, processes: Processes) -> Data:
-    """Opens the training set and the validation set.
-
-    Raises:
-        ValueError: when data are missing, unpaired or too few.
-    """
+    """Opens training and validation set; raises ValueError of missing, unpaired or too few data."""
     data, run, valid = settings.dataset, settings.run, settings.validation
+    rank, count = processes.rank, processes.world_size
     split = data.split()
     samples = _open_samples(split.train, data.train_backgrounds, settings.augmentation, run.seed)
     batches = Batches(
-        samples.runs,
-        run.batch_size,
-        settings.crop,
-        run.seed,
-        run.num_workers,
-        processes.rank,
-        processes.world_size,
+        samples.runs, run.batch_size, settings.crop, run.seed, run.num_workers, rank, count
     )
     loader = _make_loader(samples, batches, run.num_workers, processes)
     if not split.valid:
         return Data(loader, batches, None)
     seed = _VALIDATION_SEEDS + valid.seed
     fixed = _open_samples(split.valid, data.valid_backgrounds, settings.augmentation, seed)
-    requests = _spread(len(fixed), valid)[processes.rank :: processes.world_size]
+    judged = min(valid.samples, len(fixed))
+    # Evenly over the data set, so that few samples still are of many clips.
+    places = [i * len(fixed) // judged for i in range(rank, judged, count)]
+    requests = [Request(place, 0, valid.size, valid.size) for place in places]
     groups = [requests[i : i + valid.batch_size] for i in range(0, len(requests), valid.batch_size)]
     return Data(loader, batches, _make_loader(fixed, groups, run.num_workers, processes))
 
 
 class Feed:
-    """Composes the training batches of an epoch.
+    """Composes the training batches of an epoch: `prepare` begins one and `take` hands it over.
 
-    `prepare` begins the next one and `take` hands it over. On CUDA it is composed on a stream of
-    its own, so that whoever prepares while a step is on its way has it done beside the step.
-    `waited` are the seconds for which the last `prepare` waited for the loader.
+    On CUDA it is composed on a stream of its own, so that whoever prepares while a step is on its
+    way has it done beside the step. The last `prepare` waited `waited` seconds for the loader.
 
     Source: ours; composing is hundreds of small kernels, which leave a GPU idle. Not measured.
     """
@@ -128,20 +118,17 @@ def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) 
     batch = pair_anew({**batch, **pictures}, settings.pairings)
     sample = synthesise(batch, device)
     if settings.channels_last:
-        sample = sample._replace(
-            src=sample.src.contiguous(memory_format=torch.channels_last),
-            bgr=sample.bgr.contiguous(memory_format=torch.channels_last),
-        )
+        src, bgr = (x.contiguous(memory_format=torch.channels_last) for x in sample[:2])
+        sample = sample._replace(src=src, bgr=bgr)
     return Batch(batch["name"], sample)
 
 
 def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     """Lets foregrounds meet the backgrounds of other samples of their batch as well.
 
-    Returns:
-        The collated batch, followed by itself with every foreground mirrored over the background of
-        the sample after it, disturbed as the one after that; then with every foreground over the
-        second next background, and so on.
+    The collated batch is followed by itself with every foreground mirrored over the background of
+    the sample after it, disturbed as the one after that; then with every foreground over the second
+    next background, and so on.
 
     Source: ours, because reading or drawing a foreground takes longer than all else of a sample,
         and what is foreground shows best when only the background changes.
@@ -173,28 +160,17 @@ def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     }
 
 
-def _spread(length: int, valid: ValidationSettings) -> list[Request]:
-    """Requests evenly over a data set, so that few samples still are of many clips."""
-    count = min(valid.samples, length)
-    return [Request(i * length // count, 0, valid.size, valid.size) for i in range(count)]
-
-
 def _open_samples(
     sources: Sequence[SourceSettings],
     backgrounds: tuple[Path, ...],
     augmentation: AugmentationSettings,
     seed: int,
 ) -> Samples:
-    return Samples(
-        [
-            SyntheticForegrounds(s.synthetic, seed) if s.synthetic else open_source(s)
-            for s in sources
-        ],
-        Backgrounds(backgrounds, seed) if backgrounds else None,
-        augmentation,
-        seed,
-        [source.repeat for source in sources],
-    )
+    foregrounds = [
+        SyntheticForegrounds(s.synthetic, seed) if s.synthetic else open_source(s) for s in sources
+    ]
+    found = Backgrounds(backgrounds, seed) if backgrounds else None
+    return Samples(foregrounds, found, augmentation, seed, [s.repeat for s in sources])
 
 
 def _make_loader(

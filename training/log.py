@@ -16,8 +16,9 @@ from torchvision.utils import make_grid
 from tqdm import tqdm
 
 from dataset.synthesis import Sample
-from model import BaseOutput, RefineOutput
+from model import RefineOutput
 
+from .metrics import Output
 from .processes import Processes
 
 # Pictures of a batch that are shown, and their longest side in pixels.
@@ -32,13 +33,11 @@ class Log:
     What an earlier run wrote from `step` on is dropped from view. A context manager.
     """
 
-    def __init__(self, folder: Path | None, step: int, total_steps: int) -> None:
+    def __init__(self, folder: Path | None, step: int, total: int) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=step) if folder else None
         self._step, self._printed = step, monotonic()
         self._sums: dict[str, float] = defaultdict(float)  # over the steps since the last scalars
-        self._bar = tqdm(
-            total=total_steps, initial=step, unit="step", disable=None if folder else True
-        )
+        self._bar = tqdm(total=total, initial=step, unit="step", disable=None if folder else True)
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +52,7 @@ class Log:
     ) -> None:
         """Counts a step by its losses, its samples, and seconds of waiting for data and of work."""
         counts = {"steps": 1, "samples": samples, "waited": waited, "seconds": waited + busy}
-        for name, value in {**counts, **{f"loss/{k}": v for k, v in losses.items()}}.items():
+        for name, value in {**counts, **losses}.items():
             self._sums[name] += value
         self._step += 1
         self._bar.update()
@@ -61,15 +60,12 @@ class Log:
     def write_steps(self, rates: Mapping[str, float], processes: Processes) -> None:
         """Writes means over the steps counted since the last call, learning rates and speed."""
         sums, self._sums = self._sums, defaultdict(float)
-        losses = {
-            name.removeprefix("loss/"): value / sums["steps"]
-            for name, value in sums.items()
-            if name.startswith("loss/")
-        }
-        rate = sums["samples"] * processes.world_size / sums["seconds"]
+        steps, samples, waited, seconds = map(sums.pop, ("steps", "samples", "waited", "seconds"))
+        losses = {name: value / steps for name, value in sums.items()}
+        rate = samples * processes.world_size / seconds
         speed = {
             "samples_per_second": rate,
-            "data_wait_share": sums["waited"] / sums["seconds"],
+            "data_wait_share": waited / seconds,
             "peak_memory_gib": peak_memory(processes.device),
         }
         self.scalars("loss", losses, self._step)
@@ -107,16 +103,14 @@ class Log:
             for name, value in values.items():
                 self._writer.add_scalar(f"{group}/{name}", value, step)
 
-    def pictures(
-        self, group: str, sample: Sample, output: BaseOutput | RefineOutput, step: int
-    ) -> None:
+    def pictures(self, group: str, sample: Sample, output: Output, step: int) -> None:
         """Writes pictures of a batch under group/name."""
         if self._writer:
             for name, pictures in preview(sample, output).items():
                 self._writer.add_image(f"{group}/{name}", pictures, step)
 
 
-def preview(sample: Sample, output: BaseOutput | RefineOutput) -> dict[str, Tensor]:
+def preview(sample: Sample, output: Output) -> dict[str, Tensor]:
     """Makes a row of pictures, (3, H, W) float in [0, 1], for each thing to see of a batch."""
     green = sample.src.new_tensor((0.47, 1.0, 0.6)).view(1, 3, 1, 1)
     shown = {

@@ -1,7 +1,6 @@
 """The training loop of both stages: each step from its batch to the optimiser, and what is between.
 
-Above it, `training.run` gives weights and optimiser their beginning; below it, `training.data`
-reads and composes the batches.
+`training.run` gives weights and optimiser their beginning, `training.data` composes the batches.
 """
 
 import math
@@ -17,8 +16,8 @@ from runtime.settings import to_plain
 
 from .checkpoint import State, flatten
 from .data import Batch, Feed, compose
-from .losses import NonFiniteLossError
 from .metrics import evaluate, predict
+from .processes import NonFiniteLossError
 from .run import Run, save
 from .statistics import counted_statistics, freeze_statistics
 
@@ -61,11 +60,7 @@ def fit(run: Run, state: State) -> bool:
 def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
     """Trains on what is left of an epoch.
 
-    Yields:
-        After every step, whether it was the epoch's last; the state then is that of the next.
-
-    Raises:
-        NonFiniteLossError: after saving the state before that step.
+    Yields after every step whether it was the epoch's last; the state then is that of the next.
     """
     batches = run.data.batches
     finished = state.batch >= len(batches)  # steps have become larger, or the data fewer
@@ -97,17 +92,8 @@ def train_step(
 ) -> dict[str, float]:
     """Makes one step, from a batch to the optimiser; the state's counters stay.
 
-    Args:
-        run: see `Run`.
-        state: is changed.
-        batch: what to learn from.
-        meanwhile: what to do while a GPU computes the gradients.
-
-    Returns:
-        The loss's terms, and their sum as `total`.
-
-    Raises:
-        NonFiniteLossError: after saving the state before that step.
+    `meanwhile` is done while a GPU computes the gradients. Returns the loss's terms, and their sum
+    as `total`. Raises NonFiniteLossError after saving the state before that step.
     """
     settings, sample = run.settings, batch.sample
     factor = settings.schedule.factor_of_step(state.step, run.data.total_steps(settings.run))

@@ -1,9 +1,17 @@
-"""Errors of alpha, and a network judged by them on the fixed samples."""
+"""What a prediction is judged by: the losses of both stages, and errors of alpha.
+
+Losses are dicts of named scalar terms to be added up, means over pixels and channels. The predicted
+error learns from the true error of alpha, which is a constant there: no gradient flows through it
+into alpha (the release does so in one of its two scripts; here it holds in both stages).
+"""
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import torch
+from kornia.filters import sobel
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
@@ -13,13 +21,65 @@ from model import BaseOutput, MattingBase, RefineOutput
 from model.fast import Prediction, accelerate
 from runtime.device import Precision, autocast
 
-from .losses import Loss
 from .processes import Processes
 
 Output = BaseOutput | RefineOutput
+# From output, true alpha (B, 1, H, W) and true foreground (B, 3, H, W), float in [0, 1], to terms.
+Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
 
 # Standard deviation in pixels of the gradient metric's Gaussian, and what it reaches.
 _SIGMA, _EPSILON = 1.4, 1e-2
+
+
+def base_loss(output: BaseOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[str, Tensor]:
+    """Loss of stage 1; see `Loss`. Terms: `pha_l1`, `pha_sobel`, `fgr_l1` and `err_mse`.
+
+    Source: the paper, training of the base network.
+    """
+    return {
+        **_matte_terms(output.pha, output.fgr, true_pha, true_fgr),
+        "err_mse": error_loss(output.err, output.pha, true_pha),
+    }
+
+
+def refine_loss(output: RefineOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[str, Tensor]:
+    """Loss of the later stages; see `Loss`.
+
+    Terms: `pha_l1`, `pha_sobel` and `fgr_l1` at full size; with `_sm` the same of the coarse output
+    at its size, and `err_mse_sm`.
+
+    Source: the paper, joint training.
+    """
+    size = output.pha_sm.shape[2:]
+    true_pha_sm, true_fgr_sm = (
+        F.interpolate(true, size, mode="bilinear", align_corners=False)
+        for true in (true_pha, true_fgr)
+    )
+    coarse = _matte_terms(output.pha_sm, output.fgr_sm, true_pha_sm, true_fgr_sm)
+    return {
+        **_matte_terms(output.pha, output.fgr, true_pha, true_fgr),
+        **{f"{name}_sm": term for name, term in coarse.items()},
+        "err_mse_sm": error_loss(output.err_sm, output.pha_sm, true_pha_sm),
+    }
+
+
+def error_loss(pred_err: Tensor, pred_pha: Tensor, true_pha: Tensor) -> Tensor:
+    """Mean squared difference of predicted and true error of alpha, (B, 1, H, W) in [0, 1] each.
+
+    Source: the paper, training of the base network; alpha gets no gradient.
+    """
+    return F.mse_loss(pred_err, (pred_pha.detach() - true_pha).abs())
+
+
+def _matte_terms(
+    pred_pha: Tensor, pred_fgr: Tensor, true_pha: Tensor, true_fgr: Tensor
+) -> dict[str, Tensor]:
+    shown = true_pha > 0  # nothing can be learned about a foreground that does not show
+    return {
+        "pha_l1": F.l1_loss(pred_pha, true_pha),
+        "pha_sobel": F.l1_loss(sobel(pred_pha), sobel(true_pha)),
+        "fgr_l1": F.l1_loss(pred_fgr * shown, true_fgr * shown),
+    }
 
 
 def mean_absolute_difference(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
@@ -35,14 +95,8 @@ def mean_squared_error(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
 def gradient_error(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
     """Grad of each picture: squared difference of gradient magnitudes, summed, in thousands.
 
-    Gradients are those of a Gaussian of sigma 1.4 pixels, the filters scaled to unit energy.
-
-    Args:
-        pred_pha: (B, 1, H, W) float in [0, 1].
-        true_pha: (B, 1, H, W) float in [0, 1].
-
-    Returns:
-        (B,), at least 0; grows with the picture's size.
+    Gradients are those of a Gaussian of sigma 1.4 pixels, the filters scaled to unit energy. Gives
+    (B,), at least 0 and growing with the picture's size, of (B, 1, H, W) float in [0, 1].
 
     Source: Rhemann et al., "A perceptually motivated online benchmark for image matting", 2009.
     """
@@ -69,22 +123,13 @@ def _convolve(picture: Tensor, down: Tensor, across: Tensor) -> Tensor:
     return F.conv2d(picture, across.flip(0).view(1, 1, 1, -1))
 
 
-METRICS = {
-    "mad": mean_absolute_difference,
-    "mse": mean_squared_error,
-    "grad": gradient_error,
-}
+METRICS = {"mad": mean_absolute_difference, "mse": mean_squared_error, "grad": gradient_error}
 
 
 def measure(output: Output, true_pha: Tensor) -> dict[str, Tensor]:
-    """Measures alpha, and for MattingRefine (`_coarse`) the coarse alpha resized to full size.
+    """Measures alpha, (B,) by metric, and with `_coarse` MattingRefine's coarse one at full size.
 
-    Args:
-        output: of the network.
-        true_pha: (B, 1, H, W) float in [0, 1].
-
-    Returns:
-        (B,) by name.
+    True alpha is (B, 1, H, W) float in [0, 1].
     """
     measured = {name: metric(output.pha, true_pha) for name, metric in METRICS.items()}
     if isinstance(output, RefineOutput):
@@ -105,19 +150,15 @@ def predict(
 
 @torch.no_grad()
 def evaluate(
-    network: MattingBase,
-    loss: Loss,
-    loader: DataLoader,
-    precision: Precision,
-    processes: Processes,
+    network: MattingBase, loss: Loss, loader: DataLoader, precision: Precision, processes: Processes
 ) -> tuple[dict[str, float], tuple[Sample, Output] | None]:
     """Judges a network, which is put in evaluation mode, on the samples of all processes' loaders.
 
     Returns:
-        Means over the samples: `mad`, `mse` and `grad` of alpha, with `_coarse` those of the coarse
-        alpha resized to full size (MattingRefine), and the loss's terms with `loss_`. And the first
-        batch with its output, if this process has one.
+        Means over the samples, as `measure` names them, and with `loss_` the loss's terms. And the
+        first batch with its output, if this process has one.
     """
+    # Draws from PyTorch's generator, with which the dropout of the steps after goes on.
     fast = accelerate(network.eval())
     sums: dict[str, float] = defaultdict(float)
     count = 0

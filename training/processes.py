@@ -18,21 +18,21 @@ from runtime.device import resolve_device
 from runtime.interrupts import raise_interrupt
 from runtime.settings import parse_settings, to_yaml
 
-from .losses import NonFiniteLossError
 from .settings import Settings
 
 S = TypeVar("S", bound=Settings)
 
 
+class NonFiniteLossError(ArithmeticError):
+    """The loss is infinite or not a number; the message names step and samples."""
+
+
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run: which this one is, how many, and where this one computes.
+    """The processes of a run: which this one is, how many, and where this one computes."""
 
-    `rank` counts from 0. With a `world_size` of 1 there is no process group.
-    """
-
-    rank: int
-    world_size: int
+    rank: int  # from 0
+    world_size: int  # with 1 there is no process group
     device: torch.device
 
     @property
@@ -69,12 +69,7 @@ class Processes:
 def run_command(
     settings_type: type[S], description: str, train: Callable[[S, Processes], bool]
 ) -> int:
-    """Runs a training script from its command line.
-
-    Args:
-        settings_type: of the script.
-        description: of the script, for `--help`.
-        train: returns whether the last epoch has ended.
+    """Runs a training script from its command line; `train` says whether the last epoch has ended.
 
     Returns:
         The exit code: 0 when the last epoch has ended, 130 after an interrupt, 2 for what the user
@@ -112,9 +107,7 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
     """Joins the processes that `torchrun` started; alone, nothing is set up.
 
     The backend is nccl on CUDA, with the device of the local rank's number, and gloo elsewhere.
-
-    Raises:
-        ValueError: when a machine has fewer CUDA devices than processes.
+    Raises ValueError when a machine has fewer CUDA devices than processes.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
         yield Processes(0, 1, device)

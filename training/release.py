@@ -19,14 +19,11 @@ from runtime.files import write_whole
 
 
 def pack(state: dict[str, Tensor]) -> bytes:
-    """Packs a state dict as safetensors, in half the size.
+    """Packs a state dict as the content of a safetensors file, in half the size.
 
-    Returns:
-        The file's content: weights as float16, running statistics as they are, since some leave the
-        range of float16, and metadata that name network and backbone.
-
-    Raises:
-        ValueError: when a weight leaves the range of float16, or the names are of no network.
+    Weights become float16; running statistics stay, since some leave its range. Metadata name
+    network and backbone. Raises ValueError when a weight leaves the range of float16, or the names
+    are of no network.
     """
     found = identify(state)
     packed = {}
@@ -42,11 +39,8 @@ def pack(state: dict[str, Tensor]) -> bytes:
 def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Averages the weights and running statistics of networks that were trained from each other.
 
-    Returns:
-        A state dict, float32 where there are several; counters are the last one's.
-
-    Raises:
-        ValueError: when names or shapes differ.
+    The mean of several is float32; counters are the last one's. Raises ValueError when names or
+    shapes differ.
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", 2022: the mean of the weights
         before and after fine-tuning keeps more of what the former could do.
@@ -55,8 +49,7 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         return states[0]
     last = states[-1]
     for state in states:
-        different = _different_names(state, last)
-        if different:
+        if different := _different_names(state, last):
             raise ValueError(
                 f"a mean needs checkpoints of one network; they differ in {different[0]} and "
                 f"{len(different) - 1} others"
@@ -72,8 +65,7 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
     """Gives the state dict of a `MattingRefine` the tensors `refiner.*` of another.
 
-    Raises:
-        ValueError: when names or shapes of the two refiners differ, or there is none.
+    Raises ValueError when names or shapes of the two refiners differ, or there is none.
 
     Source: ours, because a refiner that was trained along with the coarse network can be worse than
         the one before.

@@ -30,7 +30,7 @@ from .checkpoint import (
 from .data import Data
 from .initialise import initialise
 from .log import Log
-from .losses import Loss
+from .metrics import Loss
 from .processes import Processes
 from .settings import LearningRates, RunSettings, Settings, TrainingPrecision
 from .statistics import check_statistics
@@ -38,20 +38,16 @@ from .statistics import check_statistics
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same while a run goes on.
-
-    The network is that of the state, or what wraps it for several processes. `precision` is that of
-    the convolutions, and `interrupted` says whether the run was asked to stop.
-    """
+    """What stays the same while a run goes on."""
 
     settings: Settings
     processes: Processes
     data: Data
-    network: nn.Module
+    network: nn.Module  # of the state, or what wraps that for several processes
     loss: Loss
-    precision: Precision
+    precision: Precision  # of the convolutions
     log: Log
-    interrupted: Callable[[], bool]
+    interrupted: Callable[[], bool]  # whether the run was asked to stop
 
 
 @contextmanager
@@ -60,15 +56,9 @@ def start(
 ) -> Iterator[tuple[Run, State]]:
     """Starts a run, or goes on with it, and prints with what.
 
-    Args:
-        settings: of the run, as are processes and data.
-        processes: see `Processes`.
-        data: see `Data`.
-        network: just built; gets its weights, device and memory format.
-        loss: of the stage.
-
     Yields:
-        What `fit` takes. Until the block ends, the first SIGINT or SIGTERM only asks it to stop.
+        What `fit` takes; the network has its weights, device and memory format. Until the block
+        ends, the first SIGINT or SIGTERM only asks it to stop.
 
     Raises:
         CheckpointError: as `begin`.
@@ -86,20 +76,20 @@ def start(
     if settings.run.compile:
         network.compile()
     wrapped: nn.Module = network
-    if processes.world_size > 1:
+    count = processes.world_size
+    if count > 1:
         wrapped = DistributedDataParallel(network, [device] if device.type == "cuda" else None)
     learning = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    slow = precision_note(device, precision)
-    lines = (
-        to_yaml(settings),
-        f"{type(network).__name__}, {learning:,} parameters in training",
-        f"device {describe_device(device)}, precision {precision}, "
-        f"{processes.world_size} processes",
-        *(f"note: {note}" for note in (*notes, *([slow] if slow else []))),
-    )
+    if slow := precision_note(device, precision):
+        notes.append(slow)
+    folder = None
     if processes.is_first:
-        print("\n".join(lines))
-    folder = settings.log.dir / settings.model.name if processes.is_first else None
+        folder = settings.log.dir / settings.model.name
+        print(to_yaml(settings))
+        print(f"{type(network).__name__}, {learning:,} parameters in training")
+        print(f"device {describe_device(device)}, precision {precision}, {count} processes")
+        for note in notes:
+            print(f"note: {note}")
     total = data.total_steps(settings.run)
     with deferred_interrupts() as interrupted, Log(folder, state.step, total) as log:
         log.text("settings", to_yaml(settings))
@@ -109,27 +99,16 @@ def start(
 def begin(
     network: MattingBase, settings: Settings, processes: Processes, precision: Precision
 ) -> tuple[State, list[str]]:
-    """Makes the state of a run that begins, or goes on.
+    """Makes the state of a run that begins, or goes on; says in words what was done.
 
-    Args:
-        network: as built; gets weights and its device.
-        settings: of the run, as are processes.
-        processes: see `Processes`.
-        precision: float16 needs the gradients scaled.
-
-    Returns:
-        The state, and what was done, in words.
-
-    Raises:
-        CheckpointError: when a file does not fit, or a new run would mix its checkpoints with an
-            earlier one's.
+    The network, as built, gets its weights and its device. Raises CheckpointError when a file does
+    not fit, or a new run would mix its checkpoints with an earlier one's.
     """
     model = settings.model
     folder = settings.run.checkpoint_dir / model.name
-    newest = newest_checkpoint(folder)
-    path = Path(model.last_checkpoint) if model.last_checkpoint else None
-    if model.last_checkpoint == "auto":
-        path = newest
+    path = newest = newest_checkpoint(folder)
+    if model.last_checkpoint != "auto":
+        path = Path(model.last_checkpoint) if model.last_checkpoint else None
     checkpoint = load_checkpoint(path) if path else None
     if checkpoint and checkpoint.name != model.name:
         checkpoint = None  # another run's gives its weights only
@@ -163,11 +142,8 @@ def resolve_precision(name: TrainingPrecision, device: torch.device) -> Precisio
 def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
     """Builds Adam with one group for each part of the network that learns; freezes the others.
 
-    Returns:
-        The optimiser; each group has the part's name in `name` and its rate in `full_lr`.
-
-    Raises:
-        ValueError: when a part of the network has no rate, or all have 0.
+    Each group has the part's name in `name` and its rate in `full_lr`. Raises ValueError when a
+    part has no rate, or all have 0.
 
     Source: the paper, training.
     """

@@ -21,7 +21,6 @@ _SCALES = 3
 # What is left of the learning rates at the end of a cosine schedule.
 _LAST_FACTOR = 0.01
 
-# auto: float16 on CUDA, bfloat16 on a CPU that computes in it, else float32.
 TrainingPrecision = Literal["auto", "float32", "float16", "bfloat16"]
 
 CoarseScale = Annotated[float, Field(gt=0, le=MAX_BACKBONE_SCALE)]
@@ -91,7 +90,7 @@ class RefineModelSettings(BaseModelSettings):
                 f"and at most {MAX_BACKBONE_SCALE}, got {largest}"
             )
 
-    def scale_of_step(self, seed: int, step: int) -> float:
+    def draw_arguments(self, seed: int, step: int) -> dict[str, float]:
         """Draws a step's scale of the coarse input, the same for all processes.
 
         Source: ours; three of them, because a GPU is slow on each size that it meets for the first
@@ -99,11 +98,8 @@ class RefineModelSettings(BaseModelSettings):
         """
         largest = self.backbone_scale_largest or self.backbone_scale
         place = np.random.default_rng((seed, step)).integers(_SCALES) / (_SCALES - 1)
-        return float(self.backbone_scale + (largest - self.backbone_scale) * place)
-
-    def draw_arguments(self, seed: int, step: int) -> dict[str, float]:
-        """Arguments of a step's call of the network, beside its pictures."""
-        return {"backbone_scale": self.scale_of_step(seed, step)}
+        scale = self.backbone_scale + (largest - self.backbone_scale) * place
+        return {"backbone_scale": float(scale)}
 
 
 @settings_group("learning-rate")

@@ -62,9 +62,8 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
 
 def check_statistics(network: nn.Module) -> None:
     """Raises ValueError where nothing has ever changed a batch norm's running statistics."""
-    for name, layer in network.named_modules():
-        if not isinstance(layer, _BatchNorm):
-            continue
+    layers = [(name, x) for name, x in network.named_modules() if isinstance(x, _BatchNorm)]
+    for name, layer in layers:
         mean, variance = _statistics(layer)
         if not mean.any() and (variance == 1).all():
             raise ValueError(
@@ -77,8 +76,7 @@ def check_statistics(network: nn.Module) -> None:
 def freeze_statistics(network: nn.Module) -> None:
     """Lets the batch norms of a network in training mode normalise by running statistics.
 
-    Source: usual where networks go on learning from few samples a step, whose means and variances
-        are noise.
+    Source: usual where networks go on learning from few samples a step, whose own are noise.
     """
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):

@@ -14,10 +14,9 @@ from benchmarks.speed.settings import DEFAULT_RESOLUTION, MeasureSettings, Pictu
 from matting.images.frame import load_frame
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
-from matting.plate.fit import resize
 from matting.plate.prepare import Preprocess
 from matting.predictor import to_tensor
-from media.pictures import read_picture
+from media.pictures import read_picture, resize
 from model.refiner import CELL
 
 NO_TARGET = Target("none")

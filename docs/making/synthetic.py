@@ -9,7 +9,7 @@ from dataset.geometry import reduce_picture
 from dataset.sources import Backgrounds
 from dataset.synthetic import SyntheticForegrounds
 from docs.making.sources import Sources
-from matting.plate.fit import resize_to_cover
+from media.pictures import resize_to_cover
 
 ROWS, COLUMNS, SIDE, DRAWN = 6, 4, 178, 512
 SEED = 4

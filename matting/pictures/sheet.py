@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..plate.fit import resize
+from media.pictures import resize
+
 from ..prediction import Prediction
 from .compose import composite, quantise, to_float
 

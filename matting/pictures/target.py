@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from PIL import ImageColor
 
-from ..plate.fit import resize_to_cover
+from media.pictures import resize_to_cover
+
 from .compose import blur, to_float
 
 

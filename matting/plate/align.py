@@ -1,11 +1,7 @@
 """Move a captured plate onto its frame, or leave it as it is and say why.
 
-A hand-held camera moves between plate and frame. Both see the same, mostly distant scene, so one
-homography takes the plate to the frame: found from SIFT matches, refined on the pixels, applied
-only if it passes every guard. A wrong warp costs more than none. What moves otherwise by parallax
-is then followed (parallax.py), in photographs.
-
-Source: ours. The published method aligns hand-held plates by homography as well, unguarded.
+One homography from SIFT matches, refined on the pixels, applied only if it passes every guard: a
+wrong warp costs more than none. Source: ours; the published method aligns so as well, unguarded.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,10 +9,8 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from .parallax import follow_parallax
-from .registration import (
+from .comparison import (
     AlignmentVerdict,
-    Refusal,
     check_pictures,
     extract_detail,
     judge_motion,
@@ -26,6 +20,7 @@ from .registration import (
     to_grey,
     warp,
 )
+from .parallax import follow_parallax
 
 # Pixels are those of the working size where nothing else is said.
 WORKING_LONG_SIDE = 1024  # the fit is good to 0.1 px here, so to 0.4 px of a 4K frame
@@ -43,59 +38,43 @@ Features = tuple[np.ndarray, np.ndarray]  # positions (N, 2) and SIFT descriptor
 
 @dataclass(frozen=True)
 class AlignmentReport:
-    """What was found out about one plate; None for what was not reached."""
+    """What was found out about one plate; None for what was not reached.
+
+    Residuals are grey levels: how far the fine detail of frame and plate differ, lower third over
+    the pixels that the warp would change.
+    """
 
     verdict: AlignmentVerdict
-    """What became of it; decides."""
-    reason: str
-    """The same in words and numbers, for people."""
-    matches: int | None = None
-    """Feature matches between plate and frame."""
-    inliers: int | None = None
-    """Matches that agree with the homography."""
-    spread: float | None = None
-    """Fraction of the frame's 8 x 8 cells that hold an inlier."""
+    reason: str  # the verdict in words and numbers, for people
+    matches: int | None = None  # features found in both
+    inliers: int | None = None  # matches that agree with the homography
+    spread: float | None = None  # fraction of the frame's 8 x 8 cells that hold an inlier
     residual_before: float | None = None
-    """Grey levels (0-255): how far the fine detail of frame and captured plate differ, lower third
-    over the pixels that the warp would change."""
     residual_after: float | None = None
-    """The same pixels, plate warped."""
-    coverage: float | None = None
-    """Fraction of the frame that the warped plate covers."""
-    largest_shift_px: float | None = None
-    """Largest displacement of a corner of the plate, pixels."""
-    parallax: float | None = None
-    """Fraction of the frame where the plate then followed things that moved otherwise."""
-    applied: bool = field(init=False)
-    """True if the plate was warped, False if it was kept as captured."""
+    coverage: float | None = None  # fraction of the frame that the warped plate covers
+    largest_shift_px: float | None = None  # of a corner of the plate
+    parallax: float | None = None  # fraction of the frame where it then followed near things
+    applied: bool = field(init=False)  # whether the plate was warped
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is AlignmentVerdict.ALIGNED)
-
-    def refused(self, refusal: Refusal) -> "AlignmentReport":
-        """The report of a plate that is kept as captured."""
-        return replace(self, verdict=refusal.verdict, reason=refusal.reason)
-
-
-_ALIGNED = AlignmentReport(AlignmentVerdict.ALIGNED, "aligned")
 
 
 def align_plate(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray, AlignmentReport]:
-    """Warp a captured plate onto its frame, if that can be done safely.
+    """Warps a captured plate onto its frame, if that can be done safely.
 
     The same pictures give the same result from any thread: MAGSAC seeds a generator of its own.
 
     Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the captured frame.
-        bgr: same shape and dtype as `src`, RGB; the captured plate.
-        guide: the plate at the frame's exposure, like `bgr`, to find the motion by; None takes
-            `bgr` itself.
+        src: (H, W, 3) uint8 or uint16, RGB; the frame.
+        bgr: the same of the captured plate.
+        guide: the same of the plate at the frame's exposure, to find the motion by; None is `bgr`.
 
     Returns:
-        The plate on the frame, same shape and dtype, with the frame's own pixels where the warped
-        plate does not reach; `bgr` itself where no warp passes the guards. And the report.
+        The plate on the frame, with the frame's own pixels where it does not reach; `bgr` itself
+        where no warp passes the guards. And the report.
 
     Raises:
         ValueError: a picture is empty, not (H, W, 3), not uint8 or uint16, or unlike the other.
@@ -113,14 +92,13 @@ def align_plate(
 def find_alignment(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, AlignmentReport]:
-    """Find what takes a captured plate to its frame; arguments and errors of `align_plate`.
+    """Finds what takes a captured plate to its frame; arguments and errors of `align_plate`.
 
-    Returns:
-        (3, 3) homography from pixels of the plate to those of the frame, or None where none passes
-        the guards. And the report.
+    Returns a (3, 3) homography from pixels of the plate to those of the frame, or None where none
+    passes the guards; and the report.
     """
-    check_pictures(src, bgr)
     guide = bgr if guide is None else guide
+    check_pictures(src, bgr)
     check_pictures(src, guide)
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
@@ -139,12 +117,9 @@ def find_alignment(
     if refusal is None:
         before, after, refusal = judge_residual(src_detail, bgr_detail, transform)
         report = replace(report, residual_before=before, residual_after=after)
-    return (full_transform, report) if refusal is None else (None, report.refused(refusal))
-
-
-def warp_plate(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Moves a captured plate by a homography; the frame's pixels stand where it does not reach."""
-    return fill_uncovered(src, *warp(bgr, transform))
+    if refusal is None:
+        return full_transform, report
+    return None, replace(report, verdict=refusal.verdict, reason=refusal.reason)
 
 
 def fill_uncovered(src: np.ndarray, placed: np.ndarray, covered: np.ndarray) -> np.ndarray:
@@ -159,18 +134,19 @@ def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, 
     if len(end) >= MIN_INLIERS:
         transform, mask = cv2.findHomography(start, end, cv2.USAC_MAGSAC, FEATURE_TOLERANCE_PX)
         inlying = inlying if transform is None else np.asarray(mask).ravel() > 0
-    matches, inliers = len(end), int(inlying.sum())
+    inliers = int(inlying.sum())
     cells = (end[inlying] * CELLS / (src.shape[1], src.shape[0])).astype(int)
     spread = len(np.unique(cells, axis=0)) / CELLS**2
-    report = replace(_ALIGNED, matches=matches, inliers=inliers, spread=spread)
-    if transform is None or inliers < MIN_INLIERS:
-        reason = f"too little in common: {matches} matching features, {inliers} move as one"
-        reason = f"{reason}, at least {MIN_INLIERS} needed"
-        return None, report.refused(Refusal(AlignmentVerdict.TOO_LITTLE_IN_COMMON, reason))
-    if spread < MIN_SPREAD:
+    verdict, reason = AlignmentVerdict.ALIGNED, "aligned"
+    if inliers < MIN_INLIERS:
+        verdict = AlignmentVerdict.TOO_LITTLE_IN_COMMON
+        seen = f"{len(end)} matching features, {inliers} move as one"
+        reason = f"too little in common: {seen}, at least {MIN_INLIERS} needed"
+    elif spread < MIN_SPREAD:
+        verdict = AlignmentVerdict.TOO_NARROW
         reason = f"matching features lie in {spread:.1%} of the frame, {MIN_SPREAD:.1%} needed"
-        return None, report.refused(Refusal(AlignmentVerdict.TOO_NARROW, reason))
-    return transform, report
+    report = AlignmentReport(verdict, reason, len(end), inliers, spread)
+    return (transform if report.applied else None), report
 
 
 def _describe(grey: np.ndarray) -> Features:

@@ -1,20 +1,27 @@
 """Compare a frame with its captured plate and say in plain words what is wrong with the capture.
 
-Everything is decided from the two pictures, at a small size, before the network sees them. A false
-alarm on a good capture is worse than silence: what is in doubt is not said.
-
-Source: ours; `docs/capture.md` has what was measured.
+Decided from the two pictures at a small size. A false alarm on a good capture is worse than
+silence: what is in doubt is not said. Source: ours; `docs/capture.md` has what was measured.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from .align import AlignmentReport
-from .comparison import average_channels, find_differences, judge_areas, measure_seen_again
+from .comparison import (
+    average_channels,
+    extract_detail,
+    judge_motion,
+    largest_channel,
+    measure_seen_again,
+    refine,
+    warp,
+)
 from .exposure import ExposureReport
-from .registration import extract_detail, judge_motion, refine, warp
 
 MOVED = 0.0006  # fraction of the diagonal, 1.3 pixels of HD; then alignment is tried
 SEEN_AGAIN = 0.3  # of the picture; with less, alignment is tried as well
@@ -26,6 +33,16 @@ BALANCE_CHANGE = 0.04  # of red or blue against green; less is not called white 
 IN_BOTH = 0.3  # of an outline the plate's: somebody stands there. Good captures reach 0.2, once
 SWAPPED = 0.45  # of all outlines the plate's, and
 SWAPPED_FRAME = 0.15  # the frame's, at most; good captures have the two the other way round
+
+DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
+DIFFERENCE_SIGMA_PX = 1.5
+OPENING_PX, CLOSING_PX = 3, 7  # specks are dropped, and gaps closed
+MIN_AREA = 0.004  # of the picture; smaller areas are not judged
+OUTLINE_SIGMA_PX = 2.5  # over which colours on the two sides of an outline are averaged
+BORDER_PX = 3  # at the picture's edge areas are cut, and that is no outline
+MIN_OUTLINE_PX = 20  # with less, an area's owner is in doubt
+ALONG_SIGMA_PX = 6.0  # over which neighbours on an outline vote together
+OWNED = 0.7  # of the change of colours there, for the outline to be of one picture
 
 
 class Problem(StrEnum):
@@ -41,7 +58,7 @@ class Problem(StrEnum):
 
 
 class CaptureVerdict(StrEnum):
-    """Whether a plate can be used."""
+    """Whether a plate can be used as it is now."""
 
     GOOD = "good"
     MENDED = "mended"  # by alignment or exposure
@@ -50,50 +67,32 @@ class CaptureVerdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Motion:
-    """How a captured plate lies on its frame."""
-
-    seen_again: float
-    """Fraction of the picture where the plate is seen in the frame."""
-    shift: float
-    """Largest displacement of a corner, a fraction of the diagonal; 0 where none was found."""
-
-    @property
-    def needs_alignment(self) -> bool:
-        """Whether alignment is worth a try; it has guards of its own."""
-        return self.seen_again < SEEN_AGAIN or self.shift >= MOVED
-
-
-@dataclass(frozen=True)
 class CaptureReport:
-    """What was found out about one frame and its plate."""
+    """What was found out about one frame and its plate; empty for a good capture."""
 
     problems: tuple[Problem, ...] = ()
-    """What is wrong; empty for a good capture and where nothing can be told."""
-    notes: tuple[str, ...] = ()
-    """A sentence for each: what was seen, what was done, what to do."""
-    seen_again: float | None = None
-    """Fraction of the picture where the plate, as it is going to be used, is seen in the frame."""
-    differing: float | None = None
-    """Fraction of the picture where the two differ, without specks."""
-    outline_in_frame: float | None = None
-    """Fraction of the outlines of what differs that the frame makes."""
+    notes: tuple[str, ...] = ()  # a sentence for each: what was seen, what was done, what to do
+    seen_again: float | None = None  # fraction of the picture where the frame shows the used plate
+    differing: float | None = None  # fraction of the picture, without specks
+    outline_in_frame: float | None = None  # fraction of what differs' outlines the frame makes
     outline_in_plate: float | None = None
-    """The same of the plate."""
     verdict: CaptureVerdict = CaptureVerdict.GOOD
-    """Whether the plate can be used as it is now."""
 
 
-def measure_motion(src: np.ndarray, bgr: np.ndarray) -> Motion:
-    """Measures in some ten milliseconds whether a plate lies on its frame.
+def needs_alignment(src: np.ndarray, bgr: np.ndarray) -> bool:
+    """Whether alignment, which has guards of its own, is worth a try; takes some ten milliseconds.
 
-    Both are as `reduce_colours` makes them, the plate best at the frame's exposure. A large motion
-    shows in `seen_again` alone.
+    Both are as `reduce_colours` makes them, the plate best at the frame's exposure.
     """
+    return measure_seen_again(src, bgr) < SEEN_AGAIN or measure_shift(src, bgr) >= MOVED
+
+
+def measure_shift(src: np.ndarray, bgr: np.ndarray) -> float:
+    """Largest displacement of a corner, a fraction of the diagonal; nothing large is found."""
     frame, plate = (extract_detail(average_channels(picture)) for picture in (src, bgr))
     transform = refine(frame, plate, np.eye(3))
     shift, _ = judge_motion(transform, warp(plate, transform)[1])
-    return Motion(measure_seen_again(src, bgr), shift / float(np.hypot(*src.shape[:2])))
+    return shift / float(np.hypot(*src.shape[:2]))
 
 
 def check_capture(
@@ -104,17 +103,13 @@ def check_capture(
 ) -> CaptureReport:
     """Says what is wrong between a frame and its plate, after what could be done about it.
 
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB; the frame as `reduce_colours` makes it.
-        bgr: the same of the plate as it is going to be used.
-        alignment: what alignment made of it; None where it lay on the frame.
-        exposure: what matching the exposure made of it; None where that was not tried.
+    Both are as `reduce_colours` makes them, the plate as it is going to be used. `alignment` is
+    None where it lay on the frame, `exposure` where matching was not tried.
     """
     seen_again = measure_seen_again(src, bgr)
     if seen_again < SAME_SCENE and alignment is not None and not alignment.applied:
-        note = _OTHER_SCENE.format(seen_again)
-        faulty = CaptureVerdict.FAULTY
-        return CaptureReport((Problem.OTHER_SCENE,), (note,), seen_again, verdict=faulty)
+        verdict, note = CaptureVerdict.FAULTY, _OTHER_SCENE.format(seen_again)
+        return CaptureReport((Problem.OTHER_SCENE,), (note,), seen_again, verdict=verdict)
     differing = find_differences(src, bgr)
     areas = judge_areas(src, bgr, differing)
     whole = max(sum(area.size for area in areas), 1e-9)
@@ -130,15 +125,8 @@ def check_capture(
         found[Problem.SUBJECT], verdict = _SUBJECT.format(doubled), CaptureVerdict.FAULTY
     elif differing.mean() < NOTHING:
         found[Problem.NO_DIFFERENCE], verdict = _NO_DIFFERENCE, CaptureVerdict.EMPTY
-    return CaptureReport(
-        problems=tuple(found),
-        notes=tuple(found.values()),
-        seen_again=seen_again,
-        differing=float(differing.mean()),
-        outline_in_frame=in_frame,
-        outline_in_plate=in_plate,
-        verdict=verdict,
-    )
+    problems, notes, share = tuple(found), tuple(found.values()), float(differing.mean())
+    return CaptureReport(problems, notes, seen_again, share, in_frame, in_plate, verdict)
 
 
 def _judge_alignment(alignment: AlignmentReport | None, seen_again: float) -> dict[Problem, str]:
@@ -181,3 +169,66 @@ _SWAPPED = (
 _NO_DIFFERENCE = (
     "the frame shows nothing but the plate: nobody is in it, or the plate has the subject in it"
 )
+
+
+class Area(NamedTuple):
+    """A connected area where frame and plate differ, in fractions; what is neither is in doubt."""
+
+    size: float  # of the picture
+    in_frame: float  # of its outline, that somebody in the frame makes; 0 where little is seen
+    in_plate: float  # of its outline, that somebody in the plate makes
+
+
+def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+    """Where two reduced pictures of a scene differ: (h, w) bool, without specks and small gaps."""
+    frame, plate = (
+        cv2.GaussianBlur(picture, (0, 0), DIFFERENCE_SIGMA_PX) for picture in (src, bgr)
+    )
+    mask = (largest_channel(np.abs(frame - plate)) > DIFFERENCE).astype(np.uint8)
+    for how, side in ((cv2.MORPH_OPEN, OPENING_PX), (cv2.MORPH_CLOSE, CLOSING_PX)):
+        cv2.morphologyEx(mask, how, np.ones((side, side), np.uint8), dst=mask)
+    return mask > 0
+
+
+def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:
+    """In which picture somebody stands, for each larger area that differs; largest first.
+
+    Colours change across the outline of a subject in the picture that shows it; in the other one
+    the scene goes on. So are ghosts told in background subtraction.
+    """
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8))
+    sizes = statistics[1:, cv2.CC_STAT_AREA] / differing.size
+    return [
+        Area(float(sizes[label - 1]), *_judge_outline(src, bgr, labels == label))
+        for label in sorted(range(1, count), key=lambda label: -sizes[label - 1])
+        if sizes[label - 1] >= MIN_AREA
+    ]
+
+
+def _judge_outline(src: np.ndarray, bgr: np.ndarray, area: np.ndarray) -> tuple[float, float]:
+    """Fractions of an area's outline that are the frame's and the plate's."""
+    inside = area.astype(np.float32)
+    seen = np.zeros_like(area)
+    middle = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
+    seen[middle] = (area & (cv2.erode(inside, np.ones((3, 3))) == 0))[middle]
+    if seen.sum() < MIN_OUTLINE_PX:
+        return 0.0, 0.0
+    frame, plate = (_measure_step(picture, inside, seen) for picture in (src, bgr))
+    share = frame / np.maximum(frame + plate, 1e-6)
+    return float((share > OWNED).mean()), float((share < 1 - OWNED).mean())
+
+
+def _measure_step(picture: np.ndarray, inside: np.ndarray, outline: np.ndarray) -> np.ndarray:
+    """Change of colours across an outline at each of its pixels, averaged along it; (N,)."""
+
+    def average(values: np.ndarray, sigma: float) -> np.ndarray:
+        return cv2.GaussianBlur(values, (0, 0), sigma)[outline]
+
+    sides = [
+        average(picture * part[..., None], OUTLINE_SIGMA_PX)
+        / (average(part, OUTLINE_SIGMA_PX)[:, None] + 1e-4)
+        for part in (inside, 1 - inside)
+    ]
+    step = np.zeros(outline.shape, np.float32)
+    step[outline] = np.abs(sides[0] - sides[1]).mean(axis=1)
+    return average(step, ALONG_SIGMA_PX)

@@ -1,13 +1,11 @@
-"""Compare a frame with its plate at a small size: where they show the same, and who stands where.
+"""Compare pictures of one scene: where both show the same, and what moved between them.
 
-Where texture correlates is background, at whatever exposure. Elsewhere, colours change across the
-outline of a subject in the picture that shows it; in the other one the scene goes on.
-
-Source: ours; normalised cross-correlation is blind to gain and bias, and the second idea is that of
-ghost detection in background subtraction.
+Motion is a homography that takes positions in the plate to positions in the frame, in pixels of
+the pictures at hand; whole numbers are pixel centres. Exposure changes no result. Source: ours.
 """
 
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,44 +17,88 @@ NOISE_VARIANCE = 4.0  # grey levels squared, of a reduced picture: plain places 
 MIN_CORRELATION = 0.7  # of the texture of frame and plate where a place is background
 PLAIN_WEIGHT = 0.25  # of a pixel without texture, which may be subject or background
 PLAIN_DIFFERENCE = 8.0  # grey levels, within which places without texture are the same
-BACKGROUND_ALPHA = 0.02  # of a first matte, nowhere within two pixels reached
 
-DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
-DIFFERENCE_SIGMA_PX = 1.5
-OPENING_PX, CLOSING_PX = 3, 7  # specks are dropped, and gaps closed
-MIN_AREA = 0.004  # of the picture; smaller areas are not judged
-OUTLINE_SIGMA_PX = 2.5  # over which colours on the two sides of an outline are averaged
-BORDER_PX = 3  # at the picture's edge areas are cut, and that is no outline
-MIN_OUTLINE_PX = 20  # with less, an area's owner is in doubt
-ALONG_SIGMA_PX = 6.0  # over which neighbours on an outline vote together
-OWNED = 0.7  # of the change of colours there, for the outline to be of one picture
+DETAIL_SIGMA_PX = 1.0  # takes sensor noise and the softness of resampling out of comparisons
+DETAIL_WINDOW_PX = 31  # brightness over this window is taken away: exposure does not count
+MAX_STEPS = 10  # refining stops at the first that does not help; three to five are usual
+PIXEL_STEP = 2  # every fourth pixel refines as well as all: median error 0.07 px either way
+FIT_SCALE = 5.0  # of the weights, times the lower third of the errors: about two sigma
+
+MAX_SHIFT = 0.3  # fraction of the diagonal, any corner; past this limit and the next three the
+MAX_STRETCH = 1.6  # view is another one, or the fit false. Stretch (up or down) and turn hold
+MAX_TURN_DEG = 20.0  # for each edge of the plate: they bound scale, rotation, shear, perspective
+MIN_COVERAGE = 0.5  # fraction of the frame; what has no plate will be taken for background
+ALIGNED_PX = 0.25  # of the frame; less is the fit's error, and resampling softens the plate
+DECIDING_CHANGE = 1.0  # grey levels; where the warp changes less, both plates are as good
+MIN_DECIDING = 0.002  # fraction of the frame; with fewer such pixels nothing visible changes
+RESIDUAL_QUANTILE = 1 / 3  # so that a subject over up to 2/3 of the pixels does not decide
+MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only softens noise reaches 0.89
+
+
+class AlignmentVerdict(StrEnum):
+    """What became of an alignment; all but the first leave the plate as captured."""
+
+    ALIGNED = "aligned"
+    ALREADY_FITS = "already aligned"
+    TOO_SMALL = "too small to align"
+    TOO_LITTLE_IN_COMMON = "too little in common"
+    TOO_NARROW = "matching features lie too close together"
+    IMPLAUSIBLE = "implausible camera motion"
+    NO_GAIN = "no gain"
+
+
+class Refusal(NamedTuple):
+    """Why a plate is not warped: for the program, and in words and numbers for people."""
+
+    verdict: AlignmentVerdict
+    reason: str
+
+
+def check_pictures(src: np.ndarray, bgr: np.ndarray) -> None:
+    """Raises ValueError unless both are (H, W, 3) uint8 or uint16 pictures of one size and type."""
+    wanted = "src and bgr must be (H, W, 3) RGB pictures, not empty, uint8 or uint16, both alike"
+    got = f"got {src.shape} {src.dtype} and {bgr.shape} {bgr.dtype}"
+    if src.shape != bgr.shape or src.dtype != bgr.dtype:
+        raise ValueError(f"{wanted}; {got}: resize or convert the plate to the frame first")
+    if src.ndim != 3 or src.shape[2] != 3 or src.size == 0:
+        raise ValueError(f"{wanted}; {got}: convert grey or RGBA pictures to RGB first")
+    if src.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{wanted}; {got}: scale to 0-255 and convert to uint8 first")
 
 
 def reduce_colours(picture: np.ndarray) -> np.ndarray:
     """Reduces (H, W, 3) uint8 or uint16 to the working size: float32, grey levels (0-255)."""
-    factor = min(1.0, WORKING_LONG_SIDE / max(picture.shape))
-    height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
-    small = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+    small = _reduce(np.ascontiguousarray(picture), WORKING_LONG_SIDE)
     return small.astype(np.float32) * (255 / np.iinfo(picture.dtype).max)
 
 
+def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
+    """Makes (H, W, 3) uint8 or uint16 RGB grey, uint8, of at most `long_side` pixels."""
+    grey = _reduce(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), long_side)
+    return grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257)
+
+
+def _reduce(picture: np.ndarray, long_side: int) -> np.ndarray:
+    factor = min(1.0, long_side / max(picture.shape))
+    height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+
+
 def average_channels(picture: np.ndarray) -> np.ndarray:
-    """Averages the channels of (h, w, 3) float32, ten times as fast as NumPy; (h, w)."""
+    """Averages the channels of (h, w, 3) float32, ten times as fast as NumPy."""
     return cv2.transform(picture, np.full((1, 3), 1 / 3, np.float32))
 
 
 def largest_channel(picture: np.ndarray) -> np.ndarray:
-    """Takes the largest channel of (h, w, 3), as fast; (h, w)."""
+    """Takes the largest channel of (h, w, 3), as fast."""
     red, green, blue = cv2.split(picture)
     return np.maximum(np.maximum(red, green), blue)
 
 
 def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Weighs how surely each pixel shows the same in reduced frame and plate, at any exposure.
+    """How surely each pixel shows the same in reduced frame and plate, at any exposure.
 
-    Returns:
-        (h, w) float32: 1 where the texture around is the same, `PLAIN_WEIGHT` where neither has
-        any, 0 elsewhere.
+    (h, w) float32: 1 where the texture around is the same, `PLAIN_WEIGHT` where neither has any.
     """
     frame, plate = average_channels(src), average_channels(bgr)
     correlation, variance = correlate_texture(frame, plate, TEXTURE_WINDOW_PX)
@@ -67,9 +109,7 @@ def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Correlates (h, w) grey levels of frame and plate in windows of `side` pixels.
 
-    Returns:
-        (h, w) float32 each: the correlation, from -1 to 1, and the greater variance of both, grey
-        levels squared. Plain places don't correlate.
+    Returns the correlation, from -1 to 1, and the greater variance of both, grey levels squared.
     """
 
     def average(values: np.ndarray) -> np.ndarray:
@@ -89,88 +129,126 @@ def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:
     return float(((weight == 1) | ((weight > 0) & near)).mean())
 
 
-def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Takes the background from a matte (H, W) in [0, 1], at a size that begins `shape`.
+def resize_transform(
+    transform: np.ndarray, old_shape: tuple[int, ...], new_shape: tuple[int, ...]
+) -> np.ndarray:
+    """Carries a homography to pictures of another size, x to (x + 0.5) * factor - 0.5."""
+    x, y = new_shape[1] / old_shape[1], new_shape[0] / old_shape[0]
+    resize = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+    return resize @ transform @ np.linalg.inv(resize)
 
-    Returns:
-        (h, w) float32: 1 where there is no trace of the subject within two pixels, else 0.
+
+def extract_detail(grey: np.ndarray) -> np.ndarray:
+    """Smooths (H, W) grey levels and takes local brightness away: float32 around 0."""
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), DETAIL_SIGMA_PX)
+    return smooth - cv2.blur(smooth, (DETAIL_WINDOW_PX, DETAIL_WINDOW_PX))
+
+
+def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Warps (H, W) or (H, W, 3) by a homography to positions of the result.
+
+    Returns it with (H, W) bool: where no pixel beyond the picture's edge was needed.
     """
-    height, width = shape[:2]
-    small = cv2.resize(pha.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-    near = cv2.dilate(small, np.ones((5, 5), np.uint8))
-    return (near < BACKGROUND_ALPHA).astype(np.float32)
+    size = (picture.shape[1], picture.shape[0])
+    warped = cv2.warpPerspective(picture, transform, size, borderMode=cv2.BORDER_REPLICATE)
+    whole = np.full(picture.shape[:2], 255, np.uint8)
+    return warped, cv2.warpPerspective(whole, transform, size) == 255
 
 
-@dataclass(frozen=True)
-class Area:
-    """A connected area where frame and plate differ, in fractions; what is neither is in doubt."""
+def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Brings the detail of plate and frame together by Gauss-Newton steps on the homography.
 
-    size: float
-    """Of the picture."""
-    in_frame: float
-    """Of its outline, that somebody in the frame makes; 0 where little of it can be seen."""
-    in_plate: float
-    """Of its outline, that somebody in the plate makes; the same."""
+    `transform` is to be right to a few pixels; the best one met is returned. Geman-McClure weights
+    leave out what does not fit, the subject above all; a ninth parameter takes up contrast.
 
-
-def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Finds where two pictures of a scene differ.
-
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB, the frame as `reduce_colours` makes it.
-        bgr: the same of the plate, aligned and at the frame's exposure.
-
-    Returns:
-        (h, w) bool, without specks and small gaps.
+    Source: Baker and Matthews 2004, "Lucas-Kanade 20 Years On", the forwards compositional form;
+    the weights are ours.
     """
-    frame, plate = (
-        cv2.GaussianBlur(picture, (0, 0), DIFFERENCE_SIGMA_PX) for picture in (src, bgr)
+    unit = 2 / src.shape[1]  # coordinates from -1 to 1 across keep the equations well scaled
+    normalize = np.array([[unit, 0, -1], [0, unit, -src.shape[0] / src.shape[1]], [0, 0, 1]])
+    denormalize = np.linalg.inv(normalize)
+    some = (slice(None, None, PIXEL_STEP), slice(None, None, PIXEL_STEP))
+    rows, columns = np.mgrid[: src.shape[0], : src.shape[1]].astype(np.float32)[:, *some]
+    rows, columns = rows * unit + normalize[1, 2], columns * unit - 1
+    best, least = transform, np.inf
+    for _ in range(MAX_STEPS):
+        warped, covered = warp(bgr, transform)
+        covered = covered[some]
+        if covered.mean() < MIN_COVERAGE:
+            break
+        error = (src - warped)[some][covered]
+        bound = float(np.quantile(np.abs(error), RESIDUAL_QUANTILE))
+        if bound >= least:
+            break
+        best, least = transform, bound
+        x, y = columns[covered], rows[covered]
+        along_x = cv2.Sobel(warped, cv2.CV_32F, 1, 0, scale=1 / 8)[some][covered]
+        along_y = cv2.Sobel(warped, cv2.CV_32F, 0, 1, scale=1 / 8)[some][covered]
+        radial = -(along_x * x + along_y * y)
+        slopes = [along_x * x, along_x * y, along_x, along_y * x, along_y * y, along_y]
+        system = np.stack([*slopes, radial * x, radial * y, warped[some][covered], error])
+        system /= 1 + (error / (FIT_SCALE * bound + 1)) ** 2  # (10, N)
+        # Unlike a BLAS product, this one gives the same bits for any number of threads.
+        normal = cv2.mulTransposed(system, False, dtype=cv2.CV_64F)
+        step = np.linalg.lstsq(normal[:9, :9], normal[:9, 9], rcond=None)[0]
+        motion = np.append(step[:8], 0).reshape(3, 3) * unit  # from px to normalized coordinates
+        transform = denormalize @ (np.eye(3) - motion) @ normalize @ transform
+    return best
+
+
+def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Refusal | None]:
+    """Judges whether a hand that held a camera can have moved it so.
+
+    `covered` is (H, W) bool, of the frame by the warped plate. Returns the largest shift of a
+    corner, pixels; and why not to warp, or None.
+    """
+    right, bottom = covered.shape[1] - 1, covered.shape[0] - 1
+    corners = np.array([0, right, right + 1j * bottom, 1j * bottom])
+    x, y, depth = transform @ np.stack([corners.real, corners.imag, np.ones(4)])
+    with np.errstate(all="ignore"):  # a wild transform may divide by 0; what comes out is refused
+        moved = (x + 1j * y) / depth
+        edges = (np.roll(moved, -1) - moved) / (np.roll(corners, -1) - corners)
+        measures = abs(moved - corners), np.exp(abs(np.log(abs(edges)))), abs(np.angle(edges, True))
+    shift, stretch, turn = (
+        float(np.nan_to_num(part, nan=1e9, posinf=1e9).max()) for part in measures
     )
-    differing = largest_channel(np.abs(frame - plate)) > DIFFERENCE
-    mask = differing.astype(np.uint8)
-    for how, side in ((cv2.MORPH_OPEN, OPENING_PX), (cv2.MORPH_CLOSE, CLOSING_PX)):
-        cv2.morphologyEx(mask, how, np.ones((side, side), np.uint8), dst=mask)
-    return mask > 0
+    coverage, limit = float(covered.mean()), MAX_SHIFT * abs(corners[2])
+    plausible = shift <= limit and stretch <= MAX_STRETCH and turn <= MAX_TURN_DEG
+    if not plausible or coverage < MIN_COVERAGE:
+        reason = (
+            f"implausible camera motion: shift {shift:.0f} px (at most {limit:.0f}), stretch "
+            f"{stretch:.2f} ({MAX_STRETCH}), turn {turn:.0f} degrees ({MAX_TURN_DEG:.0f}), plate "
+            f"on {coverage:.0%} of the frame (at least {MIN_COVERAGE:.0%})"
+        )
+        return shift, Refusal(AlignmentVerdict.IMPLAUSIBLE, reason)
+    if shift < ALIGNED_PX:
+        reason = f"already aligned: largest shift {shift:.2f} px, under {ALIGNED_PX}"
+        return shift, Refusal(AlignmentVerdict.ALREADY_FITS, reason)
+    return shift, None
 
 
-def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:
-    """Tells for each larger area of `find_differences` in which picture somebody stands there.
+def judge_residual(
+    src: np.ndarray, bgr: np.ndarray, transform: np.ndarray
+) -> tuple[float | None, float | None, Refusal | None]:
+    """Judges whether the detail of a plate fits the frame's better when it is warped.
 
-    Largest first.
+    Returns residuals before and after, grey levels (the lower third over the pixels that the warp
+    changes), or None; and why not to warp, or None.
     """
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8))
-    sizes = statistics[1:, cv2.CC_STAT_AREA] / differing.size
-    return [
-        Area(float(sizes[label - 1]), *_judge_outline(src, bgr, labels == label))
-        for label in sorted(range(1, count), key=lambda label: -sizes[label - 1])
-        if sizes[label - 1] >= MIN_AREA
-    ]
-
-
-def _judge_outline(src: np.ndarray, bgr: np.ndarray, area: np.ndarray) -> tuple[float, float]:
-    """Fractions of an area's outline that are the frame's and the plate's."""
-    inside = area.astype(np.float32)
-    seen = np.zeros_like(area)
-    middle = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
-    seen[middle] = (area & (cv2.erode(inside, np.ones((3, 3))) == 0))[middle]
-    if seen.sum() < MIN_OUTLINE_PX:
-        return 0.0, 0.0
-    frame, plate = (_measure_step(picture, inside, seen) for picture in (src, bgr))
-    share = frame / np.maximum(frame + plate, 1e-6)
-    return float((share > OWNED).mean()), float((share < 1 - OWNED).mean())
-
-
-def _measure_step(picture: np.ndarray, inside: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Change of colours across an outline at each of its pixels, averaged along it; (N,)."""
-
-    def average(values: np.ndarray, sigma: float) -> np.ndarray:
-        return cv2.GaussianBlur(values, (0, 0), sigma)[outline]
-
-    sides = [
-        average(picture * part[..., None], OUTLINE_SIGMA_PX)
-        / (average(part, OUTLINE_SIGMA_PX)[:, None] + 1e-4)
-        for part in (inside, 1 - inside)
-    ]
-    step = np.zeros(outline.shape, np.float32)
-    step[outline] = np.abs(sides[0] - sides[1]).mean(axis=1)
-    return average(step, ALONG_SIGMA_PX)
+    warped, covered = warp(bgr, transform)
+    deciding = covered & (np.abs(warped - bgr) >= DECIDING_CHANGE)
+    if deciding.mean() < MIN_DECIDING:
+        reason = f"no gain: a warp would change {deciding.mean():.2%} of the frame"
+        return None, None, Refusal(AlignmentVerdict.NO_GAIN, reason)
+    before, after = (
+        float(np.quantile(np.abs(src[deciding] - plate[deciding]), RESIDUAL_QUANTILE))
+        for plate in (bgr, warped)
+    )
+    limit = MAX_RESIDUAL_RATIO * before
+    if after <= limit:
+        return before, after, None
+    reason = (
+        f"no gain: the plate is {before:.2f} grey levels from the frame as captured, "
+        f"{after:.2f} warped, at most {limit:.2f} needed"
+    )
+    return before, after, Refusal(AlignmentVerdict.NO_GAIN, reason)

@@ -1,24 +1,24 @@
 """Bring a captured plate to its frame's exposure and white balance, or leave it and say why.
 
-An automatic camera meters the scene anew when somebody steps in. Plate and frame then differ by a
-gain and a bias in each channel: found from the pixels that are judged to be background, applied
-only if the pixels that it changes agree with the frame much better than before.
-
-Source: ours, iteratively reweighted least squares from several starts. A stop doubles the light,
-which multiplies coded values by 2^(1/2.2); the bias takes up what flare and tone curves add.
+Where an automatic camera meters the scene anew, plate and frame differ by a gain (a stop doubles
+the light, which multiplies coded values by 2^(1/2.2)) and a bias (of flare and tone curves) in each
+channel. Source: ours, iteratively reweighted least squares over the background.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
+import cv2
 import numpy as np
 
 from media.colour import GAMMA
 
-from .comparison import judge_background, largest_channel, take_background
+from .comparison import judge_background, largest_channel
 
 PIXEL_STEP = 2  # every fourth pixel of these is fitted, in a quarter of the time
 DARKEST, BRIGHTEST = 6.0, 246.0  # grey levels; outside, a channel may be clipped
+BACKGROUND_ALPHA = 0.02  # of a first matte, nowhere within two pixels reached
 MIN_BACKGROUND = 0.04  # of the pixels, by weight; with fewer, the subject might decide
 
 MAX_GAIN = 2.5  # up or down: 2.9 stops; past this limit and the next the fit is false
@@ -51,38 +51,26 @@ class ExposureVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class ExposureReport:
-    """What was found out about one plate; None for what was not reached."""
+    """What was found out about one plate; None for what was not reached.
+
+    Residuals are grey levels: how far the background of frame and plate differ, median.
+    """
 
     verdict: ExposureVerdict
-    """What became of it; decides."""
-    reason: str
-    """The same in words and numbers, for people."""
-    gain: Colour | None = None
-    """Factors of red, green and blue that bring the plate to the frame."""
-    bias: Colour | None = None
-    """Grey levels (0-255) that are added after it."""
-    stops: float | None = None
-    """Exposure of the frame against the plate's; positive where the frame is brighter."""
-    balance: tuple[float, float] | None = None
-    """Factors of red and of blue against green, a change of white balance."""
-    change: float | None = None
-    """Grey levels that the match changes the background by, mean."""
-    background: float | None = None
-    """Fraction of the pixels judged to be background, those without texture by their weight."""
+    reason: str  # the verdict in words and numbers, for people
+    gain: Colour | None = None  # factors of red, green and blue that bring the plate to the frame
+    bias: Colour | None = None  # grey levels (0-255) that are added after it
+    stops: float | None = None  # exposure of the frame against the plate's; above 0 if brighter
+    balance: tuple[float, float] | None = None  # factors of red and of blue against green
+    change: float | None = None  # grey levels that the match changes the background by, mean
+    background: float | None = None  # fraction of the pixels, those without texture by weight
     residual_before: float | None = None
-    """Grey levels; how far background of frame and captured plate differ, median."""
     residual_after: float | None = None
-    """The same pixels, plate matched."""
-    refined: bool = False
-    """True if a first matte told the background."""
-    applied: bool = field(init=False)
-    """True if the plate is to be changed, False if it is kept as captured."""
+    refined: bool = False  # whether a first matte told the background
+    applied: bool = field(init=False)  # whether the plate is to be changed
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is ExposureVerdict.MATCHED)
-
-
-_MATCHED = ExposureReport(ExposureVerdict.MATCHED, "matched")
 
 
 def estimate_exposure(
@@ -90,34 +78,33 @@ def estimate_exposure(
 ) -> ExposureReport:
     """Finds what brings a plate to its frame's exposure, and whether to do it.
 
-    Args:
-        src: (h, w, 3) float32, grey levels, RGB; the frame as `reduce_colours` makes it.
-        bgr: the same of the plate.
-        pha: (H, W) float, a first alpha matte in [0, 1] of any size, which tells the background;
-            None judges it from the two pictures.
+    Both are as `reduce_colours` makes them. `pha` is a first matte in [0, 1] of any size, which
+    tells the background; None judges it from the two pictures.
     """
     weight = judge_background(src, bgr) if pha is None else take_background(pha, src.shape)
     weight = weight * (_is_unclipped(src) & _is_unclipped(bgr))
     some = (slice(None, None, PIXEL_STEP), slice(None, None, PIXEL_STEP))
     weight = weight[some].ravel()
     background = float(weight.mean())
-    report = replace(_MATCHED, background=background, refined=pha is not None)
+    report = partial(ExposureReport, background=background, refined=pha is not None)
     if background < MIN_BACKGROUND:
-        reason = f"too little in common: {background:.1%} of the picture seen to be background"
-        reason = f"{reason}, {MIN_BACKGROUND:.0%} needed"
-        return replace(report, verdict=ExposureVerdict.TOO_LITTLE_IN_COMMON, reason=reason)
+        seen = f"{background:.1%} of the picture seen to be background, {MIN_BACKGROUND:.0%} needed"
+        return report(ExposureVerdict.TOO_LITTLE_IN_COMMON, f"too little in common: {seen}")
     sure = weight > 0
+    weight = weight[sure]
     frame, plate = (picture[some].reshape(-1, 3)[sure] for picture in (src, bgr))
-    gain, bias = fit_colours(frame, plate, weight[sure])
+    gain, bias = fit_colours(frame, plate, weight)
     matched = plate * gain + bias
     mean_gain = matched.mean(axis=0) / plate.mean(axis=0)
-    report = replace(
+    changes = _measure_change(plate, matched)
+    change = float(np.average(changes, weights=weight))
+    report = partial(
         report,
         gain=_round(gain),
         bias=_round(bias),
         stops=GAMMA * float(np.log2(max(mean_gain.mean(), 1e-3))),
         balance=(float(mean_gain[0] / mean_gain[1]), float(mean_gain[2] / mean_gain[1])),
-        change=float(np.average(_measure_change(plate, matched), weights=weight[sure])),
+        change=change,
     )
     if max(gain.max(), 1 / max(gain.min(), 1e-9)) > MAX_GAIN or np.abs(bias).max() > MAX_BIAS:
         reason = (
@@ -125,19 +112,47 @@ def estimate_exposure(
             f"{MAX_GAIN} up or down), bias {', '.join(f'{b:.0f}' for b in bias)} grey levels "
             f"(at most {MAX_BIAS:.0f})"
         )
-        return replace(report, verdict=ExposureVerdict.IMPLAUSIBLE, reason=reason)
-    return _judge(frame, plate, matched, weight[sure], report)
+        return report(ExposureVerdict.IMPLAUSIBLE, reason)
+    if change < MIN_CHANGE:
+        reason = f"already matched: {change:.1f} grey levels apart, under {MIN_CHANGE}"
+        return report(ExposureVerdict.ALREADY_MATCHED, reason)
+    deciding = weight * (changes >= DECIDING_CHANGE)
+    if deciding.mean() < MIN_DECIDING:
+        reason = f"no gain: a match would change {deciding.mean():.1%}"
+        return report(ExposureVerdict.NO_GAIN, reason)
+    before, after = (
+        _weighted_quantile(_measure_change(frame, colours), deciding)
+        for colours in (plate, matched)
+    )
+    report = partial(report, residual_before=before, residual_after=after)
+    if after <= MAX_RESIDUAL_RATIO * before:
+        return report(ExposureVerdict.MATCHED, "matched")
+    reason = (
+        f"no gain: the plate is {before:.2f} grey levels from the frame as captured, "
+        f"{after:.2f} matched, at most {MAX_RESIDUAL_RATIO * before:.2f} needed"
+    )
+    return report(ExposureVerdict.NO_GAIN, reason)
 
 
-def apply_exposure(bgr: np.ndarray, report: ExposureReport) -> np.ndarray:
-    """Does what a report says to (H, W, 3) uint8 or uint16; `bgr` itself where it says nothing."""
-    if not report.applied or report.gain is None or report.bias is None:
+def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The background of a matte in [0, 1] at another size: float32, 0 up to two pixels beyond."""
+    height, width = shape[:2]
+    small = cv2.resize(pha.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    near = cv2.dilate(small, np.ones((5, 5), np.uint8))
+    return (near < BACKGROUND_ALPHA).astype(np.float32)
+
+
+def apply_exposure(bgr: np.ndarray, report: ExposureReport | None) -> np.ndarray:
+    """Does what a report says, as `apply_match`; `bgr` itself where it says nothing."""
+    if not (report and report.applied and report.gain and report.bias):
         return bgr
     return apply_match(bgr, report.gain, report.bias)
 
 
 def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
-    """Multiplies (H, W, 3) uint8 or uint16 and adds a bias in grey levels; rounds and clips."""
+    """Multiplies (H, W, 3), uint8, uint16 or reduced, and adds a bias in grey levels; clips."""
+    if bgr.dtype == np.float32:
+        return np.clip(bgr * np.asarray(gain, np.float32) + np.asarray(bias, np.float32), 0, 255)
     white = np.iinfo(bgr.dtype).max
     levels = np.arange(white + 1, dtype=np.float64)[:, None]
     table = levels * gain + np.multiply(bias, white / 255)
@@ -153,35 +168,6 @@ def _is_unclipped(picture: np.ndarray) -> np.ndarray:
 def _measure_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Grey levels, mean over the channels; (N,)."""
     return np.abs(after - before).mean(axis=1)
-
-
-def _judge(
-    src: np.ndarray,
-    bgr: np.ndarray,
-    matched: np.ndarray,
-    weight: np.ndarray,
-    report: ExposureReport,
-) -> ExposureReport:
-    """The report as it is if the match passes the guards, else with another verdict."""
-    level = float(np.average(_measure_change(bgr, matched), weights=weight))
-    if level < MIN_CHANGE:
-        reason = f"already matched: {level:.1f} grey levels apart, under {MIN_CHANGE}"
-        return replace(report, verdict=ExposureVerdict.ALREADY_MATCHED, reason=reason)
-    deciding = weight * (_measure_change(bgr, matched) >= DECIDING_CHANGE)
-    if deciding.mean() < MIN_DECIDING:
-        reason = f"no gain: a match would change {deciding.mean():.1%}"
-        return replace(report, verdict=ExposureVerdict.NO_GAIN, reason=reason)
-    before, after = (
-        _weighted_quantile(_measure_change(src, plate), deciding) for plate in (bgr, matched)
-    )
-    report = replace(report, residual_before=before, residual_after=after)
-    if after > MAX_RESIDUAL_RATIO * before:
-        reason = (
-            f"no gain: the plate is {before:.2f} grey levels from the frame as captured, "
-            f"{after:.2f} matched, at most {MAX_RESIDUAL_RATIO * before:.2f} needed"
-        )
-        return replace(report, verdict=ExposureVerdict.NO_GAIN, reason=reason)
-    return report
 
 
 def _round(values: np.ndarray) -> Colour:
@@ -200,14 +186,9 @@ def fit_colours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fits what brings the colours of a plate to those of a frame, most of which may not fit.
 
-    Args:
-        src: (N, 3) float32, grey levels (0-255) above 0, RGB, of the frame.
-        bgr: (N, 3), of the plate at the same places.
-        weight: (N,) float32 above 0, how surely both show the same.
-
-    Returns:
-        Gain (3,), and bias (3,) in grey levels, which is added after it. Of two fits that are about
-        as good, the one that changes less.
+    Colours are (N, 3) float32, grey levels above 0, at the same places; weights, (N,), say how
+    surely both show the same. Returns gain (3,), and bias (3,) in grey levels, which is added after
+    it. Of two fits that are about as good, the one that changes less.
     """
     fits = []
     for gain in _find_starts(src, bgr, weight):
@@ -239,7 +220,7 @@ def _find_starts(src: np.ndarray, bgr: np.ndarray, weight: np.ndarray) -> list[n
     peaks = peaks[np.argsort(-smooth[peaks + 1], kind="stable")][:MAX_STARTS] + 1
     starts = [np.ones(3)]
     for centre in (edges[peaks] + edges[peaks + 1]) / 2:
-        near = (np.abs(ratio - centre) < 0.05) & (weight > 0)
+        near = np.abs(ratio - centre) < 0.05
         if near.any():
             starts.append(np.median(src[near] / bgr[near], axis=0))
     return starts

@@ -1,10 +1,7 @@
 """Prepare the plate of a camera over time, for videos and live cameras.
 
-The check of photographs (prepare.py) sees the first frames, one now and then, and one after a cut
-or a change that lasts. Where it finds that the plate must be aligned or matched, a tracker
-(tracking.py) does so from that frame on. A plate that fits is used as it is, bit for bit.
-
-Source: ours.
+The check of photographs sees the first frames, one now and then, and one after a cut or a change
+that lasts. What it finds to be needed a tracker does from that frame on. Source: ours.
 """
 
 from collections import Counter
@@ -14,8 +11,7 @@ import cv2
 import numpy as np
 
 from .check import Problem
-from .fit import fit_plate
-from .prepare import Preparation, Preprocess, keep_filled, prepare_plate
+from .prepare import Preparation, Preprocess, fit_plate, keep_filled, prepare_plate
 from .tracking import AlignmentTracker, ExposureTracker
 
 FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later one of every `CHECK_EVERY`
@@ -29,18 +25,13 @@ CHANGED = 6.0  # grey levels, the median: a cut, other light, a camera that turn
 class PlateOverTime:
     """Makes a plate fit the frames of one camera, in their order.
 
-    Args:
-        preprocess: mode auto checks, and tracks place and exposure where that finds the need; what
-            the other fields ask for is tracked in every frame from the first on.
-
-    Attributes:
-        alignment: follows the plate's place, or None where nothing has asked for it.
-        exposure: follows the plate's exposure, or None where nothing has asked for it.
+    Mode auto checks, and tracks place and exposure where that finds the need; what the other
+    fields of `preprocess` ask for is tracked in every frame from the first on.
     """
 
     def __init__(self, preprocess: Preprocess) -> None:
-        self.alignment = AlignmentTracker() if preprocess.alignment else None
-        self.exposure = ExposureTracker() if preprocess.exposure else None
+        self._alignment = AlignmentTracker() if preprocess.alignment else None
+        self._exposure = ExposureTracker() if preprocess.exposure else None
         self._automatic = preprocess.mode == "auto"
         self._mends = False  # whether a check has switched a tracker on
         self._fitted: tuple[np.ndarray, np.ndarray] | None = None  # plate as captured, as fitted
@@ -58,12 +49,12 @@ class PlateOverTime:
 
         Args:
             src: (H, W, 3) uint8 or uint16, RGB, the frame.
-            bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate, of about the same shape; the
-                same object as before where it has not changed.
+            bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate; the same object as before where
+                it has not changed.
 
         Returns:
-            See `Preparation`; its plate is the same object as before if nothing has changed. There
-            are reports of frames that were checked, and notes of what has become known just now.
+            Its plate is the same object as before if nothing has changed. There are reports of
+            frames that were checked, and notes of what has become known just now.
 
         Raises:
             ValueError: when frame and plate have different aspect ratios.
@@ -71,9 +62,9 @@ class PlateOverTime:
         self._number += 1
         notes: tuple[str, ...] = ()
         if self._fitted is None or self._fitted[0] is not bgr:
-            known = self._fitted is not None
-            fitted, notes = fit_plate(src=src, bgr=bgr)
-            self._fitted, notes = (bgr, fitted), () if known else notes
+            fitted, resized = fit_plate(src=src, bgr=bgr)
+            notes = () if self._fitted else resized
+            self._fitted = bgr, fitted
         placed, used = self._follow(src, self._fitted[1])
         if not (self._automatic and self._is_due(src)):
             return Preparation(used, placed, notes=notes)
@@ -86,31 +77,31 @@ class PlateOverTime:
 
     def conclude(self) -> tuple[str, ...]:
         """What can be said only behind the last frame, for people."""
-        always = {problem for problem, count in self._found.items() if count == self._checks}
-        return tuple(self._sentences[problem] for problem in always - self._told)
+        always = [problem for problem, count in self._found.items() if count == self._checks]
+        return tuple(self._sentences[problem] for problem in always if problem not in self._told)
 
     def describe(self) -> dict[str, Any]:
         """Checks, problems and the trackers' outcomes and cost, for the summary."""
         numbers: dict[str, Any] = {}
         if self._checks:
-            problems = {str(problem): count for problem, count in self._found.items()}
-            numbers["capture"] = {"checks": self._checks, "problems": problems}
-        for name, tracker in (("alignment", self.alignment), ("exposure", self.exposure)):
-            if tracker is not None:
-                numbers[name] = tracker.describe()
+            numbers["capture"] = {"checks": self._checks, "problems": dict(self._found)}
+        if self._alignment:
+            numbers["alignment"] = self._alignment.describe()
+        if self._exposure:
+            numbers["exposure"] = self._exposure.describe()
         return numbers
 
     def _is_due(self, src: np.ndarray) -> bool:
         """Whether to check this frame."""
         now, changed = _shrink(src), False
         # A camera in a hand changes its picture all the time, and its plate is tracked.
-        tracked = self.alignment and not self.alignment.still
+        tracked = self._alignment and not self._alignment.still
         if self._thumbnail is not None and not tracked:
             apart = float(np.median(np.abs(now - self._thumbnail)))
             changed = apart > CHANGED and self._number - self._checked >= self._gap
             self._gap = min(2 * self._gap, CHECK_EVERY) if changed else self._gap
-        planned = {*FIRST_CHECKS, self._confirm, self._number // CHECK_EVERY * CHECK_EVERY}
-        due = changed or self._number in planned
+        planned = (*FIRST_CHECKS, self._confirm)
+        due = changed or self._number in planned or self._number % CHECK_EVERY == 0
         if due:
             self._thumbnail, self._checked = now, self._number
         return due
@@ -118,26 +109,23 @@ class PlateOverTime:
     def _follow(self, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The plate in its place, and there at the frame's exposure, as far as is tracked."""
         placed = bgr
-        if self.alignment:
-            guide = self.exposure.apply(bgr) if self._mends and self.exposure else None
-            placed = self.alignment.follow(src, bgr, guide)
-        if not self.exposure:
-            return placed, placed
-        used = self.exposure.follow(src, placed)
+        if self._alignment:
+            guide = self._exposure.apply(bgr) if self._mends and self._exposure else None
+            placed = self._alignment.follow(src, bgr, guide)
+        used = self._exposure.follow(src, placed) if self._exposure else placed
         if self._mends and placed is not bgr:
             used = keep_filled(src, placed, used)
         return placed, used
 
     def _switch_on(self, found: Preparation) -> bool:
         """Makes the trackers that a check asks for; whether there is a new one."""
-        aligns = not self.alignment and found.alignment and found.alignment.applied
-        matches = not self.exposure and found.exposure and found.exposure.applied
-        if aligns:
-            self.alignment = AlignmentTracker(holds=True)
-        if matches:
-            self.exposure = ExposureTracker(found.exposure)
-        self._mends = self._mends or bool(aligns or matches)
-        return bool(aligns or matches)
+        switched = False
+        if not self._alignment and found.alignment and found.alignment.applied:
+            self._alignment, switched = AlignmentTracker(holds=True), True
+        if not self._exposure and found.exposure and found.exposure.applied:
+            self._exposure, switched = ExposureTracker(found.exposure), True
+        self._mends = self._mends or switched
+        return switched
 
     def _learn(self, found: Preparation, switched: bool) -> tuple[str, ...]:
         """Counts problems; returns what is to be said: what is mended, and faults seen twice."""

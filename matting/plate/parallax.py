@@ -1,11 +1,7 @@
 """Let a placed plate follow what moved by itself: near things, when a camera changed its place.
 
-One homography fits the largest part of a scene. What is nearer moves a few pixels more, and its
-edges would be taken for a subject. Optical flow finds these, and the plate is moved there, only
-where it then shows the frame's texture.
-
-Source: ours, with Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", for the
-flow.
+Found by optical flow; the plate is moved only where it then shows the frame's texture. Source:
+ours, on Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".
 """
 
 import math
@@ -13,8 +9,7 @@ import math
 import cv2
 import numpy as np
 
-from .comparison import correlate_texture
-from .registration import to_grey
+from .comparison import correlate_texture, to_grey
 
 # Pixels are those of the working size; real pairs of 1920 pixels, see docs/capture.md.
 WORKING_LONG_SIDE = 2048
@@ -29,17 +24,13 @@ MIN_CORRELATION = 0.8  # with 0.7, five times as much of a subject's texture is 
 def follow_parallax(
     src: np.ndarray, placed: np.ndarray, covered: np.ndarray, guide: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Moves a plate where near things have moved against the rest.
+    """Moves a plate that was warped as a whole where near things have moved against the rest.
 
-    Args:
-        src: (H, W, 3) uint8 or uint16, RGB; the frame.
-        placed: like `src`; the plate, warped onto it as a whole.
-        covered: (H, W) bool, where the plate reaches; nothing is taken from elsewhere.
-        guide: like `placed`, at the frame's exposure, to find the flow by.
+    Nothing is taken from where the plate does not reach, `covered` being False. The flow is found
+    by `guide`, the placed plate at the frame's exposure.
 
-    Returns:
-        The plate, same shape and dtype, `placed` itself where nothing moves; and the fraction of
-        the frame that was moved. The same for any number of threads.
+    Returns the plate, `placed` itself where nothing moves; and the fraction of the frame that was
+    moved. The same for any number of threads.
     """
     frame, plate = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -53,9 +44,8 @@ def follow_parallax(
     result = placed.copy()
     # Piece by piece, because mostly little moves.
     pieces = cv2.connectedComponentsWithStats((weight > 0).astype(np.uint8))[2]
-    for left, top, width, height, _ in pieces[1:]:
-        box = (left - 1, top - 1, left + width + 1, top + height + 1)
-        _move_piece(placed, flow, weight, box, result)
+    for piece in pieces[1:]:
+        _move_piece(placed, flow, weight, piece[:4], result)
     return result, share
 
 
@@ -80,33 +70,30 @@ def _judge(
 
 
 def _move_piece(
-    placed: np.ndarray,
-    flow: np.ndarray,
-    weight: np.ndarray,
-    box: tuple[int, int, int, int],
-    out: np.ndarray,
+    placed: np.ndarray, flow: np.ndarray, weight: np.ndarray, box: np.ndarray, out: np.ndarray
 ) -> None:
-    """Moves what lies in a box of the working size: left, top, right and bottom."""
+    """Moves what lies in a box of the working size: left, top, width and height."""
+    (height, width), (left, top, columns, rows) = placed.shape[:2], box
     # x becomes (x + 0.5) * factor - 0.5, so that a shift grows by the factor.
-    across, down = (placed.shape[i] / flow.shape[i] for i in (1, 0))
-    left, top = max(math.floor(box[0] * across), 0), max(math.floor(box[1] * down), 0)
-    right = min(math.ceil(box[2] * across), placed.shape[1])
-    bottom = min(math.ceil(box[3] * down), placed.shape[0])
-    y, x = np.mgrid[top:bottom, left:right].astype(np.float32)
-    small_x, small_y = (x + 0.5) / across - 0.5, (y + 0.5) / down - 0.5
-    along, share = (
-        cv2.remap(part, small_x, small_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        for part in (flow, weight)
-    )
-    x, y = x + along[..., 0] * across, y + along[..., 1] * down
-    moved = cv2.remap(placed, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    before = placed[top:bottom, left:right].astype(np.float32)
+    across, down = width / flow.shape[1], height / flow.shape[0]
+    first = max(math.floor((left - 1) * across), 0), max(math.floor((top - 1) * down), 0)
+    right = min(math.ceil((left + columns + 1) * across), width)
+    bottom = min(math.ceil((top + rows + 1) * down), height)
+    part = (slice(first[1], bottom), slice(first[0], right))
+    y, x = np.mgrid[part].astype(np.float32)
+    small = (x + 0.5) / across - 0.5, (y + 0.5) / down - 0.5
+    along, share = _take(flow, *small), _take(weight, *small)
+    moved = _take(placed, x + along[..., 0] * across, y + along[..., 1] * down)
+    before = placed[part].astype(np.float32)
     # The weight falls over the window's width around a moved place, so that no seam shows.
-    out[top:bottom, left:right] = np.rint(before + (moved - before) * share[..., None])
+    out[part] = np.rint(before + (moved - before) * share[..., None])
 
 
 def _move(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Takes each pixel from where the flow, (H, W, 2), points."""
     rows, columns = np.indices(flow.shape[:2], np.float32)
-    at = (columns + flow[..., 0], rows + flow[..., 1])
-    return cv2.remap(picture, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _take(picture, columns + flow[..., 0], rows + flow[..., 1])
+
+
+def _take(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

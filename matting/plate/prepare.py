@@ -1,23 +1,24 @@
-"""Making a plate fit its frame before the network: alignment, exposure, and the capture check.
-
-Pure functions on pictures, for photographs and for the frames of a video.
-"""
+"""Making a plate fit its frame before the network: size, place, exposure, and the capture check."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from media.pictures import resize
+
 from ..prediction import Prediction
 from ..predictor import Predictor
 from ..quality import Budget
 from .align import MIN_SIDE, AlignmentReport, align_plate
-from .check import CaptureReport, check_capture, measure_motion
-from .comparison import reduce_colours
+from .check import CaptureReport, check_capture, needs_alignment
+from .comparison import check_pictures, reduce_colours
 from .exposure import ExposureReport, apply_exposure, estimate_exposure
-from .registration import check_pictures
 
 PreprocessMode = Literal["auto", "none"]
+
+# Widths and heights that were rounded when a picture was resized: half a percent, or one pixel.
+_ASPECT_TOLERANCE = 0.005
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,16 @@ class Preprocess:
 
 @dataclass(frozen=True)
 class Preparation:
-    """A plate that was made to fit its frame."""
+    """A plate that was made to fit its frame; a report is None where nothing was tried."""
 
     bgr: np.ndarray
     """(H, W, 3), the plate for the network, of the frame's type."""
     placed: np.ndarray
     """(H, W, 3), the same at its own exposure: aligned, if that was needed."""
     alignment: AlignmentReport | None = None
-    """None where alignment was not tried."""
     exposure: ExposureReport | None = None
-    """None where exposure was not looked at."""
     capture: CaptureReport | None = None
-    """What the check found, or None where it was not asked for."""
+    """What the check found."""
     notes: tuple[str, ...] = ()
     """What a user should know, in words."""
 
@@ -59,56 +58,50 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
-        bgr: (H, W, 3) of the same type, the captured plate.
+        bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate, of the same aspect.
         preprocess: what is to be done.
 
     Raises:
-        ValueError: when the pictures are not alike, or not such.
+        ValueError: when the aspects differ, or these are not such pictures.
     """
+    bgr, notes = fit_plate(src=src, bgr=bgr)
     check_pictures(src, bgr)
-    small = min(src.shape[:2]) < MIN_SIDE
-    automatic = preprocess.mode == "auto" and not small
+    automatic = preprocess.mode == "auto" and min(src.shape[:2]) >= MIN_SIDE
     frame, plate = reduce_colours(src), reduce_colours(bgr)
-    exposure = None
-    if automatic or preprocess.exposure:
-        exposure = estimate_exposure(frame, plate)
-    motion = measure_motion(frame, _match(plate, exposure)) if automatic else None
-    placed, alignment = bgr, None
-    if preprocess.alignment or (motion and motion.needs_alignment):
-        guide = apply_exposure(bgr, exposure) if exposure else bgr
-        placed, alignment = align_plate(src, bgr, guide)
+    matches = automatic or preprocess.exposure
+    exposure = estimate_exposure(frame, plate) if matches else None
+    placed, alignment, capture = bgr, None, None
+    if preprocess.alignment or (
+        automatic and needs_alignment(frame, apply_exposure(plate, exposure))
+    ):
+        placed, alignment = align_plate(src, bgr, apply_exposure(bgr, exposure))
         if alignment.applied:
             plate = reduce_colours(placed)
-            exposure = estimate_exposure(frame, plate) if exposure else None
-    matched = apply_exposure(placed, exposure) if exposure else placed
-    if alignment and alignment.applied:
-        matched = keep_filled(src, placed, matched)
-    capture = None
+            exposure = estimate_exposure(frame, plate) if matches else None
+    matched = _match(src, placed, alignment, exposure)
+    if preprocess.alignment and alignment and not alignment.applied:
+        notes += (f"plate not aligned: {alignment.reason}",)
+    if preprocess.exposure and exposure and not exposure.applied:
+        notes += (f"plate's exposure not matched: {exposure.reason}",)
     if automatic:
         used = plate if matched is placed else reduce_colours(matched)
         capture = check_capture(frame, used, alignment, exposure)
-    notes = _note(preprocess, alignment, exposure, capture)
+        notes += capture.notes
     return Preparation(matched, placed, alignment, exposure, capture, notes)
 
 
 def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) -> Preparation:
-    """Matches the exposure of a plate anew where a first matte shows the background.
+    """Matches the exposure of a plate anew where a first matte, `pha`, shows the background.
 
-    Args:
-        src: (H, W, 3), the frame.
-        preparation: of `prepare_plate`; it comes back where its exposure was not changed, or the
-            matte leaves too little to see.
-        pha: (H, W) float in [0, 1], a matte that was predicted from it.
+    The preparation comes back where its exposure was not changed, or the matte leaves too little.
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
-    placed, alignment = preparation.placed, preparation.alignment
+    placed = preparation.placed
     exposure = estimate_exposure(reduce_colours(src), reduce_colours(placed), pha)
     if not exposure.applied:
         return preparation
-    matched = apply_exposure(placed, exposure)
-    if alignment and alignment.applied:
-        matched = keep_filled(src, placed, matched)
+    matched = _match(src, placed, preparation.alignment, exposure)
     return replace(preparation, bgr=matched, exposure=exposure)
 
 
@@ -126,6 +119,29 @@ def predict_prepared(
     return preparation, predictor.predict(src, preparation.bgr, budget)
 
 
+def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Brings a plate (h, w, 3), uint8 or uint16, to the size and type of its frame.
+
+    Returns it with what was changed, in words. Raises ValueError when the aspect ratios differ.
+    """
+    notes: tuple[str, ...] = ()
+    if bgr.shape != src.shape:
+        height, width = src.shape[:2]
+        off = abs(bgr.shape[0] * width / bgr.shape[1] - height)
+        if off > max(_ASPECT_TOLERANCE * height, 1):
+            raise ValueError(
+                f"plate and frame have different aspect ratios: the plate is {bgr.shape[1]} x "
+                f"{bgr.shape[0]} pixels, the frame {width} x {height}. Capture both with the same "
+                "camera and settings, or crop one to match"
+            )
+        bgr, notes = resize(bgr, height, width), ("plate resized to the frame",)
+    if (bgr.dtype, src.dtype) == (np.uint8, np.uint16):
+        bgr = bgr.astype(np.uint16) * 257
+    elif (bgr.dtype, src.dtype) == (np.uint16, np.uint8):
+        bgr = ((bgr.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return bgr, notes
+
+
 def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:
     """The matched plate, without a change where alignment has filled it with the frame's pixels."""
     if matched is placed:
@@ -134,24 +150,11 @@ def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.
     return np.where((placed == src).all(axis=2, keepdims=True), src, matched)
 
 
-def _match(plate: np.ndarray, exposure: ExposureReport | None) -> np.ndarray:
-    """`apply_exposure` for a reduced plate, (h, w, 3) float32 in grey levels."""
-    if exposure is None or not exposure.applied:
-        return plate
-    gain, bias = (np.asarray(values, np.float32) for values in (exposure.gain, exposure.bias))
-    return np.clip(plate * gain + bias, 0, 255)
-
-
-def _note(
-    preprocess: Preprocess,
+def _match(
+    src: np.ndarray,
+    placed: np.ndarray,
     alignment: AlignmentReport | None,
     exposure: ExposureReport | None,
-    capture: CaptureReport | None,
-) -> tuple[str, ...]:
-    """What was asked for and not done; then what the check found."""
-    notes = []
-    if preprocess.alignment and alignment and not alignment.applied:
-        notes.append(f"plate not aligned: {alignment.reason}")
-    if preprocess.exposure and exposure and not exposure.applied:
-        notes.append(f"plate's exposure not matched: {exposure.reason}")
-    return (*notes, *(capture.notes if capture else ()))
+) -> np.ndarray:
+    matched = apply_exposure(placed, exposure)
+    return keep_filled(src, placed, matched) if alignment and alignment.applied else matched

@@ -1,10 +1,7 @@
 """Follow a plate's place and exposure from frame to frame, without trembling.
 
-Each frame's fit is found by itself, exact to some tenths of a pixel or of a grey level. Those
-tenths would make the plate, and with it the edges of the matte, tremble: what changed by more than
-the fit's error is followed at once, what changed less slowly.
-
-Source: ours.
+What changed by more than a fit's error is followed at once, what changed less slowly; or else the
+edges of the matte would tremble by the fit's tenths of a pixel or grey level. Source: ours.
 """
 
 from collections import Counter
@@ -14,10 +11,9 @@ from time import perf_counter
 import numpy as np
 
 from .align import fill_uncovered, find_alignment
-from .check import measure_motion
-from .comparison import reduce_colours
+from .check import needs_alignment
+from .comparison import AlignmentVerdict, reduce_colours, warp
 from .exposure import ExposureReport, ExposureVerdict, apply_match, estimate_exposure
-from .registration import AlignmentVerdict, warp
 
 HELD_FRAMES = 15  # that the last fit serves for where none is found: half a second
 CORNER_ERROR = 0.00023  # fraction of the diagonal, of the fit: 0.5 px of HD
@@ -26,6 +22,8 @@ MID_GREY = 128.0
 NOTHING = 0.25  # grey levels; a match that changes a mid grey by less is not made
 STILL_FRAMES = 5  # in which the corners move less than twice their error: the camera stands still
 PROBE_EVERY = 5  # frames of a camera that stands still: whether the plate still fits
+
+_IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # gain and bias, RGB
 
 
 class Outcome(StrEnum):
@@ -39,31 +37,25 @@ class Outcome(StrEnum):
 
 
 class Tracker:
-    """What the two trackers share: outcomes, and a last fit that serves for some frames.
-
-    Attributes:
-        counts: frames by outcome.
-        reasons: verdicts for which plates were held or kept, and how often.
-        seconds: spent on finding fits.
-        fits: that were looked for.
-    """
+    """What the two trackers share: outcomes, and a last fit that serves for some frames."""
 
     def __init__(self) -> None:
-        self.counts: Counter[Outcome] = Counter()
-        self.reasons: Counter[StrEnum] = Counter()
-        self.seconds, self.fits = 0.0, 0
+        self.counts: Counter[Outcome] = Counter()  # of frames
+        self.reasons: Counter[StrEnum] = Counter()  # verdicts for which plates were held or kept
+        self._seconds, self._fits = 0.0, 0  # spent on fits, and how many were looked for
         self._misses = 0
 
     def describe(self) -> dict[str, object]:
         """Counts, reasons and cost, for the summary."""
-        spent = round(1000 * self.seconds / max(1, self.fits), 1)
-        frames, reasons = (
-            {str(key): n for key, n in c.items()} for c in (self.counts, self.reasons)
-        )
-        return {"frames": frames, "reasons": reasons, "fits": self.fits, "ms_per_fit": spent}
+        return {
+            "frames": dict(self.counts),
+            "reasons": dict(self.reasons),
+            "fits": self._fits,
+            "ms_per_fit": round(1000 * self._seconds / max(1, self._fits), 1),
+        }
 
     def _timed(self, start: float) -> None:
-        self.seconds, self.fits = self.seconds + perf_counter() - start, self.fits + 1
+        self._seconds, self._fits = self._seconds + perf_counter() - start, self._fits + 1
 
     def _miss(self, verdict: StrEnum) -> bool:
         """Counts a fit that was not found; True where the last one no longer serves."""
@@ -75,9 +67,7 @@ class Tracker:
 class AlignmentTracker(Tracker):
     """Aligns a plate to frames in their order.
 
-    Args:
-        holds: whether to fit once and hold, with a look now and then, while the camera stands
-            still; otherwise every frame is fitted.
+    One that `holds` fits once, with a look now and then, while the camera stands still.
     """
 
     def __init__(self, holds: bool = False) -> None:
@@ -96,23 +86,15 @@ class AlignmentTracker(Tracker):
     def follow(
         self, src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
     ) -> np.ndarray:
-        """Moves a plate onto the next frame.
+        """Moves a plate onto the next frame; arguments and errors of `align_plate`.
 
-        Args:
-            src: (H, W, 3) uint8 or uint16, RGB; the frame.
-            bgr: same shape and dtype, RGB; the plate as captured.
-            guide: the plate at the frame's exposure; see `align_plate`.
-
-        Returns:
-            The plate on the frame, see `warp_plate`; `bgr` itself where that is not safe.
-
-        Raises:
-            ValueError: as `align_plate`.
+        Returns the plate on the frame, with the frame's own pixels where it does not reach; `bgr`
+        itself where that is not safe.
         """
         if self.still:
             placed = self._place(src, bgr)
             self._calm += 1
-            if self._calm % PROBE_EVERY or self._fits(src, placed):
+            if self._calm % PROBE_EVERY or not needs_alignment(*map(reduce_colours, (src, placed))):
                 self.counts[Outcome.STILL] += 1
                 return placed
             self._calm = 0
@@ -124,7 +106,7 @@ class AlignmentTracker(Tracker):
         if transform is not None:
             self._misses = 0
             self.counts[Outcome.ALIGNED] += 1
-            self._move(_move_corners(transform, src.shape), src.shape)
+            self._move(transform, src.shape)
         elif self._miss(report.verdict) or self._corners is None:
             self._corners, self._calm = None, 0
             self.counts[Outcome.KEPT] += 1
@@ -133,13 +115,14 @@ class AlignmentTracker(Tracker):
             self.counts[Outcome.HELD] += 1
         return self._place(src, bgr)
 
-    def _move(self, found: np.ndarray, shape: tuple[int, ...]) -> None:
+    def _move(self, transform: np.ndarray, shape: tuple[int, ...]) -> None:
+        ends = np.column_stack([_corners_of(shape), np.ones(4)]) @ transform.T
+        found = ends[:, :2] / ends[:, 2:]
         last = found if self._corners is None else self._corners
-        change = found - last
-        moved = float(np.hypot(change[:, 0], change[:, 1]).max())
+        moved = float(np.hypot(*(found - last).T).max())
         error = CORNER_ERROR * float(np.hypot(shape[0], shape[1]))
         self._calm = self._calm + 1 if moved < 2 * error else 0
-        self._corners = approach(last, found, moved, error)
+        self._corners = _approach(last, found, moved, error)
         self._warped = None
 
     def _place(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
@@ -148,15 +131,11 @@ class AlignmentTracker(Tracker):
             self._warped = bgr, *warp(bgr, _between(src.shape, self._corners))
         return fill_uncovered(src, *self._warped[1:])
 
-    def _fits(self, src: np.ndarray, placed: np.ndarray) -> bool:
-        return not measure_motion(reduce_colours(src), reduce_colours(placed)).needs_alignment
-
 
 class ExposureTracker(Tracker):
     """Matches a plate that lies on its frames to an automatic camera, in their order.
 
-    Args:
-        start: the match of the frame before the first, if it is known.
+    `start` is the match of the frame before the first, if it is known.
     """
 
     def __init__(self, start: ExposureReport | None = None) -> None:
@@ -164,29 +143,21 @@ class ExposureTracker(Tracker):
         self._match = _IDENTITY if start is None else np.array([start.gain, start.bias])
 
     def follow(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-        """Brings a plate (H, W, 3) uint8 or uint16 to the next frame's exposure.
-
-        Returns:
-            The plate, same shape and dtype; `bgr` itself where there is nothing to do.
-        """
+        """Brings a plate to the next frame's exposure; `bgr` itself where nothing is to be done."""
         start = perf_counter()
         report = estimate_exposure(reduce_colours(src), reduce_colours(bgr))
         self._timed(start)
-        found = None
-        if report.verdict is ExposureVerdict.MATCHED:
-            found = np.array([report.gain, report.bias])
-        elif report.verdict is ExposureVerdict.ALREADY_MATCHED:
-            found = _IDENTITY
-        if found is not None:
-            self._misses = 0
+        outcome = Outcome.HELD
+        if report.verdict in (ExposureVerdict.MATCHED, ExposureVerdict.ALREADY_MATCHED):
+            outcome, self._misses = Outcome.MATCHED, 0
+            found = np.array([report.gain, report.bias]) if report.applied else _IDENTITY
             gain, bias = found - self._match
             changed = float(np.abs(gain * MID_GREY + bias).max())
-            self._match = approach(self._match, found, changed, COLOUR_ERROR)
+            self._match = _approach(self._match, found, changed, COLOUR_ERROR)
         elif self._miss(report.verdict):
             self._match = _IDENTITY
         matched = self.apply(bgr)
-        applied = Outcome.HELD if found is None else Outcome.MATCHED
-        self.counts[Outcome.KEPT if matched is bgr else applied] += 1
+        self.counts[Outcome.KEPT if matched is bgr else outcome] += 1
         return matched
 
     def apply(self, bgr: np.ndarray) -> np.ndarray:
@@ -197,10 +168,7 @@ class ExposureTracker(Tracker):
         return apply_match(bgr, gain, bias)
 
 
-_IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # gain and bias, RGB
-
-
-def approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) -> np.ndarray:
+def _approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) -> np.ndarray:
     """Between the last value and the one found, half the way where they are an error apart."""
     result: np.ndarray = last + changed**2 / (changed**2 + error**2) * (found - last)
     return result
@@ -209,12 +177,6 @@ def approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) 
 def _corners_of(shape: tuple[int, ...]) -> np.ndarray:
     right, bottom = shape[1] - 1, shape[0] - 1
     return np.array([(0, 0), (right, 0), (right, bottom), (0, bottom)], float)
-
-
-def _move_corners(transform: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    moved = np.column_stack([_corners_of(shape), np.ones(4)]) @ transform.T
-    result: np.ndarray = moved[:, :2] / moved[:, 2:]
-    return result
 
 
 def _between(shape: tuple[int, ...], corners: np.ndarray) -> np.ndarray:

@@ -31,19 +31,10 @@ def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
 def open_video(
     path: Path, flag: str, rate: Fraction | None = None, audio: bool = False
 ) -> VideoSource:
-    """Opens a video file or a folder of numbered pictures.
+    """Opens a video file or a folder of numbered pictures, which `flag` named.
 
-    Args:
-        path: where.
-        flag: that named it, for messages.
-        rate: frames a second of a folder of pictures; 25 when not given.
-        audio: whether to hand over the packets of sound.
-
-    Returns:
-        The source, at its first frame.
-
-    Raises:
-        VideoError: when it can't be read; says why.
+    `rate` is frames a second of a folder, 25 when not given; with `audio`, packets of sound are
+    handed over. VideoError when it can't be read; says why.
     """
     if path.is_dir():
         return PictureReader(path, rate or USUAL_RATE)
@@ -59,30 +50,23 @@ def open_video(
 def open_by_time(
     path: Path, flag: str, at_end: TargetLoop = "hold"
 ) -> Callable[[Fraction], np.ndarray]:
-    """Opens a picture, or a video or folder of pictures that is followed by time.
+    """Opens a picture, or a video or folder of pictures that is followed by time; see `Timeline`.
 
-    Args:
-        path: where.
-        flag: that named it, for messages.
-        at_end: of a video, see `Timeline`.
-
-    Returns:
-        Gives the picture of a moment, see `Timeline.at`.
-
-    Raises:
-        ValueError: when it is neither or can't be read; says why.
+    Returns `Timeline.at` or its like. ValueError when it is neither or can't be read; says why.
     """
-    if not path.is_file():
-        return Timeline(lambda: open_video(path, flag), at_end).at
-    try:
-        pixels = read_picture(path).pixels
-    except PictureError as error:
-        reason = error
-    else:
-        return lambda _: pixels
+    reason: PictureError | None = None
+    if path.is_file():
+        try:
+            pixels = read_picture(path).pixels
+        except PictureError as error:
+            reason = error
+        else:
+            return lambda _: pixels
     try:
         return Timeline(lambda: open_video(path, flag), at_end).at
     except VideoError as error:
+        if reason is None:
+            raise
         raise ValueError(
             f"{flag} {path} is not a video ({error}) nor a picture ({reason})"
         ) from error
@@ -95,10 +79,7 @@ class TimelineEnded(Exception):  # noqa: N818 - the end is no error
 class Timeline:
     """Follows another video by time, whatever its frame rate; both begin at 0.
 
-    Args:
-        reopen: opens the video at its first frame.
-        at_end: what to show behind its last frame: `loop` begins again, `hold` keeps it, `stop`
-            raises.
+    Behind its last frame `loop` begins again, `hold` keeps that, `stop` raises TimelineEnded.
     """
 
     def __init__(self, reopen: Callable[[], VideoSource], at_end: TargetLoop) -> None:
@@ -109,17 +90,9 @@ class Timeline:
         self._begin()
 
     def at(self, time: Fraction) -> np.ndarray:
-        """Gives the picture that is shown at a time.
+        """The picture, (H, W, 3) uint8 or uint16, RGB, at `time` seconds; time never goes back.
 
-        Args:
-            time: seconds since the beginning; never before that of the last call.
-
-        Returns:
-            (H, W, 3) uint8 or uint16, RGB; the same object until another frame is due.
-
-        Raises:
-            TimelineEnded: behind the end with `stop`.
-            VideoError: when a frame can't be read.
+        The same object until another frame is due. VideoError when a frame can't be read.
         """
         while time >= self._end():
             if self._next is not None:
@@ -151,17 +124,10 @@ class Timeline:
 def read_pipe(
     size: tuple[int, int] | None, pixel_format: str, rate: Fraction | None, file: BinaryIO
 ) -> ClipReader:
-    """Reads a pipe.
+    """Reads raw frames from a pipe: width and height in pixels, FFmpeg's format, frames a second.
 
-    Args:
-        size: width and height of raw frames, pixels; without it the pipe holds a video in a format
-            that needs no seeking (Matroska, NUT, MPEG-TS).
-        pixel_format: of raw frames, as FFmpeg names it.
-        rate: frames a second of raw frames; 25 when not given.
-        file: standard input.
-
-    Raises:
-        VideoError: as `ClipReader`.
+    Without a size it holds a video in a format that needs no seeking (Matroska, NUT, MPEG-TS).
+    VideoError as `ClipReader`.
     """
     if size is None:
         return ClipReader(file, "standard input", audio=True)

@@ -7,20 +7,14 @@ from pathlib import Path
 import numpy as np
 from av import Packet
 
-from media.frames import Frame, VideoInfo
+from media.frames import Frame, VideoError, VideoInfo
+from media.pictures import PictureError, read_picture
 from media.writing import write_jpeg, write_png
 from runtime.wording import listed
 
 from ..pictures.compose import AlphaMode, BitDepth, render
 from ..prediction import Prediction
-from .settings import (
-    RECIPES,
-    EncodingSettings,
-    PictureFormat,
-    VideoOutputSettings,
-    VideoOutputType,
-)
-from .verify import verify_pictures
+from .settings import RECIPES, EncodingSettings, VideoOutputSettings, VideoOutputType
 from .writer import Layout, VideoWriter, partial_path
 
 _SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
@@ -63,59 +57,55 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
 class SequenceWriter:
     """Writes a folder of pictures, each of which appears whole; see `VideoWriter`."""
 
-    def __init__(self, folder: Path, picture_format: PictureFormat) -> None:
+    def __init__(self, folder: Path, jpeg: bool) -> None:
         self.path = folder
-        self.frames = 0
         self.notes: list[str] = []
-        self._jpeg = picture_format == "jpeg"
-        self._names: list[str] = []
+        self._jpeg = jpeg
+        self._files: list[Path] = []
 
-    def file(self, name: str) -> Path:
+    def file(self, frame: Frame) -> Path:
         """The file of a frame."""
-        return self.path / f"{name}{'.jpg' if self._jpeg else '.png'}"
+        return self.path / f"{frame.name}{'.jpg' if self._jpeg else '.png'}"
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError when that fails."""
-        (write_jpeg if self._jpeg else write_png)(self.file(frame.name), pixels)
+        (write_jpeg if self._jpeg else write_png)(self.file(frame), pixels)
         self.keep(frame)
 
     def keep(self, frame: Frame) -> None:
         """Counts a picture that is there already."""
-        self.frames += 1
-        self._names.append(frame.name)
+        self._files.append(self.file(frame))
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
         """Looks whether all is there (VideoError if not); pictures have no sound."""
-        verify_pictures([self.file(name) for name in self._names])
-        strange = {path.name for path in self.path.iterdir()}
-        strange -= {self.file(name).name for name in self._names}
-        if strange:
+        verify_pictures(self._files)
+        if strange := set(self.path.iterdir()) - set(self._files):
             self.notes.append(
                 f"{self.path} holds {len(strange)} files that are not of this run, as "
-                f"{min(strange)}"
+                f"{min(strange).name}"
             )
 
     def abandon(self) -> Path | None:
         """The folder, if a picture is in it; `--resume` continues it."""
-        return self.path if self.frames else None
+        return self.path if self._files else None
+
+
+def verify_pictures(paths: list[Path]) -> None:
+    """Raises VideoError unless pictures are there, and their first and last are decoded."""
+    for path in paths:
+        if not path.is_file() or path.stat().st_size == 0:
+            raise VideoError(f"{path} was not written")
+    for path in {*paths[:1], *paths[-1:]}:
+        try:
+            read_picture(path)
+        except PictureError as error:
+            raise VideoError(f"{path} can't be read back: {error}") from error
 
 
 class VideoOutputs:
-    """Writes the same frame of every output at the same time, each in its thread.
+    """Writes the same frame of every output (`plan_paths`) at the same time, each in its thread.
 
-    Args:
-        paths: see `plan_paths`.
-        info: of the frames.
-        settings: what to write.
-        encoding: how.
-        transparent: whether `com` has alpha.
-
-    Attributes:
-        writers: by type.
-        files: finished outputs, and after `abandon` what is left of the others, by type.
-
-    Raises:
-        VideoError: when one can't be opened.
+    `com` has alpha where it is `transparent`. VideoError when one can't be opened.
     """
 
     def __init__(
@@ -127,6 +117,7 @@ class VideoOutputs:
         transparent: bool,
     ) -> None:
         self.writers: dict[VideoOutputType, VideoWriter | SequenceWriter] = {}
+        # Finished outputs, and after `abandon` what is left of the others.
         self.files: dict[VideoOutputType, Path] = {}
         self._alpha: AlphaMode = encoding.alpha
         deep = _is_deep(info, settings, encoding)
@@ -136,8 +127,8 @@ class VideoOutputs:
         try:
             for kind, path in paths.items():
                 if settings.format == "image_sequences":
-                    lossy = kind in ("com", "fgr") and settings.picture_format == "jpeg"
-                    self.writers[kind] = SequenceWriter(path, "jpeg" if lossy else "png")
+                    jpeg = kind in ("com", "fgr") and settings.picture_format == "jpeg"
+                    self.writers[kind] = SequenceWriter(path, jpeg)
                 else:
                     layout = Layout.of(info, transparent and kind == "com", deep)
                     audio = info.audio if kind == sounded else ()
@@ -149,7 +140,7 @@ class VideoOutputs:
     def has(self, frame: Frame) -> bool:
         """Whether every output has a frame already; of picture sequences alone."""
         return all(
-            isinstance(writer, SequenceWriter) and writer.file(frame.name).exists()
+            isinstance(writer, SequenceWriter) and writer.file(frame).exists()
             for writer in self.writers.values()
         )
 
@@ -160,10 +151,7 @@ class VideoOutputs:
             writer.keep(frame)
 
     def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
-        """Makes and writes the pictures of a frame, over a new background; see `render`.
-
-        Raises VideoError or OSError when one can't be written.
-        """
+        """Makes (see `render`) and writes the pictures of a frame; VideoError, OSError if not."""
 
         def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
             writer.write(render(kind, matte, target, self._depth, self._alpha), frame)
@@ -174,13 +162,10 @@ class VideoOutputs:
             raise errors[0]
 
     def finish(self, audio: Sequence[Packet]) -> None:
-        """Ends every output, by the packets behind the last frame, and checks it.
-
-        Raises VideoError when one is not as it should be; those that are have their final names.
-        """
+        """Ends and checks every output (VideoError); those that are right get their final names."""
         self._pool.shutdown()
         for kind, writer in self.writers.items():
-            writer.finish(audio)
+            writer.finish(audio)  # the packets behind the last frame
             self.files[kind] = writer.path
 
     def abandon(self) -> None:
@@ -197,6 +182,5 @@ def _is_deep(info: VideoInfo, settings: VideoOutputSettings, encoding: EncodingS
         return encoding.codec == "prores"
     if settings.bit_depth is not None:
         return settings.bit_depth > 8
-    if settings.format == "video":
-        return info.bits > 8 and encoding.codec == "hevc"
-    return info.bits > 8 and settings.picture_format == "png"
+    png = settings.format == "image_sequences" and settings.picture_format == "png"
+    return info.bits > 8 and (png or (settings.format == "video" and encoding.codec == "hevc"))

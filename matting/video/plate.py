@@ -32,19 +32,10 @@ def open_plate(
     median_frames: int,
     reopen_source: Callable[[], VideoSource] | None,
 ) -> tuple[PlateAt, list[str]]:
-    """Opens what a user names as the plate.
+    """Opens what a user names as the plate: a path, `median`, or the number of a frame, from 0.
 
-    Args:
-        bgr: path of a picture or a video, or `median`.
-        from_frame: number of the source's frame that is the plate, from 0, instead.
-        median_frames: that the median is taken of.
-        reopen_source: opens the source once more, or None where it can be read only once.
-
-    Returns:
-        The plate by time, and what a user should know, in words.
-
-    Raises:
-        ValueError: when none or two are named, or it can't be read.
+    `reopen_source` is None where the source can be read only once. Returns the plate by time, and
+    notes for the user. ValueError when none or two are named, or it can't be read.
     """
     if (bgr is None) == (from_frame is None):
         raise ValueError(
@@ -85,30 +76,20 @@ def _read_frame(source: VideoSource, number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MedianPlate:
-    """A plate and how sure it is."""
+    """A plate, of how many frames, and how sure it is."""
 
-    pixels: np.ndarray
-    """(H, W, 3) uint8 or uint16, RGB."""
+    pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB
     frames: int
-    """That it was taken from."""
-    unsure: float
-    """Fraction of its pixels that fewer than 60% of the frames agree with."""
+    unsure: float  # fraction of the pixels that fewer than 60% of the frames agree with
 
 
 def median_plate(source: VideoSource, frames: int) -> MedianPlate:
     """Takes the median of frames that are spread evenly over a video of unknown length.
 
-    Every frame is read, every n-th is held; when too many are held, every second of them is let go
-    and n doubles. So memory is bounded, and no frame count is trusted.
-
+    Every frame is read to the end, every n-th is held; when more than `frames` are held, every
+    second of them is let go and n doubles. So memory is bounded, and no frame count is trusted.
     Where something stands in front for less than half of the time, the median shows what is behind.
-
-    Args:
-        source: at its first frame; it is read to its end.
-        frames: to take it from, half as many at least if the video has them.
-
-    Raises:
-        VideoError: when the video can't be read.
+    VideoError when the video can't be read.
 
     Source: ours; the median over time is the oldest model of a background.
     """

@@ -2,45 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from media.frames import VideoInfo
 
 from ..report import Entry
-from .outputs import VideoOutputs
-from .stream import FrameMatter
+from .run import VideoRun
 
 # Settings that may differ between a run and the one that continues it.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
-
-
-@dataclass
-class Progress:
-    """What became of a run so far."""
-
-    done: int = 0
-    """Frames that are written."""
-    kept: int = 0
-    """Frames that were there already."""
-    error: Exception | None = None
-    """Why it ended early, or None."""
-    ended: bool = False
-    """Whether the end was reached."""
-    stopped: bool = False
-    """Whether the new background ended it (`--target-loop stop`)."""
-    notes: list[str] = field(default_factory=list)
-    """What has become known of the capture, in words."""
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
-    )
-    """Spent on each part of the way; of frames that are computed at a time, the mean."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether all that was asked for was made."""
-        return self.ended and self.error is None
 
 
 def describe_source(info: VideoInfo) -> dict[str, Any]:
@@ -59,24 +30,20 @@ def describe_source(info: VideoInfo) -> dict[str, Any]:
     }
 
 
-def describe_work(progress: Progress, matter: FrameMatter, seconds: float) -> dict[str, Any]:
-    """How fast a run was, and what smoothing, checks, alignment and matching did, for the file.
-
-    The shares of the time overlap, so they may add up to more than 1.
-    """
+def describe_work(run: VideoRun, seconds: float) -> dict[str, Any]:
+    """How fast a run was, and what smoothing, checks, alignment and matching did, for the file."""
+    progress, matter = run.progress, run.matter
+    # They overlap, so that they may add up to more than 1.
     shares = {name: round(spent / seconds, 3) for name, spent in progress.seconds.items()}
-    numbers: dict[str, Any] = {
-        "speed": {
-            "frames": progress.done,
-            "kept_frames": progress.kept,
-            "seconds": round(seconds, 3),
-            "frames_per_second": round(progress.done / seconds, 3),
-            "shares": shares,
-        }
+    speed = {
+        "frames": progress.done,
+        "kept_frames": progress.kept,
+        "seconds": round(seconds, 3),
+        "frames_per_second": round(progress.done / seconds, 3),
+        "shares": shares,
     }
-    if matter.smoother is not None:
-        numbers["dtssd_still"] = matter.smoother.flicker()
-    return numbers | matter.plates.describe()
+    smoothing = {"dtssd_still": matter.smoother.flicker()} if matter.smoother else {}
+    return {"speed": speed, **smoothing, **matter.plates.describe()}
 
 
 def format_work(details: Mapping[str, Any]) -> str:
@@ -84,10 +51,8 @@ def format_work(details: Mapping[str, Any]) -> str:
     speed = details["speed"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in speed["shares"].items())
     kept = f", {speed['kept_frames']} were there" if speed["kept_frames"] else ""
-    lines = [
-        f"{speed['frames']} frames in {speed['seconds']:.1f} s "
-        f"({speed['frames_per_second']:.2f} frames/s{kept}); at work: {shares}"
-    ]
+    rate = f"{speed['frames_per_second']:.2f} frames/s{kept}"
+    lines = [f"{speed['frames']} frames in {speed['seconds']:.1f} s ({rate}); at work: {shares}"]
     if flicker := details.get("dtssd_still"):
         lines.append(
             f"flicker (dtSSD where the picture stands still) {flicker['before']:.3f} before, "
@@ -101,9 +66,10 @@ def format_work(details: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def describe_run(name: str, progress: Progress, outputs: VideoOutputs, folder: Path) -> Entry:
+def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Entry:
     """The entry of a source for the report; outputs are named from `folder`."""
-    entry = Entry(name, "done")
+    progress, outputs = run.progress, run.outputs
+    entry = Entry(name, "done", details=describe_work(run, seconds))
     if progress.error is not None:
         entry.status = "failed"
         known = isinstance(progress.error, (ValueError, OSError))
@@ -120,11 +86,8 @@ def describe_run(name: str, progress: Progress, outputs: VideoOutputs, folder: P
 
 
 def refuse_other_run(summary: Path, settings: Mapping[str, Any]) -> None:
-    """Raises ValueError where the summary of a run to be continued shows other settings.
-
-    There is no summary of a run that was killed.
-    """
-    if not summary.exists():
+    """Raises ValueError where the summary of a run to be continued shows other settings."""
+    if not summary.exists():  # the run was killed
         return
     before = json.loads(summary.read_text(encoding="utf-8")).get("settings", {})
     changed = [

@@ -9,16 +9,16 @@ from time import perf_counter
 import numpy as np
 
 from media.frames import Frame, VideoSource
+from media.pictures import resize
 
-from ..plate.fit import resize
+from ..pipeline import AHEAD, map_ahead, run_ahead
 from ..plate.over_time import FIRST_CHECKS
 from ..prediction import Prediction
 from ..predictor import Prepared
 from .open import TimelineEnded
 from .outputs import VideoOutputs
 from .plate import PlateAt
-from .report import Progress
-from .stream import AHEAD, FrameMatter, count_threads, map_ahead, run_ahead
+from .stream import FrameMatter, count_threads
 from .target import TargetFeed
 
 
@@ -26,16 +26,27 @@ from .target import TargetFeed
 class FrameInWork:
     """A frame with what it needs."""
 
-    frame: Frame
-    """As read, resized if that was asked for."""
-    bgr: Prepared | None
-    """Its plate, as the network takes it; None where nothing has to be computed."""
-    target: np.ndarray | None = None
-    """(H, W, 3) float32, its new background, or None."""
-    matte: Prediction | None = None
-    """When it is computed."""
-    seconds: float = 0.0
-    """That computing it took."""
+    frame: Frame  # resized if that was asked for
+    bgr: Prepared | None  # its plate; None where nothing has to be computed
+    target: np.ndarray | None = None  # (H, W, 3) float32, its new background
+    matte: Prediction | None = None  # when it is computed,
+    seconds: float = 0.0  # and in what time
+
+
+@dataclass
+class Progress:
+    """What became of a run so far."""
+
+    done: int = 0  # frames that are written
+    kept: int = 0  # frames that were there already
+    error: Exception | None = None  # why it ended early
+    ended: bool = False  # whether the end was reached
+    stopped: bool = False  # whether the new background ended it (`--target-loop stop`)
+    notes: list[str] = field(default_factory=list)  # what has become known of the capture
+    # Spent on each part of the way; of frames that are computed at a time, the mean.
+    seconds: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
+    )
 
 
 @dataclass
@@ -43,7 +54,7 @@ class VideoRun:
     """Mattes the frames of a source into files; decoding, network and encoding overlap.
 
     One thread decodes and prepares, the caller's or those of the predictor's lanes compute, one
-    encodes (and one more for each output).
+    encodes (and one more for each output). Frames that every output has are left out with `resume`.
     """
 
     source: VideoSource
@@ -51,10 +62,8 @@ class VideoRun:
     targets: TargetFeed
     matter: FrameMatter
     outputs: VideoOutputs
-    size: tuple[int, int] | None = None
-    """Height and width that frames get, pixels."""
+    size: tuple[int, int] | None = None  # height and width that frames get, pixels
     resume: bool = False
-    """Whether frames that every output has are left out."""
     progress: Progress = field(default_factory=Progress)
 
     def run(
@@ -66,13 +75,9 @@ class VideoRun:
     ) -> None:
         """Mattes until the end, an error or a wish to stop; `progress` has what became of it.
 
-        What was computed is written in any case.
-
-        Args:
-            report: called for every finished frame.
-            note: called with what a user should know.
-            should_stop: asked before each frame.
-            workers: 0 does one thing after the other, all else overlaps.
+        What was computed is written in any case. `report` is called for every finished frame,
+        `note` with what a user should know, `should_stop` before each frame; 0 `workers` do one
+        thing after the other, all else overlaps.
         """
         overlaps = min(workers, 1)
 
@@ -83,14 +88,10 @@ class VideoRun:
                 yield loaded
             self.progress.ended = True
 
-        told = 0
+        told, threads = 0, overlaps * count_threads(self.matter.predictor)
         with (
             closing(run_ahead(self._load_all(), overlaps)) as loaded,
-            closing(
-                map_ahead(
-                    self._compute, wanted(loaded), overlaps * count_threads(self.matter.predictor)
-                )
-            ) as matted,
+            closing(map_ahead(self._compute, wanted(loaded), threads)) as matted,
             closing(map_ahead(self._store, matted, overlaps, AHEAD)) as stored,
         ):
             try:

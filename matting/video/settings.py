@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from runtime.settings import REQUIRED, settings_group
 
@@ -15,6 +17,7 @@ Codec = Literal["h264", "hevc", "prores", "vp9"]
 PictureFormat = Literal["png", "jpeg"]
 TargetFit = Literal["crop", "stretch", "pad"]
 TargetLoop = Literal["loop", "hold", "stop"]
+Side = Annotated[int, Field(ge=1)]  # pixels
 
 PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
@@ -39,20 +42,17 @@ class VideoSettings:
     the frames of a camera that stands still."""
     target_bgr: str | None = None
     """New background of com: a colour (green, #00b140), a picture, a video, or blur."""
-    resize: tuple[int, int] | None = None
+    resize: tuple[Side, Side] | None = None
     """Width and height that the frames get before everything else, pixels."""
     rate: float | str | None = None
     """Frames a second of a folder of pictures or of raw frames, as 30000/1001 or 29.97; 25 when not
     given. Video files have time stamps of their own."""
-    size: tuple[int, int] | None = None
+    size: tuple[Side, Side] | None = None
     """Width and height of a pipe of raw frames, pixels."""
     pixel_format: str = "rgb24"
     """Of a pipe of raw frames, as FFmpeg names it."""
 
     def __post_init__(self) -> None:
-        for name, value in (("resize", self.resize), ("size", self.size)):
-            if value is not None and min(value) < 1:
-                raise ValueError(f"{name} must be a width and a height of 1 or more, got {value}")
         if self.exact_rate is not None and not 0 < self.exact_rate <= 1000:
             raise ValueError(f"rate must be above 0 and at most 1000, got {self.rate}")
 
@@ -79,7 +79,7 @@ class VideoOutputSettings:
     """Folder for the outputs: TYPE.mp4 (.mov, .webm), or TYPE/ with a picture a frame."""
     format: OutputFormat = "video"
     """video, or image_sequences."""
-    types: tuple[VideoOutputType, ...] = ("com", "pha")
+    types: Annotated[tuple[VideoOutputType, ...], Field(min_length=1)] = ("com", "pha")
     """com: the subject over --video-target-bgr, or with alpha without one; pha: alpha; fgr:
     foreground; err: predicted error; ref: refined cells."""
     picture_format: PictureFormat = "png"
@@ -87,10 +87,6 @@ class VideoOutputSettings:
     bit_depth: Literal[8, 10] | None = None
     """Bits a channel: 8, or 10 (16 in PNG). When not given, the source's where the format is one
     that players decode: HEVC, ProRes, PNG; else 8."""
-
-    def __post_init__(self) -> None:
-        if not self.types:
-            raise ValueError("types must name at least one output type")
 
 
 @settings_group("")
@@ -114,12 +110,12 @@ class EncodingSettings:
     """Copy the source's sound into com (fgr without com)."""
 
     def __post_init__(self) -> None:
-        largest = {"h264": 51, "hevc": 51, "vp9": 63}.get(self.codec)
+        largest = 63 if self.codec == "vp9" else 51
         if self.codec == "prores" and (self.crf is not None or self.bit_rate is not None):
             raise ValueError("prores has one quality; leave crf and bit_rate out")
         if self.crf is not None and self.bit_rate is not None:
             raise ValueError("give crf (a quality) or bit_rate (a size), not both")
-        if largest is not None and self.crf is not None and not 0 <= self.crf <= largest:
+        if self.crf is not None and not 0 <= self.crf <= largest:
             raise ValueError(f"crf of {self.codec} must lie in [0, {largest}], got {self.crf}")
         if self.bit_rate is not None and not self.bit_rate > 0:
             raise ValueError(f"bit_rate must be above 0, got {self.bit_rate}")
@@ -185,8 +181,7 @@ def encoder_options(settings: EncodingSettings, alpha: bool, width: int) -> dict
     elif settings.codec == "vp9" and alpha and settings.crf is None:
         options["lossless"] = "1"
     else:
-        crf = _CRF[settings.codec] if settings.crf is None else settings.crf
-        options["crf"] = str(crf)
+        options["crf"] = str(_CRF[settings.codec] if settings.crf is None else settings.crf)
         if settings.codec == "vp9":
             options["b"] = "0"
     return options

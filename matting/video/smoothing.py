@@ -19,10 +19,7 @@ class AlphaSmoother:
 
     alpha'_t = alpha_t + s g (alpha'_(t-1) - alpha_t), with the strength s and the stillness
     g = exp(-(d / 3)^2), where d is how much the frame's 5 x 5 neighbourhood has changed in grey
-    levels. So edges that move are not dragged along.
-
-    Args:
-        strength: in [0, 1); 0 leaves alpha as it is.
+    levels. So edges that move are not dragged along. The strength lies in [0, 1).
 
     Source: ours; exponential smoothing gated by motion.
     """
@@ -47,13 +44,11 @@ class AlphaSmoother:
         return smooth
 
     def flicker(self) -> dict[str, float] | None:
-        """How much alpha trembles where the picture stands still.
+        """How much alpha trembles `before` and `after` smoothing; None without a pair of frames.
 
-        Returns:
-            `before` and `after` smoothing: 100 times the root of the mean squared change of alpha
-            from frame to frame over the pixels that stand still, mean over the pairs of frames.
-            That is dtSSD (Erofeev et al. 2015, as video matting reports it), restricted to where
-            the true alpha does not change, as there is no true alpha here. None without a pair.
+        100 times the root of the mean squared change of alpha from frame to frame over the pixels
+        that stand still, mean over the pairs: dtSSD (Erofeev et al. 2015, as video matting reports
+        it), restricted to where the true alpha does not change, as there is none here.
         """
         if not self._pairs:
             return None

@@ -1,20 +1,17 @@
 """A frame's way through a video: read, prepare, matte, smooth, write; several frames at a time."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import count
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import torch
 
 from media.frames import VideoSource
 
+from ..pipeline import map_ahead, run_ahead
 from ..plate.over_time import PlateOverTime
 from ..plate.prepare import Preparation, Preprocess
 from ..prediction import Prediction
@@ -26,8 +23,6 @@ from .smoothing import AlphaSmoother
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 2  # frames that wait before the network, and behind it
-
 
 @dataclass
 class FrameMatter:
@@ -35,9 +30,13 @@ class FrameMatter:
 
     predictor: Predictor
     budget: Budget
-    plates: PlateOverTime
-    smoother: AlphaSmoother | None = None
-    _last: tuple[np.ndarray, Prepared] | None = field(default=None, init=False)
+    preprocess: Preprocess
+    smoothing: float = 0.0  # strength, see `AlphaSmoother`; 0 is none
+
+    def __post_init__(self) -> None:
+        self.plates = PlateOverTime(self.preprocess)
+        self.smoother = AlphaSmoother(self.smoothing) if self.smoothing else None
+        self._last: tuple[np.ndarray, Prepared] | None = None
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> tuple[Preparation, Prepared]:
         """Makes the plate fit; see `PlateOverTime.prepare`. Brings it to the device, once."""
@@ -59,10 +58,8 @@ class FrameMatter:
 class ClipMatte:
     """The matte of a frame of a clip."""
 
-    src: np.ndarray
-    """(H, W, 3) uint8 or uint16, RGB, the frame."""
-    preparation: Preparation
-    """The plate as it was used; its notes are what has become known with this frame."""
+    src: np.ndarray  # (H, W, 3) uint8 or uint16, RGB, the frame
+    preparation: Preparation  # its notes are what has become known with this frame
     prediction: Prediction
     budget: Budget
 
@@ -77,101 +74,36 @@ def matte_frames(
 ) -> Iterator[ClipMatte]:
     """Mattes a clip, some frames ahead of the caller; the same values as `inference_video.py`.
 
-    Args:
-        frames: a clip, a folder of numbered pictures, or (H, W, 3) uint8 or uint16 RGB arrays of
-            one size and type.
-        plate: (h, w, 3) uint8 or uint16, RGB, the captured plate of all of them.
-        predictor: of the network; it computes `lanes` frames at a time.
-        budget: work for each frame, or what chooses it by height and width.
-        preprocess: what is done to the plate over time.
-        smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
-
-    Yields:
-        Every frame, in order.
-
-    Raises:
-        ValueError: when a frame can't be read or the plate has another aspect ratio.
+    See `Matting.video`; `budget` may choose by height and width. ValueError when a frame can't be
+    read or the plate has another aspect ratio.
     """
     if isinstance(frames, (Path, str)):
         frames = _read_pixels(open_video(Path(frames), "clip"))
-    smoother = AlphaSmoother(smoothing) if smoothing else None
-    matter: FrameMatter | None = None
+    remaining = iter(frames)
+    if (first := next(remaining, None)) is None:
+        return
+    if not isinstance(budget, Budget):
+        budget = budget(*first.shape[:2])
+    matter = FrameMatter(predictor, budget, preprocess, smoothing)
 
     def load(src: np.ndarray) -> tuple[np.ndarray, Preparation, Prepared]:
-        nonlocal matter
-        if matter is None:
-            work = budget if isinstance(budget, Budget) else budget(*src.shape[:2])
-            matter = FrameMatter(predictor, work, PlateOverTime(preprocess), smoother)
         return src, *matter.prepare(src, plate)
 
     def compute(loaded: tuple[np.ndarray, Preparation, Prepared]) -> ClipMatte:
         src, preparation, bgr = loaded
-        assert matter is not None  # noqa: S101 - made by the first frame
         return ClipMatte(src, preparation, matter.predict(src, bgr), matter.budget)
 
     with (
-        closing(run_ahead(map(load, frames), 1)) as loaded,
+        closing(run_ahead(map(load, chain([first], remaining)), 1)) as loaded,
         closing(map_ahead(compute, loaded, count_threads(predictor))) as matted,
     ):
         for one in matted:
-            assert matter is not None  # noqa: S101 - made by the first frame
             yield replace(one, prediction=matter.smooth(one.src, one.prediction))
 
 
 def count_threads(predictor: Predictor) -> int:
     """Threads that compute beside the caller's."""
     return predictor.lanes if predictor.lanes > 1 else 0
-
-
-def run_ahead(items: Iterator[Item], workers: int) -> Generator[Item, None, None]:
-    """Goes through items in a thread of their own, some ahead; 0 workers do so in the caller's."""
-    end = object()
-    for item in map_ahead(lambda _: next(items, end), count(), workers, AHEAD):
-        if item is end:
-            return
-        yield item  # type: ignore[misc]
-
-
-def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int = 0
-) -> Generator[Result, None, None]:
-    """Applies a function in threads, and keeps the order.
-
-    What came before an error, of the items or of the function, is still handed over.
-
-    Args:
-        function: of an item.
-        items: taken in the caller's thread, at most `workers + ahead` before they are asked for.
-        workers: threads; they share PyTorch's. 0 calls the function in the caller's.
-        ahead: items that may wait.
-    """
-    if workers == 0:
-        yield from map(function, items)
-        return
-    threads, error = torch.get_num_threads(), None
-    share = partial(torch.set_num_threads, max(1, threads // workers))
-    waiting: deque[Future[Result]] = deque()
-    remaining = iter(items)
-    with ThreadPoolExecutor(workers, initializer=share) as pool:
-        try:
-            while True:
-                try:
-                    waiting.append(pool.submit(function, next(remaining)))
-                except StopIteration:
-                    break
-                except Exception as caught:
-                    error = caught
-                    break
-                if len(waiting) >= workers + ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if workers > 1:
-                torch.set_num_threads(threads)  # which these have set for later threads as well
-    if error is not None:
-        raise error
 
 
 def _read_pixels(source: VideoSource) -> Iterator[np.ndarray]:

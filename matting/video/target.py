@@ -4,19 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 
+from media.pictures import resize, resize_to_cover
 from runtime.settings import settings_group
 
 from ..pictures.compose import blur, to_float
 from ..pictures.target import parse_target
-from ..plate.fit import resize, resize_to_cover
 from .open import open_by_time
-from .settings import (
-    RECIPES,
-    EncodingSettings,
-    TargetFit,
-    TargetLoop,
-    VideoOutputSettings,
-)
+from .settings import RECIPES, EncodingSettings, TargetFit, TargetLoop, VideoOutputSettings
 
 GREEN = "rgb(120,255,155)"  # the authors', where a format of `com` has no alpha
 
@@ -34,18 +28,10 @@ class TargetSettings:
 
 
 class TargetFeed:
-    """Gives every frame its new background.
+    """Gives every frame its new background: a colour, a picture, a video, `blur`, or None.
 
-    Args:
-        text: a colour, a picture, a video, `blur`, or None for a transparent composite.
-        settings: how it meets the frames.
-        flag: that named it, for messages.
-
-    Attributes:
-        transparent: whether there is none.
-
-    Raises:
-        ValueError: when it is none of these or can't be read.
+    None makes the composite transparent. ValueError when the text (which `flag` named) is none of
+    these or can't be read.
     """
 
     def __init__(
@@ -54,28 +40,16 @@ class TargetFeed:
         target = parse_target(text)
         self.transparent = target.kind == "none"
         self._settings = settings
-        self._colour = None
-        if target.colour is not None:
-            self._colour = np.array(target.colour, np.float32) / 255
-        self._shown_at = None
-        if target.path is not None:
-            self._shown_at = open_by_time(target.path, flag, settings.loop)
+        colour, path = target.colour, target.path
+        self._colour = None if colour is None else np.array(colour, np.float32) / 255
+        self._shown_at = None if path is None else open_by_time(path, flag, settings.loop)
         self._last: tuple[np.ndarray, np.ndarray] | None = None  # as opened, as made from that
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray | None:
-        """Makes the new background of a frame.
+        """The new background, (H, W, 3) float32 in [0, 1], or None; `time` is since frame 0.
 
-        Args:
-            time: since the first frame, seconds.
-            bgr: (H, W, 3) uint8 or uint16, the frame's plate, which `blur` blurs: there, no colour
-                of the subject can leak.
-
-        Returns:
-            (H, W, 3) float32, RGB in [0, 1]; or None for a transparent composite.
-
-        Raises:
-            TimelineEnded: behind the end of a video that is to be stopped at.
-            VideoError: when a frame of it can't be read.
+        `blur` blurs the plate, (H, W, 3) uint8 or uint16: there, no colour of the subject can leak.
+        TimelineEnded behind the end of a video to stop at, VideoError when it can't be read.
         """
         if self.transparent:
             return None

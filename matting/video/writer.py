@@ -14,8 +14,7 @@ from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
 
-from .settings import RECIPES, EncodingSettings, encoder_options
-from .verify import verify_video
+from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
 
 
 @dataclass(frozen=True)
@@ -48,23 +47,11 @@ def partial_path(path: Path) -> Path:
 class VideoWriter:
     """Encodes pictures under a partial name and renames the file when it is whole.
 
-    Time stamps are kept exactly in .mp4 and .mov, to the millisecond in .webm, which has no other
-    unit. Odd sizes are padded by repeating the last row or column where the codec needs even ones.
-    For one thread at a time.
-
-    Args:
-        path: the final name.
-        layout: see `Layout`.
-        settings: codec and quality.
-        audio: streams whose packets will come with the frames.
-
-    Attributes:
-        path: the final name.
-        frames: written so far.
-        notes: what a user should know, in words.
-
-    Raises:
-        VideoError: when the file can't be made or the encoder does not take the layout.
+    Time stamps must rise. They are kept exactly in .mp4 and .mov, to the millisecond in .webm,
+    which has no other unit. Odd sizes are padded by repeating the last row or column where the
+    codec needs even ones. Packets of `audio` come with the frames. For one thread at a time.
+    VideoError, from all but `abandon`, when the file can't be made, written (a full disk) or read
+    back whole, or the encoder does not take the layout.
     """
 
     def __init__(
@@ -93,7 +80,7 @@ class VideoWriter:
         self._to_frame = FromRgb(pixel_format, layout.colour)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._open(recipe.encoder, pixel_format, recipe.tag, settings)
+            self._open(recipe, pixel_format, settings)
             self._audio = self._add_audio(audio)
             self._container.start_encoding()
         except (*FFMPEG_ERRORS, ValueError) as error:
@@ -101,11 +88,7 @@ class VideoWriter:
             raise self._explained(error) from error
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Encodes a picture with a frame's time, above that of the one before, and its sound.
-
-        It is (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. Raises VideoError when that
-        fails, as for a full disk.
-        """
+        """Encodes (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, and a frame's sound."""
         if self._bottom or self._right:
             widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
             pixels = np.pad(pixels, widths, mode="edge")
@@ -121,10 +104,7 @@ class VideoWriter:
         self.frames += 1
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends the file by the packets behind the last frame, checks and renames it.
-
-        Raises VideoError when that fails or a frame is missing; it keeps its partial name then.
-        """
+        """Ends the file by the packets behind the last frame, checks and renames it."""
         try:
             self._copy(audio)
             self._flush()
@@ -136,20 +116,16 @@ class VideoWriter:
 
     def abandon(self) -> Path | None:
         """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
-        container = getattr(self, "_container", None)
-        if container is not None:
-            with suppress(*FFMPEG_ERRORS, ValueError):
-                self._flush()
-            with suppress(*FFMPEG_ERRORS, ValueError):
-                container.close()
+        if (container := getattr(self, "_container", None)) is not None:
+            for end in (self._flush, container.close):
+                with suppress(*FFMPEG_ERRORS, ValueError):
+                    end()
         if self.frames and self._partial.exists():
             return self._partial
         self._partial.unlink(missing_ok=True)
         return None
 
-    def _open(
-        self, encoder: str, pixel_format: str, tag: str | None, settings: EncodingSettings
-    ) -> None:
+    def _open(self, recipe: Recipe, pixel_format: str, settings: EncodingSettings) -> None:
         layout = self._layout
         # MP4 and MOV count in whole parts of a second, those of the time stamps.
         scale = str(layout.time_base.denominator)
@@ -158,26 +134,20 @@ class VideoWriter:
         self._container = av.open(str(self._partial), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
-        width = layout.width + self._right
-        stream = self._container.add_stream(
-            encoder,
-            rate=rate,
-            options=encoder_options(settings, layout.alpha, width),
-            width=width,
-            height=layout.height + self._bottom,
-        )
+        height, width = layout.height + self._bottom, layout.width + self._right
+        codec = encoder_options(settings, layout.alpha, width)
+        stream = self._container.add_stream(recipe.encoder, rate, codec, width=width, height=height)
         assert isinstance(stream, VideoStream)  # noqa: S101 - for a video's encoder
-        self._stream = stream
-        context = self._stream.codec_context
+        self._stream, context = stream, stream.codec_context
         context.pix_fmt = pixel_format
-        context.time_base = self._stream.time_base = layout.time_base
+        context.time_base = stream.time_base = layout.time_base
         context.sample_aspect_ratio = layout.pixel_aspect
         context.colorspace = layout.colour.matrix
         context.color_primaries = layout.colour.primaries
         context.color_trc = layout.colour.transfer
         context.color_range = 1  # limited, as `FromRgb` gives it
-        if tag is not None:
-            context.codec_tag = tag
+        if recipe.tag is not None:
+            context.codec_tag = recipe.tag
 
     def _add_audio(self, streams: Sequence[AudioStream]) -> dict[AudioStream, AudioStream]:
         added = {}
@@ -185,10 +155,8 @@ class VideoWriter:
             try:
                 added[stream] = self._container.add_stream_from_template(stream)
             except ValueError:
-                name = stream.codec_context.name
-                self.notes.append(
-                    f"sound of codec {name} can't be stored in {self.path.suffix} and was left out"
-                )
+                sound = f"sound of codec {stream.codec_context.name}"
+                self.notes.append(f"{sound} can't be stored in {self.path.suffix} and was left out")
         return added
 
     def _copy(self, packets: Sequence[Packet]) -> None:
@@ -217,3 +185,22 @@ class VideoWriter:
 
     def _explained(self, error: Exception) -> VideoError:
         return VideoError(f"{self._partial} can't be written: {explain(error)}")
+
+
+def verify_video(path: Path, frames: int) -> None:
+    """Raises VideoError unless a video has its frames, and its first and last are decoded."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            packets = [p.pts for p in container.demux(stream) if p.size and not p.is_corrupt]
+            last = max(pts for pts in packets if pts is not None)
+            container.seek(0)
+            first = next(container.decode(stream), None)
+            container.seek(last, stream=stream)
+            *_, end = [None, *(frame.pts for frame in container.decode(stream))]
+    except (*FFMPEG_ERRORS, IndexError, ValueError) as error:
+        raise VideoError(f"{path} can't be read back: {explain(error)}") from error
+    decoded = first is not None and end == last
+    if len(packets) != frames or not decoded:
+        missing = f"{len(packets)} frames of {frames}" if decoded else "no last frame"
+        raise VideoError(f"{path} was not written whole: it has {missing}")

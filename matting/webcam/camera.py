@@ -14,10 +14,10 @@ from pydantic import Field
 from runtime.settings import settings_group
 
 from ..video.open import open_video
+from ..video.settings import Side
 
 Pace = Literal["live", "each"]
 
-_BUFFERED = 1  # frames that the driver may hold; more would be old when they come
 _RATES = (1.0, 1000.0)  # frames/s that a driver is believed; some answer 0 or a million
 _NEARLY = 0.9  # of the rate that was asked for
 # Name, switch and value of each automatic.
@@ -26,9 +26,6 @@ _AUTOMATICS = (
     ("exposure", cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_EXPOSURE),
     ("white balance", cv2.CAP_PROP_AUTO_WB, cv2.CAP_PROP_WB_TEMPERATURE),
 )
-# What turns a switch off and on; V4L2 counts kinds of exposure, of which 1 is manual.
-_OFF_ON = (0.0, 1.0)
-_OFF_ON_V4L2_EXPOSURE = (1.0, 3.0)
 _PERMISSIONS = {
     "linux": " (on Linux: the group video)",
     "darwin": " (on macOS: System Settings, Privacy, Camera)",
@@ -39,7 +36,7 @@ _PERMISSIONS = {
 class CameraSettings:
     """How to open the camera."""
 
-    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (1280, 720)
+    size: tuple[Side, Side] = (1280, 720)
     """Width and height to ask the driver for, pixels; it may give others."""
     rate: Annotated[float, Field(gt=0, le=1000)] = 30.0
     """Frames a second to ask for."""
@@ -66,13 +63,8 @@ class Shot:
     captured: float  # `time.perf_counter` when it arrived; latency counts from here
 
 
-@dataclass(frozen=True)
-class Lock:
-    """Whether the driver says that an automatic (focus, exposure, white balance) is locked."""
-
-    name: str
-    locked: bool
-    reason: str = ""  # why not
+# Why each automatic (focus, exposure, white balance) could not be locked; None for one that was.
+Locks = dict[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -107,8 +99,7 @@ class ClipCamera:
         self._source = open_video(path, "--camera")
         self._first: int | None = None
         self._start = 0.0
-        info = self._source.info
-        live = pace == "live"
+        info, live = self._source.info, pace == "live"
         self.facts = CameraFacts(str(path), info.height, info.width, info.rate, live, info.notes)
 
     def read(self) -> Shot | None:
@@ -128,9 +119,9 @@ class ClipCamera:
             pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
         return Shot(pixels, moment, time.perf_counter())
 
-    def lock(self) -> tuple[Lock, ...]:
+    def lock(self) -> Locks:
         """Nothing: a clip is as it is."""
-        return ()
+        return {}
 
     def unlock(self) -> None:
         """Nothing was locked."""
@@ -151,8 +142,7 @@ class DriverCamera:
         self._start: float | None = None
         self._frames = 0
         self._released: list[tuple[int, float]] = []
-        capture: Any = cv2.VideoCapture(int(name) if name.isdecimal() else name)
-        self._capture = capture
+        capture = self._capture = cv2.VideoCapture(int(name) if name.isdecimal() else name)
         if not capture.isOpened():
             self.close()
             raise CameraError(
@@ -166,7 +156,7 @@ class DriverCamera:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
         capture.set(cv2.CAP_PROP_FPS, settings.rate)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, _BUFFERED)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # more would be old when they come
         first = self._grab()
         if first is None:
             self.close()
@@ -185,14 +175,13 @@ class DriverCamera:
                 f"{self._name} gives no picture any more after {self._frames} frames; is it still "
                 "plugged in?"
             )
-        if self._start is None:
-            self._start = now
+        self._start = now if self._start is None else self._start
         self._frames += 1
         return Shot(pixels, Fraction(now - self._start).limit_denominator(1_000_000), now)
 
-    def lock(self) -> tuple[Lock, ...]:
+    def lock(self) -> Locks:
         """Turns the automatics off, and asks the driver whether they are."""
-        return tuple(self._turn_off(*automatic) for automatic in _AUTOMATICS)
+        return {name: self._turn_off(name, *keys) for name, *keys in _AUTOMATICS}
 
     def unlock(self) -> None:
         """Turns the automatics on that were on before."""
@@ -223,37 +212,30 @@ class DriverCamera:
         exact = Fraction(rate).limit_denominator(1001)
         return CameraFacts(self._name, height, width, exact, notes=tuple(notes))
 
-    def _turn_off(self, name: str, switch: int, value: int) -> Lock:
-        """Turns one automatic off, keeps the value it had found, and reads the switch back."""
+    def _turn_off(self, name: str, switch: int, value: int) -> str | None:
+        """Turns one automatic off at the value it had found, and reads the switch back."""
         try:
             backend = str(self._capture.getBackendName())
         except cv2.error:
             backend = "unknown"
-        v4l2_exposure = (backend, name) == ("V4L2", "exposure")
-        off, on = _OFF_ON_V4L2_EXPOSURE if v4l2_exposure else _OFF_ON
+        # V4L2 counts kinds of exposure, of which 1 is manual and 3 automatic.
+        off, on = (1.0, 3.0) if (backend, name) == ("V4L2", "exposure") else (0.0, 1.0)
         before, found = self._capture.get(switch), self._capture.get(value)
         if not self._capture.set(switch, off):
-            return Lock(name, False, f"the driver ({backend}) can't")
-        after = self._capture.get(switch)
-        if after != off:
-            return Lock(name, False, f"the driver ({backend}) answers {after:g}, not {off:g}")
+            return f"the driver ({backend}) can't"
+        if (after := self._capture.get(switch)) != off:
+            return f"the driver ({backend}) answers {after:g}, not {off:g}"
         if found > 0:
             self._capture.set(value, found)
         self._released.append((switch, on if before < 0 else before))  # -1: not known
-        return Lock(name, True)
+        return None
 
 
 Camera = ClipCamera | DriverCamera
 
 
 def open_camera(name: str, settings: CameraSettings) -> Camera:
-    """Opens what a user names as the camera; raises ValueError when it can't be opened.
-
-    Args:
-        name: a number (0 is the first camera), a device (/dev/video2), an address (rtsp://...), or
-            the path of a clip or a folder of numbered pictures.
-        settings: how.
-    """
+    """Opens a number (0 is the first), device, address or clip; ValueError when it can't."""
     path = Path(name)
     if name.isdecimal() or "://" in name or path.is_char_device():
         return DriverCamera(name, settings)

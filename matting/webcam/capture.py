@@ -3,7 +3,7 @@
 import time
 from threading import Condition, Thread
 
-from .camera import Camera, CameraError, Lock, Shot
+from .camera import Camera, CameraError, Locks, Shot
 
 _LOST_AFTER = 5.0  # seconds without a picture after which the camera counts as lost
 _PATIENCE = 2.0  # seconds that a driver which hangs is waited for at the end
@@ -27,16 +27,15 @@ class Capture:
         self._heard = time.perf_counter()  # when a picture was last taken
         self.wants_lock = False  # whether the thread is to lock the camera's automatics
         self._locked = False
-        self._locks: tuple[Lock, ...] | None = None
+        self.locks: Locks | None = None  # what became of locking; who reads it sets it back
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
     def take(self, timeout: float) -> Shot | None:
-        """Takes the newest picture; waits up to `timeout` seconds for one that is new.
+        """Takes the newest picture; None when none came in `timeout` seconds, or `ended`.
 
-        None when none came in time or `ended`. Raises what ended the camera, after its last picture
-        was taken, and CameraError when it has given none for seconds.
+        Raises what ended the camera, after its last picture, and CameraError after long silence.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._shot or self._error or self._ended, timeout)
@@ -59,11 +58,6 @@ class Capture:
         with self._changed:
             return self._ended and self._shot is None and self._error is None
 
-    def take_locks(self) -> tuple[Lock, ...] | None:
-        """Hands over what became of locking, once; None until then."""
-        locks, self._locks = self._locks, None
-        return locks
-
     def close(self) -> None:
         """Ends the thread, which closes the camera; one that hangs is left behind."""
         with self._changed:
@@ -74,9 +68,12 @@ class Capture:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._set_lock()
-                shot = self._camera.read()
-                if shot is None:
+                if self.wants_lock and not self._locked:
+                    self.locks, self._locked = self._camera.lock(), True
+                elif self._locked and not self.wants_lock:
+                    self._locked = False
+                    self._camera.unlock()
+                if (shot := self._camera.read()) is None:
                     break
                 self._put(shot)
         except Exception as error:  # `take` raises it
@@ -96,12 +93,3 @@ class Capture:
             self.dropped += self._shot is not None
             self._shot = shot
             self._changed.notify_all()
-
-    def _set_lock(self) -> None:
-        if self.wants_lock == self._locked:
-            return
-        self._locked = not self._locked
-        if self._locked:
-            self._locks = self._camera.lock()
-        else:
-            self._camera.unlock()

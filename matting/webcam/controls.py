@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
 from threading import Thread
@@ -30,10 +31,7 @@ _LIGHT, _DARK = 1.0, 0.8
 
 
 class ScriptedKeys:
-    """Presses keys at given times of the camera, `SECONDS:KEY` each: `2.5:t`.
-
-    Raises ValueError when one is something else.
-    """
+    """Presses keys at given times of the camera, `SECONDS:KEY` each: `2.5:t`; else ValueError."""
 
     def __init__(self, script: Sequence[str]) -> None:
         self._script = sorted(_parse(press) for press in script)
@@ -73,10 +71,10 @@ def choose_keys(scripted: Keys, window: Keys | None) -> tuple[list[Keys], str]:
 
 
 class Backgrounds:
-    """Holds new backgrounds, all opened at the beginning, and switches between them.
+    """Switches between new backgrounds: `none` for a checkerboard, or what `TargetFeed` takes.
 
-    Each is `none` for a checkerboard, or what `TargetFeed` takes. A video goes on from where it was
-    when it is shown again. ValueError when there is none, or one can't be read.
+    A video goes on from where it was when it is shown again. ValueError when none is named, or one
+    can't be read.
     """
 
     def __init__(self, texts: Sequence[str], settings: TargetSettings) -> None:
@@ -100,20 +98,13 @@ class Backgrounds:
         """Whether the one that is shown stands for nothing."""
         return self._feeds[self._index] is None
 
-    def next(self) -> None:
-        """Goes on to the next, and from the last to the first."""
-        self._index = (self._index + 1) % len(self._names)
-
-    def choose(self, index: int) -> None:
-        """Shows one by its number, from 0; a number without one changes nothing."""
-        if index < len(self._names):
-            self._index = index
+    def choose(self, index: int | None = None) -> None:
+        """Shows one by its number, from 0, if there is one; None goes to the next, and round."""
+        index = (self._index + 1) % len(self._names) if index is None else index
+        self._index = index if index < len(self._names) else self._index
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray:
-        """The new background, (H, W, 3) float32 in [0, 1], at a time of the camera in seconds.
-
-        `blur` blurs the plate, (H, W, 3) uint8. VideoError when a video can't be read.
-        """
+        """The new background, (H, W, 3) float32 in [0, 1]; `blur` is that of the plate."""
         if self._last is not None:
             self._shown[self._index] += time - self._last
         self._last = time
@@ -134,13 +125,10 @@ def checkerboard(height: int, width: int) -> np.ndarray:
 def _parse(press: str) -> tuple[Fraction, str]:
     time, _, key = press.partition(":")
     known = [*KEYS, *NUMBERS]
-    try:
-        moment = Fraction(time)
-    except (ValueError, ZeroDivisionError):
-        moment = Fraction(-1)
-    if moment < 0 or key not in known:
-        raise ValueError(
-            f"--keys {press}: must be a time in seconds and a key, as 2.5:t; keys are "
-            f"{', '.join(known)}"
-        )
-    return moment, key
+    with suppress(ValueError, ZeroDivisionError):
+        if key in known and (moment := Fraction(time)) >= 0:
+            return moment, key
+    raise ValueError(
+        f"--keys {press}: must be a time in seconds and a key, as 2.5:t; keys are "
+        f"{', '.join(known)}"
+    )

@@ -69,10 +69,7 @@ class Outputs:
         self._waiting: deque[Future[None]] = deque()
 
     def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Hands on a picture, (H, W, 3) uint8, RGB, at the camera's time in seconds.
-
-        Waits while too many pictures wait for the encoder; raises VideoError when it fails.
-        """
+        """Hands on (H, W, 3) uint8, RGB; waits for the encoder if too many wait. VideoError."""
         if self._virtual is not None:
             self._virtual.send(picture)
         if self._writer is None or self.recorded is None:
@@ -108,21 +105,16 @@ class Outputs:
 
 
 def open_virtual_camera(name: str, facts: CameraFacts) -> Any:
-    """Opens pyvirtualcam's camera (`auto`: the first), which other programs choose as their own.
-
-    ValueError when the package or the virtual camera is missing; says what to do.
-    """
+    """Opens pyvirtualcam's camera (`auto`: the first); ValueError says what is missing."""
     try:
         module: Any = importlib.import_module("pyvirtualcam")
     except ImportError as error:
         raise ValueError(
             "--virtual-camera needs the package pyvirtualcam; run `pip install pyvirtualcam`"
         ) from error
-    device = None if name == "auto" else name
+    device, rate = None if name == "auto" else name, float(facts.rate)
     try:
-        return module.Camera(
-            width=facts.width, height=facts.height, fps=float(facts.rate), device=device
-        )
+        return module.Camera(width=facts.width, height=facts.height, fps=rate, device=device)
     except RuntimeError as error:
         raise ValueError(
             f"--virtual-camera {name} can't be opened: {error}. It needs the kernel module "

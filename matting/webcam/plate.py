@@ -49,14 +49,11 @@ class PlateTaker:
     or more, so that one frame in which something flits by leaves no trace. Memory does not depend
     on the number of frames.
 
-    Attributes:
-        due: whether the countdown has ended, so that the camera should be locked.
-
     Source: ours; the mean of N frames has noise of 1/sqrt(N).
     """
 
     def __init__(self, settings: PlateSettings) -> None:
-        self.due = False
+        self.due = False  # whether the countdown has ended, so that the camera should be locked
         self._settings = settings
         self._start: Fraction | None = None
         self._left = Fraction(0)
@@ -75,7 +72,14 @@ class PlateTaker:
         # Without a countdown nobody had to leave, and what settles is not waited for.
         if self._left > (-_SETTLE if countdown else 0):
             return None
-        self._average(shot.pixels)
+        pixels = shot.pixels
+        rows, columns = (max(1, side // _SQUARE) for side in pixels.shape[:2])
+        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
+        self._sum = self._sum + pixels
+        self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
+        self._small_low = np.minimum(self._small_low, small)
+        self._small_high = np.maximum(self._small_high, small)
+        self._frames += 1
         return self._finish() if self._frames == self._settings.frames else None
 
     @property
@@ -85,30 +89,17 @@ class PlateTaker:
             return f"Step out of the picture: plate in {ceil(self._left)}"
         return f"Taking the plate, keep out: {self._frames} of {self._settings.frames}"
 
-    def _average(self, pixels: np.ndarray) -> None:
-        rows, columns = (max(1, side // _SQUARE) for side in pixels.shape[:2])
-        small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
-        self._sum = self._sum + pixels
-        self._low, self._high = np.minimum(self._low, pixels), np.maximum(self._high, pixels)
-        self._small_low = np.minimum(self._small_low, small)
-        self._small_high = np.maximum(self._small_high, small)
-        self._frames += 1
-
     def _finish(self) -> TakenPlate:
         total, count = self._sum, self._frames
         if count >= 5:
             total, count = total - self._low - self._high, count - 2
         pixels = ((total + count // 2) // count).astype(np.uint8)
         changed = (self._small_high - self._small_low).max(axis=-1) > _STILL
-        moved = float(changed.mean())
-        notes: tuple[str, ...] = ()
+        moved, notes = float(changed.mean()), []
         if moved > _EVERYWHERE:
-            notes = (
-                "the light or the camera changed while the plate was taken; take it again (key b)",
-            )
+            what = "the light or the camera changed"
+            notes.append(f"{what} while the plate was taken; take it again (key b)")
         elif moved > _MOVED:
-            notes = (
-                f"something moved in {moved:.1%} of the picture while the plate was taken; take "
-                "it again (key b) if it shows",
-            )
-        return TakenPlate(pixels, self._frames, moved, notes)
+            what = f"something moved in {moved:.1%} of the picture"
+            notes.append(f"{what} while the plate was taken; take it again (key b) if it shows")
+        return TakenPlate(pixels, self._frames, moved, tuple(notes))

@@ -17,13 +17,14 @@ from media.writing import write_png
 
 from ..plate.prepare import Preparation
 from ..report import Entry, Report
-from .camera import CameraFacts, Lock
+from .camera import CameraFacts, Locks
 from .capture import Capture
 from .controls import ACTIONS
 from .outputs import Outputs
 from .plate import TakenPlate
 
 _RECENT = 30  # pictures
+_CHECKED = ("alignment", "exposure", "capture")  # reports of a check, in the summary
 
 
 class Meter:
@@ -61,13 +62,12 @@ class Meter:
 
     def describe(self) -> dict[str, Any]:
         """Frames, frames/s without gaps, percentiles of the latency in ms; None where unknown."""
-        p50, p95 = np.percentile(self._latencies, (50, 95)).tolist() if self.frames else (0, 0)
-        return {
-            "frames": self.frames,
-            "frames_per_second": round(self._pairs / self._active, 3) if self._active else None,
-            "latency_p50_ms": round(1000 * p50, 2) if self.frames else None,
-            "latency_p95_ms": round(1000 * p95, 2) if self.frames else None,
-        }
+        p50 = p95 = None
+        if self.frames:
+            p50, p95 = np.round(1000 * np.percentile(self._latencies, (50, 95)), 2).tolist()
+        rate = round(self._pairs / self._active, 3) if self._active else None
+        numbers = {"frames": self.frames, "frames_per_second": rate}
+        return {**numbers, "latency_p50_ms": p50, "latency_p95_ms": p95}
 
 
 class Journal:
@@ -84,27 +84,32 @@ class Journal:
         """A plate was taken."""
         print(f"plate: mean of {plate.frames} frames")
         self.entry.details["plate"] = {"frames": plate.frames, "moved": round(plate.moved, 5)}
+        for name in _CHECKED:
+            self.entry.details.pop(name, None)  # of the plate before
         self.note(*plate.notes)
         if self._save_plates:
             self.keep("plate", plate.pixels)
 
     def take_preparation(self, preparation: Preparation) -> None:
-        """A plate was checked against a picture, and made to fit it."""
-        for name in ("alignment", "exposure", "capture"):
-            report = getattr(preparation, name)
-            self.entry.details[name] = asdict(report) if report else None
+        """A plate was made to fit a picture; keeps the last check, and first what was applied."""
+        self.note(*preparation.notes)
+        details = self.entry.details
+        if preparation.capture is None and "capture" in details:
+            return
+        for name in _CHECKED:
+            if not (details.get(name) or {}).get("applied"):
+                report = getattr(preparation, name)
+                details[name] = asdict(report) if report else None
 
-    def take_locks(self, locks: tuple[Lock, ...]) -> None:
+    def take_locks(self, locks: Locks) -> None:
         """The camera was locked, as far as it can be."""
-        self.entry.details["locks"] = {lock.name: lock.locked for lock in locks}
-        if held := [lock.name for lock in locks if lock.locked]:
+        self.entry.details["locks"] = {name: reason is None for name, reason in locks.items()}
+        if held := [name for name, reason in locks.items() if reason is None]:
             print(f"locked: {', '.join(held)}")
-        for lock in locks:
-            if not lock.locked:
-                self.note(
-                    f"{lock.name} could not be locked: {lock.reason}; switch its automatic off in "
-                    "the camera's own program"
-                )
+        advice = "switch its automatic off in the camera's own program"
+        for name, reason in locks.items():
+            if reason is not None:
+                self.note(f"{name} could not be locked: {reason}; {advice}")
 
     def note(self, *texts: str) -> None:
         """Something that a user should know."""

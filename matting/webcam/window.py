@@ -17,10 +17,7 @@ _EDGE = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)
 
 
 class Window:
-    """A window as large as the picture, for one thread; closing it is a wish to quit.
-
-    ValueError when there is no tkinter or no screen; says what to do.
-    """
+    """A window as large as the picture, for one thread; ValueError without tkinter or a screen."""
 
     def __init__(self, title: str) -> None:
         try:
@@ -36,7 +33,7 @@ class Window:
             self._root = tkinter.Tk()
         except tkinter.TclError as error:
             raise ValueError(f"there is no screen for a preview window ({error})") from error
-        self.closed = False
+        self.closed = False  # by the user, as a wish to quit
         self._make_photo = ImageTk.PhotoImage
         self._photo: Any = None
         self._keys: list[str] = []
@@ -69,17 +66,14 @@ class Window:
 
 
 def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, list[str]]:
-    """Opens the preview window where that is wanted and possible, and gives notes for the user.
-
-    ValueError when it is needed (there is no other output) and not possible, or nothing comes out.
-    """
-    if preview == "no":
-        if not other_outputs:
-            raise ValueError(
-                "nothing would come out; add --record FILE.mp4 or --virtual-camera, or leave "
-                "--preview no away"
-            )
+    """Opens the preview where wanted and possible, else gives notes; ValueError if it is needed."""
+    if preview == "no" and other_outputs:
         return None, []
+    if preview == "no":
+        raise ValueError(
+            "nothing would come out; add --record FILE.mp4 or --virtual-camera, or leave "
+            "--preview no away"
+        )
     try:
         return Window("Background matting"), []
     except ValueError as error:

@@ -16,7 +16,7 @@ from training.checkpoint import State
 from training.data import compose, open_data
 from training.log import Log
 from training.loop import train_step as make_step
-from training.losses import base_loss, refine_loss
+from training.metrics import base_loss, refine_loss
 from training.processes import Processes
 from training.run import Run, begin
 from training.settings import (

@@ -13,8 +13,8 @@ from model.fast import network as fast
 from training.checkpoint import State, load_checkpoint, newest_checkpoint
 from training.log import Log
 from training.loop import fit
-from training.losses import NonFiniteLossError
 from training.metrics import evaluate, measure
+from training.processes import NonFiniteLossError
 from training.run import Run
 from training.settings import BaseSettings, LearningRates, RefineModelSettings
 
@@ -207,7 +207,8 @@ def test_every_step_draws_its_scale_and_validation_does_not(
 
     monkeypatch.setattr(fast, "reduce", spy_height)
     assert fit(run, state)
-    expected = [model.scale_of_step(settings.run.seed, step) for step in range(state.step)]
+    draws = [model.draw_arguments(settings.run.seed, step) for step in range(state.step)]
+    expected = [draw["backbone_scale"] for draw in draws]
     assert scales[True] == [scale for scale in expected for _ in ("src", "bgr")]
     assert set(expected) <= {0.2, 0.35, 0.5}
     assert len(set(expected)) > 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model import BaseOutput, RefineOutput
-from training.losses import base_loss, error_loss, refine_loss
+from training.metrics import base_loss, error_loss, refine_loss
 
 
 def constant(value: float, channels: int = 1, side: int = 8) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Two gloo processes on the CPU against one."""
+"""Two gloo processes on the CPU against one; batch norm is synchronised on CUDA only."""
 
 import os
 import subprocess
@@ -21,17 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # Started by torchrun or alone: gradients of one batch, written to a file by the first process.
 GRADIENTS = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 import torch
 sys.path.insert(0, {root!r})
 from tests.training.conftest import CPU, make_settings
-from dataset.augmentation import AugmentationSettings
 from model import MattingBase, MattingRefine
 from torch.nn.parallel import DistributedDataParallel
 from training.data import open_data
-from training.losses import base_loss, refine_loss
-from training.metrics import evaluate
+from training.metrics import base_loss, evaluate, refine_loss
 from training.processes import start_processes
 from training.statistics import freeze_statistics
 from dataset.synthesis import synthesise
@@ -52,8 +49,9 @@ def measure(processes):
             module.p = 0.0  # every process drops others
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
-    # On CPUs, processes normalise over their own samples: here by statistics that all have alike,
-    # without which a random network predicts no error and all its cells are equal.
+    # Two processes on a CPU normalise over their own samples, one over all: by statistics that both
+    # have, gradients must be the same. They are those of a first batch, because with the ones of a
+    # new network no error is predicted and all cells are equal.
     network(*torch.rand(2, 4, 3, 96, 96).double())
     freeze_statistics(network)
     loss = refine_loss if refine else base_loss
@@ -93,7 +91,9 @@ def run_python(*args: str, processes: int = 1) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["base", "refine"])
-def test_two_processes_have_the_gradients_of_one(tmp_path: Path, stage: str) -> None:
+def test_two_processes_have_the_gradients_of_one_by_kept_statistics(
+    tmp_path: Path, stage: str
+) -> None:
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS.format(root=str(ROOT)))
     run_python(str(script), str(tmp_path / "one.pt"), stage)
@@ -105,8 +105,8 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path, stage: str) -> 
         assert (gradient - two[0][name]).abs().max().item() <= 1e-5 * scale, name
     for name, buffer in one[1].items():
         assert torch.allclose(buffer, two[1][name], rtol=1e-4, atol=1e-6), name
-    # Three fixed samples: two for one process, one for the other. 1e-4 for other rounding in the
-    # running statistics, of which a sample's cells of largest error may change.
+    # Three fixed samples: two for one process, one for the other. 1e-4 for other rounding in other
+    # batches, of which a sample's cells of largest error may change.
     assert one[3] == pytest.approx(two[3], rel=1e-4)
 
 

@@ -6,8 +6,9 @@ import pytest
 from matting.pictures.compose import blur, quantise, render
 from matting.pictures.sheet import draw_sheet
 from matting.pictures.target import Target, parse_target, render_target
-from matting.plate.fit import fit_plate, resize_to_cover
+from matting.plate.prepare import fit_plate
 from matting.prediction import Prediction
+from media.pictures import resize_to_cover
 
 
 @pytest.fixture

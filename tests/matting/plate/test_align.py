@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from matting.plate import align as alignment
-from matting.plate import registration
+from matting.plate import comparison
 from matting.plate.align import AlignmentReport, align_plate
-from matting.plate.registration import AlignmentVerdict as Verdict
+from matting.plate.comparison import AlignmentVerdict as Verdict
 
 HEIGHT, WIDTH = 288, 384
 MARGIN = 60  # the scene goes on beyond the plate's edge, as scenes do
@@ -241,7 +241,7 @@ class TestKept:
         assert report.largest_shift_px == pytest.approx(0, abs=0.01)  # one and the same picture
         src, bgr, _ = make_pair(np.eye(3), seed=5)
         report = self.check(src, bgr, "already aligned", Verdict.ALREADY_FITS)
-        assert report.largest_shift_px < registration.ALIGNED_PX
+        assert report.largest_shift_px < comparison.ALIGNED_PX
         assert report.coverage > 0.98  # a shift of a part of a pixel uncovers one row or column
 
     def test_features_in_one_place_only(self) -> None:
@@ -284,14 +284,14 @@ class TestGuards:
         ],
     )
     def test_motion_refused(self, transform: np.ndarray, shift: float) -> None:
-        measured, refusal = registration.judge_motion(transform, np.ones((100, 100), bool))
+        measured, refusal = comparison.judge_motion(transform, np.ones((100, 100), bool))
         assert refusal.verdict is Verdict.IMPLAUSIBLE
         assert refusal.reason.startswith("implausible camera motion")
         assert measured == pytest.approx(shift)
 
     def test_motion_refused_for_a_turn(self) -> None:
         turn = cv2.getRotationMatrix2D((49.5, 49.5), 25, 1)
-        _, refusal = registration.judge_motion(
+        _, refusal = comparison.judge_motion(
             np.vstack([turn, [0, 0, 1]]), np.ones((100, 100), bool)
         )
         assert "turn 25 degrees (20)" in refusal.reason
@@ -299,21 +299,21 @@ class TestGuards:
     def test_motion_refused_for_coverage(self) -> None:
         covered = np.zeros((100, 100), bool)
         covered[:40] = True
-        _, refusal = registration.judge_motion(np.diag([1.05, 1.05, 1]), covered)
+        _, refusal = comparison.judge_motion(np.diag([1.05, 1.05, 1]), covered)
         assert "plate on 40% of the frame (at least 50%)" in refusal.reason
 
     def test_motion_allowed(self) -> None:
         transform = np.array([[1.1, -0.1, 5], [0.1, 1.05, -8], [1e-4, 0, 1]])
-        shift, refusal = registration.judge_motion(transform, np.ones((100, 100), bool))
+        shift, refusal = comparison.judge_motion(transform, np.ones((100, 100), bool))
         assert refusal is None
         # (99, 0) goes to (113.9, 1.9) / 1.0099, (99, 99) to (104, 105.85) / 1.0099 and so on.
         assert shift == pytest.approx(np.hypot(113.9 / 1.0099 - 99, 1.9 / 1.0099), abs=1e-6)
 
     def test_residual_that_grows_is_refused(self) -> None:
-        detail = registration.extract_detail(
+        detail = comparison.extract_detail(
             cv2.cvtColor(photograph(make_scene(8)), cv2.COLOR_RGB2GRAY)
         )
-        before, after, refusal = registration.judge_residual(detail, detail, SMALL_SHIFT)
+        before, after, refusal = comparison.judge_residual(detail, detail, SMALL_SHIFT)
         assert before == 0  # the plate as captured is the frame
         assert after > 1
         assert refusal.verdict is Verdict.NO_GAIN
@@ -321,7 +321,7 @@ class TestGuards:
 
     def test_residual_needs_pixels_that_change(self) -> None:
         flat = np.zeros((HEIGHT, WIDTH), np.float32)
-        result = registration.judge_residual(flat, flat, SMALL_SHIFT)
+        result = comparison.judge_residual(flat, flat, SMALL_SHIFT)
         reason = "no gain: a warp would change 0.00% of the frame"
         assert result == (None, None, (Verdict.NO_GAIN, reason))
 
@@ -329,7 +329,7 @@ class TestGuards:
         # Half a turn about the centre, (3.5, 1.5) at 8 x 4 and (7.5, 3.5) at 16 x 8: whole numbers
         # are pixel centres, so doubling every entry of the shift would miss it by half a pixel.
         half_turn = np.array([[-1.0, 0, 7], [0, -1, 3], [0, 0, 1]])
-        resized = registration.resize_transform(half_turn, (4, 8), (8, 16))
+        resized = comparison.resize_transform(half_turn, (4, 8), (8, 16))
         np.testing.assert_allclose(resized, [[-1, 0, 15], [0, -1, 7], [0, 0, 1]], atol=1e-12)
 
 

@@ -7,8 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.check import CaptureVerdict, measure_motion
-from matting.plate.comparison import find_differences, judge_areas, reduce_colours
+from matting.plate.check import (
+    CaptureVerdict,
+    find_differences,
+    judge_areas,
+    measure_shift,
+    needs_alignment,
+)
+from matting.plate.comparison import reduce_colours
 from matting.plate.prepare import Preparation, Preprocess, prepare_plate, refine_exposure
 
 HEIGHT, WIDTH = 240, 320
@@ -167,9 +173,9 @@ def test_exposure_is_refined_by_a_matte(frame: np.ndarray, plate: np.ndarray) ->
 
 
 def test_motion_is_measured(scene: np.ndarray, frame: np.ndarray) -> None:
-    moved = measure_motion(*map(reduce_colours, (frame, photograph(scene, 1, 1, seed=4))))
-    assert moved.shift * np.hypot(HEIGHT, WIDTH) == pytest.approx(np.sqrt(2), abs=0.4)
-    assert moved.needs_alignment
+    pair = [reduce_colours(picture) for picture in (frame, photograph(scene, 1, 1, seed=4))]
+    assert measure_shift(*pair) * np.hypot(HEIGHT, WIDTH) == pytest.approx(np.sqrt(2), abs=0.4)
+    assert needs_alignment(*pair)
 
 
 def test_outline_tells_who_stands_there() -> None:

@@ -4,13 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.comparison import PLAIN_WEIGHT, judge_background, reduce_colours, take_background
+from matting.plate.comparison import PLAIN_WEIGHT, judge_background, reduce_colours
 from matting.plate.exposure import (
     ExposureReport,
     ExposureVerdict,
     apply_exposure,
     estimate_exposure,
     fit_colours,
+    take_background,
 )
 from matting.plate.prepare import Preprocess, prepare_plate
 
@@ -208,5 +209,5 @@ def test_pictures_are_reduced_in_grey_levels() -> None:
     assert reduce_colours(wide).shape == (200, 320, 3)
     assert reduce_colours(wide)[0, 0, 0] == pytest.approx(128)
     assert reduce_colours(wide[:10, :20]).shape == (10, 20, 3), "never enlarged"
-    with pytest.raises(ValueError, match="resize or convert the plate"):
+    with pytest.raises(ValueError, match="different aspect ratios"):
         prepare_plate(wide, wide[:10], Preprocess("none", exposure=True))

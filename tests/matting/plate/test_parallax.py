@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.align import align_plate, find_alignment, warp_plate
+from matting.plate.align import align_plate, fill_uncovered, find_alignment
+from matting.plate.comparison import warp
 from matting.plate.parallax import follow_parallax
 
 HEIGHT, WIDTH = 300, 420
@@ -135,7 +136,7 @@ def test_alignment_follows_and_reports() -> None:
     inside = (slice(RAIL[0].start - 3, RAIL[0].stop + 12), slice(20, -20))
     before, after = (
         np.abs(picture[inside].astype(float) - src[inside]).mean()
-        for picture in (warp_plate(src, plate, transform), placed)
+        for picture in (fill_uncovered(src, *warp(plate, transform)), placed)
     )
     assert after < 0.6 * before
 

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from matting.video.settings import RECIPES, Codec, EncodingSettings
-from matting.video.verify import verify_video
-from matting.video.writer import Layout, VideoWriter, partial_path
+from matting.video.writer import Layout, VideoWriter, partial_path, verify_video
 from media.colour import ColourTags
 from media.frames import Frame, VideoError
 from media.reader import ClipReader

@@ -12,8 +12,9 @@ from matting.plate.prepare import Preprocess, prepare_plate
 from matting.prediction import Prediction
 from matting.quality import HD
 from matting.report import Report
+from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
-from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Lock, Shot
+from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Locks, Shot
 from matting.webcam.capture import Capture
 from matting.webcam.controls import Backgrounds, ScriptedKeys
 from matting.webcam.live import Live
@@ -83,9 +84,9 @@ class FakeCamera:
         self._number += 1
         return shot
 
-    def lock(self) -> tuple[Lock, ...]:
+    def lock(self) -> Locks:
         self.calls.append("lock")
-        return Lock("focus", True), Lock("exposure", False, "the driver can't")
+        return {"focus": None, "exposure": "the driver can't"}
 
     def unlock(self) -> None:
         self.calls.append("unlock")
@@ -149,8 +150,7 @@ class Rig:
         self.predictor = FakePredictor()
         self.live = Live(
             capture=self.capture,
-            predictor=self.predictor,
-            budget=HD,
+            matter=FrameMatter(self.predictor, HD, Preprocess(options.get("preprocess", "auto"))),
             keys=[ScriptedKeys(options.get("keys", ())).pressed],
             backgrounds=Backgrounds(targets, options.get("target", TargetSettings())),
             mirror=options.get("mirror", "preview"),
@@ -159,7 +159,6 @@ class Rig:
             journal=self.journal,
             taking=PlateSettings(options.get("countdown", 0), options.get("frames", 2)),
             lock=options.get("lock", True),
-            preprocess=options.get("preprocess", "auto"),
         )
 
     def run(self, plate: np.ndarray | None = None) -> "Rig":
@@ -343,7 +342,7 @@ def test_given_plate_is_aligned_by_the_first_picture_as_for_photographs(
     wanted = prepare_plate(frame, plate, Preprocess())
     assert wanted.alignment.applied
     np.testing.assert_array_equal(rig.predictor.picture, wanted.bgr)
-    assert rig.predictor.prepared == 1
+    assert rig.predictor.prepared == 3, "it is followed from picture to picture"
     assert "note: the camera moved by up to 6" in capsys.readouterr().out
     assert rig.report.notes == list(wanted.notes)
     details = rig.journal.entry.details
@@ -359,21 +358,35 @@ def test_plate_stays_as_it_is_without_preprocessing(tmp_path: Path, photographs)
     assert rig.journal.entry.details["capture"] is None
 
 
+def test_camera_that_is_pushed_while_it_runs_gets_its_plate_aligned(
+    tmp_path: Path, photographs
+) -> None:
+    moved, plate = moved_scene(photographs, 6)
+    pictures = [photographs.frame(plate)] * 12 + [moved] * 30
+    rig = Rig(tmp_path, FakeCamera(pictures), lock=False).run(plate)
+    (note,) = rig.report.notes
+    assert "the camera moved by up to 6" in note
+    wanted = prepare_plate(moved, plate, Preprocess())
+    apart = np.abs(rig.predictor.picture.astype(int) - wanted.bgr)
+    assert apart.mean() < 1
+    assert rig.journal.entry.details["alignment"]["applied"]
+
+
 def test_taken_plate_is_checked_again_until_somebody_is_in_the_picture(
     tmp_path: Path, photographs
 ) -> None:
     plate = photographs.plate(240, 320)
-    pictures = [plate] * 35 + [photographs.frame(plate)] * 15
+    pictures = [plate] * 35 + [photographs.frame(plate)] * 20
     rig = Rig(tmp_path, FakeCamera(pictures), lock=False).run()
-    # At 0.2 s, 2.2 s and, with the subject in it, at 4.2 s; then no more.
-    assert rig.predictor.prepared == 3
+    # The pictures 0, 3, 10, 25 behind the plate and, with the subject in it, 50.
+    assert rig.predictor.prepared == 1
     assert rig.report.notes == []
     assert rig.journal.entry.details["capture"]["problems"] == ()
 
 
 def test_plate_of_an_empty_scene_is_told_of_once(tmp_path: Path, photographs) -> None:
     rig = Rig(tmp_path, FakeCamera([photographs.plate(240, 320)] * 150), lock=False).run()
-    assert rig.predictor.prepared == 5
+    assert rig.predictor.prepared == 1
     (note,) = rig.report.notes
     assert "the frame shows nothing but the plate" in note
 

@@ -196,12 +196,11 @@ def test_locks_are_read_back(open_driver) -> None:
     capture.values[cv2.CAP_PROP_EXPOSURE] = 156.0
     capture.refused = {cv2.CAP_PROP_AUTOFOCUS}
     camera = open_driver(capture)
-    found = [(lock.name, lock.locked, lock.reason) for lock in camera.lock()]
-    assert found == [
-        ("focus", False, "the driver (V4L2) can't"),
-        ("exposure", True, ""),
-        ("white balance", False, "the driver (V4L2) answers 1, not 0"),
-    ]
+    assert camera.lock() == {
+        "focus": "the driver (V4L2) can't",
+        "exposure": None,
+        "white balance": "the driver (V4L2) answers 1, not 0",
+    }
     assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1.0
     assert capture.values[cv2.CAP_PROP_EXPOSURE] == 156.0
     camera.unlock()
