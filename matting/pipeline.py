@@ -12,6 +12,8 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+AHEAD = 2  # frames of a clip that wait before the network, and behind it
+
 
 def map_ahead(
     function: Callable[[Item], Result],
@@ -60,7 +62,9 @@ def map_ahead(
         raise error
 
 
-def run_ahead(items: Iterator[Item], workers: int, ahead: int) -> Generator[Item, None, None]:
+def run_ahead(
+    items: Iterator[Item], workers: int, ahead: int = AHEAD
+) -> Generator[Item, None, None]:
     """Goes through items in a thread of their own, some ahead; 0 workers do so in the caller's."""
     end = object()
     for item in map_ahead(lambda _: next(items, end), count(), workers, ahead):

@@ -11,13 +11,14 @@ import numpy as np
 from media.frames import Frame, VideoSource
 from media.pictures import resize
 
+from ..pipeline import AHEAD, map_ahead, run_ahead
 from ..plate.over_time import FIRST_CHECKS
 from ..prediction import Prediction
 from ..predictor import Prepared
 from .open import TimelineEnded
 from .outputs import VideoOutputs
 from .plate import PlateAt
-from .stream import AHEAD, FrameMatter, count_threads, map_ahead, run_ahead
+from .stream import FrameMatter, count_threads
 from .target import TargetFeed
 
 

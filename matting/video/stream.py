@@ -1,20 +1,16 @@
 """A frame's way through a video: read, prepare, matte, smooth, write; several frames at a time."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import chain, count
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-import torch
 
 from media.frames import VideoSource
 
+from ..pipeline import map_ahead, run_ahead
 from ..plate.over_time import PlateOverTime
 from ..plate.prepare import Preparation, Preprocess
 from ..prediction import Prediction
@@ -22,11 +18,6 @@ from ..predictor import Predictor, Prepared
 from ..quality import Budget
 from .open import open_video
 from .smoothing import AlphaSmoother
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-AHEAD = 2  # frames that wait before the network, and behind it
 
 
 @dataclass
@@ -109,53 +100,6 @@ def matte_frames(
 def count_threads(predictor: Predictor) -> int:
     """Threads that compute beside the caller's."""
     return predictor.lanes if predictor.lanes > 1 else 0
-
-
-def run_ahead(items: Iterator[Item], workers: int) -> Generator[Item, None, None]:
-    """Goes through items in a thread of their own, some ahead; 0 workers do so in the caller's."""
-    end = object()
-    for item in map_ahead(lambda _: next(items, end), count(), workers, AHEAD):
-        if item is end:
-            return
-        yield item  # type: ignore[misc]
-
-
-def map_ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int, ahead: int = 0
-) -> Generator[Result, None, None]:
-    """Applies a function in threads, and keeps the order.
-
-    What came before an error, of the items or of the function, is still handed over. Items are
-    taken in the caller's thread, at most `workers + ahead` before they are asked for. The threads
-    share PyTorch's; 0 `workers` call the function in the caller's.
-    """
-    if workers == 0:
-        yield from map(function, items)
-        return
-    threads, error = torch.get_num_threads(), None
-    share = partial(torch.set_num_threads, max(1, threads // workers))
-    waiting: deque[Future[Result]] = deque()
-    remaining = iter(items)
-    with ThreadPoolExecutor(workers, initializer=share) as pool:
-        try:
-            while True:
-                try:
-                    waiting.append(pool.submit(function, next(remaining)))
-                except StopIteration:
-                    break
-                except Exception as caught:
-                    error = caught
-                    break
-                if len(waiting) >= workers + ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if workers > 1:
-                torch.set_num_threads(threads)  # which these have set for later threads as well
-    if error is not None:
-        raise error
 
 
 def _read_pixels(source: VideoSource) -> Iterator[np.ndarray]:

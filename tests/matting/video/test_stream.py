@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 from matting.pictures.compose import quantise
+from matting.pipeline import map_ahead, run_ahead
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
 from matting.quality import Budget, resolve_budget
 from matting.video.smoothing import AlphaSmoother
-from matting.video.stream import map_ahead, matte_frames, run_ahead
+from matting.video.stream import matte_frames
 from model.weights import load_network
 
 
