@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -19,9 +18,6 @@ from ..predictor import Predictor, Prepared
 from ..quality import Budget
 from .open import open_video
 from .smoothing import AlphaSmoother
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass
