@@ -20,11 +20,10 @@ from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
 from matting.predictor import describe_setup
 from matting.quality import Quality
-from matting.report import Entry, Report, check_replaceable
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
+from matting.summary import RunSummary, SummaryEntry, check_replaceable
 from runtime.files import OnExisting, check_writable
-from runtime.interrupts import deferred_interrupts
-from runtime.script import run_script
+from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
@@ -92,12 +91,12 @@ def matte_images(settings: Settings) -> int:
     check_writable(settings.output.dir)
 
     facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
-    report = Report({**facts, "settings": to_plain(settings)})
+    report = RunSummary({**facts, "settings": to_plain(settings)})
     for note in [*plan.notes, *notes]:
         report.notes.append(note)
         print(f"note: {note}")
-    report.entries += [Entry(name, "skipped") for name in plan.skipped]
-    report.entries += [Entry(name, "failed", reason) for name, reason in plan.failed.items()]
+    report.entries += [SummaryEntry(name, "skipped") for name in plan.skipped]
+    report.entries += [SummaryEntry(name, "failed", reason) for name, reason in plan.failed.items()]
 
     preprocess = Preprocess(
         settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
@@ -126,7 +125,7 @@ def matte_images(settings: Settings) -> int:
     return 1 if report.count("failed") else 0
 
 
-def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[Entry]:
+def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
     """Mattes all jobs, several at a time, shows progress and notes, and yields what became of each.
 
     While a frame or two are computed, as many are read as there are workers, and as many written.
@@ -139,7 +138,7 @@ def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[Entry]
             for note in entry.notes if entry else ():
                 progress.write(f"note: {job.name}: {note}")
             progress.update()
-            yield entry or Entry(job.name, "not reached")
+            yield entry or SummaryEntry(job.name, "not reached")
 
 
 if __name__ == "__main__":

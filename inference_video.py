@@ -20,8 +20,8 @@ from tqdm import tqdm
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
-from matting.report import Entry, Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
+from matting.summary import RunSummary, SummaryEntry, check_replaceable
 from matting.video.open import PIPE, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.plate import open_plate
@@ -32,8 +32,7 @@ from matting.video.smoothing import MAX_SMOOTHING
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings, open_target
 from runtime.files import check_writable
-from runtime.interrupts import deferred_interrupts
-from runtime.script import run_script
+from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
@@ -99,7 +98,7 @@ def matte_video(settings: Settings) -> int:
         check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
-        report = Report({**facts, "source": read, "settings": to_plain(settings)})
+        report = RunSummary({**facts, "source": read, "settings": to_plain(settings)})
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]
         for note in report.notes:
             print(f"note: {note}")
@@ -160,7 +159,9 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
     return perf_counter() - start
 
 
-def conclude(report: Report, entry: Entry, summary: Path, output: VideoOutputSettings) -> int:
+def conclude(
+    report: RunSummary, entry: SummaryEntry, summary: Path, output: VideoOutputSettings
+) -> int:
     """Writes the summary and says where the results are; returns the exit code."""
     try:
         report.write(summary)

@@ -14,8 +14,8 @@ import tyro
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
-from matting.report import Report, check_replaceable
 from matting.settings import ComputeSettings, ModelSettings
+from matting.summary import RunSummary, check_replaceable
 from matting.video.outputs import refuse_inputs
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
@@ -29,8 +29,7 @@ from matting.webcam.summary import Journal, print_start
 from matting.webcam.window import Preview, open_window
 from media.pictures import read_picture
 from runtime.files import check_writable
-from runtime.interrupts import deferred_interrupts
-from runtime.script import run_script
+from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
 
@@ -102,7 +101,7 @@ def matte_camera(settings: Settings) -> int:
         camera = capture.facts
         outputs = Outputs(settings.record, settings.recording, settings.virtual_camera, camera)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
-        report = Report({**facts, "camera": camera.describe(), "settings": to_plain(settings)})
+        report = RunSummary({**facts, "camera": camera.describe(), "settings": to_plain(settings)})
         journal = Journal(report, settings.camera, settings.output_dir, settings.taking.save)
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)

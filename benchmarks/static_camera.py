@@ -19,7 +19,7 @@ from matting.settings import DEFAULT_CHECKPOINT
 from matting.video.open import open_source
 from matting.video.plate import median_plate
 from matting.video.settings import VideoSettings
-from media.writing import write_png
+from media.pictures import write_png
 
 CLEAR = 40  # grey levels of difference from the plate
 NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges

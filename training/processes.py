@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed
 
 from runtime.device import resolve_device
-from runtime.interrupts import raise_interrupt
+from runtime.script import raise_interrupt
 from runtime.settings import parse_settings, to_yaml
 
 from .settings import Settings

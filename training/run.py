@@ -15,7 +15,7 @@ from torch.optim import Adam
 from model import MattingBase
 from model.weights import CheckpointError, load_weights
 from runtime.device import Precision, describe_device, precision_note
-from runtime.interrupts import deferred_interrupts
+from runtime.script import deferred_interrupts
 from runtime.settings import to_yaml
 
 from .checkpoint import (

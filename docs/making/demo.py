@@ -11,7 +11,7 @@ from docs.making.sources import ROOT, Sources, call_script
 from docs.making.video import write_clip
 from matting.webcam.window import draw_text
 from media.fast_pictures import read_rgb
-from media.writing import write_jpeg
+from media.pictures import write_jpeg
 
 FRAMES = 6  # of the clip that stands in for the camera, ten a second
 WEBCAM_SIZE = 720, 540

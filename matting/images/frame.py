@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from media.pictures import Picture, read_picture
-from media.writing import write_png
+from media.pictures import Picture, read_picture, write_png
 
 from ..library import Matte, Matting
 from ..pictures.compose import BitDepth, OutputType, render
 from ..pictures.sheet import draw_sheet
 from ..pictures.target import Target, render_target
 from ..plate.prepare import Preparation, Preprocess
-from ..report import Entry
+from ..summary import SummaryEntry
 from .plan import Job
 
 Reader = Callable[[Path], Picture]
@@ -53,13 +52,13 @@ class ImagesRun:
     def __post_init__(self) -> None:
         self._turn = BoundedSemaphore(self.matting.predictor.lanes)
 
-    def __call__(self, job: Job) -> Entry | None:
+    def __call__(self, job: Job) -> SummaryEntry | None:
         """Takes a frame from files to files.
 
         Returns:
             What became of it, also where it failed; None where the run was to stop before.
         """
-        entry = Entry(job.name, "done")
+        entry = SummaryEntry(job.name, "done")
         try:
             if self.should_stop():
                 return None

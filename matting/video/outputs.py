@@ -8,8 +8,7 @@ import numpy as np
 from av import Packet
 
 from media.frames import Frame, VideoError, VideoInfo
-from media.pictures import PictureError, read_picture
-from media.writing import write_jpeg, write_png
+from media.pictures import PictureError, read_picture, write_jpeg, write_png
 from runtime.wording import listed
 
 from ..pictures.compose import AlphaMode, BitDepth, render

@@ -7,7 +7,7 @@ from typing import Any
 
 from media.frames import VideoInfo
 
-from ..report import Entry
+from ..summary import SummaryEntry
 from .run import VideoRun
 
 # Settings that may differ between a run and the one that continues it.
@@ -66,10 +66,10 @@ def format_work(details: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Entry:
+def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> SummaryEntry:
     """The entry of a source for the report; outputs are named from `folder`."""
     progress, outputs = run.progress, run.outputs
-    entry = Entry(name, "done", details=describe_work(run, seconds))
+    entry = SummaryEntry(name, "done", details=describe_work(run, seconds))
     if progress.error is not None:
         entry.status = "failed"
         known = isinstance(progress.error, (ValueError, OSError))

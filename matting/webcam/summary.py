@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from media.writing import write_png
+from media.pictures import write_png
 
 from ..plate.prepare import Preparation
-from ..report import Entry, Report
+from ..summary import RunSummary, SummaryEntry
 from .camera import CameraFacts, Locks
 from .capture import Capture
 from .controls import ACTIONS
@@ -73,8 +73,8 @@ class Meter:
 class Journal:
     """Prints what happens to the camera `name` and reports it, and keeps pictures in `folder`."""
 
-    def __init__(self, report: Report, name: str, folder: Path, save_plates: bool) -> None:
-        self.entry = Entry(name, "done")  # of the run
+    def __init__(self, report: RunSummary, name: str, folder: Path, save_plates: bool) -> None:
+        self.entry = SummaryEntry(name, "done")  # of the run
         report.entries.append(self.entry)
         self._report = report
         self._folder = folder

@@ -16,7 +16,7 @@ from matting.images.plan import Job
 from matting.pictures.target import Target
 from matting.pipeline import map_ahead, run_ahead
 from matting.plate.prepare import Preprocess
-from matting.report import Entry
+from matting.summary import SummaryEntry
 
 WAYS = [(0, 0), (1, 0), (1, 2), (3, 0), (2, 3)]
 
@@ -169,7 +169,7 @@ class Trace:
 
     def run(
         self, count: int, workers: int, lanes: int = 1, stop_after: int | None = None
-    ) -> list[Entry | None]:
+    ) -> list[SummaryEntry | None]:
         outputs = {"com": Path("out/com/x.png"), "pha": Path("out/pha/x.png")}
         jobs = [Job(str(i), Path("s"), Path("b"), None, outputs) for i in range(count)]
         run = ImagesRun(

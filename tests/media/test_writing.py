@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from media.writing import write_png
+from media.pictures import write_png
 
 RNG = np.random.default_rng(0)
 

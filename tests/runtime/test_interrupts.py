@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from runtime.interrupts import deferred_interrupts
+from runtime.script import deferred_interrupts
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")

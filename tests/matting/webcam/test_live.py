@@ -11,7 +11,7 @@ from PIL import Image
 from matting.plate.prepare import Preprocess, prepare_plate
 from matting.prediction import Prediction
 from matting.quality import HD
-from matting.report import Report
+from matting.summary import RunSummary
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
 from matting.webcam.camera import CameraError, CameraFacts, ClipCamera, Locks, Shot
@@ -145,7 +145,7 @@ class Rig:
         targets = options.get("targets", ("green", "white", "none"))
         self.outputs = options.get("outputs") or Sink()
         self.window = FakeWindow()
-        self.report = Report({})
+        self.report = RunSummary({})
         self.journal = Journal(self.report, "fake", tmp_path, save_plates=True)
         self.predictor = FakePredictor()
         self.live = Live(

@@ -16,7 +16,7 @@ Status = Literal["done", "skipped", "failed", "not reached"]
 
 
 @dataclass
-class Entry:
+class SummaryEntry:
     """What became of one input."""
 
     name: str
@@ -46,12 +46,12 @@ def check_replaceable(path: Path) -> None:
         )
 
 
-class Report:
+class RunSummary:
     """What became of all inputs of a run, and facts of the run: settings, device, network."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
-        self.entries: list[Entry] = []
+        self.entries: list[SummaryEntry] = []
         self.notes: list[str] = []
         self._start = time.perf_counter()
 

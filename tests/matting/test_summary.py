@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matting.report import Entry, Report, check_replaceable
+from matting.summary import RunSummary, SummaryEntry, check_replaceable
 
 
 def test_only_a_report_is_replaced(tmp_path: Path) -> None:
@@ -15,14 +15,14 @@ def test_only_a_report_is_replaced(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ValueError, match="not a summary that this program wrote"):
             check_replaceable(path)
-    Report({}).write(path)
+    RunSummary({}).write(path)
     check_replaceable(path)
 
 
 def test_report_counts_and_sorts(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    report = Report({"device": "cpu"})
-    failed = Entry("b.png", "failed", "the file is empty")
-    report.entries = [failed, Entry("a.png", "done"), Entry("c.png", "not reached")]
+    report = RunSummary({"device": "cpu"})
+    failed = SummaryEntry("b.png", "failed", "the file is empty")
+    report.entries = [failed, SummaryEntry("a.png", "done"), SummaryEntry("c.png", "not reached")]
     report.tell()
     report.write(tmp_path / "summary.json")
     content = json.loads((tmp_path / "summary.json").read_text("utf-8"))
