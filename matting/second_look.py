@@ -86,7 +86,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
 
 def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
     """Like pha: 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a ramp between."""
-    size = budget.coarse_size(*pha.shape[2:])
+    size = [int(side * budget.backbone_scale) for side in pha.shape[2:]]
     most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
     side = 2 * _INSIDE + 1
     for window in ((side, 1), (1, side)):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .outputs import RefineOutput
 from .patches import crop_patches, replace_patches, select_cells
-from .refiner import CELL, resize
+from .refiner import CELL
 
 # Standard deviations, as fractions of white: of the frame's noise, the predicted foreground and the
 # captured plate; and, in pixels, of the place where the plate was captured.
@@ -46,14 +46,15 @@ def correct_alpha(
         equation is made of; the plate is in the frame's light. Gradients reach alpha and
         foreground.
     """
-    cells = select_cells(output.ref_sm)
     exact = torch.promote_types(output.pha.dtype, torch.float32)
     with torch.autocast(src.device.type, enabled=False):
         light = _estimate_light(
             *(small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm, output.fgr_sm))
         )
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
-        by_cell = resize(by_cell, *output.ref_sm.shape[2:])
+        size = output.ref_sm.shape[2:]
+        by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
+        cells = select_cells(output.ref_sm)
         light, err = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1).unbind(1)
         whole = output.pha.to(exact)
         frame, plate, pha, fgr = (

@@ -53,13 +53,8 @@ class Decoder(nn.Module):
         count = self.computed_channels
         if count == self.conv4.out_channels:
             return self.conv4(x)
-        weight, bias = self.last
-        return F.conv2d(x, weight[:count], bias[:count], padding=1)
-
-    @property
-    def last(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the last convolution."""
-        return self.conv4.weight, cast(Tensor, self.conv4.bias)
+        bias = cast(Tensor, self.conv4.bias)
+        return F.conv2d(x, self.conv4.weight[:count], bias[:count], padding=1)
 
     def features(self, x: Tensor, *skips: Tensor) -> Tensor:
         """Decodes up to what the last convolution takes; arguments as in `forward`."""

@@ -88,26 +88,26 @@ def test_interrupted_run_can_be_finished(
 # The run waits for a slow disk when the interrupt comes.
 WHILE_WRITING = """
 import os, pathlib, signal, time
-write = pathlib.Path.write_bytes
+write, slow = pathlib.Path.write_bytes, []
 def write_slowly(path, data):
-    if path.parent.name == "pha" and not any(path.parent.glob("*.png")):
+    if path.parent.name == "pha" and not slow:
+        slow.append(path)
         time.sleep(1.5)  # seconds; the frame after this one is computed by then
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
     return write(path, data)
 pathlib.Path.write_bytes = write_slowly
 """
-# The run has just handed the first frame over to the thread that writes it.
+# The run is about to write what it has computed of the first frame.
 ON_HANDING_OVER = """
 import os, signal
-from concurrent.futures import ThreadPoolExecutor
-submit = ThreadPoolExecutor.submit
-def submit_interrupted(pool, task, *args):
-    future = submit(pool, task, *args)
-    if len(args) == 2:  # a frame and its matte; readers get the frame alone
+from matting.images import frame
+write = frame.write_outputs
+def write_interrupted(job, *args):
+    if job.name == "0.png":
         os.kill(os.getpid(), signal.SIGINT)
-    return future
-ThreadPoolExecutor.submit = submit_interrupted
+    return write(job, *args)
+frame.write_outputs = write_interrupted
 """
 
 

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -241,8 +241,8 @@ def test_end_to_end_passes_every_picture_and_leaves_nothing(
     written, predicted = [], []
     write, predict = end_to_end.write_outputs, Predictor.predict
 
-    def note_write(job, matted, bit_depth) -> None:
-        write(job, matted, bit_depth)
+    def note_write(job, *matted) -> Iterator[str]:
+        yield from write(job, *matted)
         written.append([(path.suffix, path.stat().st_size > 0) for path in job.outputs.values()])
 
     def note_predict(self, src, bgr, budget) -> object:

@@ -118,10 +118,9 @@ def _partners(
     """Partner file of each source; sources without one are entered as failed."""
     if partner is None:
         return {}
-    candidates = list_pictures(partner)
     if partner.is_file():
         return dict.fromkeys(names, partner)
-    pairing = pair_by_stem(list(names), root, candidates, partner)
+    pairing = pair_by_stem(list(names), root, list_pictures(partner), partner)
     for source, reason in pairing.unmatched.items():
         plan.failed.setdefault(names[source], f"no {what}: {reason}")
     if pairing.unused and what == "plate":

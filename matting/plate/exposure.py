@@ -14,7 +14,7 @@ import numpy as np
 
 from media.colour import GAMMA
 
-from .comparison import judge_background, largest_channel
+from .comparison import judge_background
 
 PIXEL_STEP = 2  # every fourth pixel of these is fitted, in a quarter of the time
 DARKEST, BRIGHTEST = 6.0, 246.0  # grey levels; outside, a channel may be clipped
@@ -162,7 +162,7 @@ def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
 
 def _is_unclipped(picture: np.ndarray) -> np.ndarray:
     """(h, w) bool: where no channel is near its end."""
-    return (largest_channel(-picture) <= -DARKEST) & (largest_channel(picture) <= BRIGHTEST)
+    return cv2.inRange(picture, (DARKEST,) * 3, (BRIGHTEST,) * 3) > 0
 
 
 def _measure_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:

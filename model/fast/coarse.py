@@ -27,8 +27,7 @@ class CoarseNetwork(nn.Module):
     def __init__(self, backbone: nn.Module, aspp: nn.Module, decoder: Decoder) -> None:
         super().__init__()
         self.backbone, self.aspp, self.decoder = backbone, aspp, decoder
-        weight, bias = decoder.last
-        self.predict = inference_convolution(weight[:PREDICTED], bias[:PREDICTED], padding=1)
+        self.predict = inference_convolution(decoder.conv4, slice(PREDICTED), padding=1)
         self.eval().to(memory_format=torch.channels_last)
 
     def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
@@ -40,17 +39,21 @@ class CoarseNetwork(nn.Module):
 
 
 def inference_convolution(
-    weight: Tensor, bias: Tensor | None, padding: int = 0, in_channels: int | None = None
+    convolution: nn.Conv2d,
+    outputs: slice = slice(None),
+    padding: int = 0,
+    in_channels: int | None = None,
 ) -> nn.Conv2d:
-    """Builds a convolution in channels-last memory, without gradients.
+    """Copies a convolution, or some of its outputs, into channels-last memory, without gradients.
 
-    Its weight is (out, in, k, k); of `in_channels`, those beyond `in` have no effect.
+    Of `in_channels`, those beyond the convolution's own have no effect.
     """
-    outputs, inputs, side = weight.shape[:3]
-    built = nn.Conv2d(in_channels or inputs, outputs, side, padding=padding, bias=bias is not None)
+    weight, bias = convolution.weight[outputs], convolution.bias
+    count, inputs, side = weight.shape[:3]
+    built = nn.Conv2d(in_channels or inputs, count, side, padding=padding, bias=bias is not None)
     built.to(weight).requires_grad_(False).weight.zero_()[:, :inputs] = weight
     if built.bias is not None and bias is not None:
-        built.bias.copy_(bias)
+        built.bias.copy_(bias[outputs])
     return built.to(memory_format=torch.channels_last)
 
 

@@ -13,7 +13,7 @@ from ..correction import correct_alpha
 from ..matting import MattingBase, MattingRefine, check_pair
 from ..outputs import BaseOutput, RefineOutput
 from ..refiner import CELL, resize
-from .coarse import PREDICTED, CoarseFunction, CoarseNetwork, fold_batch_norms
+from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
 from .refiner import BlockRefiner
 from .resampling import enlarge, reduce
 
@@ -65,8 +65,7 @@ class FastMatting:
         self.network = network
         self.memory = Memory()
         folded = fold_batch_norms(network)
-        weight, bias = folded.decoder.last
-        self.refine = BlockRefiner(folded.refiner, weight[PREDICTED:], bias[PREDICTED:])
+        self.refine = BlockRefiner(folded.refiner, folded.decoder.conv4)
         # A compiled module has no truth value, so that `or` would not do.
         self.coarse: CoarseFunction = (
             coarse

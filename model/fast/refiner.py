@@ -8,13 +8,13 @@ and full-frame features cost more than the patches that are cut from them.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..refiner import CELL, HIDDEN_CHANNELS, Refiner
 from .blocks import Blocks, plan_blocks
-from .coarse import inference_convolution
-from .resampling import Table, upsampling_table
+from .coarse import PREDICTED, inference_convolution
+from .resampling import Table, window_tables
 
 # Side of the squares in which hidden features are computed, pixels of the coarse input.
 _TILE = 8
@@ -34,17 +34,16 @@ _PIECES = ((16, torch.complex128), (8, torch.complex64))
 class BlockRefiner:
     """Refines the selected cells of a frame.
 
-    Takes a refiner whose batch norms are folded, and weight (32, C, 3, 3) and bias (32,) of the
-    convolution that computes the hidden features.
+    Takes a refiner whose batch norms are folded, and the decoder's last convolution, whose last
+    outputs are the hidden features.
     """
 
-    def __init__(self, refiner: Refiner, weight: Tensor, bias: Tensor) -> None:
-        self.hidden = inference_convolution(weight, bias)
-        first, room = refiner.conv1, HIDDEN_CHANNELS + 4 + _ROOM
-        self.conv1 = inference_convolution(first.weight, first.bias, in_channels=room)
-        self.conv2, self.conv3, self.conv4 = (
-            inference_convolution(convolution.weight, convolution.bias)
-            for convolution in (refiner.conv2, refiner.conv3, refiner.conv4)
+    def __init__(self, refiner: Refiner, last: nn.Conv2d) -> None:
+        self.hidden = inference_convolution(last, slice(PREDICTED, None))
+        room = HIDDEN_CHANNELS + 4 + _ROOM
+        self.conv1 = inference_convolution(refiner.conv1, in_channels=room)
+        self.conv2, self.conv3, self.conv4 = map(
+            inference_convolution, (refiner.conv2, refiner.conv3, refiner.conv4)
         )
         # Pixels around a block: at half resolution, at full, and of the window that holds both,
         # which is a multiple of four, so that windows are copied in pieces.
@@ -74,13 +73,19 @@ class BlockRefiner:
         groups = plan_blocks(ref, _BLOCK_COSTS)
         if not groups:
             return
-        hidden = self._hidden(features, groups, src)
+        # Upsampling of coarse features into the windows of blocks at half resolution.
+        steps = [blocks.side * CELL // 2 for blocks in groups]
+        halved = (src.shape[2] // 2, src.shape[3] // 2)
+        tables = window_tables(steps, self.margins[0], features.shape[2:], halved, features.dtype)
+        hidden = self._hidden(features, groups, tables)
         hidden[:, HIDDEN_CHANNELS : HIDDEN_CHANNELS + 4] = coarse
         hidden[:, HIDDEN_CHANNELS + 4 + 6 :] = 0
-        for blocks in groups:
-            self._refine(src, bgr, hidden, blocks, _by_cell(pha), _by_cell(fgr))
+        for blocks, table in zip(groups, tables, strict=True):
+            self._refine(src, bgr, hidden, blocks, table, _by_cell(pha), _by_cell(fgr))
 
-    def _hidden(self, features: Tensor, groups: list[Blocks], src: Tensor) -> Tensor:
+    def _hidden(
+        self, features: Tensor, groups: list[Blocks], tables: list[tuple[Table, Table]]
+    ) -> Tensor:
         """Hidden features where blocks look, in channels-last memory; anything elsewhere.
 
         (B, 44, h, w) of which the first 32 channels are set; room for alpha, residual and, in the
@@ -89,8 +94,7 @@ class BlockRefiner:
         batch, _, h, w = features.shape
         rows, columns = -(-h // _TILE), -(-w // _TILE)
         looked_at = torch.zeros(batch, rows, columns, dtype=torch.bool, device=features.device)
-        for blocks in groups:
-            down, across = self._tables(blocks.side, src, features)
+        for blocks, (down, across) in zip(groups, tables, strict=True):
             for y in _steps(down.weights.shape[2]):
                 for x in _steps(across.weights.shape[2]):
                     row, column = down.origin[blocks.row] + y, across.origin[blocks.column] + x
@@ -113,7 +117,14 @@ class BlockRefiner:
         return hidden.flatten(3, 4).flatten(1, 2)[:, :h, :w].permute(0, 3, 1, 2)
 
     def _refine(
-        self, src: Tensor, bgr: Tensor, hidden: Tensor, blocks: Blocks, pha: Tensor, fgr: Tensor
+        self,
+        src: Tensor,
+        bgr: Tensor,
+        hidden: Tensor,
+        blocks: Blocks,
+        table: tuple[Table, Table],
+        pha: Tensor,
+        fgr: Tensor,
     ) -> None:
         """Computes blocks and writes their selected cells into pha and fgr.
 
@@ -122,7 +133,7 @@ class BlockRefiner:
         """
         margin_half, margin_full, margin = self.margins
         full = blocks.side * CELL
-        down, across = self._tables(blocks.side, src, hidden)
+        down, across = table
         group = max(1, _GROUP_PIXELS // full**2)
         count = min(group, len(blocks.image))
         half_side, full_side = full // 2 + 2 * margin_half, full + 2 * margin_full
@@ -156,15 +167,6 @@ class BlockRefiner:
             cells = cells.permute(0, 3, 1, 2).to(pha.dtype)
             place = image[block], row[block] * blocks.side + y, column[block] * blocks.side + z
             pha[place], fgr[place] = cells[:, :1], cells[:, 1:]
-
-    def _tables(self, side: int, picture: Tensor, coarse: Tensor) -> tuple[Table, Table]:
-        """Upsampling of a coarse picture into the windows of blocks, down and across."""
-        margin, step = self.margins[0], side * CELL // 2
-        down, across = (
-            upsampling_table(-(-fine // (2 * step)), step, margin, size, fine // 2, coarse.dtype)
-            for size, fine in zip(coarse.shape[2:], picture.shape[2:], strict=True)
-        )
-        return down, across
 
 
 def _upsample(

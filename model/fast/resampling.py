@@ -4,6 +4,7 @@ Source: ours, because `F.interpolate` takes ten times as long to read a 4K frame
 need, and passes over a 4K output again for what is added to it.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -81,3 +82,20 @@ def upsampling_table(
     weights.scatter_add_(2, (low - origin[:, None])[..., None], (inside - fraction)[..., None])
     weights.scatter_add_(2, (high - origin[:, None])[..., None], fraction[..., None])
     return Table(origin, weights.to(dtype))
+
+
+def window_tables(
+    steps: Sequence[int],
+    margin: int,
+    coarse: Sequence[int],
+    fine: Sequence[int],
+    dtype: torch.dtype,
+) -> list[tuple[Table, Table]]:
+    """Tables, down and across, of windows that lie every `step` pixels; sizes are height, width."""
+    return [
+        (
+            upsampling_table(-(-fine[0] // step), step, margin, coarse[0], fine[0], dtype),
+            upsampling_table(-(-fine[1] // step), step, margin, coarse[1], fine[1], dtype),
+        )
+        for step in steps
+    ]
