@@ -4,16 +4,23 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from media.pictures import Picture, read_picture
+from media.pictures import Picture, PictureError, read_picture
 
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.target import Target, parse_target, render_target
-from .plate.prepare import Preparation, Preprocess, PreprocessMode, predict_prepared, prepare_plate
+from .plate.prepare import (
+    Preparation,
+    Preprocess,
+    PreprocessMode,
+    predict_prepared,
+    prepare_plate,
+    resolve_preprocess,
+)
 from .prediction import Prediction
 from .predictor import Predictor, load_predictor
 from .quality import Budget, Quality, resolve_budget
@@ -84,6 +91,10 @@ class Matte:
         if isinstance(target, str):
             target = parse_target(target)
         elif isinstance(target, tuple):
+            if len(target) != 3 or not all(c in range(256) for c in target):
+                raise ValueError(
+                    f"a colour is red, green and blue, whole numbers from 0 to 255; got {target}"
+                )
             target = Target("colour", colour=target)
         if isinstance(target, Target):
             if target.kind == "picture" and target.path is not None:
@@ -96,22 +107,21 @@ class Matte:
 class Matting:
     """Mattes pictures and videos; may be called by several threads.
 
-    Args:
-        predictor: of the network.
-        model: choices that hold for all calls which name no others.
-        quality: the same.
+    Model and quality hold for all calls that name no others.
 
     Example:
         >>> matting = Matting.load()
         >>> matte = matting("demo/src/lawn.jpg", "demo/bgr/lawn.jpg")
         >>> matte.alpha.shape, matte.notes
-        ((960, 1280), ())
+        ((480, 640), ())
     """
 
     def __init__(
         self, predictor: Predictor, model: ModelSettings | None = None, quality: Quality = "best"
     ) -> None:
         self.predictor, self.quality = predictor, quality
+        if quality not in get_args(Quality):
+            raise ValueError(f"quality must be one of {get_args(Quality)}, got {quality!r}")
         self._model = ModelSettings() if model is None else model
 
     @classmethod
@@ -130,9 +140,6 @@ class Matting:
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
                 `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers`, of
                 which 0 computes one picture at a time; see `ComputeSettings`.
-
-        Returns:
-            The library.
 
         Raises:
             ValueError: when the device is absent, the weights are not what is expected, or the
@@ -168,11 +175,10 @@ class Matting:
             preprocess: `auto` checks the pair, and aligns the plate and matches its exposure where
                 there is need; `none` uses the plate as it is; or a `Preprocess`.
             quality: None takes that of the library.
-            backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2];
-                None leaves it to the quality.
-            refine_sample_pixels: pixels to refine; None leaves them to the quality.
-            corrects_alpha: whether alpha is corrected by the compositing equation; None leaves it
-                to the quality.
+            backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2]; None
+                leaves it to the quality, as it does the next two.
+            refine_sample_pixels: pixels to refine.
+            corrects_alpha: whether alpha is corrected by the compositing equation.
 
         Returns:
             See `Matte`.
@@ -195,7 +201,7 @@ class Matting:
 
     def video(
         self,
-        src: str | Path | Iterable[np.ndarray],
+        src: str | Path | Iterable[PictureLike],
         bgr: PictureLike,
         *,
         preprocess: PreprocessMode | Preprocess = "auto",
@@ -206,8 +212,8 @@ class Matting:
         """Mattes a clip, frame by frame and some frames ahead, as `inference_video.py` does.
 
         Args:
-            src: a video file, a folder of numbered pictures, or frames (H, W, 3) uint8 or uint16
-                RGB of one size.
+            src: a video file, a folder of numbered pictures, or frames of one size, each as in
+                `__call__`.
             bgr: the captured plate of all of them, of the same aspect.
             preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
                 matches its exposure where there is need; `none` uses it as it is; a `Preprocess`
@@ -223,11 +229,13 @@ class Matting:
             ValueError: when a frame can't be read, the plate does not fit or a choice is out of its
                 range.
         """
-        if isinstance(preprocess, str):
-            preprocess = Preprocess(preprocess)
+        preprocess = resolve_preprocess(preprocess)
         if not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing}")
         plate = open_picture(bgr).pixels
+        if not isinstance(src, str | Path):
+            # Copies, because frames are taken ahead and some readers use one array for all.
+            src = (np.array(open_picture(frame).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
         for matte in matte_frames(src, plate, self.predictor, budget, preprocess, smoothing):
             preparation = matte.preparation
@@ -238,9 +246,8 @@ class Matting:
         src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
     ) -> Preparation:
         """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
-        if isinstance(preprocess, str):
-            preprocess = Preprocess(preprocess)
-        return prepare_plate(open_picture(src).pixels, open_picture(bgr).pixels, preprocess)
+        how = resolve_preprocess(preprocess)
+        return prepare_plate(open_picture(src).pixels, open_picture(bgr).pixels, how)
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
         """Chooses the work for a picture: what a call names, else what the library was given."""
@@ -271,7 +278,10 @@ def open_picture(picture: PictureLike) -> Picture:
     if isinstance(picture, Picture):
         return picture
     if isinstance(picture, str | Path):
-        return read_picture(Path(picture))
+        try:
+            return read_picture(Path(picture))
+        except PictureError as error:
+            raise PictureError(f"{picture}: {error}") from error
     if isinstance(picture, Image.Image):
         upright = ImageOps.exif_transpose(picture)
         if upright.mode.startswith("I;16"):
@@ -283,5 +293,6 @@ def open_picture(picture: PictureLike) -> Picture:
             "a picture must be an array (H, W, 3) of uint8 or uint16 in RGB, a Pillow picture or a "
             f"file, got {type(picture).__name__} of shape {pixels.shape} and type {pixels.dtype}"
         )
-    # PyTorch warns of memory that it must not write to.
-    return Picture(pixels if pixels.flags.writeable else pixels.copy())
+    # PyTorch takes no mirrored views, and warns of memory that it must not write to.
+    usable = pixels.flags.writeable and min(pixels.strides) >= 0
+    return Picture(pixels if usable else pixels.copy())

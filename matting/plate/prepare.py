@@ -1,7 +1,7 @@
 """Making a plate fit its frame before the network: size, place, exposure, and the capture check."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -32,6 +32,18 @@ class Preprocess:
     """Align every plate, if that is safe."""
     exposure: bool = False
     """Match the exposure of every plate, if that is safe."""
+
+
+def resolve_preprocess(preprocess: PreprocessMode | Preprocess) -> Preprocess:
+    """Takes a mode for what it does; ValueError where it is none."""
+    if isinstance(preprocess, Preprocess):
+        return preprocess
+    if preprocess not in get_args(PreprocessMode):
+        raise ValueError(
+            f"preprocess must be one of {get_args(PreprocessMode)} or a Preprocess, "
+            f"got {preprocess!r}"
+        )
+    return Preprocess(preprocess)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -198,7 +199,7 @@ def test_without_a_target_the_composite_is_transparent(matte: Matte) -> None:
     [
         (np.zeros((8, 8, 3), np.float32), None, r"uint8 or uint16 in RGB.*got ndarray.*float32"),
         (np.zeros((8, 8), np.uint8), None, r"array \(H, W, 3\)"),
-        ("missing.png", None, "can't be read"),
+        ("missing.png", None, "missing.png: can't be read"),
         (None, np.zeros((100, 400, 3), np.uint8), "different aspect ratios"),
         (3, None, "got int"),
     ],
@@ -214,6 +215,24 @@ def test_wrong_pictures_are_refused(
         matting(pair[0] if src is None else src, pair[1] if bgr is None else bgr)
 
 
+def test_mirrored_and_reused_arrays_are_taken_as_they_are(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray], matte: Matte
+) -> None:
+    flipped = [np.ascontiguousarray(pixels[:, ::-1]) for pixels in pair]
+    got = matting(*(pixels[:, ::-1] for pixels in pair)).alpha
+    assert np.array_equal(got, matting(*flipped).alpha)
+
+    def frames() -> Iterator[np.ndarray]:
+        buffer = np.empty_like(pair[0])
+        for pixels in (pair[0], pair[1]) * 3:
+            buffer[:] = pixels
+            yield buffer
+
+    means = [m.alpha.mean() for m in matting.video(frames(), pair[1], preprocess="none")]
+    assert all(mean > 0.01 for mean in means[::2])
+    assert all(mean < 0.001 for mean in means[1::2]), "a plate before itself has no subject"
+
+
 def test_wrong_choices_are_refused(
     matting: Matting, pair: tuple[np.ndarray, np.ndarray], matte: Matte, tmp_path: Path
 ) -> None:
@@ -221,6 +240,17 @@ def test_wrong_choices_are_refused(
         matting(*pair, quality="worst")
     with pytest.raises(ValueError, match="at most 0.5, got 0.7"):
         matting(*pair, backbone_scale=0.7)
+    with pytest.raises(ValueError, match="must be one of .*auto.*got 'worst'"):
+        Matting.load(quality="worst")
+    for call in (matting, matting.prepare):
+        with pytest.raises(ValueError, match="preprocess must be one of .*got 'Auto'"):
+            call(*pair, preprocess="Auto")
+    with pytest.raises(ValueError, match="preprocess must be one of .*got None"):
+        next(matting.video([pair[0]], pair[1], preprocess=None))
+    with pytest.raises(ValueError, match=r"a picture must be an array .*float64"):
+        next(matting.video([pair[0] / 255], pair[1]))
+    with pytest.raises(ValueError, match=r"from 0 to 255; got \(300, 0, 0\)"):
+        matte.composite((300, 0, 0))
     with pytest.raises(ValueError, match="neither blur, nor a colour"):
         matte.composite("nothing of the kind")
     with pytest.raises(ValueError, match="does not exist"):

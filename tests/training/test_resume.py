@@ -27,11 +27,11 @@ ENVIRONMENT = os.environ | {
 
 
 def write_config(
-    folder: Path, refine: bool = False, batch_size: int = 2
+    folder: Path, refine: bool = False, epochs: int = 2
 ) -> tuple[list[str], BaseSettings]:
     """Writes a run of 8 steps, with a checkpoint after each second one."""
     settings = make_settings(
-        folder, refine, num_workers=1, batch_size=batch_size, checkpoint_interval=2
+        folder, refine, num_workers=1, batch_size=2, epoch_end=epochs, checkpoint_interval=2
     )
     settings = replace(
         settings,
@@ -74,7 +74,7 @@ def wait_for_checkpoint(process: subprocess.Popen, folder: Path) -> None:
 
 def final_weights(settings: BaseSettings) -> dict[str, torch.Tensor]:
     folder = settings.run.checkpoint_dir / settings.model.name
-    checkpoint = load_checkpoint(folder / "epoch-2-step-8.pth")
+    checkpoint = load_checkpoint(folder / f"epoch-{settings.run.epoch_end}-step-8.pth")
     assert checkpoint is not None
     return checkpoint.network | {
         f"{key}.{name}": value
@@ -115,9 +115,9 @@ def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path, refine: bool) ->
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="torchrun's processes are found in /proc")
 def test_two_processes_resume_within_rounding(tmp_path: Path) -> None:
-    command, whole = write_config(tmp_path / "whole", batch_size=1)
+    command, whole = write_config(tmp_path / "whole", epochs=4)  # of two steps for two processes
     finish(start(command, processes=2))
-    command, killed = write_config(tmp_path / "killed", batch_size=1)
+    command, killed = write_config(tmp_path / "killed", epochs=4)
     kill_and_resume(command, killed.run.checkpoint_dir / "run", processes=2)
     wanted, got = final_weights(whole), final_weights(killed)
     for name, value in wanted.items():
