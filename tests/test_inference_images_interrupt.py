@@ -87,16 +87,16 @@ def test_interrupted_run_can_be_finished(
 
 # The run waits for a slow disk when the interrupt comes.
 WHILE_WRITING = """
-import os, pathlib, signal, time
-write, slow = pathlib.Path.write_bytes, []
-def write_slowly(path, data):
-    if path.parent.name == "pha" and not slow:
-        slow.append(path)
+import os, signal, time
+from matting.images import frame
+write = frame.write_png
+def write_slowly(path, *args):
+    if path.parent.name == "pha" and path.name == "0.png":
         time.sleep(1.5)  # seconds; the frame after this one is computed by then
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
-    return write(path, data)
-pathlib.Path.write_bytes = write_slowly
+    return write(path, *args)
+frame.write_png = write_slowly
 """
 # The run is about to write what it has computed of the first frame.
 ON_HANDING_OVER = """
