@@ -246,8 +246,8 @@ class Matting:
         src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
     ) -> Preparation:
         """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
-        how = resolve_preprocess(preprocess)
-        return prepare_plate(open_picture(src).pixels, open_picture(bgr).pixels, how)
+        frame, plate = open_picture(src).pixels, open_picture(bgr).pixels
+        return prepare_plate(frame, plate, resolve_preprocess(preprocess))
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
         """Chooses the work for a picture: what a call names, else what the library was given."""
