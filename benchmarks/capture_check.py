@@ -19,7 +19,7 @@ from matting.plate.prepare import Preprocess, predict_prepared, prepare_plate
 from matting.predictor import Predictor
 from matting.quality import resolve_budget
 from matting.settings import DEFAULT_CHECKPOINT
-from media.pictures import list_pictures
+from media.listing import list_pictures
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
 

@@ -15,7 +15,7 @@ from benchmarks.composites import CAPTURE, Pair, captured, compose, read_mattes
 from matting.plate.prepare import Preprocess, predict_prepared, prepare_plate
 from matting.predictor import Predictor
 from matting.quality import resolve_budget
-from media.pictures import list_pictures
+from media.listing import list_pictures
 from model import MattingRefine
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference

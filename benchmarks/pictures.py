@@ -7,7 +7,7 @@ import numpy as np
 
 from dataset.synthetic import draw_background, draw_foreground
 from media.fast_pictures import EncodedPicture, read_rgb
-from media.pictures import list_pictures
+from media.listing import list_pictures
 
 HEIGHT, WIDTH = 1080, 1920
 COUNT = 8

@@ -27,7 +27,8 @@ from benchmarks.worst import Worst, draw_worst
 from evaluation.metrics import map_gradient_error, reduce_error
 from matting.plate.align import align_plate
 from matting.settings import DEFAULT_CHECKPOINT
-from media.pictures import list_pictures, write_png
+from media.listing import list_pictures
+from media.pictures import write_png
 from runtime.files import write_whole
 
 DRAWN_SIZE = 480, 640

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from benchmarks.speed import table
 from matting.plate.align import align_plate
-from media.pictures import list_pictures, read_picture
+from media.listing import list_pictures
+from media.pictures import read_picture
 from model import MattingRefine
 from model.matting import Backbone
 from model.weights import load_network

@@ -14,7 +14,7 @@ from pathlib import Path
 import cv2
 
 from media import MediaError
-from media.pictures import list_pictures
+from media.listing import list_pictures
 from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
 

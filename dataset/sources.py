@@ -8,7 +8,7 @@ import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
 from media.fast_pictures import EncodedPicture, read_rgb
-from media.pictures import EXTENSIONS, list_pictures
+from media.listing import EXTENSIONS, list_pictures
 
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
 from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem

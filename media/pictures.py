@@ -1,7 +1,6 @@
-"""Finding, decoding and reading picture files."""
+"""Decoding, reading and writing picture files."""
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,9 +14,6 @@ from runtime.files import write_whole
 
 from . import MediaError
 
-# Read by Pillow 11 and newer; HEIC needs the optional package pillow-heif.
-_COMMON = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
-EXTENSIONS = frozenset(_COMMON | {".avif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"})
 _ORIENTATION = 0x0112  # EXIF
 
 with suppress(ImportError):
@@ -37,43 +33,6 @@ class Picture:
     pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB, upright
     icc_profile: bytes | None = None  # the embedded colour profile
     notes: tuple[str, ...] = ()  # what was changed on reading, in words
-
-
-def list_pictures(
-    root: Path, exclude: tuple[Path, ...] = (), extensions: frozenset[str] = EXTENSIONS
-) -> list[Path]:
-    """Finds the pictures below a folder, sorted, in all its subfolders; hidden ones are left out.
-
-    Args:
-        root: a folder, or a single picture file of any extension.
-        exclude: files and folders not to look at.
-        extensions: what counts as a picture, in lower case with the dot.
-
-    Raises:
-        PictureError: when `root` is missing or there is no picture.
-    """
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise PictureError(f"{root} does not exist; name a picture or a folder of pictures")
-    excluded = {path.resolve() for path in exclude}
-
-    def is_wanted(path: Path) -> bool:
-        # Resolving half a million names takes a minute; mostly nothing is excluded.
-        return not (path.name.startswith(".") or (excluded and path.resolve() in excluded))
-
-    found: list[Path] = []
-    for folder, subfolders, files in os.walk(root):
-        here = Path(folder)
-        subfolders[:] = [name for name in subfolders if is_wanted(here / name)]
-        pictures = (here / name for name in files if Path(name).suffix.lower() in extensions)
-        found += filter(is_wanted, pictures)
-    if not found:
-        raise PictureError(
-            f"no picture was found in {root} or its subfolders; looked for "
-            f"{' '.join(sorted(extensions))} in any case"
-        )
-    return sorted(found)
 
 
 def read_picture(path: Path) -> Picture:

@@ -14,7 +14,8 @@ import numpy as np
 from .clips import FFMPEG_ERRORS, explain, open_clip
 from .colour import ColourTags, ToRgb, count_bits, guess_matrix, read_tags
 from .frames import Frame, VideoError, VideoInfo
-from .pictures import EXTENSIONS, PictureError, read_picture
+from .listing import EXTENSIONS
+from .pictures import PictureError, read_picture
 
 USUAL_RATE = Fraction(25)  # frames a second, where nothing says
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset.pairing import pair_by_stem
-from media.pictures import list_pictures
+from media.listing import list_pictures
 from runtime.files import OnExisting
 from runtime.wording import listed
 

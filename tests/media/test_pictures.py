@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageCms
 
 from media.fast_pictures import EncodedPicture
-from media.pictures import PictureError, list_pictures, read_channels, read_picture
+from media.listing import list_pictures
+from media.pictures import PictureError, read_channels, read_picture
 
 RNG = np.random.default_rng(0)
 

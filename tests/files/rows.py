@@ -1,0 +1,32 @@
+"""A table of files: what each row's input is, and what the program must make of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """One input file.
+
+    Attributes:
+        name: of the file, extension included; what is written below it is the row's own.
+        make: writes the file at a path (an anonymous function, or one of a maker's module).
+        shows: (H, W, 3) what it shows, sRGB of 8 bits; None where it must be refused.
+        within: mean absolute difference that is allowed, in levels of 255.
+        why: the reason of that tolerance, or of the row.
+        says: regular expression that is found in what the program says: a note, or the error.
+        code: the exit code.
+        quiet: whether nothing at all may be noted.
+    """
+
+    name: str
+    make: Callable[[Path], object]
+    shows: Callable[[], np.ndarray] | None = None
+    within: float = 0.0
+    why: str = ""
+    says: str = ""
+    code: int = 0
+    quiet: bool = False
