@@ -22,7 +22,7 @@ from matting.predictor import describe_setup
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
 from matting.summary import RunSummary, SummaryEntry, check_replaceable
-from runtime.files import OnExisting, check_writable
+from runtime.files import OnExisting, check_writable, explain_failure
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
@@ -115,7 +115,7 @@ def matte_images(settings: Settings) -> int:
         try:
             report.write(summary)
         except OSError as error:
-            print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+            print(f"error: {summary} can't be written: {explain_failure(error)}", file=sys.stderr)
             return 1
     print(f"results are in {settings.output.dir}: {', '.join(settings.output.types)}")
     if report.count("not reached"):

@@ -25,13 +25,20 @@ from matting.summary import RunSummary, SummaryEntry, check_replaceable
 from matting.video.open import PIPE, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.plate import open_plate
-from matting.video.report import describe_run, describe_source, format_work, refuse_other_run
+from matting.video.report import (
+    begin_summary,
+    describe_run,
+    describe_source,
+    format_work,
+    read_run,
+    refuse_other_run,
+)
 from matting.video.run import VideoRun
 from matting.video.settings import EncodingSettings, VideoOutputSettings, VideoSettings
 from matting.video.smoothing import MAX_SMOOTHING
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings, open_target
-from runtime.files import check_writable
+from runtime.files import check_writable, explain_failure
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 
@@ -66,7 +73,7 @@ class Settings:
     temporal_smoothing: Annotated[float, Field(ge=0, le=MAX_SMOOTHING)] = 0.0
     """Smooth alpha over time where the picture stands still: 0 not at all, up to 0.95."""
     resume: bool = False
-    """Continue image sequences: frames whose outputs are all there are left out."""
+    """Continue image sequences: frames whose outputs are all there are not written again."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace outputs that are there."""
     config: Path | None = None
@@ -88,7 +95,7 @@ def matte_video(settings: Settings) -> int:
     """Mattes the video of the settings; returns the exit code."""
     video, output, encoding = settings.video, settings.output, settings.encoding
     paths, summary = plan_paths(output, encoding), output.dir / "summary.json"
-    check_outputs(settings, paths, summary)
+    before = check_outputs(settings, paths, summary)
     with closing(open_source(video, encoding.audio)) as source:
         targets, target_notes = open_target(video.target_bgr, settings.target, output, encoding)
         reopen = None if video.src == PIPE else partial(open_source, video)
@@ -98,7 +105,7 @@ def matte_video(settings: Settings) -> int:
         check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
-        report = RunSummary({**facts, "source": read, "settings": to_plain(settings)})
+        report = RunSummary({**facts, "source": read, "settings": to_plain(settings), **before})
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]
         for note in report.notes:
             print(f"note: {note}")
@@ -114,7 +121,8 @@ def matte_video(settings: Settings) -> int:
         )
         matter = FrameMatter(predictor, budget, preprocess, settings.temporal_smoothing)
         with deferred_interrupts() as interrupted:
-            outputs = VideoOutputs(paths, info, output, encoding, targets.transparent)
+            since = begin_summary(report, str(video.src), summary)
+            outputs = VideoOutputs(paths, info, output, encoding, targets.transparent, since)
             run = VideoRun(source, plate_at, targets, matter, outputs, size, settings.resume)
             seconds = make_outputs(run, interrupted, settings.compute.num_workers)
             entry = describe_run(str(video.src), run, seconds, output.dir)
@@ -123,12 +131,15 @@ def matte_video(settings: Settings) -> int:
             for note in entry.notes:
                 print(f"note: {note}")
             entry.notes += run.progress.notes
-            report.entries.append(entry)
+            report.entries = [entry]
             return conclude(report, entry, summary, output)
 
 
-def check_outputs(settings: Settings, paths: Paths, summary: Path) -> None:
-    """Refuses what would replace something that it should not; nothing has been written yet."""
+def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, int]:
+    """Refuses what would replace something that it should not; nothing has been written yet.
+
+    Returns what the summary of a run that is continued says of its beginning.
+    """
     if settings.resume and settings.output.format == "video":
         raise ValueError(
             "--resume continues pictures, not videos; add --output-format image_sequences"
@@ -137,8 +148,11 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> None:
     refuse_inputs(paths, [Path(name) for name in named if name is not None])
     refuse_existing(paths, settings.resume, settings.overwrite)
     check_replaceable(summary)
-    if settings.resume:
-        refuse_other_run(summary, to_plain(settings))
+    if not settings.resume:
+        return {}
+    run = read_run(summary, paths)
+    refuse_other_run(summary, run, to_plain(settings))
+    return {"since_ns": run["since_ns"]} if isinstance(run.get("since_ns"), int) else {}
 
 
 def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:
@@ -163,17 +177,18 @@ def conclude(
     report: RunSummary, entry: SummaryEntry, summary: Path, output: VideoOutputSettings
 ) -> int:
     """Writes the summary and says where the results are; returns the exit code."""
+    failed = entry.status == "failed"
+    if entry.status != "done":
+        print(f"failed: {entry.name}: {entry.reason}" if failed else "interrupted", file=sys.stderr)
     try:
         report.write(summary)
     except OSError as error:
-        print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+        print(f"error: {summary} can't be written: {explain_failure(error)}", file=sys.stderr)
         return 1
     files = ", ".join(entry.outputs.values()) or "nothing"
     if entry.status == "done":
         print(f"results are in {output.dir}: {files}")
         return 0
-    failed = entry.status == "failed"
-    print(f"failed: {entry.name}: {entry.reason}" if failed else "interrupted", file=sys.stderr)
     hint = "; --resume continues" if output.format == "image_sequences" else ""
     print(f"unfinished in {output.dir}: {files}{hint}", file=sys.stderr)
     return 1 if failed else 130

@@ -1,13 +1,112 @@
 """Writing files: each appears whole or not at all."""
 
+import errno
+import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 # What to do about outputs that are there already.
 OnExisting = Literal["skip", "overwrite", "error"]
+
+_HIDDEN = re.compile(r"\.[0-9a-f]{32}\.partial")
+
+
+class Partial:
+    """A new file that takes the name of the one to be written when it is whole.
+
+    It is created, so that no file or link of its name is ever followed, and locked as long as it
+    is written, so that `remove_leftovers` knows it from what a killed run has left. Where there
+    are no locks (Windows, some network disks), left-over files stay.
+
+    Args:
+        path: the file to be written; missing folders are made.
+        shown: whether it is named after that file, with its extension, for what others may open
+            before it is whole. Else it is hidden.
+
+    Raises:
+        OSError: when it can't be created.
+    """
+
+    def __init__(self, path: Path, shown: bool = False) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._final = path
+        self._lock: int | None = None
+        self._create(shown)
+        while not self.path.exists():  # taken for a left-over file before it was locked
+            self.close()
+            self._create(shown)
+
+    def finish(self) -> None:
+        """Gives it its final name, and replaces a file of that name; OSError when that fails."""
+        self.path.replace(self._final)
+        self.close()
+
+    def remove(self) -> None:
+        """Removes it, if it is still there."""
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Leaves it as it is, to be removed by a later run."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _create(self, shown: bool) -> None:
+        token, final = uuid4().hex, self._final
+        named = f"{final.stem}.{token[:8]}.partial{final.suffix}"
+        self.path = final.with_name(named if shown else f".{token}.partial")
+        self._lock = file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        if not _lock(file, wait=True):
+            self.close()
+
+
+def remove_leftovers(folder: Path, path: Path | None = None) -> None:
+    """Removes the unfinished files that killed runs have left in a folder, which may be missing.
+
+    Args:
+        folder: of the outputs of this run.
+        path: None for the hidden ones; a file for those that are named after it (`Partial`).
+    """
+    pattern = _HIDDEN
+    if path is not None:
+        stem, suffix = re.escape(path.stem), re.escape(path.suffix)
+        pattern = re.compile(rf"{stem}\.[0-9a-f]{{8}}\.partial{suffix}")
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if pattern.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                _remove_unlocked(entry.path)
+
+
+def _remove_unlocked(path: str) -> None:
+    with suppress(OSError):
+        file = os.open(path, os.O_RDWR)
+        try:
+            if _lock(file):
+                os.unlink(path)  # noqa: PTH108 - a name, not a path
+        finally:
+            os.close(file)
+
+
+def _lock(file: int, wait: bool = False) -> bool:
+    """Locks an open file until it is closed; whether nobody else has it and the system can."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -18,19 +117,20 @@ def whole(path: Path) -> Iterator[Path]:
         path: where; missing folders are made, an existing file is replaced.
 
     Yields:
-        The temporary name. It must exist when the block ends.
+        The temporary name, of an empty file.
 
     Raises:
-        OSError: when renaming fails; then, or when the block fails, the temporary file is removed
-            and an existing file stays as it was.
+        OSError: when creating or renaming fails, and names `path`; then, or when the block fails,
+            the temporary file is removed and an existing file stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{uuid4().hex}.partial")
+    partial = Partial(path)
     try:
-        yield partial
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+        yield partial.path
+        partial.finish()
+    except BaseException as error:
+        partial.remove()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None
         raise
 
 
@@ -49,7 +149,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Makes a folder and tries to write in it.
+    """Makes a folder, tries to write in it, and removes what killed runs have left there.
 
     Args:
         folder: an output folder.
@@ -58,11 +158,25 @@ def check_writable(folder: Path) -> None:
         ValueError: when it is a file, or nothing can be written there.
     """
     try:
-        probe = folder / f".{uuid4().hex}.partial"
-        write_whole(probe, b"")
-        probe.unlink()
+        Partial(folder / "probe").remove()
     except OSError as error:
         raise ValueError(
-            f"output folder {folder} can't be written: {error.strerror or error}. Name another "
+            f"output folder {folder} can't be written: {explain_failure(error)}. Name another "
             "with --output-dir or change its permissions"
         ) from error
+    remove_leftovers(folder)
+
+
+def explain_failure(error: Exception) -> str:
+    """Why a file can't be written, by the system or FFmpeg; a full disk in the first words."""
+    reason = getattr(error, "strerror", None) or str(error)
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return f"the disk is full ({reason})" if full else reason
+
+
+def explain(error: Exception) -> str:
+    """What went wrong, for the user: of an expected error its text, else its type as well."""
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return f"{error.filename}: {explain_failure(error)}"
+    expected = isinstance(error, ValueError | OSError)
+    return explain_failure(error) if expected else f"{type(error).__name__}: {error}"

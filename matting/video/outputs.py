@@ -9,12 +9,13 @@ from av import Packet
 
 from media.frames import Frame, VideoError, VideoInfo
 from media.pictures import PictureError, read_picture, write_jpeg, write_png
+from runtime.files import remove_leftovers
 from runtime.wording import listed
 
 from ..pictures.compose import AlphaMode, BitDepth, render
 from ..prediction import Prediction
 from .settings import RECIPES, EncodingSettings, VideoOutputSettings, VideoOutputType
-from .writer import Layout, VideoWriter, partial_path
+from .writer import Layout, VideoWriter
 
 _SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
 
@@ -28,10 +29,10 @@ def plan_paths(settings: VideoOutputSettings, encoding: EncodingSettings) -> Pat
 
 
 def refuse_inputs(paths: Paths, inputs: Sequence[Path]) -> None:
-    """Raises ValueError for an output that would replace an input, also by its partial name."""
+    """Raises ValueError for an output that would replace an input."""
     read = {path.resolve() for path in inputs}
     for path in paths.values():
-        if read & {path.resolve(), partial_path(path).resolve()}:
+        if path.resolve() in read:
             raise ValueError(
                 f"output {path} would replace an input of the same name; use another --output-dir"
             )
@@ -54,17 +55,33 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
 
 
 class SequenceWriter:
-    """Writes a folder of pictures, each of which appears whole; see `VideoWriter`."""
+    """Writes a folder of pictures, each of which appears whole; see `VideoWriter`.
 
-    def __init__(self, folder: Path, jpeg: bool) -> None:
+    Those that are older than `since` (nanoseconds, as the folder's disk counts) are of other runs.
+    """
+
+    def __init__(self, folder: Path, jpeg: bool, since: int = 0) -> None:
         self.path = folder
+        self._since = since
         self.notes: list[str] = []
+        remove_leftovers(folder)
         self._jpeg = jpeg
         self._files: list[Path] = []
 
     def file(self, frame: Frame) -> Path:
         """The file of a frame."""
         return self.path / f"{frame.name}{'.jpg' if self._jpeg else '.png'}"
+
+    def has(self, frame: Frame) -> bool:
+        """Whether this run, or one that it continues, has made the picture of a frame."""
+        path = self.file(frame)
+        if not path.is_file() or path.stat().st_mtime_ns < self._since:
+            return False
+        try:
+            read_picture(path)
+        except PictureError:
+            return False
+        return True
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError when that fails."""
@@ -104,7 +121,8 @@ def verify_pictures(paths: list[Path]) -> None:
 class VideoOutputs:
     """Writes the same frame of every output (`plan_paths`) at the same time, each in its thread.
 
-    `com` has alpha where it is `transparent`. VideoError when one can't be opened.
+    `com` has alpha where it is `transparent`; `since`, see `SequenceWriter`. VideoError when one
+    can't be opened.
     """
 
     def __init__(
@@ -114,6 +132,7 @@ class VideoOutputs:
         settings: VideoOutputSettings,
         encoding: EncodingSettings,
         transparent: bool,
+        since: int = 0,
     ) -> None:
         self.writers: dict[VideoOutputType, VideoWriter | SequenceWriter] = {}
         # Finished outputs, and after `abandon` what is left of the others.
@@ -127,7 +146,7 @@ class VideoOutputs:
             for kind, path in paths.items():
                 if settings.format == "image_sequences":
                     jpeg = kind in ("com", "fgr") and settings.picture_format == "jpeg"
-                    self.writers[kind] = SequenceWriter(path, jpeg)
+                    self.writers[kind] = SequenceWriter(path, jpeg, since)
                 else:
                     layout = Layout.of(info, transparent and kind == "com", deep)
                     audio = info.audio if kind == sounded else ()
@@ -139,7 +158,7 @@ class VideoOutputs:
     def has(self, frame: Frame) -> bool:
         """Whether every output has a frame already; of picture sequences alone."""
         return all(
-            isinstance(writer, SequenceWriter) and writer.file(frame).exists()
+            isinstance(writer, SequenceWriter) and writer.has(frame)
             for writer in self.writers.values()
         )
 

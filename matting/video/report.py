@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from media.frames import VideoInfo
+from runtime.files import explain
+from runtime.wording import listed
 
-from ..summary import SummaryEntry
+from ..summary import RunSummary, SummaryEntry
 from .run import VideoRun
 
 # Settings that may differ between a run and the one that continues it.
@@ -72,9 +74,7 @@ def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Summ
     entry = SummaryEntry(name, "done", details=describe_work(run, seconds))
     if progress.error is not None:
         entry.status = "failed"
-        known = isinstance(progress.error, (ValueError, OSError))
-        kind = "" if known else f"{type(progress.error).__name__}: "
-        entry.reason = f"{kind}{progress.error}"
+        entry.reason = explain(progress.error)
     elif not progress.ended:
         entry.status = "not reached"
     for kind, path in outputs.files.items():
@@ -85,11 +85,39 @@ def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Summ
     return entry
 
 
-def refuse_other_run(summary: Path, settings: Mapping[str, Any]) -> None:
-    """Raises ValueError where the summary of a run to be continued shows other settings."""
-    if not summary.exists():  # the run was killed
-        return
-    before = json.loads(summary.read_text(encoding="utf-8")).get("settings", {})
+def begin_summary(report: RunSummary, name: str, summary: Path) -> int:
+    """Writes the summary of a run that has made nothing yet, lest it be killed before it can.
+
+    Returns the time from which on pictures are those of the run, or of one that it continues:
+    nanoseconds, by the clock of the disk. OSError when it can't be written.
+    """
+    report.entries = [SummaryEntry(name, "not reached")]
+    report.write(summary)
+    since: int = report.facts.setdefault("since_ns", summary.stat().st_mtime_ns)
+    report.write(summary)
+    return since
+
+
+def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
+    """Reads what the summary of a run to be continued says; nothing for one that made nothing.
+
+    Raises ValueError where there are outputs and no summary.
+    """
+    if summary.exists():
+        content: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+        return content
+    made = [path for path in paths.values() if path.is_dir() and any(path.iterdir())]
+    if made:
+        raise ValueError(
+            f"--resume can't tell with which settings {listed(made)} was made, as there is no "
+            f"{summary}. Use another --output-dir, or -y to begin again"
+        )
+    return {}
+
+
+def refuse_other_run(summary: Path, run: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Raises ValueError where the run to be continued (`read_run`) had other settings."""
+    before = run.get("settings", {})
     changed = [
         key
         for key, value in settings.items()

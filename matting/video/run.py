@@ -31,6 +31,7 @@ class FrameInWork:
     target: np.ndarray | None = None  # (H, W, 3) float32, its new background
     matte: Prediction | None = None  # when it is computed,
     seconds: float = 0.0  # and in what time
+    kept: bool = False  # whether every output has it already
 
 
 @dataclass
@@ -54,7 +55,9 @@ class VideoRun:
     """Mattes the frames of a source into files; decoding, network and encoding overlap.
 
     One thread decodes and prepares, the caller's or those of the predictor's lanes compute, one
-    encodes (and one more for each output). Frames that every output has are left out with `resume`.
+    encodes (and one more for each output). With `resume`, frames that every output has are not
+    written again; what follows from one frame to the next (the plate's place, smoothing) sees them
+    all the same, so that the others are what an uninterrupted run makes.
     """
 
     source: VideoSource
@@ -121,15 +124,15 @@ class VideoRun:
             start = perf_counter()
 
     def _load(self, frame: Frame, time: Fraction) -> FrameInWork:
-        if self.resume and self.outputs.has(frame):
-            return FrameInWork(frame, None)
         start = perf_counter()
+        kept = self.resume and self.outputs.has(frame)
         preparation, bgr = self.matter.prepare(frame.pixels, self.plate_at(time))
-        target = self.targets.at(time, preparation.bgr)
+        target = None if kept else self.targets.at(time, preparation.bgr)
         late = f"from frame {frame.number} on: " if frame.number > FIRST_CHECKS[-1] else ""
         self.progress.notes += [late + _name_flags(note) for note in preparation.notes]
         self.progress.seconds["prepare"] += perf_counter() - start
-        return FrameInWork(frame, bgr, target)
+        needed = not kept or self.matter.smoother
+        return FrameInWork(frame, bgr if needed else None, target, kept=kept)
 
     def _compute(self, loaded: FrameInWork) -> FrameInWork:
         if loaded.bgr is None:
@@ -144,11 +147,13 @@ class VideoRun:
         start = perf_counter()
         self.progress.seconds["network"] += matted.seconds / self.matter.predictor.lanes
         try:
-            if matted.matte is None:
+            matte = matted.matte
+            if matte is not None:
+                matte = self.matter.smooth(matted.frame.pixels, matte)
+            if matte is None or matted.kept:
                 self.outputs.keep(matted.frame)
                 self.progress.kept += 1
             else:
-                matte = self.matter.smooth(matted.frame.pixels, matted.matte)
                 self.outputs.write(matted.frame, matte, matted.target)
                 self.progress.done += 1
         except Exception as error:

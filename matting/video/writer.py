@@ -13,8 +13,22 @@ from av import AudioStream, Packet, VideoStream
 from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
 from media.frames import Frame, VideoError, VideoInfo
+from runtime.files import Partial, explain_failure, remove_leftovers
 
 from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
+
+# A second is written at a time, whole, so that all but the last plays if the run is killed; MP4 and
+# MOV become ordinary files at the end.
+_SECONDS = {
+    ".webm": {"flush_packets": "1", "cluster_time_limit": "1000"},
+    ".mp4": {
+        "flush_packets": "1",
+        "frag_duration": "1000000",  # microseconds
+        # The second flag keeps a first time that is not 0.
+        "movflags": "hybrid_fragmented+delay_moov",
+    },
+}
+_SECONDS[".mov"] = _SECONDS[".mp4"]
 
 
 @dataclass(frozen=True)
@@ -39,13 +53,10 @@ class Layout:
         )
 
 
-def partial_path(path: Path) -> Path:
-    """The name of an unfinished video: `com.partial.mp4`, which players still open."""
-    return path.with_name(f"{path.stem}.partial{path.suffix}")
-
-
 class VideoWriter:
-    """Encodes pictures under a partial name and renames the file when it is whole.
+    """Encodes pictures under a partial name (`com.1f0c93aa.partial.mp4`), renamed when it is whole.
+
+    What was written plays to within the last second, even if the run is killed or the disk full.
 
     Time stamps must rise. They are kept exactly in .mp4 and .mov, to the millisecond in .webm,
     which has no other unit. Odd sizes are padded by repeating the last row or column where the
@@ -64,7 +75,6 @@ class VideoWriter:
         self.path = path
         self.frames = 0
         self.notes: list[str] = []
-        self._partial = partial_path(path)
         self._layout = layout
         self._durations: dict[int, int] = {}
         self._muxed = False
@@ -78,7 +88,8 @@ class VideoWriter:
             )
         pixel_format = recipe.format(layout.alpha, layout.deep)
         self._to_frame = FromRgb(pixel_format, layout.colour)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent, path)
+        self._partial = Partial(path, shown=True)
         try:
             self._open(recipe, pixel_format, settings)
             self._audio = self._add_audio(audio)
@@ -111,8 +122,8 @@ class VideoWriter:
             self._container.close()
         except (*FFMPEG_ERRORS, ValueError) as error:
             raise self._explained(error) from error
-        verify_video(self._partial, self.frames)
-        self._partial.replace(self.path)
+        verify_video(self._partial.path, self.frames)
+        self._partial.finish()
 
     def abandon(self) -> Path | None:
         """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
@@ -120,9 +131,10 @@ class VideoWriter:
             for end in (self._flush, container.close):
                 with suppress(*FFMPEG_ERRORS, ValueError):
                     end()
-        if self.frames and self._partial.exists():
-            return self._partial
-        self._partial.unlink(missing_ok=True)
+        if self.frames and self._partial.path.exists():
+            self._partial.close()
+            return self._partial.path
+        self._partial.remove()
         return None
 
     def _open(self, recipe: Recipe, pixel_format: str, settings: EncodingSettings) -> None:
@@ -130,8 +142,9 @@ class VideoWriter:
         # MP4 and MOV count in whole parts of a second, those of the time stamps.
         scale = str(layout.time_base.denominator)
         isobmff = {"video_track_timescale": scale, "movie_timescale": scale}
-        options = isobmff if self.path.suffix in (".mp4", ".mov") else {}
-        self._container = av.open(str(self._partial), "w", container_options=options)
+        suffix = self.path.suffix.lower()
+        options = (isobmff if suffix != ".webm" else {}) | _SECONDS[suffix]
+        self._container = av.open(str(self._partial.path), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
         height, width = layout.height + self._bottom, layout.width + self._right
@@ -184,7 +197,7 @@ class VideoWriter:
             self._muxed = True
 
     def _explained(self, error: Exception) -> VideoError:
-        return VideoError(f"{self._partial} can't be written: {explain(error)}")
+        return VideoError(f"{self._partial.path} can't be written: {explain_failure(error)}")
 
 
 def verify_video(path: Path, frames: int) -> None:

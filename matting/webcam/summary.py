@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from media.pictures import write_png
+from runtime.files import explain_failure
 
 from ..plate.prepare import Preparation
 from ..summary import RunSummary, SummaryEntry
@@ -148,7 +149,7 @@ class Journal:
         try:
             self._report.write(summary)
         except OSError as error:
-            print(f"error: {summary} can't be written: {error}", file=sys.stderr)
+            print(f"error: {summary} can't be written: {explain_failure(error)}", file=sys.stderr)
             return 1
         if self.entry.reason is not None:
             print(f"failed: {self.entry.reason}", file=sys.stderr)
@@ -162,8 +163,8 @@ class Journal:
         try:
             write_png(path, picture)
         except OSError as error:  # the show goes on
-            self.fail(f"{path} can't be written: {error}")
-            print(f"note: {path} can't be written: {error}")
+            self.fail(f"{path} can't be written: {explain_failure(error)}")
+            print(f"note: {path} can't be written: {explain_failure(error)}")
             return
         self.entry.outputs[path.stem] = path.name
         print(f"{kind}: {path}")

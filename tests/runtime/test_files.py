@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from runtime.files import check_writable, write_whole
+from runtime.files import (
+    Partial,
+    check_writable,
+    explain,
+    explain_failure,
+    remove_leftovers,
+    write_whole,
+)
 
 
 def test_existing_file_is_replaced(tmp_path: Path) -> None:
@@ -31,6 +38,9 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(
         write_whole(path, b"new content")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_whole(path, b"new content")
+    assert explain(caught.value) == f"{path}: the disk is full (No space left on device)"
 
 
 def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
@@ -45,3 +55,33 @@ def test_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
         check_writable(tmp_path / "file")
     check_writable(tmp_path / "new" / "folder")
     assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_left_over_files_of_killed_runs_are_removed_and_no_others(tmp_path: Path) -> None:
+    left = Partial(tmp_path / "a.png")
+    left.close()  # as the end of a process does
+    writing = Partial(tmp_path / "b.png")
+    named = Partial(tmp_path / "com.mp4", shown=True)
+    named.close()
+    others = [
+        *(".partial", "a.partial", ".0f.partial", "com.partial.mp4", "com.0123456z.partial.mp4"),
+        *("fgr.01234567.partial.mp4", "com.01234567.partial.mov", f".{'0' * 32}.partial.txt"),
+    ]
+    for name in others:
+        (tmp_path / name).touch()
+    (tmp_path / f".{'1' * 32}.partial").symlink_to(tmp_path / "a.partial")
+    check_writable(tmp_path)
+    assert not left.path.exists()
+    assert named.path.exists()
+    remove_leftovers(tmp_path, tmp_path / "com.mp4")
+    remove_leftovers(tmp_path / "missing")
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {*others, writing.path.name, f".{'1' * 32}.partial"}
+    writing.finish()
+    assert (tmp_path / "b.png").exists()
+
+
+def test_full_disk_is_said_first() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    assert explain_failure(error) == "the disk is full (No space left on device)"
+    assert explain_failure(OSError(errno.EACCES, "Permission denied")) == "Permission denied"

@@ -1,6 +1,7 @@
 """Writing: exact times, alpha, tags, sizes, and no file under its name before it is whole."""
 
 import os
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from matting.video.settings import RECIPES, Codec, EncodingSettings
-from matting.video.writer import Layout, VideoWriter, partial_path, verify_video
+from matting.video.writer import Layout, VideoWriter, verify_video
 from media.colour import ColourTags
 from media.frames import Frame, VideoError
 from media.reader import ClipReader
@@ -184,9 +185,56 @@ def test_name_is_final_only_when_whole(tmp_path: Path, clips, codec: Codec) -> N
     for number, picture in enumerate(clips.moving(3)):
         writer.write(picture, frame(number))
     assert not path.exists()
-    assert writer.abandon() == partial_path(path)
-    assert not path.exists()
-    assert len(clips.read(partial_path(path))) == 3
+    partial = writer.abandon()
+    assert list(tmp_path.iterdir()) == [partial]
+    assert re.fullmatch(rf"com\.[0-9a-f]{{8}}\.partial{path.suffix}", partial.name)
+    assert len(clips.read(partial)) == 3
+
+
+@pytest.mark.parametrize("codec", ["h264", "prores", "vp9"])
+def test_what_a_killed_run_wrote_plays_until_the_next_run_removes_it(
+    tmp_path: Path, clips, codec: Codec
+) -> None:
+    path = path_of(tmp_path, codec)
+    code = (
+        "import os, sys; import numpy as np\n"
+        "from tests.matting.video.test_writer import *\n"
+        "rng = np.random.default_rng(0)\n"
+        f"settings = EncodingSettings(codec='{codec}', preset='ultrafast')\n"
+        f"writer = VideoWriter(Path(sys.argv[1]), layout(), settings)\n"
+        "for n in range(150): writer.write(rng.integers(0, 256, (48, 64, 3), np.uint8), frame(n))\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPOSITORY, check=False)
+    (left,) = tmp_path.iterdir()
+    # Of six seconds; the encoder holds back one or two, and the last is not whole.
+    assert len(clips.read(left)) >= 75
+    write(path, clips.moving(3), codec)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_partial_of_a_run_that_goes_on_stays(tmp_path: Path, clips) -> None:
+    path = tmp_path / "com.mp4"
+    settings = EncodingSettings(preset="ultrafast")
+    writers = [VideoWriter(path, layout(), settings) for _ in range(2)]
+    for number, picture in enumerate(clips.moving(4)):
+        for writer in writers[: 2 if number < 3 else 1]:
+            writer.write(picture, frame(number))
+    for writer, count in zip(writers, (4, 3), strict=True):
+        writer.finish()
+        assert len(clips.read(path)) == count
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_links_of_partial_names_are_not_followed(tmp_path: Path, clips) -> None:
+    source = clips.write(tmp_path / "source.mp4", clips.moving(3))
+    content = source.read_bytes()
+    for name in ("com.partial.mp4", "com.mp4"):
+        (tmp_path / name).symlink_to(source)
+    write(tmp_path / "com.mp4", clips.moving(4), "h264")
+    assert source.read_bytes() == content
+    assert len(clips.read(tmp_path / "com.mp4")) == 4
+    assert (tmp_path / "com.partial.mp4").is_symlink()
 
 
 def test_nothing_stays_of_no_frame(tmp_path: Path) -> None:
