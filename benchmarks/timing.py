@@ -11,6 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from runtime.device import DTYPES, Precision
+from runtime.progress import show_progress
 
 # Sides of the products that look for the machine's peak; small ones do not reach it, and one that
 # takes longer than this many seconds is large enough.
@@ -24,6 +25,14 @@ class Timing:
     """Seconds of each call of something, in order; at least one."""
 
     seconds: tuple[float, ...]
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether other programs seem to compute, too: a tenth or so of the calls takes 3x as long.
+
+        Twenty calls alone on a machine differ by some percent.
+        """
+        return len(self.seconds) > 4 and self.percentile(95) > 3 * self.percentile(50)
 
     @property
     def mean(self) -> float:
@@ -51,13 +60,13 @@ def time_calls(
         raise ValueError(
             f"warm-up calls must be 0 or more and iterations 1 or more, got {warm_up}, {iterations}"
         )
-    for _ in range(warm_up):
+    for _ in show_progress(range(warm_up), "warming up", unit="call"):
         call()
     synchronise(device)
     if device.type == "cuda":
         return _time_by_events(call, device, iterations)
     seconds = []
-    for _ in range(iterations):
+    for _ in show_progress(range(iterations), "timing", unit="call"):
         start = perf_counter()
         call()
         synchronise(device)

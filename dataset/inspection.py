@@ -12,11 +12,11 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from media import MediaError
 from media.clips import ClipIndex
 from media.fast_pictures import EncodedPicture, grey_alpha, read_rgb
+from runtime.progress import show_progress
 
 from .clip_pairs import ClipPairs, index_pair
 from .pairing import check_sizes
@@ -93,7 +93,7 @@ def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
     """Finds the frames of clips; returns the usable pairs with them, and why others are not."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = pool.map(partial(_attempt, index_pair), pairs)
-        results = list(tqdm(tasks, "finding frames", len(pairs), leave=False))
+        results = list(show_progress(tasks, "finding frames", len(pairs), "pair"))
     paired = zip(pairs, results, strict=True)
     indexed = [(pair, found) for pair, found in paired if not isinstance(found, MediaError)]
     return indexed, [str(found) for found in results if isinstance(found, MediaError)]
@@ -216,6 +216,6 @@ def _gather(
     findings = Findings()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = chain.from_iterable(pool.map(scan, tasks))
-        for facts in tqdm(found, "decoding", total, leave=False):
+        for facts in show_progress(found, "decoding", total, "picture"):
             findings.add(facts)
     return findings

@@ -17,6 +17,7 @@ from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
 from matting.settings import ModelSettings
 from media.pictures import read_picture
+from runtime.progress import show_progress
 
 # Mattes that are kept, with their frames, for the parts that need them: 0.9 GB at 4K.
 _HELD = 4
@@ -133,7 +134,8 @@ class _Parts:
             save(job, result)
 
         threads = 2 * workers + lanes if workers else 0  # as inference_images.py has
-        for _ in map_ahead(take, passing, threads, lanes=lanes):
+        ways = map_ahead(take, passing, threads, lanes=lanes)
+        for _ in show_progress(ways, "passing frames", len(passing), "frame"):
             pass
         seconds, spent = perf_counter() - start, process_time() - spent
         return len(passing) / seconds, spent / len(passing)

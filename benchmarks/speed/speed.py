@@ -1,6 +1,6 @@
 """The speed of a network alone, on tensors that are on the device already."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from matting.settings import ModelSettings
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
 from runtime.device import autocast
+from runtime.wording import listed
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,23 @@ def measure_frames(
     )
     figures = joined.figures(peak)
     print(format_figures(figures))
+    notes = about["notes"] + note_disturbance(speeds)
     each = {name: speed.figures(peak) for name, speed in speeds.items()}
-    return {**about, **figures, "frames": each}
+    return {**about, "notes": notes, **figures, "frames": each}
+
+
+def note_disturbance(speeds: Mapping[str, Speed]) -> list[str]:
+    """Prints and returns what to do where other programs have disturbed measurements, by name."""
+    names = [name for name, speed in speeds.items() if speed.timing.disturbed]
+    if not names:
+        return []
+    note = (
+        f"the machine is busy: for {listed(names)} the slowest calls took over 3 times as long as "
+        "the usual ones. Stop other programs; with fewer free cores than threads, give PyTorch "
+        f"fewer (OMP_NUM_THREADS=1, now {torch.get_num_threads()})"
+    )
+    print(f"note: {note}")
+    return [note]
 
 
 def format_figures(figures: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from benchmarks.speed.frames import make_noise
 from benchmarks.speed.network import Opened, print_network
 from benchmarks.speed.settings import MeasureSettings
-from benchmarks.speed.speed import Speed, format_figures, measure_speed
+from benchmarks.speed.speed import Speed, format_figures, measure_speed, note_disturbance
 from matting.predictor import Predictor
 from matting.quality import HD, UHD_4K, Budget
 from matting.settings import ModelSettings
@@ -60,10 +60,11 @@ def measure_table(
     """
     print(TABLE_HEAD)
     rows: list[dict[str, Any]] = []
+    speeds: dict[str, Speed] = {}
     for backbone in BACKBONES:
         predictor, about = open_one(replace(model, backbone=backbone))
         for preset in PRESETS:
-            speed = measure_preset(predictor, preset, measure)
+            speed = speeds[f"{backbone} {preset.name}"] = measure_preset(predictor, preset, measure)
             rate, gmac = PUBLISHED[backbone, preset.name]
             rows.append(
                 about
@@ -74,6 +75,7 @@ def measure_table(
             print(_to_markdown(rows[-1]), flush=True)
     for note in dict.fromkeys(f"{row['backbone']}: {n}" for row in rows for n in row["notes"]):
         print(f"note: {note}")
+    note_disturbance(speeds)
     return rows
 
 
@@ -110,6 +112,7 @@ def measure_plot(
         print(f"{name}\n{format_figures(speeds[name].figures(peak))}", flush=True)
     _draw_plot(path, speeds, f"{about['network']}\n{describe_device(predictor.device)}")
     print(f"plot: {path}")
+    about["notes"] += note_disturbance(speeds)
     return {**about, "sizes": {name: speed.figures(peak) for name, speed in speeds.items()}}
 
 

@@ -8,14 +8,14 @@ from media.pictures import resize
 
 from ..prediction import Prediction
 from .compose import composite, quantise, to_float
+from .target import KEYING_GREEN
 
 _COLUMNS = 4
 _TILE = 480  # longer side, pixels
 _GAP = 8
 _LABEL = 26
 _INK, _PAPER, _GREY = (235, 235, 235), (24, 24, 24), 0.5
-# What shows an edge's faults best when no new background is given.
-_GREEN = np.array([0.0, 0.69, 0.25], np.float32)
+_GREEN = np.array(KEYING_GREEN, np.float32) / 255  # shows an edge's faults best
 
 
 def draw_sheet(

@@ -11,6 +11,10 @@ from media.pictures import resize_to_cover
 
 from .compose import blur, to_float
 
+# What `green` is as a new background, and what stands where none is named: the green of studios,
+# not that of CSS (0, 128, 0).
+KEYING_GREEN = (0, 177, 64)
+
 
 @dataclass(frozen=True)
 class Target:
@@ -28,8 +32,8 @@ def parse_target(text: str | None) -> Target:
     """Understands `--target-bgr`.
 
     Args:
-        text: `blur`; a colour (`green`, `#00b140`, `rgb(0,177,64)`); the path of a picture or of a
-            folder; None for a transparent composite.
+        text: `blur`; a colour (`green` for keying, a name of CSS, `#00b140`, `rgb(0,177,64)`); the
+            path of a picture or of a folder; None for a transparent composite.
 
     Returns:
         The target.
@@ -41,6 +45,8 @@ def parse_target(text: str | None) -> Target:
         return Target("none")
     if text == "blur":
         return Target("blur")
+    if text.lower() == "green":
+        return Target("colour", colour=KEYING_GREEN)
     try:
         colour = ImageColor.getrgb(text)[:3]
     except ValueError:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from media.frames import VideoError, VideoSource
+from runtime.progress import show_progress
 
 from .open import open_by_time
 
@@ -66,7 +67,7 @@ def open_plate(
 
 
 def _read_frame(source: VideoSource, number: int) -> np.ndarray:
-    while (frame := source.read()) is not None:
+    for frame in show_progress(iter(source.read, None), "reading the plate", unit="frame"):
         source.take_audio()
         if frame.number == number:
             return frame.pixels
@@ -95,7 +96,7 @@ def median_plate(source: VideoSource, frames: int) -> MedianPlate:
     """
     held: list[np.ndarray] = []
     every = 1
-    while (frame := source.read()) is not None:
+    for frame in show_progress(iter(source.read, None), "taking the median", unit="frame"):
         source.take_audio()
         if frame.number % every:
             continue

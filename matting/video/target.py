@@ -12,8 +12,6 @@ from ..pictures.target import parse_target
 from .open import open_by_time
 from .settings import RECIPES, EncodingSettings, TargetFit, TargetLoop, VideoOutputSettings
 
-GREEN = "rgb(120,255,155)"  # the authors', where a format of `com` has no alpha
-
 
 @settings_group("target")
 class TargetSettings:
@@ -99,4 +97,4 @@ def open_target(
         "com stands over green, as its format has no transparency: name a new background with "
         "--video-target-bgr, or use --codec prores or vp9, or PNG image sequences"
     )
-    return TargetFeed(GREEN, settings), [note]
+    return TargetFeed("green", settings), [note]

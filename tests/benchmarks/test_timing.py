@@ -11,6 +11,7 @@ from torch import nn
 
 from benchmarks import memory, timing
 from benchmarks.memory import added_memory
+from benchmarks.speed.speed import Speed, note_disturbance
 from benchmarks.speed.table import BACKBONES, PRESETS, PUBLISHED
 from benchmarks.timing import Timing, count_macs, measure_peak, time_calls
 from model import MattingBase, MattingRefine
@@ -44,6 +45,19 @@ def test_mean_and_percentiles_by_hand() -> None:
     assert measured.mean == pytest.approx(0.25)
     assert measured.percentile(50) == pytest.approx(0.25)
     assert measured.percentile(95) == pytest.approx(0.385)  # 0.3 + 0.85 of the step to 0.4
+
+
+def test_a_busy_machine_is_noticed_and_said(capsys: pytest.CaptureFixture) -> None:
+    calm = Timing((0.1,) * 18 + (0.12, 0.14))
+    busy = Timing((0.1,) * 18 + (0.31, 0.35))
+    assert (calm.disturbed, busy.disturbed, Timing((0.1, 0.9)).disturbed) == (False, True, False)
+    speeds = {name: Speed({}, timing, 1.0, None) for name, timing in (("a", calm), ("b", busy))}
+    assert note_disturbance({"a": speeds["a"]}) == []
+    assert capsys.readouterr().out == ""
+    (note,) = note_disturbance(speeds)
+    assert "the machine is busy: for b " in note
+    assert "OMP_NUM_THREADS=1" in note
+    assert capsys.readouterr().out == f"note: {note}\n"
 
 
 def test_times_the_calls_after_the_warm_up() -> None:

@@ -162,10 +162,10 @@ def test_a_clip_is_matted_as_by_the_script(
 
 
 @pytest.mark.parametrize(
-    "target", ["green", (0, 128, 0), "blur", "picture.png", "path", "array", "pillow"]
+    "target", ["green", (0, 177, 64), "blur", "picture.png", "path", "array", "pillow"]
 )
 def test_composites_over_whatever_is_named(matte: Matte, tmp_path: Path, target: object) -> None:
-    green = np.broadcast_to(np.array([0, 128, 0], np.uint8), (90, 120, 3))
+    green = np.broadcast_to(np.array([0, 177, 64], np.uint8), (90, 120, 3))
     if target == "picture.png":
         Image.fromarray(green).save(tmp_path / "picture.png")
         target = str(tmp_path / "picture.png")
@@ -183,7 +183,7 @@ def test_composites_over_whatever_is_named(matte: Matte, tmp_path: Path, target:
         plate = matte.preparation.bgr[empty].mean(0)
         assert np.abs(com[empty].mean(0) - plate).max() < 10  # levels; a blur moves colours a bit
     else:
-        assert (com[empty] == (0, 128, 0)).all()
+        assert (com[empty] == (0, 177, 64)).all()
     solid = matte.alpha == 1
     assert np.abs(com[solid] - matte.foreground[solid] * 255).max() <= 0.51  # rounding
 

@@ -50,7 +50,9 @@ def test_values_are_rounded_and_clipped() -> None:
     [
         (None, Target("none")),
         ("blur", Target("blur")),
-        ("green", Target("colour", (0, 128, 0))),
+        ("green", Target("colour", (0, 177, 64))),
+        ("Green", Target("colour", (0, 177, 64))),
+        ("#008000", Target("colour", (0, 128, 0))),
         ("#00b140", Target("colour", (0, 177, 64))),
         ("rgb(1,2,3)", Target("colour", (1, 2, 3))),
     ],

@@ -175,7 +175,7 @@ def test_plate_then_every_frame_of_a_clip(tmp_path: Path) -> None:
     assert [time for time, _ in rig.outputs.sent] == [Fraction(n, 10) for n in range(2, 7)]
     picture = rig.outputs.sent[0][1]
     np.testing.assert_array_equal(picture[20, 10], SUBJECT)
-    np.testing.assert_array_equal(picture[20, 50], (0, 128, 0))
+    np.testing.assert_array_equal(picture[20, 50], (0, 177, 64))
     assert (rig.capture.captured, rig.capture.dropped, rig.live.meter.frames) == (7, 0, 5)
     assert rig.predictor.prepared == 1
     assert camera.calls[-1] == "close"
@@ -202,7 +202,7 @@ def test_new_backgrounds_by_key(tmp_path: Path) -> None:
     camera = FakeCamera([scene()] * 8)
     rig = Rig(tmp_path, camera, keys=["0.2:t", "0.4:t", "0.5:1", "0.6:2"]).run(empty())
     corners = [tuple(picture[0, 63]) for _, picture in rig.outputs.sent]
-    green, white = (0, 128, 0), (255, 255, 255)
+    green, white = (0, 177, 64), (255, 255, 255)
     # A key is heard before the picture that follows the one of its time.
     assert corners[:3] == [green] * 3
     assert corners[3:5] == [white] * 2
@@ -250,7 +250,7 @@ def test_video_behind_goes_on_only_while_it_is_shown(tmp_path: Path, clips) -> N
     path = clips.write(tmp_path / "b.mp4", greys, time_base=Fraction(1, 10), crf="1")
     camera = FakeCamera([scene()] * 7)
     rig = Rig(tmp_path, camera, targets=(str(path), "green"), keys=["0.1:t", "0.4:t"]).run(empty())
-    levels = [int(p[0, 63, 2]) for _, p in rig.outputs.sent]
+    levels = [int(p[0, 63, 0]) for _, p in rig.outputs.sent]
     # The time between two pictures counts for what the second shows.
     wanted = [0, 50, 0, 0, 0, 100, 150]
     assert np.abs(np.array(levels) - wanted).max() <= 4
