@@ -18,6 +18,7 @@ from evaluation.report import EvaluationReport, plan_outputs
 from runtime.files import OnExisting, check_writable, write_whole
 from runtime.script import run_script
 from runtime.settings import REQUIRED, parse_settings, settings_group, to_plain, to_yaml
+from runtime.wording import visible
 
 
 @settings_group("")
@@ -74,7 +75,7 @@ def main() -> int:
     on_existing = "overwrite" if settings.overwrite else settings.on_existing
     outputs = plan_outputs(settings.output_dir, on_existing)
     if not outputs:
-        print(f"nothing to do: {settings.output_dir} holds all outputs already")
+        print(visible(f"nothing to do: {settings.output_dir} holds all outputs already"))
         return 0
     plan = plan_comparisons(inputs, settings.sequences)
     check_writable(settings.output_dir)
@@ -91,7 +92,7 @@ def main() -> int:
             report.failed[name] = found
     print(report.describe())
     for note in report.notes:
-        print(f"note: {note}")
+        print(visible(f"note: {note}"))
     title = f"{inputs.pred_pha} against {inputs.true_pha}"
     contents = {
         "evaluation.csv": report.to_csv(),
@@ -100,9 +101,9 @@ def main() -> int:
     }
     for path in outputs:
         write_whole(path, contents[path.name])
-    print(f"written: {', '.join(map(str, outputs))}")
+    print(visible(f"written: {', '.join(map(str, outputs))}"))
     for name, reason in report.failed.items():
-        print(f"not evaluated: {name}: {reason}", file=sys.stderr)
+        print(visible(f"not evaluated: {name}: {reason}"), file=sys.stderr)
     return 1 if report.failed else 0
 
 

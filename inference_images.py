@@ -5,7 +5,9 @@ Example: python inference_images.py --images-src photos --images-bgr plate.jpg -
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +15,9 @@ import tyro
 from tqdm import tqdm
 
 from matting import Matting, Preprocess
+from matting.images.earlier import compare_runs
 from matting.images.frame import ImagesRun
-from matting.images.plan import Job, plan_jobs
+from matting.images.plan import Job, Plan, plan_jobs
 from matting.pictures.target import Target, parse_target
 from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
@@ -25,6 +28,7 @@ from matting.summary import RunSummary, SummaryEntry, check_replaceable
 from runtime.files import OnExisting, check_writable, explain_failure
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
+from runtime.wording import hide_folders, visible
 
 
 @settings_group()
@@ -91,10 +95,15 @@ def matte_images(settings: Settings) -> int:
     check_writable(settings.output.dir)
 
     facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
-    report = RunSummary({**facts, "settings": to_plain(settings)})
-    for note in [*plan.notes, *notes]:
+    plain = to_plain(settings)
+    kept = [path.relative_to(settings.output.dir).as_posix() for path in plan.kept]
+    earlier, earlier_notes = compare_runs(summary, hide_folders(plain, plain), kept)
+    report = RunSummary({**facts, "settings": plain, "kept": earlier})
+    for note in [*plan.notes, *earlier_notes, *notes]:
         report.notes.append(note)
-        print(f"note: {note}")
+        print(visible(f"note: {note}"))
+    with suppress(OSError):  # the end tells of it
+        report.write(summary, ended=False)
     report.entries += [SummaryEntry(name, "skipped") for name in plan.skipped]
     report.entries += [SummaryEntry(name, "failed", reason) for name, reason in plan.failed.items()]
 
@@ -115,14 +124,22 @@ def matte_images(settings: Settings) -> int:
         try:
             report.write(summary)
         except OSError as error:
-            print(f"error: {summary} can't be written: {explain_failure(error)}", file=sys.stderr)
+            text = f"{summary} can't be written: {explain_failure(error)}"
+            print(visible(f"error: {text}"), file=sys.stderr)
             return 1
-    print(f"results are in {settings.output.dir}: {', '.join(settings.output.types)}")
+    tell_results(settings, report, plan)
     if report.count("not reached"):
         hint = "" if settings.overwrite else "; --on-existing skip makes what is missing"
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 1 if report.count("failed") else 0
+
+
+def tell_results(settings: Settings, report: RunSummary, plan: Plan) -> None:
+    """Says where the results are, and which types there are at all."""
+    there = {kind for entry in report.entries for kind in entry.outputs} | set(plan.kept.values())
+    if types := [kind for kind in dict.fromkeys(settings.output.types) if kind in there]:
+        print(visible(f"results are in {settings.output.dir}: {', '.join(types)}"))
 
 
 def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
@@ -132,11 +149,12 @@ def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[Summar
     """
     lanes = run.matting.predictor.lanes
     threads = 2 * workers + lanes
-    done = map_ahead(run, jobs, threads, lanes=lanes) if workers else map(run, jobs)
+    ahead = partial(map_ahead, workers=threads, lanes=lanes, waits=False)
+    done = ahead(run, jobs) if workers else map(run, jobs)
     with tqdm(total=len(jobs), unit="image", disable=None) as progress:
         for job, entry in zip(jobs, done, strict=True):
             for note in entry.notes if entry else ():
-                progress.write(f"note: {job.name}: {note}")
+                progress.write(visible(f"note: {job.name}: {note}"))
             progress.update()
             yield entry or SummaryEntry(job.name, "not reached")
 

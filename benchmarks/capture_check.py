@@ -147,7 +147,7 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
 
-    subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds)
+    subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds).pictures
 
     def composites(capture: Capture) -> list[Pair]:
         return list(compose(subjects, photographs, capture))[:: args.every]

@@ -72,7 +72,7 @@ def main() -> None:
         print("captured pairs, plate aligned")
         judge(predictors, list(captured(args.pairs)), args.backbone_scale, Preprocess("none"))
     if args.mattes and args.backgrounds:
-        subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds)
+        subjects, photographs = read_mattes(args.mattes), list_pictures(args.backgrounds).pictures
         for name, capture in (("perfectly captured", {}), ("as a camera captures", CAPTURE)):
             composites = list(compose(subjects, photographs, capture))
             print(f"{len(composites)} composites, {name}")

@@ -27,7 +27,7 @@ def write_hd_pictures(root: Path, mattes: Path | None, backgrounds: Path | None)
     pairs = sorted(mattes.glob("*_fgr.png")) if mattes else []
     if mattes and not pairs:
         raise ValueError(f"{mattes} holds no NAME_fgr.png; give a folder of mattes, or none")
-    photographs = list_pictures(backgrounds) if backgrounds else []
+    photographs = list_pictures(backgrounds).pictures if backgrounds else []
     for n in range(COUNT):
         rng = np.random.default_rng(n)
         if pairs:

@@ -196,7 +196,9 @@ def main() -> int:
             raise ValueError(f"--every must be 1 or more, got {args.every}")
         if args.output_dir and (args.output_dir / "robustness.csv").exists() and not args.overwrite:
             raise ValueError(f"{args.output_dir} has a robustness.csv already; add --overwrite")
-        args.photographs = [path for root in args.backgrounds for path in list_pictures(root)]
+        args.photographs = [
+            path for root in args.backgrounds for path in list_pictures(root).pictures
+        ]
         conditions = choose_conditions(args.conditions)
         methods = open_methods(args.methods, args.checkpoint, args.rvm, args.closed_form_side)
         subjects = gather_subjects(args)

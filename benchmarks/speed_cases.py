@@ -33,8 +33,8 @@ def read_pair(height: int, width: int) -> tuple[Tensor, Tensor]:
     if REAL.exists():
         frame, plate = REAL / "0001_src.png", REAL / "plate.png"
     else:
-        frame = list_pictures(DEMO / "src")[0]
-        plate = next(p for p in list_pictures(DEMO / "bgr") if p.stem == frame.stem)
+        frame = list_pictures(DEMO / "src").pictures[0]
+        plate = next(p for p in list_pictures(DEMO / "bgr").pictures if p.stem == frame.stem)
     src = read_picture(frame).pixels
     bgr = align_plate(src, read_picture(plate).pixels)[0]
     resized = (cv2.resize(p, (width, height), interpolation=cv2.INTER_CUBIC) for p in (src, bgr))

@@ -6,7 +6,7 @@ Exits 0 when training would run on the data, 1 when it would fail, 2 for bad set
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from media import MediaError
 from media.listing import list_pictures
 from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
+from runtime.wording import visible
 
 from .inspection import Findings, index_clips, scan_backgrounds, scan_clips, scan_pictures
 from .settings import DatasetSettings, SourceSettings
@@ -34,14 +35,20 @@ class CheckReport:
 
     def print_fact(self, name: str, text: str, names: Sequence[str] = ()) -> None:
         """Prints a line of the table, and the names that it is about."""
-        print(f"  {name:<12}{text}", flush=True)
+        print(visible(f"  {name:<12}{text}"), flush=True)
         for line in names:
-            print(f"  {'':<12}  {line}", flush=True)
+            print(visible(f"  {'':<12}  {line}"), flush=True)
 
     def print_error(self, text: str, names: Sequence[str] = ()) -> None:
         """Prints what training would fail on."""
         self.errors += 1
         self.print_fact("ERROR", text, names)
+
+    def print_left_out(self, left_out: Mapping[Path, str]) -> None:
+        """Prints what looks like a file to train on and can't be taken, if there is any."""
+        if left_out:
+            names = [f"{path}: {why}" for path, why in sorted(left_out.items())]
+            self.print_error(f"can't be taken: {len(names):,}; convert or remove them", names)
 
     def print_warning(self, text: str, names: Sequence[str] = ()) -> None:
         """Prints what training would run with, but perhaps should not."""
@@ -79,14 +86,15 @@ def check(config: Path, name: str | None, quick: int | None) -> int:
     if settings.name is REQUIRED:
         raise SettingsError(f"{config} has no dataset.name; give --dataset-name")
     split = settings.split()
-    print(f"Data set {settings.name} of {config}")
+    print(visible(f"Data set {settings.name} of {config}"))
     if quick:
         print(f"Quick: {quick} of each source are decoded, chosen at random; not all.")
     report = CheckReport()
     for part, sources in (("train", split.train), ("valid", split.valid)):
         for number, source in enumerate(sources, 1):
             times = f", {source.repeat} times an epoch" if source.repeat > 1 else ""
-            print(f"\n{part}, source {number} of {len(sources)}: {source}{times}", flush=True)
+            of = f"{part}, source {number} of {len(sources)}: {source}{times}"
+            print(f"\n{visible(of)}", flush=True)
             check_source(report, source, quick)
         if not sources:
             print(f"\n{part}: no source")
@@ -105,6 +113,7 @@ def check_source(report: CheckReport, source: SourceSettings, quick: int | None)
     except MediaError as error:
         report.print_error(str(error))
         return
+    report.print_left_out(found.left_out)
     if found.unpaired:
         report.print_error(
             f"files without partner: {len(found.unpaired):,}; remove them or add their partners",
@@ -163,14 +172,17 @@ def check_backgrounds(
 ) -> None:
     """Checks the photographs of a split, of which `quick` are decoded, or all."""
     where = ", ".join(map(str, folders)) or "none given; they are drawn"
-    print(f"\n{split}, backgrounds: {where}", flush=True)
+    print(f"\n{split}, backgrounds: {visible(where)}", flush=True)
     if not folders:
         return
     try:
-        paths = [path for folder in folders for path in list_pictures(folder)]
+        listings = [list_pictures(folder) for folder in folders]
     except MediaError as error:
         report.print_error(str(error))
         return
+    for listing in listings:
+        report.print_left_out(listing.left_out)
+    paths = [path for listing in listings for path in listing.pictures]
     report.print_fact("pictures", f"{len(paths):,}")
     findings = scan_backgrounds(paths, quick)
     print_findings(report, findings)

@@ -36,7 +36,10 @@ def stem_key(path: Path, root: Path) -> str:
 def pair_by_stem(
     pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
 ) -> Pairing:
-    """Pairs every picture with the one partner, not several, of the same relative path and stem."""
+    """Pairs every picture with the one partner of the same relative path and stem.
+
+    Of several, it is the one of the same extension as well, where that is one.
+    """
     candidates: dict[str, list[Path]] = defaultdict(list)
     for partner in partners:
         candidates[stem_key(partner, partner_root)].append(partner)
@@ -44,17 +47,33 @@ def pair_by_stem(
     unmatched: dict[Path, str] = {}
     used = set()
     for picture in pictures:
-        used.add(key := stem_key(picture, root))
+        key = stem_key(picture, root)
         found = candidates.get(key, [])
-        if len(found) == 1:
-            matched[picture] = found[0]
+        chosen = found[0] if len(found) == 1 else _find_namesake(picture.name, found)
+        if chosen:
+            matched[picture] = chosen
+            used.add(chosen)
         elif found:
             names = ", ".join(path.name for path in found)
             unmatched[picture] = f"several pictures named {key} in {partner_root}: {names}"
+            used.update(found)
         else:
             unmatched[picture] = f"no picture named {key} in {partner_root}"
-    unused = [path for key, paths in candidates.items() if key not in used for path in paths]
+    unused = [path for paths in candidates.values() for path in paths if path not in used]
     return Pairing(matched, unmatched, unused)
+
+
+def _find_namesake(name: str, found: list[Path]) -> Path | None:
+    """The one of several files that has a name: as it is, else in any case and Unicode spelling."""
+    for alike in (str, _fold):
+        same = [path for path in found if alike(path.name) == alike(name)]
+        if len(same) == 1:
+            return same[0]
+    return None
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_sizes(fgr: Path, fgr_size: tuple[int, ...], pha: Path, pha_size: tuple[int, ...]) -> None:

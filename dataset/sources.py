@@ -8,7 +8,7 @@ import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
 from media.fast_pictures import EncodedPicture, read_rgb
-from media.listing import EXTENSIONS, list_pictures
+from media.listing import EXTENSIONS, Listing, list_pictures
 
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
 from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
@@ -49,26 +49,42 @@ class FoundFiles:
     kind: str  # pictures, rgba or clips
     pairs: list[tuple[Path, Path]]  # foreground and alpha, sorted; the same file twice for rgba
     unpaired: dict[Path, str]  # why each of the other files has no partner, in words
+    left_out: dict[Path, str]  # why what looks like such a file can't be taken, in words
 
 
 def open_source(settings: SourceSettings) -> Foregrounds:
     """Opens a source of foregrounds that are files; looks through clips to find their frames.
 
     Raises:
-        MediaError: when a folder is missing or holds nothing, files are unpaired, or a clip is
-            unreadable.
+        MediaError: when a folder is missing or holds nothing, files are unpaired or can't be
+            taken, or a clip is unreadable.
     """
     found = find_files(settings)
-    if count := len(found.unpaired):
-        named = [f"{path}: {why}" for path, why in found.unpaired.items()][:_NAMED]
-        named += [f"and {count - _NAMED} more"] if count > _NAMED else []
+    _refuse_left_out(found.left_out, settings)
+    if found.unpaired:
         raise DatasetError(
-            f"{count} files of {settings} have no partner: {'; '.join(named)}. "
+            f"{len(found.unpaired)} files of {settings} have no partner: "
+            f"{_name_reasons(found.unpaired)}. "
             "Remove them or add their partners; `python -m dataset.check` lists them all"
         )
     if found.kind == "clips":
         return ClipPairs(found.pairs, index_pairs(found.pairs))
     return PicturePairs(found.pairs) if found.kind == "pictures" else RgbaPictures(found.pairs)
+
+
+def _refuse_left_out(left_out: dict[Path, str], where: object) -> None:
+    if left_out:
+        raise DatasetError(
+            f"{len(left_out)} files or folders of {where} can't be taken: "
+            f"{_name_reasons(left_out)}. "
+            "Convert or remove them; `python -m dataset.check` lists them all"
+        )
+
+
+def _name_reasons(reasons: dict[Path, str]) -> str:
+    named = [f"{path}: {why}" for path, why in reasons.items()][:_NAMED]
+    named += [f"and {len(reasons) - _NAMED} more"] if len(reasons) > _NAMED else []
+    return "; ".join(named)
 
 
 def find_files(settings: SourceSettings) -> FoundFiles:
@@ -79,12 +95,13 @@ def find_files(settings: SourceSettings) -> FoundFiles:
             no file has a partner.
     """
     if settings.rgba is not None:
-        pictures, kind = _list_files(settings.rgba)
+        listing, kind = _list_files(settings.rgba)
         if kind == "clips":
             raise DatasetError(
                 f"{settings.rgba} holds clips; a folder given as rgba must hold RGBA pictures"
             )
-        return FoundFiles("rgba", [(path, path) for path in pictures], {})
+        pairs = [(path, path) for path in listing.pictures]
+        return FoundFiles("rgba", pairs, {}, listing.left_out)
     if settings.fgr is None or settings.pha is None:
         raise DatasetError(f"{settings} has no files to open")
     fgrs, kind = _list_files(settings.fgr)
@@ -94,24 +111,26 @@ def find_files(settings: SourceSettings) -> FoundFiles:
             f"{settings.fgr} holds {kind}, {settings.pha} {pha_kind}; both must hold the same"
         )
     if settings.fgr.is_file() and settings.pha.is_file():
-        return FoundFiles(kind, [(settings.fgr, settings.pha)], {})
-    pairing = pair_by_stem(fgrs, settings.fgr, phas, settings.pha)
+        return FoundFiles(kind, [(settings.fgr, settings.pha)], {}, {})
+    pairing = pair_by_stem(fgrs.pictures, settings.fgr, phas.pictures, settings.pha)
     unused = dict.fromkeys(pairing.unused, f"no foreground of that name in {settings.fgr}")
     if not pairing.matched:
         raise DatasetError(
             f"no file of {settings.fgr} has a partner of the same relative path and name in "
-            f"{settings.pha}; their first files are {fgrs[0]} and {phas[0]}"
+            f"{settings.pha}; their first files are {fgrs.pictures[0]} and {phas.pictures[0]}"
         )
-    return FoundFiles(kind, list(pairing.matched.items()), pairing.unmatched | unused)
+    left_out = fgrs.left_out | phas.left_out
+    return FoundFiles(kind, list(pairing.matched.items()), pairing.unmatched | unused, left_out)
 
 
-def _list_files(root: Path) -> tuple[list[Path], str]:
-    files = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
-    kinds = {path.suffix.lower() in CLIP_EXTENSIONS: path for path in reversed(files)}
+def _list_files(root: Path) -> tuple[Listing, str]:
+    listing = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
+    files = reversed(listing.pictures)
+    kinds = {path.suffix.lower() in CLIP_EXTENSIONS: path for path in files}
     if len(kinds) == 2:
         both = f"such as {kinds[True]} and {kinds[False]}"
         raise DatasetError(f"{root} holds clips and pictures, {both}; keep them apart")
-    return files, "clips" if True in kinds else "pictures"
+    return listing, "clips" if True in kinds else "pictures"
 
 
 class PicturePairs:
@@ -157,11 +176,15 @@ class Backgrounds:
         seed: gives the order, and the choices.
 
     Raises:
-        MediaError: when a folder is missing or holds no picture.
+        MediaError: when a folder is missing, or holds no picture or what can't be taken.
     """
 
     def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
-        paths = [path for folder in folders for path in list_pictures(folder)]
+        paths: list[Path] = []
+        for folder in folders:
+            listing = list_pictures(folder)
+            _refuse_left_out(listing.left_out, folder)
+            paths += listing.pictures
         if not paths:
             raise DatasetError("backgrounds: name at least one folder of photographs, got none")
         order = np.random.default_rng(seed).permutation(len(paths))

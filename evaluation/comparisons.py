@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset.pairing import pair_by_stem
-from media.listing import list_pictures
+from media.listing import Listing, list_pictures
 from runtime.settings import REQUIRED, settings_group
 from runtime.wording import listed
 
@@ -86,7 +86,9 @@ def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPla
             "alphas and that of the true ones"
         )
     plan = ComparisonPlan()
-    truths = sorted(list_pictures(root, exclude=(folders.pred_pha,)), key=natural_key)
+    listing = list_pictures(root, exclude=(folders.pred_pha,))
+    _enter_left_out(listing, "--true-pha", plan, fails=True)
+    truths = sorted(listing.pictures, key=natural_key)
     names = {
         path: path.name if path == root else path.relative_to(root).as_posix() for path in truths
     }
@@ -127,8 +129,9 @@ def _find_partners(
     if root.is_file() and true_root.is_file():
         return {true_root: root}
     predicted, flag = kind == "pred_pha", f"--{kind.replace('_', '-')}"
-    files = list_pictures(root, exclude=(true_root,) if predicted else ())
-    pairing = pair_by_stem(list(names), true_root, files, root)
+    listing = list_pictures(root, exclude=(true_root,) if predicted else ())
+    _enter_left_out(listing, flag, plan, fails=predicted)
+    pairing = pair_by_stem(list(names), true_root, listing.pictures, root)
     if kind != "src":
         for truth, reason in pairing.unmatched.items():
             plan.failed.setdefault(
@@ -143,3 +146,11 @@ def _find_partners(
     elif pairing.unused:
         plan.notes.append(f"not needed of {flag}: {listed(pairing.unused)}")
     return pairing.matched
+
+
+def _enter_left_out(listing: Listing, flag: str, plan: ComparisonPlan, fails: bool) -> None:
+    """Tells what looks like a picture and can't be taken, as failed where each one counts."""
+    if fails:
+        plan.failed.update({str(path): why for path, why in sorted(listing.left_out.items())})
+    if listing.left_out:
+        plan.notes.append(f"left out of {flag}: {listed(sorted(listing.left_out))}")

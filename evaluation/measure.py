@@ -45,12 +45,12 @@ def measure_images(
         except (ValueError, OSError) as error:
             return comparison.name, str(error)
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(measure, comparisons)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    pool, ended = ThreadPoolExecutor(workers), False
+    try:
+        yield from pool.map(measure, comparisons)
+        ended = True
+    finally:
+        pool.shutdown(wait=ended, cancel_futures=True)  # an interrupt does not wait for images
 
 
 def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:

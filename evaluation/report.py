@@ -3,7 +3,7 @@
 import base64
 import csv
 import io
-import json
+import os
 import platform
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,6 +16,7 @@ import numpy as np
 
 from media.pictures import PictureError
 from runtime.files import OnExisting
+from runtime.wording import hide_folders, to_json, visible
 
 from .comparisons import Comparison
 from .measure import REGIONS, Measurement, average
@@ -68,9 +69,9 @@ class EvaluationReport:
         writer.writerow(["image", "width", "height", "unknown_pixels", *columns])
         for image in self.measurements:
             values = [image.values[region].get(name) for region in REGIONS for name in names]
-            row = [image.name, image.width, image.height, image.unknown]
+            row = [_cell(image.name), image.width, image.height, image.unknown]
             writer.writerow([*row, *("" if value is None else f"{value:.9g}" for value in values)])
-        return text.getvalue().encode(errors="backslashreplace")
+        return text.getvalue().encode()
 
     def to_json(self) -> bytes:
         """Makes a summary: means, their scales, clips, failures, settings and every image."""
@@ -92,8 +93,7 @@ class EvaluationReport:
             "versions": {"python": platform.python_version(), "numpy": np.__version__},
             "images": [asdict(image) for image in self.measurements],
         }
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        return text.encode(errors="backslashreplace")
+        return to_json(hide_folders(content, self.settings))
 
     def to_html(self, comparisons: list[Comparison], metric: str, shown: int, title: str) -> bytes:
         """Draws the page, which needs nothing else.
@@ -111,12 +111,12 @@ class EvaluationReport:
         worst = sort_worst_first(self.measurements, metric)[:shown]
         images = "".join(_draw_image(image, files[image.name]) for image in worst)
         failed = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(reason)}</td></tr>"
+            f"<tr><td>{_show(name)}</td><td>{_show(reason)}</td></tr>"
             for name, reason in self.failed.items()
         )
         if failed:
             failed = f"<h2 class=failed>Not evaluated</h2><table>{failed}</table>"
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{_show(note)}</p>" for note in self.notes)
         legend = (
             f"{len(worst)} of {len(self.measurements)} images, the worst {METRICS[metric].label} "
             "first; the numbers of all are in evaluation.csv. Error: "
@@ -124,11 +124,11 @@ class EvaluationReport:
             f"<span style='color:#408cff'>blue</span> where too small, full colour from {_FULL} on."
         )
         page = (
-            f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
-            f"<style>{_STYLE}</style><h1>{escape(title)}</h1>{self._draw_table()}{failed}"
+            f"<!doctype html><html lang=en><meta charset=utf-8><title>{_show(title)}</title>"
+            f"<style>{_STYLE}</style><h1>{_show(title)}</h1>{self._draw_table()}{failed}"
             f"{notes}<p class=quiet>{legend if worst else ''}</p>{images}</html>\n"
         )
-        return page.encode(errors="backslashreplace")
+        return page.encode()
 
     def _draw_table(self) -> str:
         means = average(self.measurements)
@@ -141,7 +141,7 @@ class EvaluationReport:
         return (
             f"<table><tr><th></th>{titles}<th>scale</th></tr>{rows}</table>"
             f"<p class=quiet>Means over {len(self.measurements)} images. "
-            f"Unknown region: {escape(self.unknown)}.</p>"
+            f"Unknown region: {_show(self.unknown)}.</p>"
         )
 
 
@@ -164,13 +164,14 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"output folder {folder} is a file; name another with --output-dir")
     paths = [folder / name for name in FILES]
-    existing = [path for path in paths if path.exists()]
+    existing = [path for path in paths if os.path.lexists(path)]
     if existing and on_existing == "error":
         raise ValueError(
             f"{len(existing)} of the outputs exist already: {', '.join(map(str, existing))}. Use "
             "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
         )
-    return [path for path in paths if path not in existing or on_existing == "overwrite"]
+    kept = [path for path in existing if path.is_file() and path.stat().st_size]
+    return [path for path in paths if path not in kept or on_existing == "overwrite"]
 
 
 def colour_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
@@ -203,7 +204,7 @@ def _draw_image(image: Measurement, files: Comparison) -> str:
         if value is not None
     )
     return (
-        f"<h2>{escape(image.name)}</h2><p class=quiet>{image.width} x {image.height} pixels; "
+        f"<h2>{_show(image.name)}</h2><p class=quiet>{image.width} x {image.height} pixels; "
         f"{numbers}</p><div class=pictures>{figures}</div>"
     )
 
@@ -223,3 +224,13 @@ def _embed(picture: np.ndarray) -> str:
 def _format(value: float | None) -> str:
     """Five digits of a metric, or a dash where it has no value."""
     return "-" if value is None else f"{value:.5g}"
+
+
+def _show(text: str) -> str:
+    return escape(visible(text))
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    shown = visible(text)
+    return f"'{shown}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else shown

@@ -21,6 +21,7 @@ def map_ahead(
     workers: int,
     ahead: int = 0,
     lanes: int | None = None,
+    waits: bool = True,
 ) -> Generator[Result, None, None]:
     """Applies a function in threads, and keeps the order.
 
@@ -32,6 +33,8 @@ def map_ahead(
         workers: threads. 0 calls the function in the caller's.
         ahead: items that may wait.
         lanes: threads among which PyTorch's are shared; None for all.
+        waits: whether KeyboardInterrupt waits for what is in work, as it must where the caller
+            closes what the function reads.
     """
     if workers == 0:
         yield from map(function, items)
@@ -40,24 +43,27 @@ def map_ahead(
     share = partial(torch.set_num_threads, max(1, threads // lanes))
     waiting: deque[Future[Result]] = deque()
     remaining = iter(items)
-    with ThreadPoolExecutor(workers, initializer=share) as pool:
-        try:
-            while True:
-                try:
-                    waiting.append(pool.submit(function, next(remaining)))
-                except StopIteration:
-                    break
-                except Exception as caught:
-                    error = caught
-                    break
-                if len(waiting) >= workers + ahead:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool, wait = ThreadPoolExecutor(workers, initializer=share), True
+    try:
+        while True:
+            try:
+                waiting.append(pool.submit(function, next(remaining)))
+            except StopIteration:
+                break
+            except Exception as caught:
+                error = caught
+                break
+            if len(waiting) >= workers + ahead:
                 yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            if lanes > 1:
-                torch.set_num_threads(threads)  # which these have set for later threads as well
+        while waiting:
+            yield waiting.popleft().result()
+    except KeyboardInterrupt:
+        wait = waits
+        raise
+    finally:
+        pool.shutdown(wait, cancel_futures=True)
+        if lanes > 1:
+            torch.set_num_threads(threads)  # which these have set for later threads as well
     if error is not None:
         raise error
 

@@ -1,6 +1,7 @@
 """The account of a run: on screen and in summary.json."""
 
 import json
+import os
 import platform
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from runtime.files import write_whole
+from runtime.wording import hide_folders, to_json, visible
 
 Status = Literal["done", "skipped", "failed", "not reached"]
 
@@ -31,15 +33,21 @@ class SummaryEntry:
     """Numbers, for the file alone."""
 
 
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """Reads what a run wrote; None where there is nothing, or something else."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    ours = isinstance(content, dict) and {"counts", "images"} <= content.keys()
+    return content if ours else None
+
+
 def check_replaceable(path: Path) -> None:
     """Raises ValueError where a summary would replace a file that is none."""
-    if not path.exists():
-        return
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict) or not {"counts", "images"} <= content.keys():
+    if os.path.lexists(path) and read_summary(path) is None:
         raise ValueError(
             f"{path} is not a summary that this program wrote and would be replaced; move it or "
             "use another --output-dir"
@@ -59,21 +67,26 @@ class RunSummary:
         """Counts the entries of one status."""
         return sum(entry.status == status for entry in self.entries)
 
-    def write(self, path: Path) -> None:
-        """Writes everything as JSON; OSError when that fails."""
+    def write(self, path: Path, ended: bool = True) -> None:
+        """Writes everything as JSON; OSError when that fails.
+
+        Of paths that are absolute in the settings the last part alone is written, everywhere.
+
+        Args:
+            path: where.
+            ended: False before the work, so that a run that is killed leaves its settings.
+        """
         content = {
-            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z") if ended else None,
             "seconds": round(time.perf_counter() - self._start, 3),
-            "interrupted": self.count("not reached") > 0,
+            "interrupted": not ended or self.count("not reached") > 0,
             "counts": self._counts(),
             **self.facts,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
             "notes": self.notes,
             "images": [asdict(entry) for entry in sorted(self.entries, key=lambda e: e.name)],
         }
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        # File names need not be text; what is not becomes an escape, which JSON knows.
-        write_whole(path, text.encode(errors="backslashreplace"))
+        write_whole(path, to_json(hide_folders(content, self.facts.get("settings"))))
 
     def tell(self) -> None:
         """Prints the counts, and what failed and why (to stderr)."""
@@ -82,7 +95,7 @@ class RunSummary:
         print(f"{counts} in {seconds:.1f} s ({self.count('done') / seconds:.2f} images/s)")
         for entry in self.entries:
             if entry.status == "failed":
-                print(f"failed: {entry.name}: {entry.reason}", file=sys.stderr)
+                print(visible(f"failed: {entry.name}: {entry.reason}"), file=sys.stderr)
 
     def _counts(self) -> dict[str, int]:
         statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")

@@ -1,47 +1,218 @@
-"""Finding picture files below a folder."""
+"""Finding picture files below a folder, and what looks like one and can't be taken."""
 
+import errno
 import os
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .pictures import PictureError
 
-# Read by Pillow 11 and newer; HEIC needs the optional package pillow-heif.
-_COMMON = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
-EXTENSIONS = frozenset(_COMMON | {".avif", ".jp2", ".ppm", ".pgm", ".tga", ".heic", ".heif"})
+# Read by Pillow 11 and newer; HEIC and HIF (its name on cameras) need the package pillow-heif.
+_EXTENSIONS = (
+    ".jpg .jpeg .jpe .jfif .mpo .png .apng .tif .tiff .webp .bmp .dib .gif .avif .avifs "
+    ".heic .heics .heif .heifs .hif .jp2 .j2k .j2c .jpc .jpf .jpx .ppm .pgm .pbm .pnm .tga "
+    ".icb .vda .vst .qoi"
+)
+EXTENSIONS = frozenset(_EXTENSIONS.split())
+_RAW_EXTENSIONS = (
+    ".3fr .ari .arw .bay .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mdc "
+    ".mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .r3d .raf .raw .rw2 .rwl .rwz .sr2 .srf "
+    ".srw .x3f"
+)
+RAW_EXTENSIONS = frozenset(_RAW_EXTENSIONS.split())
+# What else holds a picture, and is not read, by what it is.
+_UNREAD = {
+    "JPEG XL": ".jxl",
+    "JPEG XR": ".jxr .wdp .hdp",
+    "high-throughput or compound JPEG 2000": ".jph .jhc .jpm",
+    "a project of an image editor": ".psd .psb .xcf .kra .ora .afphoto .clip .pdn",
+    "a picture of more than 16 bits": ".exr .hdr .pfm .fit .fits .dpx .cin",
+    "a drawing or a page": ".svg .svgz .ai .eps .ps .pdf .wmf .emf .cdr",
+    "an older or rare kind of picture": (
+        ".pam .pcx .dcx .pcd .sgi .rgb .rgba .bw .ras .sun .xbm .xpm .ico .icns .dds .bpg .flif "
+        ".pct .pict .iff .lbm .dcm"
+    ),
+}
+UNREAD = {
+    extension: f"{what}, which is not read: save it as PNG, TIFF or JPEG"
+    for what, extensions in _UNREAD.items()
+    for extension in extensions.split()
+} | dict.fromkeys(RAW_EXTENSIONS, "a raw file: develop it first")
+
+# A folder may be met by so many names. Links between ten folders make millions of paths.
+_NAMES_OF_A_FOLDER = 8
+_KINDS = {
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+_Key = tuple[int, int]  # device and number of a folder
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What was found below a folder."""
+
+    pictures: list[Path] = field(default_factory=list)  # sorted
+    left_out: dict[Path, str] = field(default_factory=dict)  # why it can't be taken, in words
 
 
 def list_pictures(
-    root: Path, exclude: tuple[Path, ...] = (), extensions: frozenset[str] = EXTENSIONS
-) -> list[Path]:
-    """Finds the pictures below a folder, sorted, in all its subfolders; hidden ones are left out.
+    root: Path,
+    exclude: tuple[Path, ...] = (),
+    extensions: frozenset[str] = EXTENSIONS,
+    subfolders: bool = True,
+) -> Listing:
+    """Finds the pictures below a folder, in linked folders too; hidden ones are left out.
 
     Args:
         root: a folder, or a single picture file of any extension.
         exclude: files and folders not to look at.
         extensions: what counts as a picture, in lower case with the dot.
+        subfolders: whether to look into them.
+
+    Returns:
+        The pictures, and what looks like one but can't be taken: kinds that are not read, what is
+        no regular file, links that lead nowhere or in a circle, folders that can't be read.
 
     Raises:
-        PictureError: when `root` is missing or there is no picture.
+        PictureError: when `root` is missing or no regular file, or there is no picture.
     """
-    if root.is_file():
-        return [root]
-    if not root.is_dir():
-        raise PictureError(f"{root} does not exist; name a picture or a folder of pictures")
-    excluded = {path.resolve() for path in exclude}
+    try:
+        mode = root.stat().st_mode
+    except OSError as error:
+        why = "does not exist" if isinstance(error, FileNotFoundError) else _explain(error)
+        raise PictureError(f"{root} {why}; name a picture or a folder of pictures") from error
+    if stat.S_ISREG(mode):
+        return Listing([root])
+    if not stat.S_ISDIR(mode):
+        raise PictureError(f"{root} is {_name_kind(mode)}; name a picture or a folder of pictures")
+    listing = Listing()
+    excluded = {os.path.realpath(path) for path in exclude}
+    for folder in _Walk(root, excluded, subfolders, listing.left_out):
+        for entry in folder:
+            extension = _find_extension(entry.name)
+            if extension in extensions:
+                if (reason := _refuse(entry)) is not None:
+                    listing.left_out[Path(entry.path)] = reason
+                else:
+                    listing.pictures.append(Path(entry.path))
+            elif extension in UNREAD:
+                listing.left_out[Path(entry.path)] = UNREAD[extension]
+    if not listing.pictures:
+        raise PictureError(_describe_nothing(root, extensions, listing.left_out, subfolders))
+    listing.pictures.sort()
+    return listing
 
-    def is_wanted(path: Path) -> bool:
-        # Resolving half a million names takes a minute; mostly nothing is excluded.
-        return not (path.name.startswith(".") or (excluded and path.resolve() in excluded))
 
-    found: list[Path] = []
-    for folder, subfolders, files in os.walk(root):
-        here = Path(folder)
-        subfolders[:] = [name for name in subfolders if is_wanted(here / name)]
-        pictures = (here / name for name in files if Path(name).suffix.lower() in extensions)
-        found += filter(is_wanted, pictures)
-    if not found:
-        raise PictureError(
-            f"no picture was found in {root} or its subfolders; looked for "
-            f"{' '.join(sorted(extensions))} in any case"
-        )
-    return sorted(found)
+class _Walk:
+    """Goes through a folder and those below it, and enters what can't be read in `left_out`.
+
+    Iterating gives the wanted entries of each folder that are not folders.
+    """
+
+    def __init__(
+        self, root: Path, excluded: set[str], subfolders: bool, left_out: dict[Path, str]
+    ) -> None:
+        self._root, self._subfolders = str(root), subfolders
+        self._excluded, self._left_out = excluded, left_out
+        self._names: Counter[_Key] = Counter()
+
+    def __iter__(self) -> Iterator[list[os.DirEntry[str]]]:
+        # Path, real path, and the folders on the way to it.
+        waiting: list[tuple[str, str, tuple[_Key, ...]]] = [
+            (self._root, os.path.realpath(self._root), ())
+        ]
+        while waiting:
+            path, real, above = waiting.pop()
+            try:
+                found = Path(path).stat()
+                key = (found.st_dev, found.st_ino)
+                if (reason := self._refuse(key, above)) is not None:
+                    self._left_out[Path(path)] = reason
+                    continue
+                with os.scandir(path) as scanned:
+                    entries = [entry for entry in scanned if not entry.name.startswith(".")]
+            except OSError as error:
+                self._left_out[Path(path)] = f"a folder that {_explain(error)}"
+                continue
+            files = []
+            for entry in entries:
+                inside = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
+                if self._excluded:
+                    inside = os.path.realpath(inside) if entry.is_symlink() else inside
+                    if inside in self._excluded:
+                        continue
+                if not self._is_folder(entry):
+                    files.append(entry)
+                elif self._subfolders:
+                    waiting.append((entry.path, inside, (*above, key)))
+            yield files
+
+    def _refuse(self, key: _Key, above: tuple[_Key, ...]) -> str | None:
+        if key in above:
+            return "a link that leads in a circle, to a folder above it"
+        self._names[key] += 1
+        if self._names[key] > _NAMES_OF_A_FOLDER:
+            return f"links lead to this folder by more than {_NAMES_OF_A_FOLDER} names"
+        return None
+
+    def _is_folder(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            if entry.is_dir():
+                return True
+            if entry.is_symlink() and self._subfolders:
+                entry.stat()  # a link that leads nowhere may have led to a folder of pictures
+        except OSError as error:
+            self._left_out[Path(entry.path)] = _explain_link(error)
+        return False
+
+
+def _find_extension(name: str) -> str:
+    """As of a `Path`, which takes far longer to make."""
+    start = name.rfind(".")
+    return name[start:].lower() if start > 0 else ""
+
+
+def _refuse(entry: os.DirEntry[str]) -> str | None:
+    """Says why an entry that is named like a picture is none; None for a regular file."""
+    if entry.is_file(follow_symlinks=False):
+        return None
+    try:
+        mode = entry.stat().st_mode
+    except OSError as error:
+        return _explain_link(error)
+    return None if stat.S_ISREG(mode) else f"{_name_kind(mode)}, not a file"
+
+
+def _name_kind(mode: int) -> str:
+    return next((name for test, name in _KINDS.items() if test(mode)), "no regular file")
+
+
+def _explain_link(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "a link that leads in a circle"
+    if isinstance(error, FileNotFoundError):
+        return "a link to what does not exist"
+    return f"a link that {_explain(error)}"
+
+
+def _explain(error: OSError) -> str:
+    return f"can't be read: {error.strerror or error}"
+
+
+def _describe_nothing(
+    root: Path, extensions: frozenset[str], left_out: dict[Path, str], subfolders: bool
+) -> str:
+    where = f"{root} or its subfolders" if subfolders else f"{root}"
+    text = f"no picture was found in {where}; looked for {' '.join(sorted(extensions))} in any case"
+    if left_out:
+        path, reason = next(iter(sorted(left_out.items())))
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        text += f". Left out: {path}: {reason}{more}"
+    return text

@@ -14,7 +14,7 @@ import numpy as np
 from .clips import FFMPEG_ERRORS, explain, open_clip
 from .colour import ColourTags, ToRgb, count_bits, guess_matrix, read_tags
 from .frames import Frame, VideoError, VideoInfo
-from .listing import EXTENSIONS
+from .listing import list_pictures
 from .pictures import PictureError, read_picture
 
 USUAL_RATE = Fraction(25)  # frames a second, where nothing says
@@ -182,16 +182,21 @@ class PictureReader:
     Subfolders and other files are left out. `rate` is frames a second, since pictures have none.
 
     Raises:
-        VideoError: when there is no picture, or the first can't be read.
+        VideoError: when there is no picture, one can't be taken, or the first can't be read.
     """
 
     notes: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, rate: Fraction) -> None:
-        found = [p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS]
-        self._paths = sorted((p for p in found if not p.name.startswith(".")), key=_order)
-        if not self._paths:
-            raise VideoError(f"{folder}: holds no pictures; name a video, or a folder of frames")
+        try:
+            found = list_pictures(folder, subfolders=False)
+        except PictureError as error:
+            raise VideoError(
+                f"{folder}: holds no pictures; name a video, or a folder of frames ({error})"
+            ) from error
+        for path, reason in sorted(found.left_out.items()):
+            raise VideoError(f"{path}: {reason}; a clip needs each of its frames")
+        self._paths = sorted(found.pictures, key=_order)
         stems = [path.stem for path in self._paths]
         twice = next((a for a, b in pairwise(stems) if a == b), None)
         if twice is not None:

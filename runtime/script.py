@@ -1,35 +1,44 @@
 """What every script does around its work: exit codes for tracebacks, interrupts that wait."""
 
+import io
+import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
 from types import FrameType
+from typing import Any
+
+from .wording import visible
+
+_PATIENCE = 2.0  # seconds that threads have to end after an interrupt
 
 
 def run_script(work: Callable[[], int]) -> int:
     """Runs a script's work and turns what a user can cause into a message and an exit code.
 
+    Work goes on when nobody reads what it prints any more.
+
     Args:
         work: returns the exit code: 0 only if all was done.
 
     Returns:
-        Its exit code; 2 for wrong input, 130 when it was interrupted.
+        Its exit code; 2 for wrong input, 130 when it was interrupted. Threads that do not end then
+        are left: the process ends here, with the same code.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            # A file name that the terminal can't show must not end the run.
-            stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, raise_interrupt)
-    try:
-        return work()
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    with _lasting_streams():
+        signal.signal(signal.SIGTERM, raise_interrupt)
+        try:
+            return work()
+        except (ValueError, OSError) as error:
+            print(visible(f"error: {error}"), file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            _end_threads()
+            return 130
 
 
 @contextmanager
@@ -61,3 +70,64 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
 def raise_interrupt(signal_number: int, frame: FrameType | None) -> None:
     """A signal handler that raises KeyboardInterrupt, as Python's own for SIGINT does."""
     raise KeyboardInterrupt
+
+
+class _PipeWriter(io.FileIO):
+    """Writes to a file; once it is a pipe that nobody reads any more, to nowhere."""
+
+    def write(self, data: Any) -> int:
+        """Writes bytes and returns how many; OSError as for every file, but for such a pipe."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return len(data)
+
+
+@contextmanager
+def _lasting_streams() -> Iterator[None]:
+    """Makes stdout and stderr outlast their reader, and show names that are no text as escapes."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_outlast(stream) for stream in before)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # pythonw and closed streams have none
+                stream.flush()
+        sys.stdout, sys.stderr = before
+
+
+def _outlast(stream: Any) -> Any:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.reconfigure(errors="backslashreplace")
+    if stream.isatty():
+        return stream
+    try:
+        stream.flush()
+        raw = _PipeWriter(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):  # no file of the system, as in tests
+        return stream
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+
+
+def _end_threads() -> None:
+    """Waits for threads a moment, then ends the process though one reads or computes still."""
+    end = time.monotonic() + _PATIENCE
+    main = threading.main_thread()
+    threads = [t for t in threading.enumerate() if t is not main and not t.daemon]
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)

@@ -191,7 +191,8 @@ def _load(path: Path) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise SettingsError(f"settings file {path} is not YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"settings file {path} is not YAML: {reason}") from error
 
 
 def _structure(settings_type: type[T], content: Any, path: Path) -> T:

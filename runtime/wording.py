@@ -1,11 +1,87 @@
-"""Words for messages."""
+"""Words for messages, and names of files in them."""
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 _SHOWN = 5
+# Control characters, which move a terminal's cursor or colour it, ends of lines, marks that turn
+# the direction of writing, and what is not text.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def listed(items: Sequence[object]) -> str:
     """Lists the first five of something, and tells how many more there are."""
     shown = ", ".join(str(item) for item in items[:_SHOWN])
     return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
+
+
+def visible(text: object) -> str:
+    """Makes one line of a text, in which what a terminal would obey is escaped."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+def to_json(content: Any) -> bytes:
+    """Writes JSON for people and programs; what is no visible text becomes an escape."""
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    lines = (_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", x) for x in text.split("\n"))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def hide_folders(content: Any, settings: Any) -> Any:
+    """Shortens the absolute paths of settings, wherever they stand: `/home/me/b.png` to `…/b.png`.
+
+    Files that are handed on tell nothing of the machine that they come from; relative paths, as a
+    user gave them, stay.
+
+    Args:
+        content: dicts, lists, strings and numbers.
+        settings: the same, in which absolute paths are looked for.
+
+    Returns:
+        The content, in which every string that holds one of these paths has it shortened.
+    """
+    paths = {text for text in _strings(settings) if Path(text).is_absolute()}
+    # In messages of the system a path stands as Python writes it.
+    paths |= {repr(path)[1:-1] for path in paths}
+    # The longest first, as it may begin with another. The root alone says nothing.
+    longest = sorted(paths, key=len, reverse=True)
+    pairs = [(path, f"…/{Path(path).name}") for path in longest if Path(path).name]
+    return _replace(content, pairs) if pairs else content
+
+
+def list_changes(before: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """Lists the settings of both that differ, by dotted names, with their values before and now."""
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return {} if before == now else {name: (before, now)}
+    changes: dict[str, tuple[Any, Any]] = {}
+    for key in before.keys() & now.keys():
+        changes |= list_changes(before[key], now[key], f"{name}.{key}" if name else str(key))
+    return dict(sorted(changes.items()))
+
+
+def _strings(content: Any) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
+            yield from _strings(value)
+    elif isinstance(content, list):
+        for value in content:
+            yield from _strings(value)
+
+
+def _replace(content: Any, pairs: list[tuple[str, str]]) -> Any:
+    if isinstance(content, str):
+        for path, name in pairs:
+            content = content.replace(path, name)
+        return content
+    if isinstance(content, dict):
+        return {_replace(key, pairs): _replace(value, pairs) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_replace(value, pairs) for value in content]
+    return content

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from PIL import Image, ImageCms
 
+from runtime.wording import hide_folders
+
 TYPES = ("com", "pha", "fgr", "err", "ref", "sheet")
 ORIENTATION = 0x0112
 # Stems of the outputs of the folder that the fixture `folder` makes.
@@ -176,7 +178,7 @@ def test_summary_tells_the_run(folder: Outcome) -> None:
     assert set(summary["versions"]) >= {"python", "torch"}
     assert summary["seconds"] > 0
     settings = summary["settings"]
-    assert settings["images"]["src"] == str(folder.src)
+    assert settings["images"]["src"] == f"…/{folder.src.name}"
     assert settings["output"]["types"] == list(TYPES)
     assert settings["quality"] == "best"
     names = [entry["name"] for entry in summary["images"]]
@@ -263,7 +265,7 @@ def test_target_colour_and_order_of_settings(easy, tmp_path: Path, run_forked) -
     settings = summary["settings"]
     assert (settings["quality"], settings["target_bgr"]) == ("4k", "#102030")
     assert (settings["compute"]["num_workers"], settings["compute"]["device"]) == (0, "auto")
-    assert settings["config"] == str(file)
+    assert settings["config"] == f"…/{file.name}"
 
 
 def test_target_picture_covers_the_frame(easy, tmp_path: Path, run_forked, photographs) -> None:
@@ -353,8 +355,9 @@ def test_print_config_can_be_fed_back(easy, tmp_path: Path, run_forked) -> None:
     assert again.out == printed.out
     run_forked("--config", file).check(0, "2 done, 0 skipped, 0 failed")
     settings = json.loads((out / "summary.json").read_text("utf-8"))["settings"]
-    assert (settings.pop("config"), settings.pop("print_config")) == (str(file), False)
-    assert settings == yaml.safe_load(printed.out)
+    assert (settings.pop("config"), settings.pop("print_config")) == ("…/printed.yaml", False)
+    given = yaml.safe_load(printed.out)
+    assert settings == hide_folders(given, given)
     assert settings["model"]["refine_threshold"] == 1e-5
     assert settings["model"]["backbone_scale"] == 0.3
 
@@ -437,12 +440,13 @@ def test_existing_outputs_are_kept_or_replaced(easy, run_forked) -> None:
     src, bgr, out = easy
     paths = ("--images-src", src, "--images-bgr", bgr, "--output-dir", out)
     run_forked(*paths, "--output-types", "pha").check(0, "2 done")
-    (out / "pha/b.png").write_bytes(b"mine")
+    Image.new("L", (5, 5)).save(out / "pha/b.png")
+    mine = (out / "pha/b.png").read_bytes()
     before = {name: (out / f"pha/{name}.png").stat().st_mtime_ns for name in "ab"}
 
     run = run_forked(*paths, "--output-types", "pha", "--on-existing", "skip")
     run.check(0, "0 done, 2 skipped, 0 failed")
-    assert (out / "pha/b.png").read_bytes() == b"mine"
+    assert (out / "pha/b.png").read_bytes() == mine
     run_forked(*paths, "--on-existing", "skip").check(0, "2 done, 0 skipped, 0 failed")
     assert before == {name: (out / f"pha/{name}.png").stat().st_mtime_ns for name in "ab"}
     images = json.loads((out / "summary.json").read_text("utf-8"))["images"]

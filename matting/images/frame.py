@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from media.pictures import Picture, read_picture, write_png
+from runtime.wording import visible
 
 from ..library import Matte, Matting
 from ..pictures.compose import BitDepth, OutputType, render
@@ -148,7 +149,7 @@ def _read(what: str, path: Path, read: Reader) -> Picture:
 
 def _sheet_lines(job: Job, matte: Matte, seconds: float) -> list[str]:
     height, width = matte.alpha.shape
-    return [
+    lines = [
         job.name,
         f"{width} x {height} pixels",
         f"backbone scale {matte.budget.backbone_scale:.4g}",
@@ -157,3 +158,4 @@ def _sheet_lines(job: Job, matte: Matte, seconds: float) -> list[str]:
         f"{seconds:.2f} s to compute",
         *matte.notes,
     ]
+    return [visible(line) for line in lines]

@@ -1,16 +1,20 @@
 """Planning a run over folders: what belongs together, what is made and what is there already."""
 
+import os
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from dataset.pairing import pair_by_stem
-from media.listing import list_pictures
+from dataset.pairing import pair_by_stem, stem_key
+from media.listing import Listing, list_pictures
 from runtime.files import OnExisting
 from runtime.wording import listed
 
 from ..pictures.compose import OutputType
 from ..pictures.target import Target
+from .earlier import find_outputs, is_whole
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,9 @@ class Plan:
     skipped: list[str] = field(default_factory=list)
     """Names of frames whose outputs are all there."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Names of frames that can't be matted, with the reason."""
+    """Names of frames that can't be matted, and of what looks like one, with the reason."""
+    kept: dict[Path, OutputType] = field(default_factory=dict)
+    """Outputs that are there and stay."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -66,13 +72,15 @@ def plan_jobs(
     """
     plan = Plan()
     _refuse_same_paths(output_dir, src, bgr, target)
-    sources = _list_sources(src, bgr, target, output_dir, plan.notes)
     root = src if src.is_dir() else src.parent
+    sources = _list_sources(src, bgr, target, output_dir, plan)
     names = {source: source.relative_to(root).as_posix() for source in sources}
     plates = _partners(names, root, bgr, "plate", plan)
     targets = _partners(names, root, target.path, "target background", plan)
     stems = _output_stems(names, plan.notes)
-    inputs = {path.resolve() for path in (*sources, *plates.values(), *targets.values())}
+
+    read = (*sources, *plates.values(), *targets.values())
+    inputs = cache(lambda: set(map(os.path.realpath, read)))  # asked for seldom, and slow
     existing: list[Path] = []
     for source, name in names.items():
         if name in plan.failed:
@@ -80,36 +88,69 @@ def plan_jobs(
         outputs = {
             kind: output_dir / kind / f"{stems[source]}.png" for kind in dict.fromkeys(types)
         }
-        _refuse_inputs(outputs, inputs)
-        there = [kind for kind, path in outputs.items() if path.exists()]
-        existing += [outputs[kind] for kind in there]
+        there = _find_existing(outputs, inputs) if output_dir.exists() else {}
+        existing += there.values()
         if on_existing == "skip":
-            outputs = {kind: path for kind, path in outputs.items() if kind not in there}
+            kept = {kind: path for kind, path in there.items() if is_whole(path)}
+            plan.kept.update({path: kind for kind, path in kept.items()})
+            outputs = {kind: path for kind, path in outputs.items() if kind not in kept}
         if outputs:
             job = Job(name, source, plates[source], targets.get(source), outputs)
             plan.jobs.append(job)
         else:
             plan.skipped.append(name)
+    _tell_of_existing(existing, on_existing, plan)
+    return plan
+
+
+def _find_existing(
+    outputs: dict[OutputType, Path], inputs: Callable[[], set[str]]
+) -> dict[OutputType, Path]:
+    """The outputs that are there; ValueError where one is an input, given by its real path."""
+    there = {kind: path for kind, path in outputs.items() if os.path.lexists(path)}
+    for path in there.values():
+        if os.path.realpath(path) in inputs():
+            raise ValueError(
+                f"output {path} would replace an input of the same name; use another --output-dir"
+            )
+    return there
+
+
+def _tell_of_existing(existing: list[Path], on_existing: OnExisting, plan: Plan) -> None:
     if existing and on_existing == "error":
         raise ValueError(
             f"{len(existing)} of the outputs exist already: {listed(existing)}. Use "
             "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
         )
-    return plan
+    broken = [path for path in existing if path not in plan.kept]
+    if broken and on_existing == "skip":
+        plan.notes.append(f"made anew, because what is there is no whole PNG: {listed(broken)}")
 
 
-def _list_sources(
-    src: Path, bgr: Path, target: Target, output_dir: Path, notes: list[str]
-) -> list[Path]:
+def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: Plan) -> list[Path]:
     """The frames: pictures of the source folder that are not plates, targets or outputs."""
     others = tuple(path for path in (bgr, target.path, output_dir) if path is not None)
-    sources = list_pictures(src, exclude=others)
-    if src.is_dir():
-        inside = [p for p in others if p.exists() and p.resolve().is_relative_to(src.resolve())]
-        notes += [
-            f"{path} lies in the source folder and is not taken for frames" for path in inside
-        ]
+    listing = list_pictures(src, exclude=others)
+    if not src.is_dir():
+        return listing.pictures
+    earlier = find_outputs(src, listing.pictures)
+    sources = [path for path in listing.pictures if not earlier.intersection(path.parents)]
+    inside = [p for p in others if p.exists() and p.resolve().is_relative_to(src.resolve())]
+    inside += sorted(earlier)
+    plan.notes.extend(
+        f"{path} lies in the source folder and is not taken for frames" for path in inside
+    )
+    if not sources:
+        raise ValueError(f"{src} holds only outputs of an earlier run; name a folder of frames")
+    for path, reason in listing.left_out.items():
+        plan.failed[path.relative_to(src).as_posix()] = reason
+    if plan.failed:
+        plan.notes.append(f"left out of the source folder: {listed(list(_describe(listing)))}")
     return sources
+
+
+def _describe(listing: Listing) -> Iterator[str]:
+    return (f"{path} ({reason})" for path, reason in sorted(listing.left_out.items()))
 
 
 def _partners(
@@ -118,11 +159,17 @@ def _partners(
     """Partner file of each source; sources without one are entered as failed."""
     if partner is None:
         return {}
+    listing = list_pictures(partner)
     if partner.is_file():
         return dict.fromkeys(names, partner)
-    pairing = pair_by_stem(list(names), root, list_pictures(partner), partner)
+    pairing = pair_by_stem(list(names), root, listing.pictures, partner)
+    others = {stem_key(path, partner): path for path in listing.left_out}
     for source, reason in pairing.unmatched.items():
+        if other := others.get(stem_key(source, root)):
+            reason += f", but {other.name}: {listing.left_out[other]}"
         plan.failed.setdefault(names[source], f"no {what}: {reason}")
+    if listing.left_out:
+        plan.notes.append(f"left out of the {what}s: {listed(list(_describe(listing)))}")
     if pairing.unused and what == "plate":
         plan.notes.append(f"plates that match no frame: {listed(pairing.unused)}")
     return pairing.matched
@@ -159,12 +206,4 @@ def _refuse_same_paths(output_dir: Path, src: Path, bgr: Path, target: Target) -
             raise ValueError(
                 f"--output-dir and --{flag} are the same folder ({path}); outputs would mix with "
                 f"inputs. Use another, for example --output-dir {output_dir / 'matting'}"
-            )
-
-
-def _refuse_inputs(outputs: dict[OutputType, Path], inputs: set[Path]) -> None:
-    for path in outputs.values():
-        if path.resolve() in inputs:
-            raise ValueError(
-                f"output {path} would replace an input of the same name; use another --output-dir"
             )

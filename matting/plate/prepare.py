@@ -139,12 +139,16 @@ def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[st
     notes: tuple[str, ...] = ()
     if bgr.shape != src.shape:
         height, width = src.shape[:2]
-        off = abs(bgr.shape[0] * width / bgr.shape[1] - height)
-        if off > max(_ASPECT_TOLERANCE * height, 1):
+        if not _has_aspect(bgr.shape[0], bgr.shape[1], height, width):
+            sizes = f"the plate is {bgr.shape[1]} x {bgr.shape[0]} pixels, the frame {width} x "
+            if _has_aspect(bgr.shape[1], bgr.shape[0], height, width):
+                raise ValueError(
+                    f"plate and frame are turned against each other: {sizes}{height}. Turn one by "
+                    "90 degrees; a program may have dropped the orientation that its camera stored"
+                )
             raise ValueError(
-                f"plate and frame have different aspect ratios: the plate is {bgr.shape[1]} x "
-                f"{bgr.shape[0]} pixels, the frame {width} x {height}. Capture both with the same "
-                "camera and settings, or crop one to match"
+                f"plate and frame have different aspect ratios: {sizes}{height}. Capture both with "
+                "the same camera and settings, or crop one to match"
             )
         bgr, notes = resize(bgr, height, width), ("plate resized to the frame",)
     if (bgr.dtype, src.dtype) == (np.uint8, np.uint16):
@@ -152,6 +156,11 @@ def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[st
     elif (bgr.dtype, src.dtype) == (np.uint16, np.uint8):
         bgr = ((bgr.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return bgr, notes
+
+
+def _has_aspect(plate_height: int, plate_width: int, height: int, width: int) -> bool:
+    off = abs(plate_height * width / plate_width - height)
+    return off <= max(_ASPECT_TOLERANCE * height, 1)
 
 
 def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:

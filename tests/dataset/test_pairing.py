@@ -23,13 +23,30 @@ def test_pairs_by_relative_path_and_stem_not_by_order() -> None:
 
 
 def test_unmatched_ambiguous_and_unused_are_told() -> None:
-    pairing = pair(["1.jpg", "2.jpg", "3.jpg"], ["1.png", "2.png", "2.jpg", "4.png"])
+    pairing = pair(["1.jpg", "2.jpg", "3.jpg"], ["1.png", "2.png", "2.tif", "4.png"])
     assert pairing.matched == {FRAMES / "1.jpg": PLATES / "1.png"}
     assert pairing.unmatched == {
-        FRAMES / "2.jpg": "several pictures named 2 in plates: 2.png, 2.jpg",
+        FRAMES / "2.jpg": "several pictures named 2 in plates: 2.png, 2.tif",
         FRAMES / "3.jpg": "no picture named 3 in plates",
     }
     assert pairing.unused == [PLATES / "4.png"]
+
+
+def test_several_of_one_stem_pair_by_full_name() -> None:
+    pairing = pair(["a.jpg", "a.png", "b.JPG", "c.tif"], ["a.png", "a.jpg", "b.jpg", "b.png"])
+    assert {k.name: v.name for k, v in pairing.matched.items()} == {
+        "a.jpg": "a.jpg",
+        "a.png": "a.png",
+        "b.JPG": "b.jpg",
+    }
+    assert list(pairing.unmatched) == [FRAMES / "c.tif"]
+    assert pairing.unused == [PLATES / "b.png"]
+
+
+def test_names_that_differ_in_unicode_spelling_alone_pair_as_they_are() -> None:
+    names = [unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD")]
+    pairing = pair(names, names[::-1])
+    assert {k.name: v.name for k, v in pairing.matched.items()} == {n: n for n in names}
 
 
 def test_single_file_pairs_by_its_own_stem() -> None:

@@ -180,12 +180,12 @@ def test_listing_searches_subfolders_in_any_case(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     found = list_pictures(tmp_path, exclude=(tmp_path / "out", tmp_path / "plate.png"))
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == wanted
+    assert [path.relative_to(tmp_path).as_posix() for path in found.pictures] == wanted
 
 
 def test_listing_one_file_and_nothing(tmp_path: Path) -> None:
     (tmp_path / "frame.raw").touch()
-    assert list_pictures(tmp_path / "frame.raw") == [tmp_path / "frame.raw"]
+    assert list_pictures(tmp_path / "frame.raw").pictures == [tmp_path / "frame.raw"]
     with pytest.raises(PictureError, match=r"no picture was found .* \.jpg"):
         list_pictures(tmp_path)
     with pytest.raises(PictureError, match="does not exist"):

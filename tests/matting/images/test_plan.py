@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from matting.images.plan import Plan, plan_jobs
 from matting.pictures.target import Target
@@ -67,9 +68,12 @@ def test_target_folder_is_paired_like_plates(tree) -> None:
 
 def test_skip_makes_what_is_missing(tree) -> None:
     root = tree("src/a.jpg", "src/b.jpg", "src/c.jpg", "plate.png")
-    tree("out/pha/a.png", "out/com/a.png", "out/pha/b.png")
+    for name in ("pha/a", "com/a", "pha/b"):
+        (root / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (3, 2)).save(root / f"out/{name}.png")
     got = plan(root, on_existing="skip")
     assert got.skipped == ["a.jpg"]
+    assert sorted(got.kept.values()) == ["com", "pha", "pha"]
     assert [(j.name, sorted(j.outputs)) for j in got.jobs] == [
         ("b.jpg", ["com"]),
         ("c.jpg", ["com", "pha"]),
@@ -77,6 +81,57 @@ def test_skip_makes_what_is_missing(tree) -> None:
     assert len(plan(root, on_existing="overwrite").jobs) == 3
     with pytest.raises(ValueError, match="3 of the outputs exist already: .*--on-existing skip"):
         plan(root)
+
+
+def test_skip_trusts_nothing_that_does_not_open(tree) -> None:
+    """Empty, cut anywhere, changed, of another kind, a folder, a link to nothing: made anew."""
+    root, out = tree("plate.png"), tree() / "out/pha"
+    out.mkdir(parents=True)
+    Image.effect_noise((40, 30), 60).save(root / "whole.png")
+    whole = (root / "whole.png").read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    contents = {"whole": whole, "empty": b"", "head": whole[:33], "cut": whole[:-12]}
+    contents |= {"changed": bytes(changed), "text": b"mine" * 99}
+    for name, content in contents.items():
+        (out / f"{name}.png").write_bytes(content)
+    (out / "folder.png").mkdir()
+    (out / "link.png").symlink_to("nowhere")
+    tree(*(f"src/{name}.jpg" for name in (*contents, "folder", "link")))
+    got = plan(root, types=("pha",), on_existing="skip")
+    assert got.skipped == ["whole.jpg"]
+    assert len(got.jobs) == len(contents) - 1 + 2
+    assert len(got.notes) == 1
+    assert got.notes[0].startswith("made anew, because what is there is no whole PNG: ")
+
+
+def test_outputs_of_an_earlier_run_are_no_frames(tree) -> None:
+    root = tree("src/a.jpg", "src/old/com/a.png", "src/old/pha/s/a.png", "src/old/b.jpg")
+    tree("src/mine/com/c.png", "plate.png")
+    (root / "src/old/summary.json").write_text('{"counts": {}, "images": []}')
+    got = plan(root)
+    # Only what lies beside a summary, and of that only the folders of outputs.
+    assert [job.name for job in got.jobs] == ["a.jpg", "mine/com/c.png", "old/b.jpg"]
+    assert [note for note in got.notes if "not taken for frames" in note] == [
+        f"{root / 'src/old' / kind} lies in the source folder and is not taken for frames"
+        for kind in ("com", "pha")
+    ]
+    (root / "src/old/b.jpg").unlink()
+    with pytest.raises(ValueError, match="holds only outputs of an earlier run"):
+        plan(root, src=root / "src/old")
+
+
+def test_raw_beside_jpeg_disturbs_no_pair_and_is_listed(tree) -> None:
+    names = ("a.CR2", "a.JPG", "b.dng")
+    root = tree(*(f"{folder}/{name}" for folder in ("src", "plates") for name in names))
+    tree("src/b.jpg")
+    got = plan(root, "plates")
+    assert [(job.name, job.bgr.name) for job in got.jobs] == [("a.JPG", "a.JPG")]
+    raw = "a raw file: develop it first"
+    assert (got.failed["a.CR2"], got.failed["b.dng"]) == (raw, raw)
+    assert got.failed["b.jpg"].endswith(f"/plates, but b.dng: {raw}")
+    assert "left out of the source folder" in got.notes[0]
+    assert "left out of the plates" in got.notes[1]
 
 
 def test_same_stem_keeps_both(tree) -> None:

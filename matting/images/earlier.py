@@ -1,0 +1,93 @@
+"""Earlier runs: which files they made, whether these are whole, and with what settings."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from PIL.PngImagePlugin import PngImageFile
+
+from runtime.wording import list_changes
+
+from ..pictures.compose import OutputType
+from ..summary import read_summary
+
+# Settings that change no pixel of an output.
+_FREE = (
+    *("output.dir", "output.types", "on_existing", "overwrite", "config", "print_config"),
+    *("compute.num_workers", "compute.device"),
+)
+
+
+def find_outputs(root: Path, pictures: Iterable[Path]) -> set[Path]:
+    """Finds the folders of outputs (`com`, `pha` ...) below a folder that lie beside a summary.
+
+    Args:
+        root: the folder.
+        pictures: what was found below it; only their folders are looked at.
+    """
+    kinds = set(get_args(OutputType))
+    folders = {
+        folder
+        for parent in {picture.parent for picture in pictures}
+        for folder in (parent, *parent.parents)
+        if folder.name in kinds and folder != root and folder.is_relative_to(root)
+    }
+    beside = {folder.parent for folder in folders}
+    with_summary = {folder for folder in beside if read_summary(folder / "summary.json")}
+    return {folder for folder in folders if folder.parent in with_summary}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is a PNG from its first to its last byte, by the checksums in it."""
+    try:
+        if not path.is_file():
+            return False
+        with PngImageFile(path) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError, EOFError):
+        return False
+    return True
+
+
+def compare_runs(
+    summary: Path, settings: dict[str, Any], kept: list[str]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Finds out with what other settings kept outputs were made.
+
+    Args:
+        summary: of the run before, where there is one.
+        settings: of this run, as the summary shows them.
+        kept: the outputs that are kept, relative to the summary's folder.
+
+    Returns:
+        Other settings with the files that were made with them, for the new summary; settings are
+        None where no summary tells them. And what a user should know, in words.
+    """
+    if not kept:
+        return [], []
+    before = read_summary(summary) or {}
+    left, groups, notes = set(kept), [], []
+    earlier = [group for group in before.get("kept", []) if isinstance(group, dict)]
+    for group in [*earlier, {"settings": before.get("settings"), "files": kept}]:
+        files = sorted(left.intersection(group.get("files", [])))
+        left -= set(files)
+        used = group.get("settings")
+        changes = list_changes(used, settings) if isinstance(used, dict) else {}
+        changes = {name: both for name, both in changes.items() if name not in _FREE}
+        if not files or (used and not changes):
+            continue
+        groups.append({"settings": used, "files": files})
+        if used:
+            named = "; ".join(
+                f"{name} was {was}, now {now}" for name, (was, now) in changes.items()
+            )
+            notes.append(
+                f"{len(files)} outputs that are kept were made with other settings: {named}. "
+                "-y makes all anew"
+            )
+        else:
+            notes.append(
+                f"{len(files)} outputs are kept, and no summary.json tells with what settings they "
+                "were made; -y makes all anew"
+            )
+    return groups, notes
