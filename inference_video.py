@@ -41,6 +41,7 @@ from matting.video.target import TargetSettings, open_target
 from runtime.files import check_writable, explain_failure
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
+from runtime.wording import hide_folders, visible
 
 
 @settings_group()
@@ -108,7 +109,7 @@ def matte_video(settings: Settings) -> int:
         report = RunSummary({**facts, "source": read, "settings": to_plain(settings), **before})
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]
         for note in report.notes:
-            print(f"note: {note}")
+            print(visible(f"note: {note}"))
 
         info, size = source.info, None
         if video.resize is not None:
@@ -129,7 +130,7 @@ def matte_video(settings: Settings) -> int:
             print(format_work(entry.details))
             entry.notes += source.notes
             for note in entry.notes:
-                print(f"note: {note}")
+                print(visible(f"note: {note}"))
             entry.notes += run.progress.notes
             report.entries = [entry]
             return conclude(report, entry, summary, output)
@@ -151,7 +152,8 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, 
     if not settings.resume:
         return {}
     run = read_run(summary, paths)
-    refuse_other_run(summary, run, to_plain(settings))
+    plain = to_plain(settings)
+    refuse_other_run(summary, run, hide_folders(plain, plain))  # as a summary has them
     return {"since_ns": run["since_ns"]} if isinstance(run.get("since_ns"), int) else {}
 
 
@@ -162,7 +164,7 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
     total = round(claimed * run.source.info.rate) if claimed else None
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
-            run.run(bar.update, lambda note: bar.write(f"note: {note}"), interrupted, workers)
+            run.run(bar.update, lambda note: bar.write(visible(f"note: {note}")), interrupted, workers)
         if run.progress.ended and run.progress.error is None:
             try:
                 run.outputs.finish(run.source.take_audio())

@@ -1,0 +1,83 @@
+"""What surrounds a script's work: streams that nobody reads, names in messages, threads."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime.script import run_script
+
+ROOT = Path(__file__).resolve().parents[2]
+START = "import sys; from runtime.script import run_script\n"
+
+
+def start(code: str, **options) -> subprocess.Popen:
+    command = [sys.executable, "-c", f"{START}{code}"]
+    return subprocess.Popen(command, cwd=ROOT, encoding="utf-8", **options)
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_work_goes_on_when_nobody_reads(tmp_path: Path, closed: str) -> None:
+    done = tmp_path / "done"
+    process = start(
+        f"""
+def work():
+    sys.stdin.readline()
+    for number in range(3000):
+        print("x" * 100, file=sys.{closed})
+        sys.{closed}.flush()
+    open({str(done)!r}, "w").close()
+    print("late", file=sys.{closed})
+    return 0
+sys.exit(run_script(work))
+""",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    getattr(process, closed).close()
+    process.stdin.write("go\n")
+    process.stdin.close()
+    other = process.stderr if closed == "stdout" else process.stdout
+    assert other.read() == ""
+    assert process.wait(20) == 0
+    assert done.exists()
+    other.close()
+
+
+def test_interrupt_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
+    process = start(
+        """
+import threading, time
+def work():
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    print("begun", flush=True)
+    time.sleep(60)
+sys.exit(run_script(work))
+""",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == "begun\n"
+    begun = time.monotonic()
+    process.terminate()
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (130, "interrupted\n")
+    assert time.monotonic() - begun < 10
+
+
+def test_names_in_errors_are_one_visible_line(capsys: pytest.CaptureFixture) -> None:
+    def work() -> int:
+        raise ValueError("a\nerror: b\x1b[31m\x9b.jpg \udcff is missing")
+
+    assert run_script(work) == 2
+    told = capsys.readouterr().err
+    assert told == "error: a\\nerror: b\\x1b[31m\\x9b.jpg \\udcff is missing\n"
+
+
+def test_streams_are_the_same_again(capsys: pytest.CaptureFixture) -> None:
+    before = sys.stdout, sys.stderr
+    assert run_script(lambda: 1) == 1
+    assert (sys.stdout, sys.stderr) == before
