@@ -2,15 +2,17 @@
 
 import csv
 import json
+import os
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Run
+from tests.conftest import PATCHED, Run
 
 SIZE = (24, 32)
 
@@ -176,3 +178,83 @@ def test_printed_settings_are_those_of_the_file(tmp_path: Path, evaluate) -> Non
     again = evaluate("--config", tmp_path / "a.yaml", "--print-config").check(0)
     assert again.out == run.out
     assert "unknown_radius: 5" in run.out
+
+
+def test_names_are_shown_escaped_and_are_no_formulas(tmp_path: Path, evaluate) -> None:
+    names = ["=1+1", "+a", "-b", "@c", "<img src=x>", "a\n\x1b[31m", "b\x9b"]
+    for name in names:
+        save(tmp_path / f"true/{name}.png", block(16))
+        save(tmp_path / f"pred/{name}.png", block(16))
+    (tmp_path / "pred/\x1b[2Jlost.png").write_bytes(b"")
+    run = evaluate(*arguments(tmp_path)).check(
+        1, r"not evaluated: .*\\x1b\[2Jlost.png: no true alpha"
+    )
+    summary, rows, page = outputs(tmp_path)
+    shown = [row["image"] for row in rows]
+    assert sorted(shown) == sorted(
+        {
+            *("'=1+1.png", "'+a.png", "'-b.png", "'@c.png", "<img src=x>.png"),
+            *(r"a\n\x1b[31m.png", r"b\x9b.png"),
+        }
+    )
+    assert {row["width"] for row in rows} == {"32"}
+    assert sorted(image["name"] for image in summary["images"]) == sorted(f"{n}.png" for n in names)
+    assert "<img src=x>" not in page
+    assert "&lt;img src=x&gt;.png" in page
+    texts = [(tmp_path / f"out/evaluation.{kind}").read_text("utf-8") for kind in ("csv", "html")]
+    texts += [(tmp_path / "out/evaluation.json").read_text("utf-8"), run.out, run.err]
+    assert not any(re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text) for text in texts[:-1])
+    assert str(tmp_path) not in texts[2]
+
+
+def test_what_looks_like_an_alpha_and_is_not_taken_is_listed(tmp_path: Path, evaluate) -> None:
+    (tmp_path / "disk").mkdir()
+    for folder in ("true", "pred"):
+        save(tmp_path / folder / "a.png", block(16))
+        (tmp_path / folder / "linked").symlink_to("../disk")
+    save(tmp_path / "disk/b.png", block(16))
+    os.mkfifo(tmp_path / "true/pipe.png")
+    (tmp_path / "pred/c.psd").write_bytes(b"8BPS")
+    (tmp_path / "pred/loop").symlink_to(".")
+    evaluate(*arguments(tmp_path)).check(
+        1,
+        "pipe.png: a pipe, not a file",
+        "c.psd: a project of an image editor",
+        "loop: a link that leads in a circle",
+    )
+    summary, rows, page = outputs(tmp_path)
+    assert [row["image"] for row in rows] == ["a.png", "linked/b.png"]
+    assert summary["counts"] == {"evaluated": 2, "failed": 3}
+    assert len(summary["notes"]) == 2
+    assert "pipe.png" in page
+
+
+def test_an_empty_output_is_made_anew(tmp_path: Path, evaluate) -> None:
+    save(tmp_path / "true/a.png", block(16))
+    save(tmp_path / "pred/a.png", block(16))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/evaluation.csv").touch()
+    evaluate(*arguments(tmp_path, "--on-existing", "skip")).check(0, "written: .*evaluation.csv")
+    assert (tmp_path / "out/evaluation.csv").read_text().startswith("image,")
+
+
+def test_interrupt_ends_an_evaluation_within_seconds(tmp_path: Path, start_script) -> None:
+    before = """
+import time
+from evaluation import measure
+def hang(*args):
+    print("hangs", flush=True)
+    time.sleep(60)
+measure.measure_image = hang
+"""
+    for folder in ("true", "pred"):
+        save(tmp_path / folder / "a.png", block(16))
+    command = (sys.executable, "-c", PATCHED, "evaluate.py", before)
+    with start_script(*arguments(tmp_path), command=command) as process:
+        assert process.stdout.readline() == "hangs\n"
+        begun = time.monotonic()
+        process.terminate()
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, time.monotonic() - begun < 10) == (130, True)
+    assert errors.strip().endswith("interrupted")
+    assert "Traceback" not in errors

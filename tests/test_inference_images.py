@@ -537,3 +537,86 @@ def test_hand_held_plate_is_aligned_on_request(tmp_path: Path, run_forked, photo
     # Alpha outside the subject. Measured: 0.060, and 0.0028 with the plate aligned.
     assert means[0] > 0.02
     assert means[1] == means[2] < 0.01
+
+
+def test_skip_says_with_what_settings_kept_outputs_were_made(
+    easy, tmp_path: Path, run_forked
+) -> None:
+    src, bgr, out = easy
+    line = ("--images-src", src, "--images-bgr", bgr, "--output-dir", out, "--quality", "auto")
+    line += ("--output-types", "com")
+    skip = ("--on-existing", "skip")
+    run_forked(*line, "--target-bgr", "green").check(0, "2 done")
+    (out / "com/b.png").unlink()
+    run = run_forked(*line, *skip, "--target-bgr", "blue", "--num-workers", 1)
+    said = "1 outputs that are kept were made with other settings: target_bgr was green, now blue"
+    run.check(0, said, "1 done, 1 skipped")
+    # The next one knows of each file, and so does the one after.
+    for _ in range(2):
+        run_forked(*line, *skip, "--target-bgr", "blue").check(0, said, "0 done, 2 skipped")
+        kept = json.loads((out / "summary.json").read_text("utf-8"))["kept"]
+        assert [(group["files"], group["settings"]["target_bgr"]) for group in kept] == [
+            (["com/a.png"], "green")
+        ]
+    run = run_forked(*line, *skip, "--target-bgr", "green").check(0, "0 done, 2 skipped")
+    assert "target_bgr was blue, now green" in run.out
+    (out / "summary.json").unlink()
+    run = run_forked(*line, *skip).check(0, "2 outputs are kept, and no summary.json tells")
+    run = run_forked(*line, "-y").check(0, "2 done")
+    assert "kept" not in run_forked(*line, *skip).check(0, "0 done, 2 skipped").out
+
+
+def test_killed_run_leaves_its_settings_for_the_next(easy, run_forked) -> None:
+    src, bgr, out = easy
+    line = ("--images-src", src, "--images-bgr", bgr, "--output-dir", out, "--quality", "auto")
+    kill = """
+import os, signal
+from matting.images import frame
+write = frame.write_outputs
+def write_and_die(*args):
+    yield from write(*args)
+    os.kill(os.getpid(), signal.SIGKILL)
+frame.write_outputs = write_and_die
+"""
+    run = run_forked(*line, "--target-bgr", "red", "--num-workers", 0, before=kill)
+    assert run.code == -9
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    assert (summary["interrupted"], summary["settings"]["target_bgr"]) == (True, "red")
+    run = run_forked(*line, "--target-bgr", "blue", "--on-existing", "skip")
+    run.check(
+        0, "2 outputs that are kept were .* target_bgr was red, now blue", "1 done, 1 skipped"
+    )
+
+
+def test_results_name_only_what_is_there(easy, run_forked) -> None:
+    src, bgr, out = easy
+    line = ("--images-src", src, "--output-dir", out, "--quality", "auto")
+    broken = bgr.with_name("broken.png")
+    broken.write_bytes(b"nothing")
+    run = run_forked(*line, "--images-bgr", broken).check(1, "failed: a.png", "failed: b.png")
+    assert "results are in" not in run.out
+    fail = """
+from matting.images import frame
+write = frame.write_png
+def fail(path, *args, **more):
+    if path.parent.name == "pha":
+        raise OSError("no")
+    return write(path, *args, **more)
+frame.write_png = fail
+"""
+    run = run_forked(*line, "--images-bgr", bgr, before=fail).check(1, "failed: a.png: no")
+    assert f"results are in {out}: com\n" in run.out
+
+
+def test_pictures_beyond_the_memory_are_refused_with_what_to_do(easy, run_forked) -> None:
+    src, bgr, out = easy
+    before = """
+from matting.images import frame
+frame.free_memory = lambda: 192 * 128 * 100
+frame._LARGE = 1
+"""
+    line = ("--images-src", src, "--images-bgr", bgr, "--output-dir", out)
+    run = run_forked(*line, before=before)
+    run.check(1, "a.png: 192 x 128 pixels need about .* free; make .* smaller, or use --quality")
+    # With one look it fits, one frame at a time.
+    run_forked(*line, "--quality", "auto", before=before).check(0, "2 done")

@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.conftest import PATCHED
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
 
@@ -206,3 +209,30 @@ pathlib.Path.write_bytes = write_half
     for name in ("a.png", "b.png", "c.png"):
         for kind in ("com", "pha"):
             Image.open(out / kind / name).load()
+
+
+@pytest.mark.parametrize("stuck", ["read_picture", "matte_frame"])
+def test_second_interrupt_ends_what_hangs(tmp_path: Path, start_script, photographs, stuck) -> None:
+    """A network drive that answers no more, or minutes of computing, in a thread of its own."""
+    src, bgr = photographs.pair(tmp_path, "a.png", "b.png")
+    before = f"""
+import time
+from matting.images import frame
+def hang(*args):
+    print("hangs", flush=True)
+    time.sleep(90)
+frame.{stuck} = hang
+"""
+    command = (sys.executable, "-c", PATCHED, "inference_images.py", before)
+    line = ("--images-src", src, "--images-bgr", bgr, "--output-dir", tmp_path / "out")
+    with start_script(*line, "--quality", "auto", command=command) as process:
+        while process.stdout.readline() != "hangs\n":
+            assert process.poll() is None
+        begun = time.monotonic()
+        process.terminate()
+        time.sleep(0.3)
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert time.monotonic() - begun < 10

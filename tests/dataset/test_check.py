@@ -95,6 +95,29 @@ def test_what_training_fails_on_is_named_and_exits_1(tmp_path: Path, check) -> N
     assert "Training would fail: 3 errors, 1 warning." in text
 
 
+def test_what_can_not_be_taken_is_an_error_and_links_are_followed(tmp_path: Path, check) -> None:
+    save_pairs(tmp_path, 2)
+    for kind in ("fgr", "pha"):
+        (tmp_path / "disk" / kind).mkdir(parents=True)
+        (tmp_path / kind / "more").symlink_to(f"../disk/{kind}")
+    fgr, pha = foreground(7)
+    save(tmp_path / "disk/fgr/7.jpg", fgr)
+    save(tmp_path / "disk/pha/7.png", pha)
+    code, text = check()
+    assert (code, "pictures    3 pairs" in text) == (0, True)
+    (tmp_path / "fgr/0.CR2").write_bytes(b"II*")
+    (tmp_path / "pha/loop").symlink_to(".")
+    (tmp_path / "bgr/\x1b[2J.jxl").write_bytes(b"")
+    code, text = check()
+    assert code == 1
+    assert "ERROR       can't be taken: 2; convert or remove them" in text
+    assert "fgr/0.CR2: a raw file: develop it first" in text
+    assert "pha/loop: a link that leads in a circle" in text
+    assert r"bgr/\x1b[2J.jxl: JPEG XL, which is not read" in text
+    assert "\x1b" not in text
+    assert "Training would fail: 2 errors, 0 warnings." in text
+
+
 def test_what_deserves_a_look_is_a_warning(tmp_path: Path, check) -> None:
     save_pairs(tmp_path, 6)
     pha = foreground(0)[1]

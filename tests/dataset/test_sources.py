@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
-from dataset.sources import RUN_LENGTH, DatasetError, open_source
+from dataset.sources import RUN_LENGTH, Backgrounds, DatasetError, open_source
 from media.fast_pictures import EncodedPicture, read_rgb
 from media.pictures import PictureError, read_picture
 from runtime.settings import SettingsError
@@ -284,6 +284,21 @@ def test_pickles_hold_no_open_files_and_read_the_same(clips: Path) -> None:
     source.read(5)
     copy = pickle.loads(pickle.dumps(source))
     assert read_numbers(copy, [6, 50, 0]) == read_numbers(source, [6, 50, 0]) == [6, 10, 0]
+
+
+def test_what_can_not_be_taken_ends_training_by_name(tmp_path: Path) -> None:
+    save_pair(tmp_path)
+    (tmp_path / "disk").mkdir()
+    save(tmp_path / "disk/b.jpg", smooth(8, 8))
+    (tmp_path / "bgr").mkdir()
+    (tmp_path / "bgr/linked").symlink_to("../disk")
+    assert len(Backgrounds((tmp_path / "bgr",), 0)) == 1
+    (tmp_path / "bgr/linked/c.nef").write_bytes(b"II*")
+    (tmp_path / "fgr/loop").symlink_to(".")
+    with pytest.raises(DatasetError, match=r"1 files .*fgr/loop: a link that leads in a circle"):
+        open_pairs(tmp_path)
+    with pytest.raises(DatasetError, match=r"linked/c\.nef: a raw file: develop it first"):
+        Backgrounds((tmp_path / "bgr",), 0)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -140,13 +141,15 @@ class Trace:
         monkeypatch.setattr(frame, "load_frame", self.load)
         monkeypatch.setattr(frame, "matte_frame", self.compute)
         monkeypatch.setattr(frame, "write_outputs", self.store)
+        monkeypatch.setattr(frame, "check_memory", lambda *_: None)
         monkeypatch.setattr(frame, "describe_matte", lambda matte, seconds: {"seconds": seconds})
 
-    def load(self, job: Job, *_: object) -> int:
+    def load(self, job: Job, *_: object) -> SimpleNamespace:
         self.loaded.append(int(job.name))
-        return self._pass("load", int(job.name))
+        picture = SimpleNamespace(pixels=np.empty((4, 6, 3), np.uint8))
+        return SimpleNamespace(number=self._pass("load", int(job.name)), src=picture)
 
-    def compute(self, item: int, _: object) -> tuple[SimpleNamespace, float]:
+    def compute(self, loaded: SimpleNamespace, _: object) -> tuple[SimpleNamespace, float]:
         with self.lock:
             self.computing += 1
             self.most_computing = max(self.most_computing, self.computing)
@@ -154,7 +157,7 @@ class Trace:
         with self.lock:
             self.computing -= 1
             self.computed += 1
-        self._pass("compute", item)
+        item = self._pass("compute", loaded.number)
         return SimpleNamespace(notes=(f"note {item}",)), 0.5
 
     def store(self, job: Job, *_: object) -> Iterator[str]:
@@ -233,3 +236,14 @@ def test_a_bug_is_told_from_what_a_user_can_mend(
 
     monkeypatch.setattr(frame, "load_frame", fail)
     assert [entry.reason for entry in trace.run(1, 0)] == [reason]
+
+
+def test_large_frames_are_computed_and_written_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two frames of 200 megapixels at a time, and their outputs, are more than most machines hold."""
+    monkeypatch.setattr(frame, "_LARGE", 24)  # pixels; the stand-ins have as many
+    trace = Trace(monkeypatch)
+    entries = trace.run(12, workers=6, lanes=2)
+    assert [entry.status for entry in entries if entry] == ["done"] * 12
+    assert trace.most_computing == 1

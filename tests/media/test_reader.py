@@ -1,6 +1,7 @@
 """Reading: every frame, upright, with its own time, in the colours that its tags mean."""
 
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -221,6 +222,22 @@ def test_numbered_pictures_are_sorted_by_number(tmp_path: Path, photographs) -> 
     assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [1, 2, 9, 10, 30]
     assert [frame.name for frame in frames] == ["img_1", "img_2", "img_9", "img_10", "img_30"]
     assert source.info.time_base == Fraction(1, 24)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other links")
+def test_a_frame_that_can_not_be_taken_is_refused_by_name(tmp_path: Path, photographs) -> None:
+    photographs.save(tmp_path / "1.png", np.zeros((4, 6, 3), np.uint8))
+    (tmp_path / "2.png").symlink_to("nothing.png")
+    with pytest.raises(VideoError, match=r"2\.png: a link to what does not exist; a clip needs"):
+        PictureReader(tmp_path, Fraction(24))
+    (tmp_path / "2.png").unlink()
+    (tmp_path / "2.dng").write_bytes(b"II*")
+    with pytest.raises(VideoError, match=r"2\.dng: a raw file: develop it first; a clip needs"):
+        PictureReader(tmp_path, Fraction(24))
+    (tmp_path / "2.dng").unlink()
+    photographs.save(tmp_path / "sub/3.png", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "loop").symlink_to(".")
+    assert len(read_all(PictureReader(tmp_path, Fraction(24)))) == 1
 
 
 def test_pictures_of_different_sizes_are_told(tmp_path: Path, photographs) -> None:
