@@ -241,7 +241,7 @@ def test_a_bug_is_told_from_what_a_user_can_mend(
 def test_large_frames_are_computed_and_written_one_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two frames of 200 megapixels at a time, and their outputs, are more than most machines hold."""
+    """Two of 200 megapixels at a time, and their outputs, are more than most machines hold."""
     monkeypatch.setattr(frame, "_LARGE", 24)  # pixels; the stand-ins have as many
     trace = Trace(monkeypatch)
     entries = trace.run(12, workers=6, lanes=2)
