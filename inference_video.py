@@ -164,7 +164,9 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
     total = round(claimed * run.source.info.rate) if claimed else None
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
-            run.run(bar.update, lambda note: bar.write(visible(f"note: {note}")), interrupted, workers)
+            run.run(
+                bar.update, lambda note: bar.write(visible(f"note: {note}")), interrupted, workers
+            )
         if run.progress.ended and run.progress.error is None:
             try:
                 run.outputs.finish(run.source.take_audio())
@@ -181,7 +183,8 @@ def conclude(
     """Writes the summary and says where the results are; returns the exit code."""
     failed = entry.status == "failed"
     if entry.status != "done":
-        print(f"failed: {entry.name}: {entry.reason}" if failed else "interrupted", file=sys.stderr)
+        why = f"failed: {entry.name}: {entry.reason}" if failed else "interrupted"
+    print(visible(why), file=sys.stderr)
     try:
         report.write(summary)
     except OSError as error:
@@ -189,10 +192,10 @@ def conclude(
         return 1
     files = ", ".join(entry.outputs.values()) or "nothing"
     if entry.status == "done":
-        print(f"results are in {output.dir}: {files}")
+        print(visible(f"results are in {output.dir}: {files}"))
         return 0
     hint = "; --resume continues" if output.format == "image_sequences" else ""
-    print(f"unfinished in {output.dir}: {files}{hint}", file=sys.stderr)
+    print(visible(f"unfinished in {output.dir}: {files}{hint}"), file=sys.stderr)
     return 1 if failed else 130
 
 
