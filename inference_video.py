@@ -184,7 +184,7 @@ def conclude(
     failed = entry.status == "failed"
     if entry.status != "done":
         why = f"failed: {entry.name}: {entry.reason}" if failed else "interrupted"
-    print(visible(why), file=sys.stderr)
+        print(visible(why), file=sys.stderr)
     try:
         report.write(summary)
     except OSError as error:

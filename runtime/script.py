@@ -28,7 +28,7 @@ def run_script(work: Callable[[], int]) -> int:
         Its exit code; 2 for wrong input, 130 when it was interrupted. Threads that do not end then
         are left: the process ends here, with the same code.
     """
-    with _lasting_streams():
+    with lasting_streams():
         signal.signal(signal.SIGTERM, raise_interrupt)
         try:
             return work()
@@ -87,7 +87,7 @@ class _PipeWriter(io.FileIO):
 
 
 @contextmanager
-def _lasting_streams() -> Iterator[None]:
+def lasting_streams() -> Iterator[None]:
     """Makes stdout and stderr outlast their reader, and show names that are no text as escapes."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (_outlast(stream) for stream in before)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, distributed
 
 from runtime.device import resolve_device
-from runtime.script import raise_interrupt
+from runtime.script import lasting_streams, raise_interrupt
 from runtime.settings import parse_settings, to_yaml
 
 from .settings import Settings
@@ -66,6 +66,7 @@ class Processes:
             distributed.barrier()
 
 
+@lasting_streams()
 def run_command(
     settings_type: type[S], description: str, train: Callable[[S, Processes], bool]
 ) -> int:
