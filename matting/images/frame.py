@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from media.pictures import Picture, read_picture, write_png
+from runtime.files import explain
 from runtime.memory import free_memory
 from runtime.wording import visible
 
@@ -85,8 +86,7 @@ class ImagesRun:
                     entry.outputs[kind] = job.outputs[kind].relative_to(self.output_dir).as_posix()
         except Exception as error:
             entry.status = "failed"
-            expected = isinstance(error, (ValueError, OSError))
-            entry.reason = str(error) if expected else f"{type(error).__name__}: {error}"
+            entry.reason = explain(error)
         return entry
 
     def _wait(self, turn: ExitStack, frame: LoadedFrame) -> bool:
