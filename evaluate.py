@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from evaluation.comparisons import ComparedFolders, plan_comparisons
 from evaluation.measure import Measurement, measure_images
-from evaluation.report import EvaluationReport, plan_outputs
+from evaluation.report import EvaluationReport, note_kept, plan_outputs
 from runtime.files import OnExisting, check_writable, write_whole
 from runtime.script import run_script
 from runtime.settings import REQUIRED, parse_settings, settings_group, to_plain, to_yaml
@@ -74,7 +74,12 @@ def main() -> int:
     inputs, page = settings.inputs, settings.page
     on_existing = "overwrite" if settings.overwrite else settings.on_existing
     outputs = plan_outputs(settings.output_dir, on_existing)
+    notes = (
+        [] if on_existing != "skip" else note_kept(settings.output_dir, outputs, to_plain(settings))
+    )
     if not outputs:
+        for note in notes:
+            print(visible(f"note: {note}"))
         print(visible(f"nothing to do: {settings.output_dir} holds all outputs already"))
         return 0
     plan = plan_comparisons(inputs, settings.sequences)
@@ -82,7 +87,9 @@ def main() -> int:
     unknown = f"true alpha dilated and eroded by a disc of radius {settings.unknown_radius} pixels"
     if inputs.trimap:
         unknown = f"grey in the trimaps of {inputs.trimap}"
-    report = EvaluationReport(unknown, settings.sequences, to_plain(settings), notes=plan.notes)
+    report = EvaluationReport(
+        unknown, settings.sequences, to_plain(settings), notes=notes + plan.notes
+    )
     report.failed |= plan.failed
     images = measure_images(plan.comparisons, settings.unknown_radius, settings.num_workers)
     for name, found in tqdm(images, total=len(plan.comparisons), unit="image", disable=None):

@@ -3,6 +3,7 @@
 import base64
 import csv
 import io
+import json
 import os
 import platform
 import time
@@ -16,7 +17,7 @@ import numpy as np
 
 from media.pictures import PictureError
 from runtime.files import OnExisting
-from runtime.wording import hide_folders, to_json, visible
+from runtime.wording import hide_folders, list_changes, to_json, visible
 
 from .comparisons import Comparison
 from .measure import REGIONS, Measurement, average
@@ -24,6 +25,7 @@ from .metrics import METRICS
 from .reading import read_alpha, read_colours
 
 FILES = ("evaluation.csv", "evaluation.json", "evaluation.html")
+_FREE = ("on_existing", "overwrite", "config", "output_dir", "num_workers")  # change no number
 _SIDE = 480  # longer side of a picture on the page, pixels
 _FULL = 0.5  # error that is shown at full brightness
 _MISSING, _EXCESS = (0.25, 0.55, 1.0), (1.0, 0.55, 0.1)  # blue, orange
@@ -172,6 +174,24 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
         )
     kept = [path for path in existing if path.is_file() and path.stat().st_size]
     return [path for path in paths if path not in kept or on_existing == "overwrite"]
+
+
+def note_kept(folder: Path, outputs: list[Path], settings: dict[str, Any]) -> list[str]:
+    """Says with what other settings the outputs were made that are not to be written, in words."""
+    kept = [name for name in FILES if folder / name not in outputs]
+    if not kept:
+        return []
+    try:
+        before = json.loads((folder / FILES[1]).read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return [f"kept, and no {FILES[1]} tells with what settings it was made: {', '.join(kept)}"]
+    changes = list_changes(before, hide_folders(settings, settings))
+    named = [
+        f"{key} was {was}, now {now}" for key, (was, now) in changes.items() if key not in _FREE
+    ]
+    return [f"kept as made with other settings: {', '.join(kept)}: {'; '.join(named)}"] * bool(
+        named
+    )
 
 
 def colour_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:

@@ -258,3 +258,15 @@ measure.measure_image = hang
     assert (process.returncode, time.monotonic() - begun < 10) == (130, True)
     assert errors.strip().endswith("interrupted")
     assert "Traceback" not in errors
+
+
+def test_kept_outputs_of_other_settings_are_named(tmp_path: Path, evaluate) -> None:
+    save(tmp_path / "true/a.png", block(16))
+    save(tmp_path / "pred/a.png", block(16))
+    evaluate(*arguments(tmp_path)).check(0)
+    skip = arguments(tmp_path, "--on-existing", "skip")
+    assert "note" not in evaluate(*skip).check(0, "nothing to do").out
+    said = "made with other settings: .*evaluation.csv.*: unknown_radius was 10, now 3"
+    evaluate(*skip, "--unknown-radius", 3).check(0, said, "nothing to do")
+    (tmp_path / "out/evaluation.json").unlink()
+    evaluate(*skip).check(0, "no evaluation.json tells with what settings")
