@@ -126,7 +126,8 @@ def check_memory(job: Job, frame: LoadedFrame, matting: Matting) -> None:
     second = matting.resolve_budget(height, width).second_look
     once = _MEMORY_OF_A_SHEET if "sheet" in job.outputs else _MEMORY
     needed = height * width * (_MEMORY_OF_TWO_LOOKS if second else once)
-    if free is not None and needed > free:
+    held = frame.src.pixels.nbytes + frame.plate.bgr.nbytes
+    if free is not None and needed - held > free:
         less = height * width * once / 2**30
         hint = f", or use --quality auto, which needs {less:.1f} GiB" if second else ""
         raise ValueError(
