@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from .pictures import turn_upright
+from .decoding import turn_upright
 
 GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
 

@@ -13,14 +13,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from .pictures import (
-    PictureError,
-    decode_picture,
-    decode_with_opencv,
-    open_picture,
-    stored_orientation,
-    turn_by_exif,
-)
+from . import PictureError
+from .decoding import OpenedPicture, decode_with_opencv, is_deep_jpeg, open_picture, turn_by_exif
+from .pictures import join_channels
 
 # What a whole file ends with. OpenCV fills the missing part of a cut one with grey.
 _JPEG_END = b"\xff\xd9"
@@ -50,15 +45,17 @@ class EncodedPicture:
         self.path = path
         self._decoded: np.ndarray | None = None
         self._orientation = 1
-        with _open_named(path) as (image, self._data):
+        with _open_named(path) as opened:
+            self._data = opened.data
+            image = opened.image
             self._jpeg = _is_plain_jpeg(image, self._data)
-            self._transparent = image.has_transparency_data
-            if self._jpeg or _is_plain_png(image, self._data):
-                self._orientation = stored_orientation(image) if self._jpeg else 1
+            self._transparent = image is not None and image.has_transparency_data
+            if image is not None and (self._jpeg or _is_plain_png(opened)):
+                self._orientation = opened.orientation if self._jpeg else 1
                 turned = self._orientation in (5, 6, 7, 8)
                 self.size = image.size if turned else image.size[::-1]
             else:
-                self._decoded = _to_8_bits(decode_picture(image, self._data, deep=False))
+                self._decoded = _to_8_bits(join_channels(opened.decode()))
                 self.size = self._decoded.shape[:2]
 
     def reduction(self, shorter_side: int | None) -> int:
@@ -97,8 +94,8 @@ class EncodedPicture:
         pixels = decode_with_opencv(self._data, flags)
         if pixels is not None:
             return turn_by_exif(_to_8_bits(pixels), self._orientation)
-        with _open_named(self.path) as (image, data):  # for the cause
-            decode_picture(image, data, deep=False)
+        with _open_named(self.path) as opened:  # for the cause
+            opened.decode()
         raise PictureError(f"{self.path}: damaged; OpenCV can't decode it")
 
     def _shrink(self, pixels: np.ndarray, by: int) -> np.ndarray:
@@ -136,11 +133,11 @@ def grey_alpha(channels: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def _open_named(path: Path) -> Iterator[tuple[Image.Image, bytes]]:
+def _open_named(path: Path) -> Iterator[OpenedPicture]:
     """Opens a picture; errors name it."""
     try:
-        with open_picture(path) as (image, data, _):
-            yield image, data
+        with open_picture(path) as opened:
+            yield opened
     except PictureError as error:
         raise PictureError(f"{path}: {error}") from error
 
@@ -149,12 +146,14 @@ def _to_8_bits(pixels: np.ndarray) -> np.ndarray:
     return np.right_shift(pixels, 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
 
 
-def _is_plain_jpeg(image: Image.Image, data: bytes) -> bool:
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+def _is_plain_jpeg(image: Image.Image | None, data: bytes) -> bool:
+    if image is None or image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
         return False
-    return data.endswith(_JPEG_END) or data.rstrip(b"\0").endswith(_JPEG_END)
+    whole = data.endswith(_JPEG_END) or data.rstrip(b"\0").endswith(_JPEG_END)
+    return whole and not is_deep_jpeg(data)
 
 
-def _is_plain_png(image: Image.Image, data: bytes) -> bool:
-    whole = image.format == "PNG" and data.endswith(_PNG_END)
-    return whole and not any(chunk in data for chunk in _PNG_EXIF)
+def _is_plain_png(opened: OpenedPicture) -> bool:
+    image, data = opened.image, opened.data
+    whole = image is not None and image.format == "PNG" and data.endswith(_PNG_END)
+    return whole and not opened.has_colour_key and not any(chunk in data for chunk in _PNG_EXIF)

@@ -1,7 +1,122 @@
-"""What kind of file it is, by its name and its first bytes."""
+"""What a file is, by its name and its first bytes, and reading it whole."""
+
+import io
+import os
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import tifffile
+
+from . import PictureError
 
 # Raw files of cameras, in lower case with the dot: what a sensor saw, with a thumbnail before it.
-RAW_EXTENSIONS = frozenset(
+_RAW_NAMES = (
     ".3fr .arw .bay .cap .cr2 .cr3 .crw .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 .kdc .mdc"
-    " .mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
+    " .mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
 )
+RAW_EXTENSIONS = frozenset(_RAW_NAMES.split())
+_RAW = "a raw file: develop it first, to TIFF or JPEG"
+# Where raw files that are no TIFF say so: Fujifilm, Canon, Sigma, Minolta, Olympus, Panasonic,
+# Phase One. LibRaw's identify.cpp and ExifTool have the same.
+_RAW_HEADS = {
+    0: (b"FUJIFILMCCD-RAW", b"FOVb", b"\0MRM", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"IIII"),
+    4: (b"ftypcrx ",),
+    6: (b"HEAPCCDR",),
+    8: (b"CR\x02", b"IIII", b"MMMM"),
+}
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+# A picture of `MAX_PIXELS` in 16 bits is smaller, compressed or not.
+_MAX_BYTES = 2 * 1024**3
+# The largest sensors have 200 million. Decoding takes up to 4 GiB at this limit, which a damaged
+# head can ask for, and a matte some 20 GiB.
+MAX_PIXELS = 2**28
+
+
+def read_file(path: Path) -> bytes:
+    """Reads a file; a pipe, a device or a folder is refused and never waited for.
+
+    Raises:
+        PictureError: when it is no regular file, is empty, has more than 2 GiB or can't be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_BINARY", 0))
+        with closing(os.fdopen(descriptor, "rb")) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise PictureError(f"not a file but {_kind(status.st_mode)}; name a picture file")
+            if status.st_size > _MAX_BYTES:
+                raise PictureError(
+                    f"the file has {status.st_size / 1024**3:.1f} GiB, and pictures up to 2 GiB "
+                    "are read; save a smaller or compressed one"
+                )
+            data = file.read(_MAX_BYTES)
+    except IsADirectoryError as error:
+        raise PictureError("not a file but a folder; name a picture file") from error
+    except OSError as error:
+        raise PictureError(f"can't be read: {error.strerror or error}") from error
+    if not data:
+        raise PictureError("the file is empty (0 bytes)")
+    return data
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises a PictureError for more pixels than there may be."""
+    if width * height > MAX_PIXELS:
+        raise PictureError(
+            f"too large: {width} x {height} pixels, and at most {MAX_PIXELS / 1e6:.0f} million are "
+            "read; make frame and plate smaller or cut both into parts"
+        )
+
+
+def refuse_raw(path: Path, data: bytes) -> None:
+    """Raises a PictureError for a raw file, of which only the thumbnail could be read."""
+    heads = any(data.startswith(head, at) for at, some in _RAW_HEADS.items() for head in some)
+    if path.suffix.lower() in RAW_EXTENSIONS or heads or (is_tiff(data) and _is_raw_tiff(data)):
+        raise PictureError(_RAW)
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether a file is a TIFF or BigTIFF."""
+    return data.startswith(_TIFF_HEADS)
+
+
+def hint(path: Path, data: bytes) -> str:
+    """What to do about a file of a known kind that isn't read."""
+    is_heic = data[4:8] == b"ftyp" and any(brand in data[8:40] for brand in _HEIC_BRANDS)
+    if is_heic or path.suffix.lower() in (".heic", ".heif", ".hif"):
+        return "; HEIC needs the package pillow-heif"
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return "; it is JPEG XL: save it as PNG, TIFF or JPEG"
+    if data.startswith(b"v/1\x01"):
+        return "; it is OpenEXR: save it as PNG or TIFF with 16 bits"
+    return ""
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _is_raw_tiff(data: bytes) -> bool:
+    """Whether a TIFF holds what a sensor saw, in its first pages or those below them."""
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            first = file.pages.first
+            if first is None or 50706 in first.tags:  # DNGVersion
+                return first is not None
+            below = list(first.pages or ()) if 330 in first.tags else []
+            pages = [first, *below[:8], *(file.pages[i] for i in range(1, min(len(file.pages), 4)))]
+            return any(
+                isinstance(page, tifffile.TiffPage) and _shows_sensor(page) for page in pages
+            )
+    except Exception:  # a damaged TIFF; reading it says so
+        return False
+
+
+def _shows_sensor(page: tifffile.TiffPage) -> bool:
+    # Photometric interpretations CFA and linear raw, compressions of Nikon, Sony and Pentax.
+    by_colours = page.tags.valueof(262) in (32803, 34892)
+    return by_colours or page.tags.valueof(259) in (34713, 32767, 65535)

@@ -1,0 +1,198 @@
+"""Colour profiles: which are sound, building them, and bringing pictures from one to another.
+
+LittleCMS computes, by imagecodecs, since Pillow's ImageCms knows 8 bits only. The intent is
+relative colorimetric: matrix profiles know no other, and white stays white.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import imagecodecs
+import numpy as np
+
+from .channels import Channels
+
+_NOOPTIMIZE = 0x0100  # LittleCMS's tables are off by up to 5 levels of 255 in dark 16-bit colours
+_SAME = 2  # levels of 255 by which profiles of one space differ, which come from many hands
+_DEVICES = (b"scnr", b"mntr", b"prtr", b"spac")
+_SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
+_NAMES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk", "lab": "lab"}
+DAMAGED = "damaged colour profile left out"
+
+
+def _undated(profile: bytes) -> bytes:
+    """With a date of its own, else no two runs would write the same bytes."""
+    return profile[:24] + bytes((7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0)) + profile[36:]
+
+
+SRGB = _undated(imagecodecs.cms_profile("srgb"))
+_LAB = imagecodecs.cms_profile("lab4")
+
+
+@lru_cache(maxsize=32)
+def is_sound(profile: bytes, model: str) -> bool:
+    """Whether a profile is whole and describes a device's grey, RGB or CMYK (`model`).
+
+    It holds what libpng asks of the profiles that it writes (png_icc_check_header and
+    png_icc_check_tag_table in png.c), and LittleCMS can compute with it.
+    """
+
+    def number(at: int) -> int:
+        return int.from_bytes(profile[at : at + 4], "big")
+
+    length = len(profile)
+    if length < 132 or number(0) != length or (profile[8] > 3 and length % 4):
+        return False
+    fits = 132 + 12 * number(128) <= length
+    if not fits or profile[36:40] != b"acsp" or number(64) >= 0xFFFF:
+        return False
+    if profile[12:16] not in _DEVICES or profile[20:24] not in (b"XYZ ", b"Lab "):
+        return False
+    tags = range(132, 132 + 12 * number(128), 12)
+    if any(number(tag + 4) + number(tag + 8) > length for tag in tags):
+        return False
+    if profile[16:20] != _SPACES[model]:
+        return False
+    channels = {"grey": 1, "rgb": 3, "cmyk": 4}[model]
+    try:
+        convert(np.zeros((1, 1, channels), np.uint8), profile, SRGB, model)
+        # An RGB profile is what a plate is brought to as well.
+        if model == "rgb":
+            convert(np.zeros((1, 1, 3), np.uint8), SRGB, profile)
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def convert(
+    pixels: np.ndarray, source: bytes, target: bytes = SRGB, model: str = "rgb"
+) -> np.ndarray:
+    """Converts (H, W) or (H, W, C) of any type from a profile of its `model` to one of RGB.
+
+    Floats are from 0 to 1 and may come out beyond.
+    """
+    flags = 0 if pixels.dtype == np.uint8 else _NOOPTIMIZE
+    flat = pixels.reshape(*pixels.shape[:2], -1)
+    if flat.shape[2] == 1:
+        flat = flat[..., 0]
+    return imagecodecs.cms_transform(
+        flat,
+        source,
+        target,
+        colorspace=_NAMES[model],
+        outcolorspace="rgb",
+        intent=1,
+        flags=flags,
+    )
+
+
+def bring(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
+    """Brings (H, W, 3) RGB from the space of one profile to that of another; None is sRGB.
+
+    uint8 and uint16 keep their type, floats in [0, 1] their range. The same object comes back where
+    both spaces are the same.
+    """
+    if are_alike(source, target):
+        return pixels
+    converted = convert(pixels, source or SRGB, target or SRGB)
+    return converted.clip(0, 1, out=converted) if pixels.dtype.kind == "f" else converted
+
+
+@lru_cache(maxsize=64)
+def are_alike(source: bytes | None, target: bytes | None) -> bool:
+    """Whether two RGB profiles describe one space: colours differ by 2 levels of 255 at most."""
+    if source == target:
+        return True
+    steps = np.linspace(0, 1, 9)
+    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(1, -1, 3)
+    converted = convert(colours, source or SRGB, target or SRGB)
+    return bool(np.abs(converted - colours).max() <= _SAME / 255)
+
+
+@lru_cache(maxsize=16)
+def build_profile(
+    white: tuple[float, float],
+    primaries: tuple[float, ...],
+    curve: float | tuple[float, ...],
+) -> bytes:
+    """Builds the profile of an RGB space.
+
+    Args:
+        white: x and y of its white.
+        primaries: x and y of red, green and blue.
+        curve: the power that makes light of a value; or light from 0 to 1 at even steps.
+
+    Raises:
+        ValueError: when there is no such space.
+    """
+    how: dict[str, Any] = (
+        {"gamma": curve}
+        if isinstance(curve, float)
+        else {"transferfunction": np.round(np.array(curve) * 65535).astype(np.uint16)}
+    )
+    try:
+        profile = imagecodecs.cms_profile(
+            "rgb", whitepoint=list(white), primaries=list(primaries), **how
+        )
+    except (RuntimeError, ZeroDivisionError) as error:
+        raise ValueError(f"no RGB space: {error}") from error
+    profile = _undated(profile)
+    if not is_sound(profile, "rgb"):
+        raise ValueError("no RGB space")
+    return profile
+
+
+def manage_colours(
+    channels: Channels, profile: bytes | None
+) -> tuple[np.ndarray, bytes | None, Sequence[str]]:
+    """Makes RGB of stored colours.
+
+    Args:
+        channels: the colours.
+        profile: what the file says that they are; None says nothing.
+
+    Returns:
+        (H, W, 3) uint8 or uint16, the RGB profile that describes them (None is sRGB), and notes.
+    """
+    colours, model = channels.colours, channels.model
+    notes = []
+    if profile is not None and model != "lab":
+        own = next((space for space in _SPACES if is_sound(profile, space)), None)
+        wanted = ("grey", "rgb") if model == "grey" else (model,)
+        if own not in wanted:
+            of = {"grey": "grey", "rgb": "RGB", "cmyk": "CMYK"}
+            notes.append(
+                f"colour profile left out: it is of {of[own]}, the picture of {of[model]}"
+                if own
+                else DAMAGED
+            )
+            profile = None
+        elif own != "rgb":
+            return convert(colours, profile, model=model), None, notes
+    if model == "lab":
+        return _from_lab(channels), None, notes
+    if model == "cmyk":
+        notes.append("CMYK without a colour profile: its colours are approximate")
+        return plain_rgb(channels), None, notes
+    return plain_rgb(channels), profile, notes
+
+
+def plain_rgb(channels: Channels) -> np.ndarray:
+    """Makes RGB of stored colours without a profile."""
+    colours = channels.colours
+    if channels.model == "grey":
+        return np.repeat(colours[..., None], 3, axis=2)
+    if channels.model == "lab":
+        return _from_lab(channels)
+    if channels.model == "cmyk":
+        largest = np.iinfo(colours.dtype).max
+        light = largest - colours.astype(np.uint32)
+        return ((light[..., :3] * light[..., 3:] + largest // 2) // largest).astype(colours.dtype)
+    return colours
+
+
+def _from_lab(channels: Channels) -> np.ndarray:
+    rgb = convert(channels.colours, _LAB, model="lab")
+    largest, kind = (65535, np.uint16) if channels.deep else (255, np.uint8)
+    return np.round(rgb.clip(0, 1) * largest).astype(kind)
