@@ -39,10 +39,12 @@ def read_alpha(path: Path) -> np.ndarray:
 
 
 def read_colours(path: Path) -> np.ndarray:
-    """Reads a picture of 8 or 16 bits as (H, W, 3) float64 RGB in [0, 1], without alpha channel.
+    """Reads a picture of 8 or 16 bits as (H, W, 3) float64 sRGB in [0, 1], without alpha channel.
+
+    One with a colour profile is brought to sRGB: mattes of one frame come tagged and untagged.
 
     Raises:
         PictureError: when it can't be read.
     """
-    pixels = read_picture(path).pixels
+    pixels = read_picture(path).in_profile(None).pixels
     return pixels / np.iinfo(pixels.dtype).max

@@ -1,18 +1,16 @@
 """The library: a network and all that surrounds it, for pictures and videos of any size."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from PIL import Image, ImageOps
-
-from media.pictures import Picture, PictureError, read_picture
 
 from .pictures.compose import BitDepth, OutputType, render
-from .pictures.target import Target, parse_target, render_target
+from .pictures.given import PictureLike, check_target, make_target, open_picture
+from .pictures.target import Target
 from .plate.prepare import (
     Preparation,
     Preprocess,
@@ -23,13 +21,10 @@ from .plate.prepare import (
 )
 from .prediction import Prediction
 from .predictor import Predictor, load_predictor
-from .quality import Budget, Quality, resolve_budget
+from .quality import Budget, Quality, is_number, resolve_budget
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from .video.smoothing import MAX_SMOOTHING
 from .video.stream import matte_frames
-
-# A picture: pixels (H, W, 3) uint8 or uint16 RGB, a Pillow picture, or a file.
-PictureLike = np.ndarray | Image.Image | Picture | str | Path
 
 
 @dataclass(frozen=True)
@@ -41,12 +36,14 @@ class Matte:
         preparation: the plate as it was used, and what was found out about it.
         budget: the work that was spent.
         notes: what is wrong with the capture or was changed on reading, in words.
+        icc_profile: what the colours of foreground, plate and composites are; None is sRGB.
     """
 
     prediction: Prediction
     preparation: Preparation
     budget: Budget
     notes: tuple[str, ...] = ()
+    icc_profile: bytes | None = None
 
     @property
     def alpha(self) -> np.ndarray:
@@ -80,28 +77,21 @@ class Matte:
     def render(
         self, kind: OutputType, target: np.ndarray | None = None, bit_depth: BitDepth = 8
     ) -> np.ndarray:
-        """Makes the picture of an output type other than `sheet`; see `pictures.compose.render`."""
+        """Makes the picture of an output type other than `sheet`; see `pictures.compose.render`.
+
+        `target` is None or what `render_target` returns; ValueError for others.
+        """
+        check_target(target, self.foreground.shape, bit_depth)
         return render(kind, self.prediction, target, bit_depth)
 
     def render_target(
         self, target: PictureLike | tuple[int, int, int] | Target | None
     ) -> np.ndarray | None:
-        """Makes the new background of the frame: (H, W, 3) float32 in [0, 1], or None."""
-        picture = None
-        if isinstance(target, str):
-            target = parse_target(target)
-        elif isinstance(target, tuple):
-            if len(target) != 3 or not all(c in range(256) for c in target):
-                raise ValueError(
-                    f"a colour is red, green and blue, whole numbers from 0 to 255; got {target}"
-                )
-            target = Target("colour", colour=target)
-        if isinstance(target, Target):
-            if target.kind == "picture" and target.path is not None:
-                picture = open_picture(target.path).pixels
-        elif target is not None:
-            picture, target = open_picture(target).pixels, Target("picture")
-        return None if target is None else render_target(target, picture, self.preparation.bgr)
+        """Makes the new background of the frame: (H, W, 3) float32 in [0, 1], or None.
+
+        Its colours are brought to the frame's profile; see `composite`.
+        """
+        return make_target(target, self.preparation.bgr, self.icc_profile)
 
 
 class Matting:
@@ -145,6 +135,8 @@ class Matting:
             ValueError: when the device is absent, the weights are not what is expected, or the
                 backend can't do this.
         """
+        if not isinstance(checkpoint, str | Path) or not str(checkpoint):
+            raise ValueError(f"checkpoint must be the path of weights, got {checkpoint!r}")
         model = ModelSettings(checkpoint=Path(checkpoint))
         return cls.from_settings(model, ComputeSettings(**compute), quality)
 
@@ -197,7 +189,8 @@ class Matting:
             corrects_alpha=corrects_alpha,
         )
         preparation, prediction = predict_prepared(self.predictor, frame.pixels, prepared, budget)
-        return Matte(prediction, preparation, budget, frame.notes + preparation.notes)
+        notes = frame.notes + preparation.notes
+        return Matte(prediction, preparation, budget, notes, frame.icc_profile)
 
     def video(
         self,
@@ -214,7 +207,8 @@ class Matting:
         Args:
             src: a video file, a folder of numbered pictures, or frames of one size, each as in
                 `__call__`.
-            bgr: the captured plate of all of them, of the same aspect.
+            bgr: the captured plate of all of them, of the same aspect. Pictures with a colour
+                profile are brought to sRGB.
             preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
                 matches its exposure where there is need; `none` uses it as it is; a `Preprocess`
                 does so to every frame.
@@ -230,12 +224,12 @@ class Matting:
                 range.
         """
         preprocess = resolve_preprocess(preprocess)
-        if not 0 <= smoothing <= MAX_SMOOTHING:
-            raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing}")
-        plate = open_picture(bgr).pixels
+        if not is_number(smoothing) or not 0 <= smoothing <= MAX_SMOOTHING:
+            raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing!r}")
+        plate = open_picture(bgr).in_profile(None).pixels
         if not isinstance(src, str | Path):
             # Copies, because frames are taken ahead and some readers use one array for all.
-            src = (np.array(open_picture(frame).pixels) for frame in src)
+            src = (np.array(open_picture(frame).in_profile(None).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
         for matte in matte_frames(src, plate, self.predictor, budget, preprocess, smoothing):
             preparation = matte.preparation
@@ -246,8 +240,13 @@ class Matting:
         src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
     ) -> Preparation:
         """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
-        frame, plate = open_picture(src).pixels, open_picture(bgr).pixels
-        return prepare_plate(frame, plate, resolve_preprocess(preprocess))
+        frame, plate = open_picture(src), open_picture(bgr)
+        fitted = plate.in_profile(frame.icc_profile)
+        prepared = prepare_plate(frame.pixels, fitted.pixels, resolve_preprocess(preprocess))
+        if fitted.pixels is plate.pixels:
+            return prepared
+        note = "plate converted to the colour profile of the frame"
+        return replace(prepared, notes=(note, *prepared.notes))
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
         """Chooses the work for a picture: what a call names, else what the library was given."""
@@ -260,39 +259,3 @@ class Matting:
             "corrects_alpha": model.corrects_alpha,
         }
         return resolve_budget(height, width, **(given | named))
-
-
-def open_picture(picture: PictureLike) -> Picture:
-    """Reads a picture, or takes one that is in memory.
-
-    Args:
-        picture: see `PictureLike`; a Pillow picture is turned upright and loses its alpha.
-
-    Returns:
-        Pixels (H, W, 3) uint8 or uint16 RGB with profile and notes.
-
-    Raises:
-        ValueError: when the file can't be read (`PictureError`), or for pixels of another shape or
-            type; floats are not taken, as their range can't be told.
-    """
-    if isinstance(picture, Picture):
-        return picture
-    if isinstance(picture, str | Path):
-        try:
-            return read_picture(Path(picture))
-        except PictureError as error:
-            raise PictureError(f"{picture}: {error}") from error
-    if isinstance(picture, Image.Image):
-        upright = ImageOps.exif_transpose(picture)
-        if upright.mode.startswith("I;16"):
-            return Picture(np.stack([np.asarray(upright).astype(np.uint16)] * 3, axis=-1))
-        return Picture(np.array(upright.convert("RGB")))
-    pixels = np.asarray(picture)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
-        raise ValueError(
-            "a picture must be an array (H, W, 3) of uint8 or uint16 in RGB, a Pillow picture or a "
-            f"file, got {type(picture).__name__} of shape {pixels.shape} and type {pixels.dtype}"
-        )
-    # PyTorch takes no mirrored views, and warns of memory that it must not write to.
-    usable = pixels.flags.writeable and min(pixels.strides) >= 0
-    return Picture(pixels if usable else pixels.copy())

@@ -137,7 +137,7 @@ class Predictor:
         if min(coarse) < 1:
             raise ValueError(
                 f"backbone scale {budget.backbone_scale} leaves {coarse[1]} x {coarse[0]} pixels "
-                f"of a picture of {width} x {height}; use a larger one or leave it to --quality"
+                f"of a picture of {width} x {height}; use a larger one or leave it to the quality"
             )
         look = self._refined if isinstance(self.network, MattingRefine) else self._coarse
         with self._free_lanes, autocast(self.device, self.precision):

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from numbers import Integral, Real
 from typing import Literal
+
+import numpy as np
 
 from model.matting import MAX_BACKBONE_SCALE
 
@@ -53,17 +56,36 @@ def resolve_budget(
     Size is in pixels; the last three win over the quality's where they are given.
 
     Raises:
-        ValueError: for an unknown quality.
+        ValueError: for an unknown quality, or one of the last three that is out of its range.
 
     Source: the presets of the paper; between and below them ours, because the paper has none.
     """
     budget = _by_quality(height, width, quality)
+    if backbone_scale is not None and not (
+        is_number(backbone_scale) and 0 < backbone_scale <= MAX_BACKBONE_SCALE
+    ):
+        raise ValueError(
+            f"backbone_scale must be a number above 0 and at most {MAX_BACKBONE_SCALE}, got "
+            f"{backbone_scale!r}"
+        )
+    pixels = refine_sample_pixels
+    if pixels is not None and not (is_number(pixels, Integral) and pixels >= 0):
+        raise ValueError(
+            f"refine_sample_pixels must be a whole number from 0 on, got {refine_sample_pixels!r}"
+        )
+    if corrects_alpha is not None and not isinstance(corrects_alpha, bool | np.bool_):
+        raise ValueError(f"corrects_alpha must be True or False, got {corrects_alpha!r}")
     return Budget(
         budget.backbone_scale if backbone_scale is None else backbone_scale,
         budget.refine_sample_pixels if refine_sample_pixels is None else refine_sample_pixels,
         budget.second_look,
         budget.corrects_alpha if corrects_alpha is None else corrects_alpha,
     )
+
+
+def is_number(value: object, kind: type = Real) -> bool:
+    """Whether a value is a number of a kind; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _by_quality(height: int, width: int, quality: Quality) -> Budget:

@@ -19,7 +19,7 @@ from .channels import Channels, scale_bits, split_alpha
 from .formats import MAX_PIXELS, check_size, hint, is_tiff, read_file, refuse_raw
 from .metadata import orientation_of, read_exif
 from .pnm import decode_pnm, is_deep_pnm
-from .tiff import count_pages, decode_tiff
+from .tiff import count_pages, decode_tiff, lab_values
 
 with suppress(ImportError):
     from pillow_heif import register_heif_opener
@@ -30,7 +30,7 @@ with suppress(ImportError):
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
-_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 # Pillow reads these by programs that it starts, or knows no more than their heads.
 _NO_PICTURES = ("EPS", "WMF", "FITS", "GRIB", "HDF5", "BUFR", "MPEG")
 
@@ -107,7 +107,7 @@ class OpenedPicture:
             )
         if image.mode.startswith("I;16"):
             return Channels(np.asarray(image).astype(np.uint16), None, "grey", True)
-        return _take_pillow(image, wants_alpha and not self.has_colour_key)
+        return take_pillow(image, wants_alpha and not self.has_colour_key)
 
 
 @contextmanager
@@ -151,15 +151,22 @@ def _identify(data: bytes) -> Image.Image | None:
     return image
 
 
-def _take_pillow(image: Image.Image, wants_alpha: bool) -> Channels:
-    """Takes the channels of 8 bits that Pillow has decoded."""
+def take_pillow(image: Image.Image, wants_alpha: bool = True) -> Channels:
+    """Takes the channels of 8 bits that Pillow has decoded; PictureError for other modes."""
     if image.mode == "CMYK":
         return Channels(np.array(image), None, "cmyk")
+    if image.mode == "LAB":
+        return Channels(lab_values(np.asarray(image), offset=False), None, "lab")
+    if image.mode not in _MODES:
+        raise PictureError(
+            f"pixels of Pillow's mode {image.mode} are not supported; convert them to 8 or 16 bits "
+            "a channel (modes L, RGB, I;16)"
+        )
     grey = image.mode in ("1", "L", "LA", "La")
+    if image.mode in ("La", "RGBa"):
+        image = image.convert("LA" if grey else "RGBA")
     if wants_alpha and image.has_transparency_data:
-        return split_alpha(np.array(image.convert("RGBA" if not grey else "LA")))
-    if image.mode in ("LA", "La"):
-        return split_alpha(np.array(image.convert("LA"))[..., 0])
+        return split_alpha(np.array(image.convert("LA" if grey else "RGBA")))
     return split_alpha(np.array(image.convert("L" if grey else "RGB")))
 
 

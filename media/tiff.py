@@ -51,7 +51,7 @@ def decode_tiff(data: bytes) -> Channels:
         raise PictureError(f"a TIFF with {pixels.shape[2]} of {count} channels; {_SAVE}")
     deep = bits > 8
     if photometric in (_CIELAB, _ICCLAB):
-        return Channels(_to_lab(pixels, photometric == _ICCLAB), None, "lab", deep)
+        return Channels(lab_values(pixels, photometric == _ICCLAB), None, "lab", deep)
     pixels = scale_bits(pixels, 2**bits - 1)
     alpha = _take_alpha(pixels, count, extra)
     colours = pixels[..., 0] if count == 1 else pixels[..., :count]
@@ -110,8 +110,11 @@ def _take_alpha(pixels: np.ndarray, count: int, extra: tuple[int, ...]) -> np.nd
     return pixels[..., count + index]
 
 
-def _to_lab(pixels: np.ndarray, offset: bool) -> np.ndarray:
-    """CIELAB of stored values: a and b are signed (TIFF 6.0), or with an `offset` (ICC, TN 4)."""
+def lab_values(pixels: np.ndarray, offset: bool) -> np.ndarray:
+    """CIELAB of stored values, (H, W, 3) of 8 or 16 bits.
+
+    Its a and b are signed (TIFF 6.0, section 23), or have an `offset` (Technical Note 4).
+    """
     deep = pixels.itemsize == 2
     unsigned = pixels.view(np.uint16 if deep else np.uint8)[..., :3]
     white, one, middle = (65280 if offset else 65535, 256, 2**15) if deep else (255, 1, 128)

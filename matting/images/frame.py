@@ -115,8 +115,9 @@ def load_frame(
         return LoadedFrame(src, plate, None)
     picture = None
     if job.target is not None:
-        picture = _read("target background", job.target, read_shared).pixels
-    return LoadedFrame(src, plate, render_target(target, picture, plate.bgr))
+        shown = _read("target background", job.target, read_shared)
+        picture = shown.in_profile(src.icc_profile).pixels
+    return LoadedFrame(src, plate, render_target(target, picture, plate.bgr, src.icc_profile))
 
 
 def check_memory(job: Job, frame: LoadedFrame, matting: Matting) -> None:
@@ -161,7 +162,8 @@ def write_outputs(
         else:
             pixels = render(kind, matte.prediction, frame.target, bit_depth)
         coloured = kind in ("com", "fgr", "sheet")
-        write_png(path, pixels, frame.src.icc_profile if coloured else None)
+        kept = frame.src.metadata if kind in ("com", "fgr") else None
+        write_png(path, pixels, frame.src.icc_profile if coloured else None, kept)
         yield kind
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import ImageColor
 
 from media.pictures import resize_to_cover
+from media.profiles import bring
 
 from .compose import blur, to_float
 
@@ -43,6 +44,11 @@ def parse_target(text: str | None) -> Target:
     """
     if text is None:
         return Target("none")
+    if not text.strip():
+        raise ValueError(
+            "target background: the name is empty; it is blur, a colour (green, #00b140, "
+            "rgb(0,177,64)), or a picture or folder"
+        )
     if text == "blur":
         return Target("blur")
     if text.lower() == "green":
@@ -65,7 +71,12 @@ def parse_target(text: str | None) -> Target:
     )
 
 
-def render_target(target: Target, picture: np.ndarray | None, bgr: np.ndarray) -> np.ndarray | None:
+def render_target(
+    target: Target,
+    picture: np.ndarray | None,
+    bgr: np.ndarray,
+    icc_profile: bytes | None = None,
+) -> np.ndarray | None:
     """Makes the new background of one frame.
 
     Args:
@@ -74,6 +85,8 @@ def render_target(target: Target, picture: np.ndarray | None, bgr: np.ndarray) -
             and `folder`; it is resized until it covers the frame and its middle is cropped.
         bgr: (H, W, 3) uint8 or uint16, the frame's plate, which the kind `blur` blurs: there, no
             colour of the subject can leak.
+        icc_profile: what the frame's colours, and those of `picture`, are; a colour is meant in
+            sRGB and brought there.
 
     Returns:
         (H, W, 3) float32 in [0, 1], or None for a transparent composite.
@@ -85,6 +98,9 @@ def render_target(target: Target, picture: np.ndarray | None, bgr: np.ndarray) -
         return None
     if target.kind == "colour":
         colour = np.array(target.colour, np.float32) / 255
+        if icc_profile is not None:
+            exact = colour.reshape(1, 1, 3).astype(np.float64)
+            colour = bring(exact, None, icc_profile)[0, 0].astype(np.float32)
         return np.broadcast_to(colour, bgr.shape)
     if target.kind == "blur":
         return blur(to_float(bgr))

@@ -11,7 +11,15 @@ import cv2
 import numpy as np
 
 from .check import Problem
-from .prepare import Preparation, Preprocess, fit_plate, keep_filled, prepare_plate
+from .prepare import (
+    Preparation,
+    Preprocess,
+    fit_plate,
+    is_grey,
+    keep_filled,
+    match_grey,
+    prepare_plate,
+)
 from .tracking import AlignmentTracker, ExposureTracker
 
 FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later one of every `CHECK_EVERY`
@@ -34,7 +42,9 @@ class PlateOverTime:
         self._exposure = ExposureTracker() if preprocess.exposure else None
         self._automatic = preprocess.mode == "auto"
         self._mends = False  # whether a check has switched a tracker on
-        self._fitted: tuple[np.ndarray, np.ndarray] | None = None  # plate as captured, as fitted
+        # Plate as captured, as fitted, and whether to a grey frame.
+        self._fitted: tuple[np.ndarray, np.ndarray, bool] | None = None
+        self._compared: set[str] = set()  # what was said of grey and colour
         self._number, self._checked, self._gap = -1, 0, MIN_GAP
         self._thumbnail: np.ndarray | None = None  # of the frame that was checked last
         self._checks = 0
@@ -61,10 +71,14 @@ class PlateOverTime:
         """
         self._number += 1
         notes: tuple[str, ...] = ()
-        if self._fitted is None or self._fitted[0] is not bgr:
+        grey = is_grey(src)  # which a clip may be in parts
+        if self._fitted is None or self._fitted[0] is not bgr or self._fitted[2] != grey:
             fitted, resized = fit_plate(src=src, bgr=bgr)
+            fitted, compared = match_grey(src=src, bgr=fitted)
             notes = () if self._fitted else resized
-            self._fitted = bgr, fitted
+            notes += tuple(note for note in compared if note not in self._compared)
+            self._compared.update(compared)
+            self._fitted = bgr, fitted, grey
         placed, used = self._follow(src, self._fitted[1])
         if not (self._automatic and self._is_due(src)):
             return Preparation(used, placed, notes=notes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+import cv2
 import numpy as np
 
 from media.pictures import resize
@@ -19,6 +20,9 @@ PreprocessMode = Literal["auto", "none"]
 
 # Widths and heights that were rounded when a picture was resized: half a percent, or one pixel.
 _ASPECT_TOLERANCE = 0.005
+# Levels of 255 by which the channels of a grey picture that was saved as a JPEG in colour differ.
+_GREY_LEVELS = 4
+_SAMPLES = 200  # along the longer side, to tell whether a picture is grey
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
     """
     bgr, notes = fit_plate(src=src, bgr=bgr)
     check_pictures(src, bgr)
+    bgr, compared = match_grey(src=src, bgr=bgr)
+    notes += compared
     automatic = preprocess.mode == "auto" and min(src.shape[:2]) >= MIN_SIDE
     frame, plate = reduce_colours(src), reduce_colours(bgr)
     matches = automatic or preprocess.exposure
@@ -161,6 +167,39 @@ def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[st
 def _has_aspect(plate_height: int, plate_width: int, height: int, width: int) -> bool:
     off = abs(plate_height * width / plate_width - height)
     return off <= max(_ASPECT_TOLERANCE * height, 1)
+
+
+def match_grey(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Makes a plate in colour grey where its frame is; both (H, W, 3), uint8 or uint16.
+
+    Returns it, the same object where nothing is changed, with what a user should know.
+    """
+    if is_grey(src) and _is_coloured(bgr):
+        grey = cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_RGB2GRAY)
+        return cv2.merge([grey] * 3), ("the frame is grey: it is compared with the plate in grey",)
+    if is_grey(bgr) and _is_coloured(src):
+        return bgr, (
+            "the plate is grey and the frame in colour, so all that is coloured differs: take the "
+            "plate in colour, or make both grey",
+        )
+    return bgr, ()
+
+
+def is_grey(picture: np.ndarray) -> bool:
+    """Whether (H, W, 3) uint8 or uint16 has no colour, apart from what JPEG leaves."""
+    return bool((_sample_colour(picture) <= _GREY_LEVELS).all())
+
+
+def _is_coloured(picture: np.ndarray) -> bool:
+    """Whether a hundredth of a picture or more is in colour."""
+    return float(np.mean(_sample_colour(picture) > 3 * _GREY_LEVELS)) >= 0.01
+
+
+def _sample_colour(picture: np.ndarray) -> np.ndarray:
+    """How far apart the channels are, levels of 255, at some 40,000 pixels: takes 1 ms at most."""
+    step = max(1, max(picture.shape) // _SAMPLES)
+    some = picture[::step, ::step].astype(np.float32)
+    return np.ptp(some, axis=2) * np.float32(255 / np.iinfo(picture.dtype).max)
 
 
 def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:
