@@ -101,12 +101,6 @@ class OpenedPicture:
             if decoded is None or decoded.dtype != np.uint16:
                 raise PictureError("damaged: OpenCV can't decode this 16-bit PNG")
             return split_alpha(decoded)
-        if image.mode in ("I", "F"):
-            raise PictureError(
-                f"32 bits a channel (mode {image.mode}) are not supported; save it with 8 or 16"
-            )
-        if image.mode.startswith("I;16"):
-            return Channels(np.asarray(image).astype(np.uint16), None, "grey", True)
         return take_pillow(image, wants_alpha and not self.has_colour_key)
 
 
@@ -146,21 +140,29 @@ def _identify(data: bytes) -> Image.Image | None:
         if is_tiff(data) or data[:2] in (b"P5", b"P6", b"P7"):
             return None
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"too large: more than {2 * MAX_PIXELS / 1e6:.0f} million pixels; make frame and plate "
+            "smaller or cut both into parts"
+        ) from error
     if image.format in _NO_PICTURES:
         raise PictureError(f"{image.format} files are not read; save it as PNG or TIFF")
     return image
 
 
 def take_pillow(image: Image.Image, wants_alpha: bool = True) -> Channels:
-    """Takes the channels of 8 bits that Pillow has decoded; PictureError for other modes."""
+    """Takes the channels that Pillow has decoded; PictureError for 32 bits."""
     if image.mode == "CMYK":
         return Channels(np.array(image), None, "cmyk")
     if image.mode == "LAB":
         return Channels(lab_values(np.asarray(image), offset=False), None, "lab")
+    # Pillow scales PGM to 16 bits, in a mode of 32.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+        return Channels(np.asarray(image).astype(np.uint16), None, "grey", True)
     if image.mode not in _MODES:
         raise PictureError(
-            f"pixels of Pillow's mode {image.mode} are not supported; convert them to 8 or 16 bits "
-            "a channel (modes L, RGB, I;16)"
+            f"32 bits a channel (mode {image.mode}) are not supported; save or convert it with 8 "
+            "or 16 bits"
         )
     grey = image.mode in ("1", "L", "LA", "La")
     if image.mode in ("La", "RGBa"):

@@ -6,6 +6,8 @@ from zlib import crc32
 
 from PIL import Image
 
+from .formats import is_tiff
+
 _ORIENTATION, _DATE, _DETAILS = 0x0112, 0x0132, 0x8769
 # DateTimeOriginal and DateTimeDigitized, their offsets from UTC and fractions of a second.
 _DATES = (0x9003, 0x9004, 0x9010, 0x9011, 0x9012, 0x9290, 0x9291, 0x9292)
@@ -32,7 +34,8 @@ def read_exif(image: Image.Image | None, data: bytes) -> tuple[Image.Exif, tuple
             exif = image.getexif()
         else:
             exif = Image.Exif()
-            exif.load(data)
+            if is_tiff(data):
+                exif.load(data)
         dict(exif), exif.get_ifd(_DETAILS)
     except Exception:  # whatever Pillow meets in damaged data
         return Image.Exif(), ("damaged EXIF data left out",)

@@ -6,7 +6,6 @@ from typing import get_args
 import numpy as np
 from PIL import Image
 
-from media.channels import Channels
 from media.decoding import take_pillow, turn_by_exif
 from media.metadata import orientation_of, read_exif, take_metadata
 from media.pictures import Picture, PictureError, read_picture
@@ -83,10 +82,7 @@ def _take_pillow(image: Image.Image) -> Picture:
         orientation = 1 if orientation_of(image.getexif()) == 1 else orientation  # TIFF is turned
         metadata = take_metadata(exif, image)
         dropped = ("alpha channel dropped",) if image.has_transparency_data else ()
-        if image.mode.startswith("I;16"):
-            channels = Channels(np.asarray(image).astype(np.uint16), None, "grey", True)
-        else:
-            channels = take_pillow(image, wants_alpha=False)
+        channels = take_pillow(image, wants_alpha=False)
     except PictureError:
         raise
     except Exception as error:  # decoders raise whatever damage leads them to
