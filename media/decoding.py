@@ -26,9 +26,9 @@ with suppress(ImportError):
 
     register_heif_opener()
 
-# `check_size` refuses what Pillow would warn of.
+# `check_size` refuses what Pillow would warn of; of damage beside the pixels, notes tell.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
 # Pillow reads these by programs that it starts, or knows no more than their heads.

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from matting import Matte, Matting
+from matting.pictures.given import open_picture
 from media.pictures import read_picture
+from media.profiles import bring, build_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC, BGR = (ROOT / "demo" / kind / "lawn.jpg" for kind in ("src", "bgr"))
@@ -257,3 +259,110 @@ def test_wrong_choices_are_refused(
         Matting.load(tmp_path / "nothing.safetensors")
     with pytest.raises(ValueError, match="key 'device'"):
         Matting.load(device="tpu")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (3, "new background: a picture must be an array .*got int"),
+        ({}, "got dict"),
+        ([0, 0, 0], "new background: a picture must be an array"),
+        (np.zeros((4, 4), np.uint8), "of grey pixels, hand over"),
+        (np.zeros((4, 4, 4), np.uint8), "of RGBA, hand over"),
+        (np.zeros((4, 4, 3)), "float64"),
+        (np.zeros((0, 4, 3), np.uint8), "without pixels"),
+        ("", "the name is empty"),
+        (Path("demo"), "not a file but a folder"),
+        ("demo", "must be one picture, not the folder demo"),
+        ((0, 0), "whole numbers from 0 to 255"),
+        ((0, 0, 0.5), "whole numbers from 0 to 255"),
+        (("a", 0, 0), "whole numbers from 0 to 255"),
+        ((0, 0, 256), "whole numbers from 0 to 255"),
+        (Image.new("F", (4, 4)), "32 bits a channel .mode F."),
+    ],
+)
+def test_wrong_new_backgrounds_are_refused_in_the_librarys_words(
+    matte: Matte, target: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        matte.composite(target)
+    assert "--" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "bit_depth", "message"),
+    [
+        ("green", 8, "target must be what render_target returns"),
+        (np.zeros((4, 4, 3), np.float32), 8, r"got one of shape \(4, 4, 3\)"),
+        (np.full((480, 640, 3), 2, np.float32), 8, "got "),
+        (None, 12, "bit_depth must be 8 or 16, got 12"),
+    ],
+)
+def test_wrong_renderings_are_refused(
+    matte: Matte, target: object, bit_depth: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        matte.render("com", target, bit_depth)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"backbone_scale": "x"}, "backbone_scale must be a number .* at most 0.5, got 'x'"),
+        ({"backbone_scale": float("nan")}, "at most 0.5, got nan"),
+        ({"backbone_scale": True}, "got True"),
+        ({"refine_sample_pixels": -1}, "whole number from 0 on, got -1"),
+        ({"refine_sample_pixels": 1.5}, "got 1.5"),
+        ({"corrects_alpha": "no"}, "corrects_alpha must be True or False, got 'no'"),
+    ],
+)
+def test_choices_of_a_wrong_type_are_refused(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray], choices: dict, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        matting(*pair, **choices)
+
+
+def test_loading_and_smoothing_take_no_nonsense(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    for checkpoint in (None, 3, ""):
+        with pytest.raises(ValueError, match="checkpoint must be the path of weights"):
+            Matting.load(checkpoint)
+    for smoothing in ("a", None, float("nan")):
+        with pytest.raises(ValueError, match="smoothing must lie in"):
+            next(matting.video(iter(pair), pair[1], smoothing=smoothing))
+
+
+def test_pillow_pictures_are_treated_as_their_files(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    wide = build_profile((0.3127, 0.329), (0.68, 0.32, 0.265, 0.69, 0.15, 0.06), 2.2)
+    pixels = bring(pair[0], None, wide)
+    Image.fromarray(pixels).save(tmp_path / "a.png", icc_profile=wide)
+    from_file = matting(tmp_path / "a.png", pair[1])
+    with Image.open(tmp_path / "a.png") as image:
+        from_pillow = matting(image, pair[1])
+    assert from_file.icc_profile == from_pillow.icc_profile == wide
+    assert np.array_equal(from_file.alpha, from_pillow.alpha)
+    assert from_file.notes == from_pillow.notes
+    assert from_file.notes[0] == "plate converted to the colour profile of the frame"
+    # The network sees other numbers for the same colours; unconverted, it was 0.05 and more.
+    assert np.abs(from_file.alpha - matting(*pair).alpha).mean() <= 0.005
+    green = from_file.composite((0, 128, 0))
+    assert np.abs(bring(green, wide, None)[from_file.alpha == 0] - [0, 128, 0]).max() <= 2
+
+
+def test_pillow_modes_are_right_or_refused() -> None:
+    colours = np.random.default_rng(0).integers(40, 200, (20, 30, 3), np.uint8)
+    image = Image.fromarray(colours)
+    spaces = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+    lab = ImageCms.profileToProfile(image, *spaces, 1, "LAB")
+    assert np.abs(open_picture(lab).pixels.astype(int) - colours).mean() <= 1  # 8 bits of Lab
+    for mode in ("YCbCr", "RGBA", "RGBX", "HSV"):
+        off = open_picture(image.convert(mode)).pixels.astype(int) - colours
+        assert np.abs(off).mean() <= 3, mode  # HSV has 256 hues
+    assert "CMYK without" in open_picture(image.convert("CMYK")).notes[0]
+    for mode in ("I", "F"):
+        with pytest.raises(ValueError, match=f"mode {mode}"):
+            open_picture(Image.new(mode, (4, 4)))

@@ -1,0 +1,100 @@
+"""Opening pictures: regular files only, of a size that can be held, whatever is in them."""
+
+import os
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from media.fast_pictures import EncodedPicture
+from media.pictures import PictureError, read_channels, read_picture, write_jpeg, write_png
+
+
+def make_large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2 * 1024**3 + 1)  # without blocks on the disk
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (os.mkfifo, "not a file but a pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a file but a device"),
+        (lambda path: path.mkdir(), "not a file but a folder"),
+        (lambda path: path.symlink_to(path), "can't be read: Too many levels"),
+        (lambda path: path.symlink_to("nowhere"), "can't be read: No such file"),
+        (make_large, "the file has 2.0 GiB, and pictures up to 2 GiB"),
+    ],
+    ids=["pipe", "device", "folder", "loop", "gone", "large"],
+)
+@pytest.mark.parametrize("read", [read_picture, read_channels, EncodedPicture])
+def test_only_regular_files_are_opened(
+    tmp_path: Path, make: Callable[[Path], object], message: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "b.jpg"
+    make(path)
+    with pytest.raises(PictureError, match=message):
+        read(path)
+
+
+def head(width: int, height: int) -> bytes:
+    """A whole PNG whose head claims a size."""
+    pixels = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    said = b"IHDR" + width.to_bytes(4, "big") + height.to_bytes(4, "big") + pixels[24:29]
+    return pixels[:12] + said + zlib.crc32(said).to_bytes(4, "big") + pixels[33:]
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((20000, 15000), "too large: 20000 x 15000 pixels, and at most 268 million .* smaller"),
+        ((60000, 60000), "too large: more than 537 million pixels"),
+    ],
+)
+def test_too_many_pixels_are_refused_with_advice(tmp_path: Path, size, message: str) -> None:
+    (tmp_path / "a.png").write_bytes(head(*size))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as media.decoding has it, and pytest undoes
+        with pytest.raises(PictureError, match=message):
+            read_picture(tmp_path / "a.png")
+
+
+def test_200_megapixels_are_opened_without_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(head(16320, 12240))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert EncodedPicture(tmp_path / "a.png").size == (12240, 16320)
+
+
+@pytest.mark.parametrize("write", [write_png, write_jpeg])
+@pytest.mark.parametrize("answer", [(False, b"\x89PNG"), (True, b"\x89PNG and no end")])
+def test_an_encoder_that_fails_is_an_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, answer: tuple[bool, bytes]
+) -> None:
+    def fails(*_: object) -> tuple[bool, np.ndarray]:
+        return answer[0], np.frombuffer(answer[1], np.uint8)
+
+    monkeypatch.setattr(cv2, "imencodeWithMetadata", fails)
+    monkeypatch.setattr(cv2, "imencode", fails)
+    with pytest.raises(OSError, match="could not be encoded"):
+        write(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_exif_is_left_out_with_a_note(tmp_path: Path) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(range(40))
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", exif=exif)
+    picture = read_picture(tmp_path / "a.jpg")
+    assert picture.pixels.shape == (8, 8, 3)
+
+
+def test_a_grey_picture_with_a_transparent_value_is_grey_for_training_too(tmp_path: Path) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    Image.fromarray(pixels).save(tmp_path / "a.png", transparency=0)
+    assert np.array_equal(EncodedPicture(tmp_path / "a.png").alpha(), pixels)
+    assert np.array_equal(read_channels(tmp_path / "a.png"), pixels)
