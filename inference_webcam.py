@@ -92,7 +92,7 @@ def matte_camera(settings: Settings) -> int:
     check_outputs(settings, summary)
     scripted = ScriptedKeys(settings.keys)
     backgrounds = Backgrounds(settings.targets, settings.target)
-    bgr = None if settings.plate is None else read_picture(settings.plate).pixels
+    bgr = None if settings.plate is None else read_picture(settings.plate).in_profile(None).pixels
     others = settings.record is not None or settings.virtual_camera is not None
     window, notes = open_window(settings.preview, others)
     predictor = load_predictor(settings.model, settings.compute)

@@ -169,7 +169,8 @@ def take_pillow(image: Image.Image, wants_alpha: bool = True) -> Channels:
         image = image.convert("LA" if grey else "RGBA")
     if wants_alpha and image.has_transparency_data:
         return split_alpha(np.array(image.convert("LA" if grey else "RGBA")))
-    return split_alpha(np.array(image.convert("L" if grey else "RGB")))
+    wanted = "L" if grey else "RGB"
+    return split_alpha(np.array(image if image.mode == wanted else image.convert(wanted)))
 
 
 def _pillow_reads(image: Image.Image) -> bool:

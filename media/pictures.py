@@ -42,9 +42,10 @@ def read_picture(path: Path) -> Picture:
     """
     with open_picture(path) as opened:
         image = opened.image
-        transparent = image is not None and image.has_transparency_data
+        transparent = image is not None and image.has_transparency_data  # some kinds say it later
         left_out = [f"first of {opened.frames} frames taken"] if opened.frames > 1 else []
         channels = opened.decode(wants_alpha=False)
+        transparent |= image is not None and image.has_transparency_data
         if transparent or channels.alpha is not None:
             left_out.insert(0, "alpha channel dropped")
         exif, damage = opened.exif

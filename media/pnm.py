@@ -30,7 +30,7 @@ def decode_pnm(data: bytes) -> Channels:
     if len(data) - start < count * kind.itemsize:
         raise PictureError("damaged, truncated or too large: the file ends within its pixels")
     values = np.frombuffer(data, kind, count, start).reshape(height, width, channels)
-    return split_alpha(scale_bits(values, largest))
+    return split_alpha(scale_bits(values.copy(), largest))  # PyTorch warns of memory of bytes
 
 
 def _read_head(data: bytes) -> tuple[int, int, int, int, int]:

@@ -236,7 +236,7 @@ class PictureReader:
     @staticmethod
     def _pixels(path: Path) -> np.ndarray:
         try:
-            return read_picture(path).pixels
+            return read_picture(path).in_profile(None).pixels
         except PictureError as error:
             raise VideoError(f"{path}: {error}") from error
 

@@ -57,7 +57,7 @@ def open_by_time(
     reason: PictureError | None = None
     if path.is_file():
         try:
-            pixels = read_picture(path).pixels
+            pixels = read_picture(path).in_profile(None).pixels
         except PictureError as error:
             reason = error
         else:

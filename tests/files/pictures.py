@@ -347,7 +347,7 @@ GREYS = [
         says=IN_GREY,
     ),
     Row("grey4.png", bits_png(4), shown_bits(4), says=IN_GREY),
-    Row("grey2.png", bits_png(2), shown_bits(2), says=IN_GREY),
+    Row("grey2.png", bits_png(2), shown_bits(2), says=IN_GREY, matte=0.5),
     Row(
         "white is 0.tif",
         by_tifffile(lambda: 255 - grey_plane(), photometric="miniswhite"),
