@@ -176,8 +176,8 @@ class Matting:
             See `Matte`.
 
         Raises:
-            ValueError: when a picture can't be read, the two do not fit or not into the memory, or a
-                choice is out of its range.
+            ValueError: when a picture can't be read, the two do not fit, the memory does not hold
+                them, or a choice is out of its range.
         """
         frame = open_picture(src)
         prepared = bgr if isinstance(bgr, Preparation) else self.prepare(frame, bgr, preprocess)
@@ -189,7 +189,8 @@ class Matting:
             corrects_alpha=corrects_alpha,
         )
         if self.predictor.device.type == "cpu":
-            check_memory(*frame.pixels.shape[:2], budget)
+            height, width = frame.pixels.shape[:2]
+            check_memory(height, width, budget)
         preparation, prediction = predict_prepared(self.predictor, frame.pixels, prepared, budget)
         notes = frame.notes + preparation.notes
         return Matte(prediction, preparation, budget, notes, frame.icc_profile)

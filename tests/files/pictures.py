@@ -221,7 +221,7 @@ FORMATS = [
     Row("lossless.webp", by_pillow(lossless=True), frame, quiet=True),
     Row("lossy.webp", by_pillow(quality=95), frame, 3, LOSS, quiet=True),
     Row("lossless.jp2", by_pillow(), frame, quiet=True),
-    Row("ico.png", by_pillow(sizes=[(144, 96)], format="ICO"), frame, says=ALPHA),
+    Row("ico.png", by_pillow(sizes=[(144, 96)], format="ICO"), frame, quiet=True),
     Row("palette.gif", lambda p: palette().save(p), shown_palette, quiet=True),
     Row("palette.png", lambda p: palette().save(p), shown_palette, quiet=True),
     Row("key.png", lambda p: palette().save(p, transparency=0), shown_palette, says=ALPHA),
