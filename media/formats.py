@@ -4,6 +4,7 @@ import io
 import os
 import stat
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import tifffile
@@ -27,6 +28,8 @@ _RAW_HEADS = {
 }
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1")
+# Without O_NONBLOCK, opening a pipe waits for its writer; Windows has other flags.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # A picture of `MAX_PIXELS` in 16 bits is smaller, compressed or not.
 _MAX_BYTES = 2 * 1024**3
 # The largest sensors have 200 million. Decoding takes up to 4 GiB at this limit, which a damaged
@@ -41,8 +44,7 @@ def read_file(path: Path) -> bytes:
         PictureError: when it is no regular file, is empty, has more than 2 GiB or can't be read.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_BINARY", 0))
+        descriptor = os.open(path, _FLAGS)
         with closing(os.fdopen(descriptor, "rb")) as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -52,7 +54,7 @@ def read_file(path: Path) -> bytes:
                     f"the file has {status.st_size / 1024**3:.1f} GiB, and pictures up to 2 GiB "
                     "are read; save a smaller or compressed one"
                 )
-            data = file.read(_MAX_BYTES)
+            data = file.read()
     except IsADirectoryError as error:
         raise PictureError("not a file but a folder; name a picture file") from error
     except OSError as error:
@@ -87,7 +89,12 @@ def hint(path: Path, data: bytes) -> str:
     """What to do about a file of a known kind that isn't read."""
     is_heic = data[4:8] == b"ftyp" and any(brand in data[8:40] for brand in _HEIC_BRANDS)
     if is_heic or path.suffix.lower() in (".heic", ".heif", ".hif"):
-        return "; HEIC needs the package pillow-heif"
+        installed = find_spec("pillow_heif") is not None
+        return (
+            "; it is a damaged HEIC, or none that pillow-heif knows"
+            if installed
+            else "; HEIC needs the package pillow-heif: pip install pillow-heif"
+        )
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "; it is JPEG XL: save it as PNG, TIFF or JPEG"
     if data.startswith(b"v/1\x01"):

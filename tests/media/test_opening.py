@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from media import formats
 from media.fast_pictures import EncodedPicture
 from media.pictures import PictureError, read_channels, read_picture, write_jpeg, write_png
 
@@ -98,3 +99,47 @@ def test_a_grey_picture_with_a_transparent_value_is_grey_for_training_too(tmp_pa
     Image.fromarray(pixels).save(tmp_path / "a.png", transparency=0)
     assert np.array_equal(EncodedPicture(tmp_path / "a.png").alpha(), pixels)
     assert np.array_equal(read_channels(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"mif1", b"msf1"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_heic_under_another_name_gets_the_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, brand: bytes, installed: bool
+) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda _: True if installed else None)
+    (tmp_path / "IMG_1.JPG").write_bytes(b"\0\0\0\x18ftyp" + brand + bytes(4) + brand + bytes(40))
+    message = "a damaged HEIC" if installed else "HEIC needs the package pillow-heif"
+    with pytest.raises(PictureError, match=message):
+        read_picture(tmp_path / "IMG_1.JPG")
+
+
+@pytest.mark.parametrize("suffix", sorted(formats.RAW_EXTENSIONS))
+def test_raw_files_are_refused_by_name_with_advice(tmp_path: Path, suffix: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+    path = (tmp_path / "a.jpg").rename(tmp_path / f"A{suffix.upper()}")
+    with pytest.raises(PictureError, match="a raw file: develop it first, to TIFF or JPEG"):
+        read_picture(path)
+
+
+RAW_HEADS = {
+    "RAF": b"FUJIFILMCCD-RAW 0201",
+    "X3F": b"FOVb\0\0\2\0",
+    "MRW": b"\0MRM\0\1",
+    "ORF": b"IIRO\x08\0",
+    "RW2": b"IIU\0\x18\0\0\0",
+    "CRW": b"II\x1a\0\0\0HEAPCCDR",
+    "CR2": b"II*\0\x10\0\0\0CR\2\0",
+    "CR3": b"\0\0\0\x18ftypcrx \0\0\0\1",
+}
+
+
+@pytest.mark.parametrize("kind", RAW_HEADS)
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_raw_files_are_refused_by_content_under_another_name(
+    tmp_path: Path, kind: str, name: str
+) -> None:
+    preview = tmp_path / "preview.jpg"
+    Image.new("RGB", (8, 8)).save(preview)
+    (tmp_path / name).write_bytes(RAW_HEADS[kind] + bytes(60) + preview.read_bytes())
+    with pytest.raises(PictureError, match="a raw file: develop it first"):
+        read_picture(tmp_path / name)
