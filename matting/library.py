@@ -21,7 +21,7 @@ from .plate.prepare import (
 )
 from .prediction import Prediction
 from .predictor import Predictor, load_predictor
-from .quality import Budget, Quality, check_memory, is_number, resolve_budget
+from .quality import Budget, Quality, is_number, resolve_budget
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from .video.smoothing import MAX_SMOOTHING
 from .video.stream import matte_frames
@@ -176,8 +176,8 @@ class Matting:
             See `Matte`.
 
         Raises:
-            ValueError: when a picture can't be read, the two do not fit, the memory does not hold
-                them, or a choice is out of its range.
+            ValueError: when a picture can't be read, the two do not fit, or a choice is out of its
+                range.
         """
         frame = open_picture(src)
         prepared = bgr if isinstance(bgr, Preparation) else self.prepare(frame, bgr, preprocess)
@@ -188,9 +188,6 @@ class Matting:
             refine_sample_pixels=refine_sample_pixels,
             corrects_alpha=corrects_alpha,
         )
-        if self.predictor.device.type == "cpu":
-            height, width = frame.pixels.shape[:2]
-            check_memory(height, width, budget)
         preparation, prediction = predict_prepared(self.predictor, frame.pixels, prepared, budget)
         notes = frame.notes + preparation.notes
         return Matte(prediction, preparation, budget, notes, frame.icc_profile)

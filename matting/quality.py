@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from math import sqrt
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -36,9 +35,6 @@ class Budget:
 HD = Budget(backbone_scale=1 / 4, refine_sample_pixels=80_000)
 UHD_4K = Budget(backbone_scale=1 / 8, refine_sample_pixels=320_000)
 _HD_PIXELS = 1920 * 1080
-# Bytes a pixel from 6 to 24 megapixels, frame, plate and matte of 8 bits: 63 and 107 measured.
-_BYTES, _SECOND_LOOK_BYTES = 65, 110
-_LARGE = 50_000_000  # pixels; smaller ones fit where the program does
 
 
 def resolve_budget(
@@ -85,31 +81,6 @@ def resolve_budget(
         budget.second_look,
         budget.corrects_alpha if corrects_alpha is None else corrects_alpha,
     )
-
-
-def check_memory(height: int, width: int, budget: Budget) -> None:
-    """Raises ValueError when a picture needs more memory on a CPU than is free.
-
-    Else the system would end the process without a word. It is asked of large pictures only, and
-    where the system tells (Linux).
-    """
-    if height * width < _LARGE:
-        return
-    try:
-        free = next(
-            int(line.split()[1]) * 1024
-            for line in Path("/proc/meminfo").read_text().splitlines()
-            if line.startswith("MemAvailable:")
-        )
-    except (OSError, StopIteration):
-        return
-    needed = height * width * (_SECOND_LOOK_BYTES if budget.second_look else _BYTES)
-    if needed > free:
-        advice = "a lower quality (auto, hd), or " if budget.second_look else ""
-        raise ValueError(
-            f"{width} x {height} pixels need about {needed / 2**30:.0f} GiB of memory, and "
-            f"{free / 2**30:.0f} are free: take {advice}make frame and plate smaller"
-        )
 
 
 def is_number(value: object, kind: type = Real) -> bool:

@@ -1,11 +1,10 @@
 """The work that a picture gets."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 
-from matting.quality import HD, UHD_4K, Budget, check_memory, resolve_budget
+from matting.quality import HD, UHD_4K, Budget, resolve_budget
 
 
 def corrected(scale: float, pixels: int, second_look: bool = False) -> Budget:
@@ -66,15 +65,3 @@ def test_best_is_auto_with_a_second_look() -> None:
 def test_unknown_quality_is_refused() -> None:
     with pytest.raises(ValueError, match="auto, best, hd or 4k, got 'finest'"):
         resolve_budget(10, 10, "finest")
-
-
-def test_a_picture_that_the_memory_cant_hold_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    best = resolve_budget(12240, 16320, "best")
-    monkeypatch.setattr(Path, "read_text", lambda _: "MemTotal: 9 kB\nMemAvailable: 8388608 kB\n")
-    with pytest.raises(ValueError, match="16320 x 12240 pixels need about 20 GiB .* 8 are free"):
-        check_memory(12240, 16320, best)
-    check_memory(4000, 6000, best)
-    monkeypatch.setattr(Path, "read_text", lambda _: "MemAvailable: 83886080 kB\n")
-    check_memory(12240, 16320, best)
