@@ -13,11 +13,12 @@ from . import PictureError
 
 # Raw files of cameras, in lower case with the dot: what a sensor saw, with a thumbnail before it.
 _RAW_NAMES = (
-    ".3fr .arw .bay .cap .cr2 .cr3 .crw .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 .kdc .mdc"
-    " .mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f"
+    ".3fr .ari .arw .bay .cap .cr2 .cr3 .crw .dcr .dcs .dng .drf .eip .erf .fff .gpr .iiq .k25 .kdc"
+    " .mdc .mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .r3d .raf .raw .rw2 .rwl .rwz .sr2 .srf"
+    " .srw .x3f"
 )
 RAW_EXTENSIONS = frozenset(_RAW_NAMES.split())
-_RAW = "a raw file: develop it first, to TIFF or JPEG"
+RAW = "a raw file: develop it first"
 # Where raw files that are no TIFF say so: Fujifilm, Canon, Sigma, Minolta, Olympus, Panasonic,
 # Phase One. LibRaw's identify.cpp and ExifTool have the same.
 _RAW_HEADS = {
@@ -77,7 +78,7 @@ def refuse_raw(path: Path, data: bytes) -> None:
     """Raises a PictureError for a raw file, of which only the thumbnail could be read."""
     heads = any(data.startswith(head, at) for at, some in _RAW_HEADS.items() for head in some)
     if path.suffix.lower() in RAW_EXTENSIONS or heads or (is_tiff(data) and _is_raw_tiff(data)):
-        raise PictureError(_RAW)
+        raise PictureError(f"{RAW}, to TIFF or JPEG")
 
 
 def is_tiff(data: bytes) -> bool:

@@ -8,21 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .formats import RAW, RAW_EXTENSIONS
 from .pictures import PictureError
 
 # Read by Pillow 11 and newer; HEIC and HIF (its name on cameras) need the package pillow-heif.
 _EXTENSIONS = (
     ".jpg .jpeg .jpe .jfif .mpo .png .apng .tif .tiff .webp .bmp .dib .gif .avif .avifs "
-    ".heic .heics .heif .heifs .hif .jp2 .j2k .j2c .jpc .jpf .jpx .ppm .pgm .pbm .pnm .tga "
+    ".heic .heics .heif .heifs .hif .jp2 .j2k .j2c .jpc .jpf .jpx .ppm .pgm .pbm .pnm .pam .tga "
     ".icb .vda .vst .qoi"
 )
 EXTENSIONS = frozenset(_EXTENSIONS.split())
-_RAW_EXTENSIONS = (
-    ".3fr .ari .arw .bay .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mdc "
-    ".mef .mos .mrw .nef .nrw .orf .pef .ptx .pxn .r3d .raf .raw .rw2 .rwl .rwz .sr2 .srf "
-    ".srw .x3f"
-)
-RAW_EXTENSIONS = frozenset(_RAW_EXTENSIONS.split())
 # What else holds a picture, and is not read, by what it is.
 _UNREAD = {
     "JPEG XL": ".jxl",
@@ -32,7 +27,7 @@ _UNREAD = {
     "a picture of more than 16 bits": ".exr .hdr .pfm .fit .fits .dpx .cin",
     "a drawing or a page": ".svg .svgz .ai .eps .ps .pdf .wmf .emf .cdr",
     "an older or rare kind of picture": (
-        ".pam .pcx .dcx .pcd .sgi .rgb .rgba .bw .ras .sun .xbm .xpm .ico .icns .dds .bpg .flif "
+        ".pcx .dcx .pcd .sgi .rgb .rgba .bw .ras .sun .xbm .xpm .ico .icns .dds .bpg .flif "
         ".pct .pict .iff .lbm .dcm"
     ),
 }
@@ -40,7 +35,7 @@ UNREAD = {
     extension: f"{what}, which is not read: save it as PNG, TIFF or JPEG"
     for what, extensions in _UNREAD.items()
     for extension in extensions.split()
-} | dict.fromkeys(RAW_EXTENSIONS, "a raw file: develop it first")
+} | dict.fromkeys(RAW_EXTENSIONS, RAW)
 
 # A folder may be met by so many names. Links between ten folders make millions of paths.
 _NAMES_OF_A_FOLDER = 8

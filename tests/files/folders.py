@@ -140,14 +140,14 @@ ROWS = [
     ),
     Folder(
         "not read",
-        beside(stub("b.jxl", "c.psd", "d.exr", "e.svg", "f.pdf", "g.pam")),
+        beside(stub("b.jxl", "c.psd", "d.exr", "e.svg", "f.pdf", "g.pcx")),
         failed={
             "b.jxl": "JPEG XL, which is not read: save it as PNG",
             "c.psd": "project of an image editor",
             "d.exr": "more than 16 bits",
             "e.svg": "drawing",
             "f.pdf": "page",
-            "g.pam": "rare",
+            "g.pcx": "rare",
         },
         code=1,
     ),
