@@ -23,6 +23,7 @@ from runtime.device import (
 )
 
 from .backends import Backend, accelerate_by, check_backend
+from .finite import check_weights, explain_non_finite
 from .prediction import Prediction
 from .quality import Budget, Quality, resolve_budget
 from .second_look import Look, drop_faint_islands, look_twice
@@ -123,8 +124,8 @@ class Predictor:
             See `Prediction`.
 
         Raises:
-            ValueError: when the two differ in size or are of another type, or the budget's scale
-                leaves no pixel.
+            ValueError: when the two differ in size or are of another type, the budget's scale
+                leaves no pixel, or what the network computes is not finite.
         """
         if src.shape != bgr.shape:
             raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
@@ -145,6 +146,10 @@ class Predictor:
                 outputs = look_twice(src_padded, bgr_padded, budget, look)
             else:
                 outputs = look(src_padded, bgr_padded, budget)
+            # A sum is a number only if all its terms are; clamping lets NaN pass.
+            sums = torch.stack([output.sum(dtype=torch.float32) for output in outputs[:2]])
+        if not bool(sums.isfinite().all()):
+            raise ValueError(explain_non_finite("alpha or foreground", self.precision))
         pha, fgr, err, ref = (
             output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
             for output in outputs
@@ -199,12 +204,14 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     """Loads a network onto its device.
 
     Raises:
-        ValueError: when the device is absent, the weights are not what is expected, or the backend
-            can't do this.
+        ValueError: when the device is absent, the weights are not what is expected or give no
+            numbers, or the backend can't do this.
     """
     device = resolve_device(compute.device)
     lanes = choose_lanes(device, compute)
-    return Predictor(load_model(model), device, compute.precision, compute.backend, lanes)
+    network = load_model(model).to(device)
+    check_weights(network, device, compute.precision)
+    return Predictor(network, device, compute.precision, compute.backend, lanes)
 
 
 def load_model(model: ModelSettings) -> MattingBase | MattingRefine:

@@ -1,29 +1,19 @@
-"""Reading, checking and loading weights. Every file is treated as untrusted."""
+"""Checking weights and loading them into their network."""
 
-import pickle
-import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .matting import Backbone, MattingBase, MattingRefine
+from .reading import CheckpointError, read_state_dict, shown
 
 NetworkType = Literal["mattingbase", "mattingrefine"]
 
-# The largest published checkpoint is 0.25 GB; more than this is not a matting network.
-MAX_BYTES = 1 << 30
 # How many tensor names an error lists before it only counts.
 MAX_NAMES = 8
-
-
-class CheckpointError(ValueError):
-    """A weights file that can't be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -45,70 +35,6 @@ class Architecture:
     def __str__(self) -> str:
         kernel = f" and kernel size {self.refine_kernel_size}" if self.refine_kernel_size else ""
         return f"{self.type} with {self.backbone}{kernel}"
-
-
-def read_state_dict(path: Path | str) -> dict[str, Tensor]:
-    """Reads tensors by name onto the CPU, without running anything that the file contains.
-
-    Args:
-        path: a `.safetensors` file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict or
-            a checkpoint of this project's training, of which the network is taken.
-
-    Returns:
-        Tensors by name.
-
-    Raises:
-        CheckpointError: when the file is missing, too large, damaged, holds code or is not a
-            state dict.
-    """
-    state = _read_file(Path(path))
-    if _is_training_state(state):
-        state = state["network"]
-    if not isinstance(state, dict) or not state or not all(_is_entry(*i) for i in state.items()):
-        raise CheckpointError(
-            f"checkpoint {path} is not a state dict (names mapped to tensors); save "
-            "model.state_dict() and nothing else"
-        )
-    return state
-
-
-def read_training_state(path: Path | str) -> dict[str, Any] | None:
-    """Reads a checkpoint of this project's training, without running anything in it.
-
-    Returns:
-        Tensors, numbers, strings, lists and dicts by name; None if the file holds weights alone.
-
-    Raises:
-        CheckpointError: as `read_state_dict`.
-    """
-    state = _read_file(Path(path))
-    return state if _is_training_state(state) else None
-
-
-def _is_training_state(state: object) -> TypeGuard[dict[str, Any]]:
-    return isinstance(state, dict) and isinstance(state.get("network"), dict) and "format" in state
-
-
-def _read_file(path: Path) -> object:
-    if not path.is_file():
-        raise CheckpointError(f"checkpoint {path} does not exist or is not a file")
-    _check_size(path, path.stat().st_size)
-    try:
-        return load_file(path) if path.suffix == ".safetensors" else _read_torch_file(path)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"checkpoint {path} is refused: it holds Python objects other than tensors, which "
-            f"could run code when opened. Save the state dict alone "
-            "(torch.save(model.state_dict(), ...)) or convert it to safetensors. "
-            f"({_refused_global(error)})"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(
-            f"checkpoint {path} can't be read; it is damaged or not a weights file. "
-            f"({_first(error)})"
-        ) from error
 
 
 def identify(state: dict[str, Tensor]) -> Architecture:
@@ -134,6 +60,11 @@ def identify(state: dict[str, Tensor]) -> Architecture:
     kernel = state.get("refiner.conv1.weight")
     if kernel is None:
         return Architecture("mattingbase", backbone, None)
+    if kernel.ndim != 4 or kernel.shape[-1] not in (1, 3):
+        raise CheckpointError(
+            "refiner.conv1.weight must have a kernel of 1 or 3 pixels, got the shape "
+            f"{tuple(kernel.shape)}"
+        )
     return Architecture("mattingrefine", backbone, kernel.shape[-1])
 
 
@@ -146,8 +77,8 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
         name: what to call the state dict in an error.
 
     Raises:
-        CheckpointError: when names are missing or unexpected, shapes differ, or a value is not
-            finite. The network is then unchanged.
+        CheckpointError: when names are missing or unexpected, shapes differ, or a value is of no
+            use, see `check_values`. The network is then unchanged.
     """
     own = network.state_dict()
     missing = [key for key in own if key not in state]
@@ -165,10 +96,42 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
             "checkpoint of that network, or leave out --model-type, --model-backbone and "
             "--model-refine-kernel-size: they are read from the file"
         )
-    broken = [key for key, value in state.items() if not value.isfinite().all()]
-    if broken:
-        raise CheckpointError(f"{name} holds values that are not finite in {_listed(broken)}")
+    check_values({key: (state[key], own[key].dtype) for key in own}, name)
     network.load_state_dict(state)
+
+
+def check_values(tensors: dict[str, tuple[Tensor, torch.dtype]], name: str) -> None:
+    """Refuses values that no network can compute with, once they are of the type wanted.
+
+    Args:
+        tensors: a tensor and the type that it is converted to, by name.
+        name: what to call them in an error.
+
+    Raises:
+        CheckpointError: for values that are not finite, integers where fractions are wanted, and
+            negative variances.
+    """
+    problems = {
+        "whole numbers instead of weights in": [
+            key
+            for key, (value, dtype) in tensors.items()
+            if dtype.is_floating_point > value.is_floating_point()
+        ],
+        "values that are not finite in": [
+            key for key, (value, dtype) in tensors.items() if not value.to(dtype).isfinite().all()
+        ],
+        "negative variances in": [
+            key
+            for key, (value, _) in tensors.items()
+            if key.endswith("running_var") and (value < 0).any()
+        ],
+    }
+    for what, keys in problems.items():
+        if keys:
+            raise CheckpointError(
+                f"{name} holds {what} {_listed(keys)}; it comes from a training that failed, or is "
+                "damaged. Take an earlier checkpoint"
+            )
 
 
 def load_network(
@@ -236,27 +199,9 @@ def initialise_from_deeplab(
             f"{_listed(wanted)}, got {_listed(list(renamed))}. Use DeepLabV3 weights of the same "
             "backbone"
         )
+    check_values({key: (renamed[key], own[key].dtype) for key in loaded}, "the DeepLabV3 weights")
     network.load_state_dict({key: renamed[key] for key in loaded}, strict=False)
     return loaded, [key for key in wanted if key not in loaded]
-
-
-def _read_torch_file(path: Path) -> object:
-    if zipfile.is_zipfile(path):
-        # A compressed entry could unpack to far more than the file's size.
-        with zipfile.ZipFile(path) as archive:
-            _check_size(path, sum(entry.file_size for entry in archive.infolist()))
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _check_size(path: Path, size: int) -> None:
-    if size > MAX_BYTES:
-        raise CheckpointError(
-            f"checkpoint {path} holds {size / 2**20:.0f} MiB; at most {MAX_BYTES >> 20} MiB is read"
-        )
-
-
-def _is_entry(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor)
 
 
 def _from_deeplab_name(key: str) -> str:
@@ -269,19 +214,10 @@ def _from_deeplab_name(key: str) -> str:
 
 def _deeplab_block(prefix: str, rest: str) -> str:
     block, _, tail = rest.partition(".")
-    return f"{int(block) + (4 if prefix == 'backbone.high' else 0)}.{tail}"
+    later = prefix == "backbone.high" and block.isdecimal()
+    return f"{int(block) + 4 if later else block}.{tail}"
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:MAX_NAMES])
-    return shown + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
-
-
-def _first(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or type(error).__name__
-
-
-def _refused_global(error: pickle.UnpicklingError) -> str:
-    # PyTorch's own message goes on to advise loading the file unsafely.
-    found = re.search(r"GLOBAL (\S+)", str(error))
-    return f"found {found.group(1)}" if found else "not a plain state dict"
+    text = ", ".join(shown(name) for name in names[:MAX_NAMES])
+    return text + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")

@@ -13,7 +13,7 @@ from torch.amp import GradScaler
 from torch.optim import Adam
 
 from model import MattingBase
-from model.weights import CheckpointError, read_training_state
+from model.reading import CheckpointError, read_training_state
 from runtime.files import whole
 from runtime.settings import to_yaml
 

@@ -1,0 +1,227 @@
+"""Reading weights files as data: every file is treated as untrusted, and nothing in it is run."""
+
+import io
+import math
+import pickletools
+import zipfile
+from pathlib import Path
+from typing import Any, TypeGuard
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+# The largest published checkpoint is 0.25 GB; more than this is not a matting network.
+MAX_BYTES = 1 << 30
+# Steps of a pickle that are looked at; the largest checkpoint of a network here has 100,000.
+_MAX_STEPS = 1_000_000
+# Characters of a file's own words that an error repeats.
+_MAX_SHOWN = 200
+
+_ZIP, _LEGACY = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+# What PyTorch wrote before 1.6: magic number, version, system, the objects, names of storages.
+_LEGACY_PICKLES = 5
+# All that plain tensors, and containers of them, are made of.
+_PLAIN = {
+    "collections OrderedDict",
+    "torch Size",
+    "torch._utils _rebuild_parameter",
+    "torch._utils _rebuild_tensor",
+    "torch._utils _rebuild_tensor_v2",
+    *(
+        f"torch {kind}Storage"
+        for kind in ("Half", "BFloat16", "Float", "Double", "Bool", "Byte", "Char", "Short")
+    ),
+    *("torch IntStorage", "torch LongStorage"),
+}
+_NUMBERS = {
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64),
+}
+
+
+class CheckpointError(ValueError):
+    """A weights file that can't be used; the message says why and what to do."""
+
+
+def read_state_dict(path: Path | str) -> dict[str, Tensor]:
+    """Reads tensors by name onto the CPU, without running anything that the file contains.
+
+    Args:
+        path: a safetensors file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict or a
+            checkpoint of this project's training, of which the network is taken; told apart by
+            their content.
+
+    Returns:
+        Plain tensors by name: dense, of 16 to 64 bits or integers.
+
+    Raises:
+        CheckpointError: when the file is missing, too large, damaged, holds code or is not a
+            state dict.
+    """
+    state = _read_file(Path(path))
+    if _is_training_state(state):
+        state = state["network"]
+    if not isinstance(state, dict) or not state:
+        raise _not_a_state_dict(path, f"a {type(state).__name__}" if state else "nothing")
+    return _check_tensors(state, path)
+
+
+def read_training_state(path: Path | str) -> dict[str, Any] | None:
+    """Reads a checkpoint of this project's training, without running anything in it.
+
+    Returns:
+        Tensors, numbers, strings, lists and dicts by name, of which only `network` is checked to be
+        a state dict; None if the file holds weights alone.
+
+    Raises:
+        CheckpointError: as `read_state_dict`.
+    """
+    state = _read_file(Path(path))
+    if not _is_training_state(state):
+        return None
+    _check_tensors(state["network"], path)
+    return state
+
+
+def is_plain(value: object) -> TypeGuard[Tensor]:
+    """Whether a value is a dense tensor of ordinary numbers whose every value is stored."""
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not value.is_quantized
+        and value.device.type == "cpu"
+        and value.dtype in _NUMBERS
+        and value.nbytes <= value.untyped_storage().nbytes()
+    )
+
+
+def shown(text: object) -> str:
+    """Words of a file for an error: on one line, without control characters, not too many."""
+    plain = str(text).strip().split("\n")[0][: _MAX_SHOWN + 1]
+    plain = plain.encode("unicode_escape").decode()
+    return plain if len(plain) <= _MAX_SHOWN else f"{plain[:_MAX_SHOWN]}..."
+
+
+def _is_training_state(state: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(state, dict) and isinstance(state.get("network"), dict) and "format" in state
+
+
+def _check_tensors(state: dict[Any, Any], path: Path | str) -> dict[str, Tensor]:
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise _not_a_state_dict(path, f"{shown(name)}: a {type(value).__name__}")
+        if not is_plain(value):
+            raise CheckpointError(
+                f"checkpoint {path}: {shown(name)} is {_describe(value)}, not a plain tensor of "
+                "floats of 16 to 64 bits or of integers. Save the network's weights in float32 or "
+                "float16"
+            )
+    # Of tensors that share their values each counts.
+    _check_size(path, sum(value.nbytes for value in state.values()))
+    return state
+
+
+def _not_a_state_dict(path: Path | str, found: str) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint {path} is not a state dict (names mapped to tensors), found {found}; save "
+        "model.state_dict() and nothing else"
+    )
+
+
+def _describe(value: Tensor) -> str:
+    kind = str(value.dtype).removeprefix("torch.")
+    if value.layout != torch.strided:
+        kind += f" ({str(value.layout).removeprefix('torch.')})"
+    if value.device.type != "cpu":
+        return f"{kind} without values"
+    if value.dtype in _NUMBERS and value.layout == torch.strided:
+        return f"{kind} with fewer values in the file than its shape {tuple(value.shape)} needs"
+    return kind
+
+
+def _read_file(path: Path) -> object:
+    try:
+        if path.is_dir():
+            raise CheckpointError(f"checkpoint {path} is a folder; name a file in it")
+        if not path.is_file():
+            raise CheckpointError(f"checkpoint {path} does not exist or is not a regular file")
+        _check_size(path, path.stat().st_size)
+        return _read_content(path)
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged file can make the readers raise anything
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
+        raise CheckpointError(
+            f"checkpoint {path} can't be read; it is damaged or not a weights file. "
+            f"({kind}{shown(error) or 'it ends too early'})"
+        ) from error
+
+
+def _read_content(path: Path) -> object:
+    with path.open("rb") as file:
+        start = file.read(max(9, len(_LEGACY)))
+    if start.startswith(_ZIP):
+        _check_zip(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    if start[:1] == _LEGACY[:1]:
+        # In memory, where a length that is longer than the file takes no room.
+        content = io.BytesIO(path.read_bytes())
+        for _ in range(_LEGACY_PICKLES if start.startswith(_LEGACY) else 1):
+            _check_pickle(path, content)
+        content.seek(0)
+        return torch.load(content, map_location="cpu", weights_only=True)
+    if start[8:9] == b"{" or (path.suffix == ".safetensors" and start):
+        return load_file(path)
+    found = f"begins with {start[:9]!r}" if start else "is empty"
+    raise ValueError(f"not a checkpoint of PyTorch or safetensors: it {found}")
+
+
+def _check_zip(path: Path) -> None:
+    """Refuses archives whose content is damaged, unpacks to too much or is not tensors alone."""
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        # A compressed entry could unpack to far more than the file's size.
+        _check_size(path, sum(entry.file_size for entry in entries))
+        names = [entry.filename for entry in entries]
+        if len(set(names)) < len(names):
+            raise ValueError("two of its parts have one name")
+        # PyTorch does not look at the checksums.
+        if (damaged := archive.testzip()) is not None:
+            raise ValueError(f"the checksum of its part {damaged} is wrong")
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise CheckpointError(
+                f"checkpoint {path} is a TorchScript program, of which no weights are read; take "
+                "the PyTorch checkpoint of the same release (a state dict)"
+            )
+        for name in names:
+            if name.endswith("/data.pkl"):
+                _check_pickle(path, io.BytesIO(archive.read(name)))
+
+
+def _check_pickle(path: Path, content: io.BytesIO) -> None:
+    """Reads one pickle without building anything, and refuses what is not made of plain tensors."""
+    for steps, (code, argument, _) in enumerate(pickletools.genops(content)):
+        if steps > _MAX_STEPS:
+            raise ValueError(f"it is made of more than {_MAX_STEPS} steps")
+        if code.name not in ("GLOBAL", "INST", "STACK_GLOBAL") or argument in _PLAIN:
+            continue
+        name = shown(str(argument or "a name of another pickle protocol").replace(" ", "."))
+        if name.startswith("torch"):
+            raise CheckpointError(
+                f"checkpoint {path} is refused: it holds tensors of a kind that no network here "
+                f"has, or is damaged. Save the weights as plain float32 tensors. (found {name})"
+            )
+        raise CheckpointError(
+            f"checkpoint {path} is refused: it holds Python objects other than tensors, which "
+            "could run code when opened. Save the state dict alone (torch.save(model.state_dict(),"
+            f" ...)) or convert it to safetensors. (found {name})"
+        )
+
+
+def _check_size(path: Path | str, size: int) -> None:
+    if size > MAX_BYTES:
+        raise CheckpointError(
+            f"checkpoint {path} holds {math.ceil(size / 2**20)} MiB; at most {MAX_BYTES >> 20} MiB "
+            "is read"
+        )
