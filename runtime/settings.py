@@ -1,7 +1,7 @@
 """Settings of a script: frozen dataclasses from a YAML file and the command line.
 
 Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
-the project.
+the project but its YAML.
 """
 
 import argparse
@@ -9,8 +9,7 @@ import dataclasses
 import difflib
 import functools
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import (
     Annotated,
@@ -23,20 +22,23 @@ from typing import (
 )
 
 import tyro
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from .plain_yaml import MAX_INTEGER, SettingsError, brief, read_yaml, write_yaml
+
 T = TypeVar("T")
 
-_STRICT = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+_STRICT = ConfigDict(
+    extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+)
+# How many wrong keys an error names before it only counts.
+_MAX_PROBLEMS = 5
+# Characters of an unknown key that are compared with those known.
+_MAX_NAME = 40
 
 # Marks a setting that the file or the command line must give.
 REQUIRED: Any = tyro.MISSING
-
-
-class SettingsError(ValueError):
-    """A settings file that can't be used; the message names the file, the key and what to do."""
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
@@ -73,6 +75,10 @@ def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
                 construct(self, **dict(zip(names, args, strict=False)), **values)
             except ValidationError as error:
                 raise ValueError(_explain(error)) from error
+            for name in names:
+                value = getattr(self, name)
+                if isinstance(value, int) and abs(value) > MAX_INTEGER:
+                    raise ValueError(f"key '{name}': whole numbers go to {MAX_INTEGER}, got more")
 
         made.__init__ = functools.wraps(construct)(__init__)
         return made
@@ -93,12 +99,18 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
         The settings, checked.
 
     Raises:
-        SettingsError: when the file is missing, no YAML, or holds an unknown key or a wrong value.
+        SettingsError: when the file is missing, no YAML, or holds an unknown key or a wrong value,
+            and for an empty text on the command line, as of a shell's variable that is not set.
     """
+    for flag, value in zip(["", *args], [*args, "-"], strict=True):
+        name, has_value, rest = value.partition("=")
+        if not value.strip() or (name.startswith("--") and has_value and not rest.strip()):
+            name = name.strip() or flag
+            raise SettingsError(f"{name} got an empty value; leave it out, or give it one")
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path)
     path = early.parse_known_args(args)[0].config
-    default = _structure(settings_type, _load(path), path) if path else settings_type()
+    default = _structure(settings_type, read_yaml(path), path) if path else settings_type()
     return tyro.cli(settings_type, args=args, description=description, default=default)
 
 
@@ -116,7 +128,7 @@ def read_section(path: Path, section: str, group: type[T]) -> T:
     Raises:
         SettingsError: as `parse_settings`, or when the file has no such section.
     """
-    content = _load(path)
+    content = read_yaml(path)
     if not isinstance(content, dict) or section not in content:
         raise SettingsError(f"settings file {path} has no section '{section}'")
     whole = dataclasses.make_dataclass("Section", [(section, group)], frozen=True)
@@ -154,63 +166,40 @@ def to_yaml(settings: Any) -> str:
     """
     plain = to_plain(settings)
     kept = {key: value for key, value in plain.items() if key not in ("config", "print_config")}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
-
-
-class _Loader(yaml.SafeLoader):
-    """PyYAML's, but `1e-4` is a number, `2024-01-31` may name a folder, and no key stands twice."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own table, copied to be changed
-        first: [(tag, pattern) for tag, pattern in table if not tag.endswith(":timestamp")]
-        for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Builds a mapping, as PyYAML does, whose keys are all different."""
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = [key for index, key in enumerate(keys) if key in keys[:index]]
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key '{twice[0]}' stands twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _load(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"settings file {path} can't be read: {error}") from error
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"settings file {path} is not YAML: {reason}") from error
+    return write_yaml(kept)
 
 
 def _structure(settings_type: type[T], content: Any, path: Path) -> T:
+    if empty := _find_empty(content):
+        raise SettingsError(f"settings file {path}: key '{empty}' is an empty text; leave it out")
     try:
         # JSON, because strictness there still takes a list for a tuple and a string for a path.
-        text = json.dumps({} if content is None else content)
+        text = json.dumps({} if content is None else content, ensure_ascii=False).encode()
         return TypeAdapter(settings_type).validate_json(text)
     except ValidationError as error:
         raise SettingsError(f"settings file {path}: {_explain(error, settings_type)}") from error
-    except TypeError as error:  # what YAML can hold and JSON can't: binary data, sets
-        raise SettingsError(f"settings file {path}: {error}") from error
+    except UnicodeEncodeError as error:
+        raise SettingsError(f"settings file {path}: {brief(error.object)} is no text") from error
+
+
+def _find_empty(content: Any, key: str = "") -> str | None:
+    """The key of an empty text, which would be the present folder where a path is wanted."""
+    if isinstance(content, str) and not content.strip():
+        return key or "the file"
+    items: Iterable[tuple[Any, Any]] = ()
+    if isinstance(content, (dict, list)):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+    found = (_find_empty(value, f"{key}.{name}".lstrip(".")) for name, value in items)
+    return next(filter(None, found), None)
 
 
 def _explain(error: ValidationError, settings_type: type | None = None) -> str:
     """What is wrong with each key, and the nearest one that is known where it is not."""
-    return "; ".join(
-        _explain_one(detail, settings_type) for detail in error.errors(include_url=False)
-    )
+    details = error.errors(include_url=False)
+    said = [_explain_one(detail, settings_type) for detail in details[:_MAX_PROBLEMS]]
+    if len(details) > _MAX_PROBLEMS:
+        said.append(f"and {len(details) - _MAX_PROBLEMS} more")
+    return "; ".join(said)
 
 
 def _explain_one(detail: Any, settings_type: type | None) -> str:
@@ -219,14 +208,15 @@ def _explain_one(detail: Any, settings_type: type | None) -> str:
     key, value = ".".join(parts), detail["input"]
     if detail["type"] == "unexpected_keyword_argument" and settings_type is not None:
         known = list(get_type_hints(_find_group(settings_type, parts[:-1])))
-        near = difflib.get_close_matches(parts[-1], known, n=1, cutoff=0.0)[0]
+        near = difflib.get_close_matches(parts[-1][:_MAX_NAME], known, n=1, cutoff=0.0)[0]
         nearest = ".".join([*parts[:-1], near])
-        return f"unknown key '{key}'; perhaps you meant '{nearest}'. Known here: {', '.join(known)}"
+        names = ", ".join(known)
+        return f"unknown key {brief(key)}; perhaps you meant '{nearest}'. Known here: {names}"
     if detail["type"] == "dataclass_type":
         where = f"key '{key}'" if key else "the file"
-        return f"{where} must map names to values, got {value!r}"
+        return f"{where} must map names to values, got {brief(value)}"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"key '{key}': {message}, got {value!r}" if key else f"{message}"
+    return f"key '{key}': {message}, got {brief(value)}" if key else f"{message}"
 
 
 def _find_group(hint: Any, parts: list[str]) -> Any:
