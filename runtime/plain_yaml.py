@@ -152,3 +152,7 @@ class _Dumper(yaml.SafeDumper):
     """PyYAML's, which quotes what the loader here would take for a number."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Writes what stands twice twice."""
+        return True

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch.amp import GradScaler
 from torch.optim import Adam
 
 from model import MattingBase
-from model.reading import CheckpointError, read_training_state
+from model.reading import CheckpointError, read_training_state, shown
 from runtime.files import whole
+from runtime.plain_yaml import parse_yaml, write_yaml
 from runtime.settings import to_yaml
 
+from .fields import check_fields, fit_optimiser, is_count
 from .processes import Processes
 from .settings import Settings
 
@@ -53,7 +54,7 @@ class Checkpoint:
     step: int
     best: float | None  # lowest validation error so far
     random: list[dict[str, torch.Tensor]]  # of each process, PyTorch's generators by device
-    settings: str  # as YAML
+    settings: str  # as YAML, without absolute paths
     revision: str  # of the program, see `find_revision`
 
 
@@ -72,7 +73,7 @@ def take_checkpoint(state: State, settings: Settings, processes: Processes) -> C
         step=state.step,
         best=state.best,
         random=processes.gather(random),
-        settings=to_yaml(settings),
+        settings=write_yaml(describe(settings)),
         revision=find_revision(),
     )
 
@@ -85,22 +86,23 @@ def restore(
     Returns in words what has changed since; the settings as they are now win. Raises
     CheckpointError when its optimiser is that of other parts.
     """
-    rates = {group["name"]: group["full_lr"] for group in state.optimiser.param_groups}
     try:
-        state.optimiser.load_state_dict(checkpoint.optimiser)
+        state.optimiser.load_state_dict(fit_optimiser(checkpoint.optimiser, state.optimiser))
         if checkpoint.scaler and state.scaler.is_enabled():  # else the precision has changed
             state.scaler.load_state_dict(checkpoint.scaler)
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"the checkpoint's optimiser does not fit the run: {error}. Another part may have been "
-            "frozen by a learning rate of 0; to begin anew from its weights choose another "
-            "--model-name"
+            f"the checkpoint's optimiser does not fit the run: {shown(error)}. Another part may "
+            "have been frozen by a learning rate of 0; to begin anew from its weights choose "
+            "another --model-name"
         ) from error
-    for group in state.optimiser.param_groups:
-        group["full_lr"] = rates[group["name"]]  # those of the settings, which may have changed
-    old, new = (flatten(yaml.safe_load(text)) for text in (checkpoint.settings, to_yaml(settings)))
-    before = int(old.get("run.batch_size", settings.run.batch_size)) * len(checkpoint.random)
+    old = flatten(shorten_paths(parse_yaml(checkpoint.settings, "the checkpoint's settings")))
+    new = flatten(describe(settings))
+    batch_size = old.get("run.batch_size", settings.run.batch_size)
+    if not is_count(batch_size) or not batch_size:
+        raise CheckpointError(f"its settings have the batch_size {shown(repr(batch_size))}")
     # As many samples of the epoch are done, whatever the size of a step.
+    before = batch_size * len(checkpoint.random)
     state.batch = checkpoint.batch * before // (settings.run.batch_size * processes.world_size)
     state.epoch, state.step, state.best = checkpoint.epoch, checkpoint.step, checkpoint.best
     notes = [
@@ -115,9 +117,12 @@ def restore(
         )
         return notes
     random = checkpoint.random[processes.rank]
-    torch.set_rng_state(random["cpu"])
-    if processes.device.type == "cuda" and "cuda" in random:
-        torch.cuda.set_rng_state(random["cuda"], processes.device)
+    try:
+        torch.set_rng_state(random["cpu"])
+        if processes.device.type == "cuda" and "cuda" in random:
+            torch.cuda.set_rng_state(random["cuda"], processes.device)
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"its random is no state of generators: {shown(error)}") from error
     return notes
 
 
@@ -160,12 +165,43 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     content = read_training_state(path)
     if content is None:
         return None
-    if content.pop("format") != 1:
-        raise CheckpointError(f"checkpoint {path} was written by a newer version of this program")
+    if (version := content.pop("format")) != 1:
+        if is_count(version) and version > 1:
+            raise CheckpointError(
+                f"checkpoint {path} was written by a newer version of this program"
+            )
+        raise CheckpointError(f"checkpoint {path}: format must be 1, got {shown(repr(version))}")
     try:
-        return Checkpoint(**content)
+        checkpoint = Checkpoint(**content)
     except TypeError as error:
-        raise CheckpointError(f"checkpoint {path} is not complete: {error}") from error
+        raise CheckpointError(f"checkpoint {path} is not complete: {shown(error)}") from error
+    try:
+        check_fields(vars(checkpoint))
+    except ValueError as error:
+        raise CheckpointError(f"checkpoint {path}: {error}") from error
+    return checkpoint
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Settings as plain values for a checkpoint, which may be given away: see `shorten_paths`."""
+    described = shorten_paths(parse_yaml(to_yaml(settings), "the settings"))
+    assert isinstance(described, dict)  # noqa: S101 - they were a dataclass
+    return described
+
+
+def shorten_paths(plain: Any) -> Any:
+    """Makes absolute paths relative to the present folder, or keeps only their last part."""
+    if isinstance(plain, dict):
+        return {key: shorten_paths(value) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [shorten_paths(value) for value in plain]
+    path = Path(plain) if isinstance(plain, str) else None
+    if path is None or not path.is_absolute():
+        return plain
+    if path.is_relative_to(Path.cwd()):
+        return str(path.relative_to(Path.cwd()))
+    # The last part of a home is a user's name.
+    return f"…/{path.name}" if path != Path.home() else "…"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:

@@ -127,7 +127,10 @@ def begin(
     scaler = GradScaler(processes.device.type, enabled=precision == "float16")
     state = State(network, optimiser, scaler, settings.run.epoch_start)
     if checkpoint:
-        notes += restore(state, checkpoint, settings, processes)
+        try:
+            notes += restore(state, checkpoint, settings, processes)
+        except ValueError as error:
+            raise CheckpointError(f"checkpoint {path}: {error}") from error
     return state, notes
 
 
