@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -22,12 +23,16 @@ from dataset.synthetic import SyntheticForegrounds
 
 from .processes import Processes
 from .settings import RunSettings, TrainingSettings
+from .workers import take
 
 # Drawn foregrounds of the same seed would be those of training.
 _VALIDATION_SEEDS = 1 << 31
 
 # Seconds after which a batch that a worker does not deliver ends the run.
 _PATIENCE = 600
+
+# Backgrounds whose size is looked at.
+_LOOKED_AT = 200
 
 
 class Data(NamedTuple):
@@ -36,10 +41,15 @@ class Data(NamedTuple):
     loader: DataLoader
     batches: Batches
     validation: DataLoader | None
+    notes: list[str] = []  # noqa: RUF012 - what a user should know, in words
 
     def total_steps(self, settings: RunSettings) -> int:
         """Steps of the whole run, from its first epoch to its last."""
         return (settings.epoch_end - settings.epoch_start) * len(self.batches)
+
+    def place(self, settings: RunSettings, epoch: int, batch: int) -> int:
+        """Steps up to a batch of an epoch, if all had the size that they have now."""
+        return max(0, epoch - settings.epoch_start) * len(self.batches) + batch
 
 
 class Batch(NamedTuple):
@@ -54,21 +64,43 @@ def open_data(settings: TrainingSettings, processes: Processes) -> Data:
     data, run, valid = settings.dataset, settings.run, settings.validation
     rank, count = processes.rank, processes.world_size
     split = data.split()
-    samples = _open_samples(split.train, data.train_backgrounds, settings.augmentation, run.seed)
+    photographs = _open_backgrounds(data.train_backgrounds, run.seed)
+    samples = _open_samples(split.train, photographs, settings.augmentation, run.seed)
+    notes = note_small(photographs, settings.crop.largest) if photographs and not rank else []
     batches = Batches(
         samples.runs, run.batch_size, settings.crop, run.seed, run.num_workers, rank, count
     )
     loader = _make_loader(samples, batches, run.num_workers, processes)
     if not split.valid:
-        return Data(loader, batches, None)
+        return Data(loader, batches, None, notes)
     seed = _VALIDATION_SEEDS + valid.seed
-    fixed = _open_samples(split.valid, data.valid_backgrounds, settings.augmentation, seed)
+    photographs = _open_backgrounds(data.valid_backgrounds, seed)
+    fixed = _open_samples(split.valid, photographs, settings.augmentation, seed)
     judged = min(valid.samples, len(fixed))
     # Evenly over the data set, so that few samples still are of many clips.
     places = [i * len(fixed) // judged for i in range(rank, judged, count)]
     requests = [Request(place, 0, valid.size, valid.size) for place in places]
     groups = [requests[i : i + valid.batch_size] for i in range(0, len(requests), valid.batch_size)]
-    return Data(loader, batches, _make_loader(fixed, groups, run.num_workers, processes))
+    return Data(loader, batches, _make_loader(fixed, groups, run.num_workers, processes), notes)
+
+
+def note_small(photographs: Backgrounds, largest: int) -> list[str]:
+    """Says how many of the first photographs, which are in a random order, a crop enlarges."""
+    looked = small = 0
+    for index in range(min(len(photographs), _LOOKED_AT)):
+        try:
+            with Image.open(photographs.name(index)) as picture:
+                small += min(picture.size) < largest
+                looked += 1
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # whoever reads it says why it can't be read
+    if not small:
+        return []
+    return [
+        f"{small} of {looked} train_backgrounds that were looked at (of {len(photographs)}) are "
+        f"shorter than the largest crop, {largest} pixels, and are enlarged for it: they look "
+        "softer than the foregrounds. Lower --crop-largest or give larger photographs"
+    ]
 
 
 class Feed:
@@ -91,12 +123,17 @@ class Feed:
         start = perf_counter()
         self.waited = 0.0
         try:
-            batch = next(self._batches)
+            batch = take(self._batches)
             self.waited = perf_counter() - start
             with torch.cuda.stream(self._stream):  # None: the current one
                 self._prepared.append(compose(batch, self._settings, self._device))
         except Exception as error:  # for whoever takes it, after the step that is on its way
             self._prepared.append(error)
+
+    @property
+    def failed(self) -> bool:
+        """Whether `take` will raise."""
+        return isinstance(self._prepared[0], Exception)
 
     def take(self) -> Batch:
         """Hands over what was prepared, or raises what went wrong with the data."""
@@ -160,17 +197,20 @@ def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     }
 
 
+def _open_backgrounds(folders: tuple[Path, ...], seed: int) -> Backgrounds | None:
+    return Backgrounds(folders, seed) if folders else None
+
+
 def _open_samples(
     sources: Sequence[SourceSettings],
-    backgrounds: tuple[Path, ...],
+    backgrounds: Backgrounds | None,
     augmentation: AugmentationSettings,
     seed: int,
 ) -> Samples:
     foregrounds = [
         SyntheticForegrounds(s.synthetic, seed) if s.synthetic else open_source(s) for s in sources
     ]
-    found = Backgrounds(backgrounds, seed) if backgrounds else None
-    return Samples(foregrounds, found, augmentation, seed, [s.repeat for s in sources])
+    return Samples(foregrounds, backgrounds, augmentation, seed, [s.repeat for s in sources])
 
 
 def _make_loader(

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,11 +31,15 @@ _SILENCE = 60
 class Log:
     """Writes scalars and pictures of a run to a folder of TensorBoard, or nothing if that is None.
 
-    What an earlier run wrote from `step` on is dropped from view. A context manager.
+    What an earlier run wrote from `step` on is dropped from view. Where nothing more can be
+    written, as on a full disk, that is printed once, and the run goes on without. A context
+    manager.
     """
 
     def __init__(self, folder: Path | None, step: int, total: int) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=step) if folder else None
+        self._speaks = folder is not None
+        threading.excepthook = _tell_of_thread
         self._step, self._printed = step, monotonic()
         self._sums: dict[str, float] = defaultdict(float)  # over the steps since the last scalars
         self._bar = tqdm(total=total, initial=step, unit="step", disable=None if folder else True)
@@ -44,8 +49,7 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        if self._writer:
-            self._writer.close()
+        self._write("close")
 
     def add_step(
         self, losses: Mapping[str, float], samples: int, waited: float, busy: float
@@ -74,40 +78,54 @@ class Log:
         # Beside the progress bar, or now and then in a line.
         text = f"loss {losses['total']:.4f}, {rate:.1f} samples/s"
         self._bar.set_postfix_str(text)
-        if self._writer and self._bar.disable and monotonic() - self._printed > _SILENCE:
+        if self._speaks and self._bar.disable and monotonic() - self._printed > _SILENCE:
             self._printed = monotonic()
             self.print(f"step {self._step} of {self._bar.total}: {text}")
 
     def print(self, text: str) -> None:
         """Prints a line above the progress bar."""
-        if self._writer:
+        if self._speaks:
             self._bar.write(text)
             sys.stdout.flush()
 
+    def _write(self, method: str, *values: object, **options: object) -> None:
+        """Writes to TensorBoard as long as that works; its thread tells of a failure later."""
+        if self._writer is None:
+            return
+        try:
+            getattr(self._writer, method)(*values, **options)
+        except OSError as error:
+            self._writer = None
+            self.print(f"warning: the log can't be written, the run goes on without: {error}")
+
     def text(self, name: str, text: str) -> None:
         """Stores a text, as it is."""
-        if self._writer:
-            self._writer.add_text(name, f"```\n{text}\n```")
+        self._write("add_text", name, f"```\n{text}\n```")
 
     def result(self, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Stores the last metrics beside the settings that led to them."""
-        if self._writer:
+        if self._speaks:
             plain = (float, int, str, bool)
             known = {k: v if isinstance(v, plain) else str(v) for k, v in hyperparameters.items()}
             named = {f"final/{name}": value for name, value in metrics.items()}
-            self._writer.add_hparams(known, named, run_name="hparams")
+            self._write("add_hparams", known, named, run_name="hparams")
 
     def scalars(self, group: str, values: Mapping[str, float], step: int) -> None:
         """Writes numbers under group/name."""
-        if self._writer:
-            for name, value in values.items():
-                self._writer.add_scalar(f"{group}/{name}", value, step)
+        for name, value in values.items():
+            self._write("add_scalar", f"{group}/{name}", value, step)
 
     def pictures(self, group: str, sample: Sample, output: Output, step: int) -> None:
         """Writes pictures of a batch under group/name."""
         if self._writer:
             for name, pictures in preview(sample, output).items():
-                self._writer.add_image(f"{group}/{name}", pictures, step)
+                self._write("add_image", f"{group}/{name}", pictures, step)
+
+
+def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
+    """What ended a thread, but for TensorBoard's, which raises it again on the next write."""
+    if "tensorboard" not in type(failed.thread).__module__:
+        threading.__excepthook__(failed)
 
 
 def preview(sample: Sample, output: Output) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from time import perf_counter
 
@@ -17,9 +18,10 @@ from runtime.settings import to_plain
 from .checkpoint import State, flatten
 from .data import Batch, Feed, compose
 from .metrics import evaluate, predict
-from .processes import NonFiniteLossError
+from .processes import NonFiniteLossError, OtherProcessError
 from .run import Run, save
 from .statistics import counted_statistics, freeze_statistics
+from .workers import take_all
 
 
 def fit(run: Run, state: State) -> bool:
@@ -96,7 +98,9 @@ def train_step(
     as `total`. Raises NonFiniteLossError after saving the state before that step.
     """
     settings, sample = run.settings, batch.sample
-    factor = settings.schedule.factor_of_step(state.step, run.data.total_steps(settings.run))
+    place = run.data.place(settings.run, state.epoch, state.batch)
+    total_steps = run.data.total_steps(settings.run)
+    factor = settings.schedule.factor_of_step(state.step, total_steps, place)
     for group in state.optimiser.param_groups:
         group["lr"] = group["full_lr"] * factor
     set_training_mode(state.network, settings.run.freeze_batch_norm)
@@ -135,9 +139,10 @@ def validate(run: Run, state: State) -> dict[str, float]:
     """Judges the network on the fixed samples, logs that, and keeps it if it is the best so far."""
     if run.data.validation is None:
         return {}
-    metrics, shown = evaluate(
-        state.network, run.loss, run.data.validation, run.precision, run.processes
-    )
+    with _saves_first(run, state):
+        metrics, shown = evaluate(
+            state.network, run.loss, run.data.validation, run.precision, run.processes
+        )
     run.log.scalars("valid", metrics, state.step)
     values = ", ".join(f"{name} {value:.5f}" for name, value in metrics.items())
     run.log.print(f"step {state.step}: {values}")
@@ -156,20 +161,31 @@ def recount_statistics(run: Run, state: State) -> None:
     each_step = settings.batch_size * settings.pairings * run.processes.world_size
     steps = -(-settings.batch_norm_samples // each_step)
     run.data.batches.begin(state.epoch, state.batch)
-    with counted_statistics(state.network, run.processes):
-        for number, batch in enumerate(islice(run.data.loader, steps)):
+    with _saves_first(run, state), counted_statistics(state.network, run.processes):
+        for number, batch in enumerate(islice(take_all(run.data.loader), steps)):
             sample = compose(batch, settings, run.processes.device).sample
             choices = model.draw_arguments(settings.seed, state.step + number)
             predict(state.network, sample, run.precision, **choices)
 
 
 def _take(run: Run, state: State, feed: Feed) -> Batch:
-    """The prepared batch; where the data failed, the state is saved first."""
+    """The prepared batch; where the data failed, in any process, the state is saved first."""
+    if run.processes.any(feed.failed):
+        where = save(run, state)
+        run.log.print(f"the data failed; saved as {where}")
+        if not feed.failed:
+            raise OtherProcessError("the data of another process failed")
+    return feed.take()
+
+
+@contextmanager
+def _saves_first(run: Run, state: State) -> Iterator[None]:
+    """Saves the state between two steps when what is done there fails, before that is told."""
     try:
-        return feed.take()
+        yield
     except Exception:
         if run.processes.world_size == 1:  # others would have to come to the checkpoint too
-            run.log.print(f"the data failed; saved as {save(run, state)}")
+            run.log.print(f"failed between two steps; saved as {save(run, state)}")
         raise
 
 
@@ -179,7 +195,7 @@ def _refuse_non_finite(run: Run, state: State, total: float, names: list[str]) -
         return
     where = save(run, state)
     if not broken:
-        raise NonFiniteLossError(f"the loss of another process is not finite at step {state.step}")
+        raise OtherProcessError(f"the loss of another process is not finite at step {state.step}")
     raise NonFiniteLossError(
         f"the loss is {total} at step {state.step}, epoch {state.epoch}, batch "
         f"{state.batch}. The samples: {'; '.join(names)}. The state before this step is saved as "

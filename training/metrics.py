@@ -22,6 +22,7 @@ from model.fast import Prediction, accelerate
 from runtime.device import Precision, autocast
 
 from .processes import Processes
+from .workers import take_all
 
 Output = BaseOutput | RefineOutput
 # From output, true alpha (B, 1, H, W) and true foreground (B, 3, H, W), float in [0, 1], to terms.
@@ -154,16 +155,20 @@ def evaluate(
 ) -> tuple[dict[str, float], tuple[Sample, Output] | None]:
     """Judges a network, which is put in evaluation mode, on the samples of all processes' loaders.
 
+    All judge what a checkpoint holds: the running statistics of the first process, which the others
+    take over, as they do in each step.
+
     Returns:
         Means over the samples, as `measure` names them, and with `loss_` the loss's terms. And the
         first batch with its output, if this process has one.
     """
     # Draws from PyTorch's generator, with which the dropout of the steps after goes on.
+    processes.share(network.buffers())
     fast = accelerate(network.eval())
     sums: dict[str, float] = defaultdict(float)
     count = 0
     shown = None
-    for batch in loader:
+    for batch in take_all(loader):
         sample = synthesise(batch, processes.device)
         output = predict(fast, sample, precision)
         size = len(sample.pha)

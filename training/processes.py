@@ -5,7 +5,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,16 +15,24 @@ import torch
 from torch import Tensor, distributed
 
 from runtime.device import resolve_device
-from runtime.script import lasting_streams, raise_interrupt
+from runtime.script import deferred_interrupts, lasting_streams, raise_interrupt
 from runtime.settings import parse_settings, to_yaml
 
 from .settings import Settings
+from .workers import explain
 
 S = TypeVar("S", bound=Settings)
+
+# What the backends say when the connection to another process is gone.
+_LOST = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe")
 
 
 class NonFiniteLossError(ArithmeticError):
     """The loss is infinite or not a number; the message names step and samples."""
+
+
+class OtherProcessError(RuntimeError):
+    """What ended this process is another one's; that one says what it was."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,12 @@ class Processes:
         distributed.all_gather_object(gathered, value)
         return gathered
 
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Gives tensors the values that they have in the first process."""
+        if self.world_size > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
+
     def wait(self) -> None:
         """Returns when all processes have come here."""
         if self.world_size > 1:
@@ -86,18 +100,20 @@ def run_command(
         with start_processes(resolve_device(settings.run.device)) as processes:
             if train(settings, processes):
                 return 0
-        print("interrupted; --model-last-checkpoint auto goes on from here", file=sys.stderr)
+        _say_once("interrupted; --model-last-checkpoint auto goes on from here")
         return 130
+    except OtherProcessError:
+        return 1
     except (NonFiniteLossError, RuntimeError) as error:
         if not isinstance(error, NonFiniteLossError) and "DataLoader" not in str(error):
             raise
-        print(f"error: {_cause(error)}", file=sys.stderr)
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     except (ValueError, OSError) as error:
-        print(f"error: {_cause(error)}", file=sys.stderr)
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        _say_once(f"interrupted{interrupt}")
         return 130
     finally:
         _end_workers()
@@ -129,17 +145,45 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
         distributed.destroy_process_group()
 
 
+def _say_once(text: str) -> None:
+    """Prints what all processes would say; torchrun names them by RANK."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr)
+
+
+@contextmanager
+def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
+    """Turns SIGINT and SIGTERM into a question, as `deferred_interrupts`.
+
+    One of several processes never ends at once: each hears the same signal from the system and from
+    torchrun, and one that is gone leaves the others waiting. An error that comes because another
+    process is gone, which cuts its connections, becomes an OtherProcessError, or after a signal a
+    KeyboardInterrupt.
+    """
+    with deferred_interrupts() as interrupted:
+        if processes.world_size == 1:
+            yield interrupted
+            return
+        came: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: came.append(number))
+        try:
+            yield lambda: interrupted() or bool(came)
+        except RuntimeError as error:
+            if isinstance(error, OtherProcessError) or not _LOST.search(str(error)):
+                raise
+            if interrupted() or came:
+                raise KeyboardInterrupt(": another process of this run has ended") from error
+            _say_once(
+                "error: another process of this run has ended; --model-last-checkpoint auto goes "
+                "on from the last checkpoint"
+            )
+            raise OtherProcessError(str(error)) from error
+
+
 def _end_workers() -> None:
     """Ends the loaders' processes that an error has left, which hear no SIGTERM."""
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's would call that a failure
     for process in multiprocessing.active_children():
         process.kill()
-
-
-def _cause(error: Exception) -> str:
-    """The error that a worker process met, without the worker's call stack."""
-    text = str(error).strip()
-    if "in DataLoader worker process" not in text:
-        return text
-    return re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])  # the error's class

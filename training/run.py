@@ -15,7 +15,6 @@ from torch.optim import Adam
 from model import MattingBase
 from model.weights import CheckpointError, load_weights
 from runtime.device import Precision, describe_device, precision_note
-from runtime.script import deferred_interrupts
 from runtime.settings import to_yaml
 
 from .checkpoint import (
@@ -31,7 +30,7 @@ from .data import Data
 from .initialise import initialise
 from .log import Log
 from .metrics import Loss
-from .processes import Processes
+from .processes import Processes, patient_interrupts
 from .settings import LearningRates, RunSettings, Settings, TrainingPrecision
 from .statistics import check_statistics
 
@@ -62,12 +61,15 @@ def start(
 
     Raises:
         CheckpointError: as `begin`.
-        ValueError: when running statistics are to be kept that nothing has counted.
+        ValueError: when running statistics are to be kept that nothing has counted, or a step has
+            one sample.
     """
     device = processes.device
     precision = resolve_precision(settings.run.precision, device)
     torch.manual_seed(settings.run.seed + 1 + processes.rank)  # other dropout in each process
+    check_batch_norm(settings, processes)
     state, notes = begin(network, settings, processes, precision)
+    notes += data.notes
     if settings.run.freeze_batch_norm:
         check_statistics(network)
     notes += synchronise(network, settings.run, processes)
@@ -90,8 +92,10 @@ def start(
         print(f"device {describe_device(device)}, precision {precision}, {count} processes")
         for note in notes:
             print(f"note: {note}")
-    total = data.total_steps(settings.run)
-    with deferred_interrupts() as interrupted, Log(folder, state.step, total) as log:
+    # Of steps as large as now, of which fewer or more may have been done.
+    total = state.step + data.total_steps(settings.run)
+    total -= data.place(settings.run, state.epoch, state.batch)
+    with patient_interrupts(processes) as interrupted, Log(folder, state.step, total) as log:
         log.text("settings", to_yaml(settings))
         yield Run(settings, processes, data, wrapped, loss, precision, log, interrupted), state
 
@@ -175,6 +179,22 @@ def synchronise(network: MattingBase, settings: RunSettings, processes: Processe
         "batch norm is synchronised on CUDA only: each process normalises over its own samples, "
         "and the first one's running statistics are kept"
     ]
+
+
+def check_batch_norm(settings: Settings, processes: Processes) -> None:
+    """Raises ValueError where a batch norm would normalise a single value.
+
+    The pyramid pooling averages each picture to one.
+    """
+    run = settings.run
+    shares = run.sync_batch_norm and processes.device.type == "cuda" and processes.world_size > 1
+    learns = settings.learning_rates.aspp > 0 and not run.freeze_batch_norm
+    if run.batch_size == 1 and learns and not shares:
+        raise ValueError(
+            "--batch-size must be at least 2: the pyramid pooling averages each picture to one "
+            "value, and batch norm can't normalise a single one. For steps of one sample keep the "
+            "statistics (--freeze-batch-norm, with --model-initial-checkpoint)"
+        )
 
 
 def save(run: Run, state: State, best: bool = False) -> str:

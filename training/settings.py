@@ -127,8 +127,11 @@ class ScheduleSettings:
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; null does not clip."""
 
-    def factor_of_step(self, step: int, total_steps: int) -> float:
+    def factor_of_step(self, step: int, total_steps: int, place: int | None = None) -> float:
         """Computes the factor of all learning rates in a step, from 0, of the whole run's steps.
+
+        Where the size of a step has changed since the run began, `place` is the number of steps of
+        the present size that the samples so far would have been: so the cosine follows the samples.
 
         Source: ours, because the published recipe has constant rates; cosine as in Loshchilov and
             Hutter, 2017.
@@ -137,8 +140,9 @@ class ScheduleSettings:
             return (step + 1) / self.warm_up
         if self.kind == "constant":
             return 1.0
-        done = (step - self.warm_up) / max(1, total_steps - self.warm_up)
-        wave = (1 + math.cos(math.pi * min(1.0, done))) / 2
+        done = (step if place is None else place) - self.warm_up
+        part = done / max(1, total_steps - self.warm_up)
+        wave = (1 + math.cos(math.pi * min(1.0, max(0.0, part)))) / 2
         return _LAST_FACTOR + (1 - _LAST_FACTOR) * wave
 
 

@@ -1,0 +1,70 @@
+"""The loader's worker processes: what is said of one that died, and when it is heard."""
+
+import re
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# What to do about the signal that ended a worker; PyTorch names it.
+_ADVICE = {
+    "Killed": "Most likely memory ran out: lower --num-workers, --batch-size or the crops' size",
+    "Bus error|shared memory|unable to mmap|/torch_": "Batches are handed over in /dev/shm, which "
+    "is too small: enlarge it (docker run --shm-size 8g) or use --num-workers 0",
+}
+
+
+class _Deferred:
+    """A handler of SIGCHLD that passes on to PyTorch's, which raises, only when that is wanted."""
+
+    def __init__(self, tell: Callable[[int, FrameType | None], object]) -> None:
+        self.tell, self.listens = tell, False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.listens:
+            self.tell(number, frame)
+
+
+def take(batches: Iterator[T]) -> T:
+    """Takes the next batch of a loader; here, and never amid a step or a save, dead workers raise.
+
+    Raises:
+        RuntimeError: when a worker has died since the loader began.
+        StopIteration: when there is no further batch.
+    """
+    if not hasattr(signal, "SIGCHLD"):
+        return next(batches)
+    handler = signal.getsignal(signal.SIGCHLD)
+    if callable(handler) and not isinstance(handler, _Deferred):  # PyTorch sets its own once
+        handler = _Deferred(handler)
+        signal.signal(signal.SIGCHLD, handler)
+    if not isinstance(handler, _Deferred):
+        return next(batches)
+    handler.listens = True
+    try:
+        handler.tell(signal.SIGCHLD, None)
+        return next(batches)
+    finally:
+        handler.listens = False
+
+
+def take_all(loader: Iterable[T]) -> Iterator[T]:
+    """Takes all batches of a loader, as `take`."""
+    batches = iter(loader)
+    while True:
+        try:
+            batch = take(batches)
+        except StopIteration:
+            return
+        yield batch
+
+
+def explain(error: Exception) -> str:
+    """The error that a worker met, without its call stack, or what ended it and what to do."""
+    text = str(error).strip()
+    advice = [words for pattern, words in _ADVICE.items() if re.search(pattern, text)]
+    if "in DataLoader worker process" in text:
+        text = re.sub(r"^[\w.]+: ", "", text.splitlines()[-1])  # the error's class
+    return ". ".join([text.rstrip(". "), *advice]) if advice else text
