@@ -14,7 +14,9 @@ _SIDE = 64
 
 
 @torch.inference_mode()
-def check_weights(network: MattingBase, device: torch.device, precision: Precision) -> None:
+def check_weights(
+    network: MattingBase, device: torch.device, precision: Precision, name: str
+) -> None:
     """Refuses weights by which a layer gives infinity or NaN on a small picture.
 
     What the layers after it make of that can look like a matte: clamped, all opaque.
@@ -23,6 +25,7 @@ def check_weights(network: MattingBase, device: torch.device, precision: Precisi
         network: on the device, in evaluation mode.
         device: where to compute.
         precision: of the convolutions.
+        name: what to call the weights in an error.
 
     Raises:
         CheckpointError: with the first such layer's name.
@@ -43,7 +46,8 @@ def check_weights(network: MattingBase, device: torch.device, precision: Precisi
         for hook in hooks:
             hook.remove()
     if broken:
-        raise CheckpointError(explain_non_finite(f"its layer {broken[0]}", precision))
+        reason = explain_non_finite(f"its layer {broken[0]}", precision)
+        raise CheckpointError(f"{name}: {reason}")
 
 
 def explain_non_finite(what: str, precision: Precision) -> str:

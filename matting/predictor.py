@@ -210,7 +210,7 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     device = resolve_device(compute.device)
     lanes = choose_lanes(device, compute)
     network = load_model(model).to(device)
-    check_weights(network, device, compute.precision)
+    check_weights(network, device, compute.precision, f"checkpoint {model.checkpoint}")
     return Predictor(network, device, compute.precision, compute.backend, lanes)
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 import pickletools
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -147,7 +148,9 @@ def _read_file(path: Path) -> object:
         if not path.is_file():
             raise CheckpointError(f"checkpoint {path} does not exist or is not a regular file")
         _check_size(path, path.stat().st_size)
-        return _read_content(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, of damaged files
+            return _read_content(path)
     except CheckpointError:
         raise
     except Exception as error:  # a damaged file can make the readers raise anything

@@ -37,8 +37,12 @@ class Architecture:
         return f"{self.type} with {self.backbone}{kernel}"
 
 
-def identify(state: dict[str, Tensor]) -> Architecture:
+def identify(state: dict[str, Tensor], name: str = "the checkpoint") -> Architecture:
     """Reads the architecture off the published names and the shapes of a state dict.
+
+    Args:
+        state: tensors by name.
+        name: what to call the state dict in an error.
 
     Raises:
         CheckpointError: when the names are not those of a matting network.
@@ -52,7 +56,7 @@ def identify(state: dict[str, Tensor]) -> Architecture:
         backbone = "resnet50"
     else:
         raise CheckpointError(
-            "no MattingBase or MattingRefine was found in the checkpoint: expected names such as "
+            f"no MattingBase or MattingRefine was found in {name}: expected names such as "
             "backbone.features.0.0.weight or backbone.layer1.0.conv1.weight, got "
             f"{_listed(list(state))}. Use a checkpoint of this method's PyTorch release or of "
             "this project"
@@ -62,7 +66,7 @@ def identify(state: dict[str, Tensor]) -> Architecture:
         return Architecture("mattingbase", backbone, None)
     if kernel.ndim != 4 or kernel.shape[-1] not in (1, 3):
         raise CheckpointError(
-            "refiner.conv1.weight must have a kernel of 1 or 3 pixels, got the shape "
+            f"{name}: refiner.conv1.weight must have a kernel of 1 or 3 pixels, got the shape "
             f"{tuple(kernel.shape)}"
         )
     return Architecture("mattingrefine", backbone, kernel.shape[-1])
@@ -159,7 +163,7 @@ def load_network(
         CheckpointError: when the file can't be used or is of another network.
     """
     state = read_state_dict(path)
-    found = identify(state)
+    found = identify(state, f"checkpoint {path}")
     kernel_size = refine_kernel_size or found.refine_kernel_size
     network = Architecture(type or found.type, backbone or found.backbone, kernel_size).build()
     if not isinstance(network, MattingRefine):

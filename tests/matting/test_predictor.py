@@ -1,16 +1,19 @@
 """The predictor: any size, any depth, the network's own values."""
 
+import copy
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
+from matting.finite import check_weights
 from matting.predictor import Predictor, choose_lanes
 from matting.quality import Budget
 from matting.settings import ComputeSettings
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
+from model.weights import CheckpointError
 from runtime.device import precision_note, resolve_device
 
 from .conftest import CPU, random_pair
@@ -170,3 +173,32 @@ def test_cuda_agrees_with_the_cpu(network: MattingRefine, precision: str, tolera
     got = Predictor(network, torch.device("cuda"), precision).predict(src, bgr, budget)
     network.to(CPU)
     assert np.abs(got.pha - wanted.pha).mean() < tolerance
+
+
+def spoil(network: MattingRefine, value: float) -> MattingRefine:
+    """A network one of whose layers has a value for all weights."""
+    spoilt = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        spoilt.backbone.features[0][0].weight[:] = value
+    return spoilt
+
+
+@pytest.mark.parametrize(
+    ("precision", "advice"), [("float32", "take others"), ("bfloat16", "--precision float32")]
+)
+def test_no_prediction_that_is_not_finite_gets_out(
+    network: MattingRefine, precision: str, advice: str
+) -> None:
+    spoilt = spoil(network, float("nan"))
+    with pytest.raises(ValueError, match=f"not finite .NaN or infinity.: alpha.*{advice}"):
+        Predictor(spoilt, CPU, precision).predict(*random_pair(32, 48), Budget(0.5, 400))
+
+
+def test_weights_by_which_a_layer_overflows_are_refused_on_loading(network: MattingRefine) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"a\.pth: .*its layer backbone\.features\.0\.0\. .*take others"
+    ):
+        check_weights(spoil(network, 3e38), CPU, "float32", "a.pth")
+    network = copy.deepcopy(network).eval()
+    check_weights(network, CPU, "float32", "a.pth")
+    assert not any(module._forward_hooks for module in network.modules())
