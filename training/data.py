@@ -23,7 +23,7 @@ from dataset.synthetic import SyntheticForegrounds
 
 from .processes import Processes
 from .settings import RunSettings, TrainingSettings
-from .workers import take
+from .workers import begin, take
 
 # Drawn foregrounds of the same seed would be those of training.
 _VALIDATION_SEEDS = 1 << 31
@@ -113,7 +113,7 @@ class Feed:
     """
 
     def __init__(self, loader: DataLoader, settings: RunSettings, device: torch.device) -> None:
-        self._batches, self._settings, self._device = iter(loader), settings, device
+        self._batches, self._settings, self._device = begin(loader), settings, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._prepared: deque[Batch | Exception] = deque()
         self.waited = 0.0

@@ -21,7 +21,7 @@ def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None
     """
     if path:
         weights = read_state_dict(path)
-        found = identify(weights)
+        found = identify(weights, f"checkpoint {path}")
         own, added = network.state_dict(), ""
         if found.type == "mattingbase" and isinstance(network, MattingRefine):
             prepare_random_refiner(network.refiner)  # changes what `own` refers to

@@ -70,7 +70,8 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
         state.epoch, state.batch = state.epoch + 1, 0
         return
     batches.begin(state.epoch, state.batch)
-    feed = Feed(run.data.loader, run.settings.run, run.processes.device)
+    with _saves_first(run, state):
+        feed = Feed(run.data.loader, run.settings.run, run.processes.device)
     feed.prepare()
     while not finished:
         start, waited = perf_counter(), feed.waited

@@ -105,9 +105,15 @@ def run_command(
     except OtherProcessError:
         return 1
     except (NonFiniteLossError, RuntimeError) as error:
-        if not isinstance(error, NonFiniteLossError) and "DataLoader" not in str(error):
+        if isinstance(error, NonFiniteLossError) or "DataLoader" in str(error):
+            print(f"error: {explain(error)}", file=sys.stderr)
+        elif "RANK" in os.environ and _LOST.search(str(error)):
+            _say_once(
+                "error: another process of this run has ended; --model-last-checkpoint auto goes "
+                "on from the last checkpoint"
+            )
+        else:
             raise
-        print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     except (ValueError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -156,9 +162,8 @@ def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
     """Turns SIGINT and SIGTERM into a question, as `deferred_interrupts`.
 
     One of several processes never ends at once: each hears the same signal from the system and from
-    torchrun, and one that is gone leaves the others waiting. An error that comes because another
-    process is gone, which cuts its connections, becomes an OtherProcessError, or after a signal a
-    KeyboardInterrupt.
+    torchrun, and one that is gone leaves the others waiting. After a signal, an error that comes
+    because another process is gone, which cuts its connections, becomes a KeyboardInterrupt.
     """
     with deferred_interrupts() as interrupted:
         if processes.world_size == 1:
@@ -170,15 +175,9 @@ def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
         try:
             yield lambda: interrupted() or bool(came)
         except RuntimeError as error:
-            if isinstance(error, OtherProcessError) or not _LOST.search(str(error)):
-                raise
-            if interrupted() or came:
+            if _LOST.search(str(error)) and (interrupted() or came):
                 raise KeyboardInterrupt(": another process of this run has ended") from error
-            _say_once(
-                "error: another process of this run has ended; --model-last-checkpoint auto goes "
-                "on from the last checkpoint"
-            )
-            raise OtherProcessError(str(error)) from error
+            raise
 
 
 def _end_workers() -> None:

@@ -3,6 +3,7 @@
 import re
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
@@ -10,9 +11,10 @@ T = TypeVar("T")
 
 # What to do about the signal that ended a worker; PyTorch names it.
 _ADVICE = {
-    "Killed": "Most likely memory ran out: lower --num-workers, --batch-size or the crops' size",
-    "Bus error|shared memory|unable to mmap|/torch_": "Batches are handed over in /dev/shm, which "
-    "is too small: enlarge it (docker run --shm-size 8g) or use --num-workers 0",
+    "by signal: Killed": "Most likely memory ran out: lower --num-workers, --batch-size or the "
+    "crops' size",
+    "by signal: Bus error|shared memory|unable to mmap|/torch_": "Batches are handed over in "
+    "/dev/shm, which is too small: enlarge it (docker run --shm-size 8g) or use --num-workers 0",
 }
 
 
@@ -27,32 +29,50 @@ class _Deferred:
             self.tell(number, frame)
 
 
+@contextmanager
+def _listening(batches: object) -> Iterator[None]:
+    """Lets dead workers raise in the block, and those that died before it at once."""
+    # PyTorch hears nothing of those that something else has waited for since they died.
+    for worker in getattr(batches, "_workers", ()):
+        if worker.exitcode is not None:
+            how = f"exited with code {worker.exitcode}"
+            if worker.exitcode < 0:
+                how = f"is killed by signal: {signal.strsignal(-worker.exitcode)}"
+            raise RuntimeError(f"DataLoader worker (pid {worker.pid}) {how}")
+    handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
+    if callable(handler) and not isinstance(handler, _Deferred):  # PyTorch sets its own once
+        handler = _Deferred(handler)
+        signal.signal(signal.SIGCHLD, handler)
+    if not isinstance(handler, _Deferred):
+        yield
+        return
+    handler.listens = True
+    try:
+        yield
+    finally:
+        handler.listens = False
+
+
+def begin(loader: Iterable[T]) -> Iterator[T]:
+    """Begins to take the batches of a loader by `take`; raises as that."""
+    with _listening(getattr(loader, "_iterator", None)):
+        return iter(loader)
+
+
 def take(batches: Iterator[T]) -> T:
-    """Takes the next batch of a loader; here, and never amid a step or a save, dead workers raise.
+    """Takes the next batch; here, and never amid a step or a save, dead workers raise.
 
     Raises:
         RuntimeError: when a worker has died since the loader began.
         StopIteration: when there is no further batch.
     """
-    if not hasattr(signal, "SIGCHLD"):
+    with _listening(batches):
         return next(batches)
-    handler = signal.getsignal(signal.SIGCHLD)
-    if callable(handler) and not isinstance(handler, _Deferred):  # PyTorch sets its own once
-        handler = _Deferred(handler)
-        signal.signal(signal.SIGCHLD, handler)
-    if not isinstance(handler, _Deferred):
-        return next(batches)
-    handler.listens = True
-    try:
-        handler.tell(signal.SIGCHLD, None)
-        return next(batches)
-    finally:
-        handler.listens = False
 
 
 def take_all(loader: Iterable[T]) -> Iterator[T]:
     """Takes all batches of a loader, as `take`."""
-    batches = iter(loader)
+    batches = begin(loader)
     while True:
         try:
             batch = take(batches)

@@ -10,17 +10,21 @@ import torch
 
 from model import MattingBase
 from model.weights import CheckpointError, load_network, read_state_dict
+from runtime.plain_yaml import parse_yaml
 from training import checkpoint as module
 from training.checkpoint import (
     Checkpoint,
+    State,
     load_checkpoint,
     newest_checkpoint,
+    restore,
     save_best,
     save_checkpoint,
+    shorten_paths,
 )
 from training.loop import train_one_epoch
-from training.run import begin, save
-from training.settings import BaseSettings
+from training.run import Run, begin, save
+from training.settings import BaseSettings, ScheduleSettings
 
 from .conftest import MakeRun, make_settings, train_step
 
@@ -203,6 +207,101 @@ def test_the_place_in_the_epoch_is_counted_in_samples(
     )
     run, state = make_run(changed)
     assert (state.epoch, state.batch) == (0, place)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_schedule_goes_on_by_samples_when_the_size_of_a_step_changes(
+    settings: BaseSettings, make_run: MakeRun, batch_size: int
+) -> None:
+    settings = replace(settings, schedule=ScheduleSettings("cosine"))
+    run, state = make_run(settings)
+    state.epoch, state.step = 1, 4  # half of two epochs of 8 samples, 2 a step
+    save(run, state)
+    before = run_rate(run, state)
+    changed = replace(
+        settings,
+        model=replace(settings.model, last_checkpoint="auto"),
+        run=replace(settings.run, batch_size=batch_size),
+    )
+    run, state = make_run(changed)
+    assert state.step == 4
+    assert run_rate(run, state) == pytest.approx(before, rel=1e-12)
+    assert before == pytest.approx(3e-3 * (0.01 + 0.99 / 2))
+
+
+def run_rate(run: Run, state: State) -> float:
+    """The decoder's learning rate in the next step."""
+    if run.settings.run.batch_size > 1:
+        train_step(run, state, next(iter(run.data.loader)))
+    else:  # batch norm takes no single sample
+        freeze = replace(run.settings.run, freeze_batch_norm=True)
+        run = replace(run, settings=replace(run.settings, run=freeze))
+        train_step(run, state, next(iter(run.data.loader)))
+    return next(g["lr"] for g in state.optimiser.param_groups if g["name"] == "decoder")
+
+
+def test_checkpoints_hold_no_absolute_path_and_go_on_without_a_word_about_it(
+    settings: BaseSettings, make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "bob")
+    monkeypatch.chdir(tmp_path)
+    initial = replace(settings.model, initial_checkpoint=Path("/data/bob/base.pth"))
+    saved = replace(settings, model=initial, log=replace(settings.log, dir=tmp_path / "bob"))
+    run, state = make_run(settings)
+    path = Path(save(replace(run, settings=saved), state))
+    checkpoint = load_checkpoint(path)
+    assert checkpoint is not None
+    plain = parse_yaml(checkpoint.settings, "")
+    assert plain["run"]["checkpoint_dir"] == "checkpoint"
+    assert plain["model"]["initial_checkpoint"] == "…/base.pth"
+    assert plain["log"]["dir"] == "bob"  # below the present folder
+    assert str(tmp_path).encode() not in path.read_bytes()
+    assert b"/data/bob" not in path.read_bytes()
+    assert shorten_paths(str(tmp_path / "bob")) == "bob"
+    monkeypatch.chdir("/")
+    assert shorten_paths([str(tmp_path), "data/x", "~/x"])[1:] == ["data/x", "~/x"]
+    monkeypatch.chdir(Path(__file__).parent)
+    assert shorten_paths({"a": [str(tmp_path / "bob"), "/x/y"]}) == {"a": ["…", "…/y"]}
+    go_on = replace(saved.model, last_checkpoint="auto")
+    again = replace(saved, model=go_on, run=replace(saved.run, checkpoint_dir=path.parents[1]))
+    _, state = make_run(replace(again, model=replace(go_on, initial_checkpoint=None)))
+    notes = restore(state, checkpoint, saved, run.processes)
+    assert [
+        note for note in notes if "changed since" in note and "checkpoint_dir" not in note
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        ("optimiser", lambda o: {"state": {}}, "optimiser does not fit the run"),
+        ("optimiser", lambda o: o | {"param_groups": [3]}, "optimiser does not fit the run"),
+        ("optimiser", lambda o: o | {"state": {"a": 1}}, "optimiser does not fit the run"),
+        ("optimiser", lambda o: o | {"state": {10**9: {}}}, "optimiser does not fit the run"),
+        (
+            "optimiser",
+            lambda o: o | {"state": o["state"] | {0: o["state"][1]}},
+            "exp_avg of parameter 0 has another shape",
+        ),
+        ("random", lambda r: [{"cpu": torch.zeros(3, dtype=torch.uint8)}], "random is no state"),
+        ("random", lambda r: [{"cpu": torch.zeros(5056)}], "random is no state"),
+        ("settings", lambda s: "run: {batch_size: a}", "the batch_size 'a'"),
+        ("settings", lambda s: "run: {batch_size: -2}", "the batch_size -2"),
+    ],
+)
+def test_fields_that_do_not_fit_the_run_are_named(
+    settings: BaseSettings, make_run: MakeRun, field: str, change, message: str
+) -> None:
+    run, state = make_run(settings)
+    train_step(run, state, next(iter(run.data.loader)))
+    path = Path(save(run, state))
+    content = torch.load(path)
+    torch.save(content | {field: change(content[field])}, path)
+    changed = replace(settings, model=replace(settings.model, last_checkpoint="auto"))
+    with pytest.raises(CheckpointError, match=message) as error:
+        make_run(changed)
+    assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_a_place_beyond_the_epoch_begins_the_next(make_run: MakeRun) -> None:

@@ -1,24 +1,28 @@
 """The loop: what it logs, keeps, judges and refuses."""
 
+import errno
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dataset.synthesis import synthesise
 from model import matting
 from model.fast import network as fast
 from training.checkpoint import State, load_checkpoint, newest_checkpoint
+from training.data import open_data
 from training.log import Log
 from training.loop import fit
 from training.metrics import evaluate, measure
-from training.processes import NonFiniteLossError
-from training.run import Run
+from training.processes import NonFiniteLossError, Processes
+from training.run import Run, check_batch_norm
 from training.settings import BaseSettings, LearningRates, RefineModelSettings
 
-from .conftest import MakeRun, make_settings, train_step
+from .conftest import CPU, MakeRun, make_settings, train_step
 
 PARTS = ("backbone", "aspp", "decoder", "refiner")
 
@@ -219,3 +223,47 @@ def test_every_step_draws_its_scale_and_validation_does_not(
 def test_a_scale_that_is_not_between_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least backbone_scale, 0.25, and at most 0.5, got 0.2"):
         RefineModelSettings(name="run", backbone_scale_largest=0.2)
+
+
+def test_a_full_disk_for_the_log_ends_the_log_and_not_the_run(
+    make_run: MakeRun, settings: BaseSettings, capsys: pytest.CaptureFixture
+) -> None:
+    def fill(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Log(settings.log.dir / "run", 0, 8) as log:
+        run, state = make_run(settings, log=log)
+        log._writer._get_file_writer().event_writer._async_writer._writer.write = fill
+        assert fit(run, state)
+    said = capsys.readouterr()
+    assert said.out.count("the log can't be written, the run goes on without: [Errno 28] No") == 1
+    assert "Traceback" not in said.err
+    assert newest_checkpoint(folder_of(settings)).name == "epoch-2-step-8.pth"
+
+
+def test_backgrounds_smaller_than_the_largest_crop_are_counted(tmp_path: Path) -> None:
+    for number, size in enumerate([(95, 300), (96, 96), (64, 64), (200, 100)]):
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+    (tmp_path / "4.png").write_bytes(b"damaged")
+    settings = make_settings(tmp_path)  # crops of 64 to 96 pixels
+    data = replace(settings.dataset, train_backgrounds=(tmp_path,))
+    notes = open_data(replace(settings, dataset=data), Processes(0, 1, CPU)).notes
+    assert len(notes) == 1
+    assert notes[0].startswith("2 of 4 train_backgrounds that were looked at (of 5) are shorter")
+    assert "--crop-largest" in notes[0]
+    assert open_data(settings, Processes(0, 1, CPU)).notes == []
+
+
+@pytest.mark.parametrize(
+    ("run", "refused"),
+    [({}, True), ({"freeze_batch_norm": True}, False), ({"batch_size": 2}, False)],
+)
+def test_steps_of_one_sample_are_refused_where_batch_norm_learns(
+    tmp_path: Path, run: dict, refused: bool
+) -> None:
+    settings = make_settings(tmp_path, **{"batch_size": 1} | run)
+    expected = pytest.raises(ValueError, match="--batch-size must be at least 2.*--freeze-batch-n")
+    with expected if refused else nullcontext():
+        check_batch_norm(settings, Processes(0, 1, CPU))
+    frozen = replace(settings, learning_rates=replace(settings.learning_rates, aspp=0.0))
+    check_batch_norm(frozen, Processes(0, 1, CPU))
