@@ -25,7 +25,7 @@ from matting.predictor import describe_setup
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
 from matting.summary import RunSummary, SummaryEntry, check_replaceable
-from runtime.files import OnExisting, check_writable, explain_failure
+from runtime.files import OnExisting, check_writable, explain_failure, remove_leftovers
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 from runtime.wording import hide_folders, visible
@@ -93,6 +93,8 @@ def matte_images(settings: Settings) -> int:
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)
+    for folder in {path.parent for job in plan.jobs for path in job.outputs.values()}:
+        remove_leftovers(folder)
 
     facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
     plain = to_plain(settings)

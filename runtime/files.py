@@ -158,7 +158,11 @@ def check_writable(folder: Path) -> None:
         ValueError: when it is a file, or nothing can be written there.
     """
     try:
-        Partial(folder / "probe").remove()
+        probe = Partial(folder / "probe")
+        try:
+            probe.path.write_bytes(b"\0")
+        finally:
+            probe.remove()
     except OSError as error:
         raise ValueError(
             f"output folder {folder} can't be written: {explain_failure(error)}. Name another "

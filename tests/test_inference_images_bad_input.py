@@ -420,7 +420,7 @@ def test_disk_full_for_the_summary(paths: tuple, run_forked) -> None:
     (src / "broken.png").write_bytes(b"no picture")
     run = run_forked(
         *("--images-src", src, "--images-bgr", bgr, "--output-dir", out),
-        before=FULL_DISK + "is_full = lambda folder, number, data: folder == 'out' and data",
+        before=FULL_DISK + "is_full = lambda folder, number, data: folder == 'out' and len(data) > 1",
     )
     # The pictures have been matted; what failed is told all the same.
     run.check(1, rf"error: .*summary\.json can't be written: .*{NO_SPACE}", r"failed: broken\.png")
@@ -443,7 +443,7 @@ def test_disk_full_from_the_start(paths: tuple, run_forked) -> None:
         *("--images-src", src, "--images-bgr", bgr, "--output-dir", out),
         before=FULL_DISK + "is_full = lambda *_: True",
     )
-    run.check(2, f"^error: output folder .*out can't be written: {NO_SPACE}")
+    run.check(2, f"^error: output folder .*out can't be written: the disk is full .{NO_SPACE}")
     assert list_files(out) == []
 
 

@@ -127,7 +127,7 @@ def test_without_a_target_mp4_is_green_and_says_so(tmp_path: Path, clips, plate,
     run = run_video("--video-src", src, "--video-bgr", plate, "--output-dir", out, *FAST)
     run.check(0, "com stands over green, as its format has no transparency")
     com = clips.read(out / "com.mp4")[0]
-    assert np.abs(com[4, 60].astype(int) - (120, 255, 155)).max() < 12
+    assert np.abs(com[4, 60].astype(int) - (0, 177, 64)).max() < 12
 
 
 @pytest.mark.parametrize("plate", ["median", "frame", "video"])
