@@ -420,7 +420,7 @@ def test_disk_full_for_the_summary(paths: tuple, run_forked) -> None:
     (src / "broken.png").write_bytes(b"no picture")
     run = run_forked(
         *("--images-src", src, "--images-bgr", bgr, "--output-dir", out),
-        before=FULL_DISK + "is_full = lambda folder, number, data: folder == 'out' and len(data) > 1",
+        before=f"{FULL_DISK}is_full = lambda folder, _, data: folder == 'out' and len(data) > 1",
     )
     # The pictures have been matted; what failed is told all the same.
     run.check(1, rf"error: .*summary\.json can't be written: .*{NO_SPACE}", r"failed: broken\.png")

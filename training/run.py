@@ -15,6 +15,7 @@ from torch.optim import Adam
 from model import MattingBase
 from model.weights import CheckpointError, load_weights
 from runtime.device import Precision, describe_device, precision_note
+from runtime.files import remove_leftovers
 from runtime.settings import to_yaml
 
 from .checkpoint import (
@@ -110,6 +111,8 @@ def begin(
     """
     model = settings.model
     folder = settings.run.checkpoint_dir / model.name
+    if processes.is_first:
+        remove_leftovers(folder)
     path = newest = newest_checkpoint(folder)
     if model.last_checkpoint != "auto":
         path = Path(model.last_checkpoint) if model.last_checkpoint else None
