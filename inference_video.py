@@ -22,7 +22,7 @@ from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
 from matting.summary import RunSummary, SummaryEntry, check_replaceable
-from matting.video.open import PIPE, open_source
+from matting.video.open import is_pipe, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.plate import open_plate
 from matting.video.report import (
@@ -98,10 +98,17 @@ def matte_video(settings: Settings) -> int:
     paths, summary = plan_paths(output, encoding), output.dir / "summary.json"
     before = check_outputs(settings, paths, summary)
     with closing(open_source(video, encoding.audio)) as source:
-        targets, target_notes = open_target(video.target_bgr, settings.target, output, encoding)
-        reopen = None if video.src == PIPE else partial(open_source, video)
+        info, size = source.info, None
+        if video.resize is not None:
+            width, height = video.resize
+            size = height, width
+            info = replace(info, width=width, height=height, pixel_aspect=Fraction(1))
+        targets, target_notes = open_target(
+            video.target_bgr, settings.target, output, encoding, info.pixel_aspect
+        )
+        reopen = None if is_pipe(video.src) else partial(open_source, video)
         frame, count = settings.bgr_from_frame, settings.bgr_median_frames
-        plate_at, plate_notes = open_plate(video.bgr, frame, count, reopen)
+        plate_at, plate_notes = open_plate(video.bgr, frame, count, reopen, info)
         predictor = load_predictor(settings.model, settings.compute)
         check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
@@ -111,11 +118,6 @@ def matte_video(settings: Settings) -> int:
         for note in report.notes:
             print(visible(f"note: {note}"))
 
-        info, size = source.info, None
-        if video.resize is not None:
-            width, height = video.resize
-            size = height, width
-            info = replace(info, width=width, height=height, pixel_aspect=Fraction(1))
         budget = choose_budget(info.height, info.width, settings.quality, settings.model)
         preprocess = Preprocess(
             settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -85,12 +86,13 @@ class Parts:
     ) -> None:
         self._settings = VideoSettings(clip, bgr)
         self._count, self._predictor = count, predictor
-        self._plate_at, _ = open_plate(bgr, None, 60, lambda: open_source(self._settings))
         with closing(self._open()) as source:
             self._info = source.info
             self._frames: list[Frame] = []
             while (frame := source.read()) is not None:
                 self._frames.append(frame)
+        reopen = partial(open_source, self._settings)
+        self._plate_at, _ = open_plate(bgr, None, 60, reopen, self._info)
         self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
         self._bgr = fit_plate(src=self._frames[0].pixels, bgr=self._plate_at(Fraction(0)))[0]
         self._mattes = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+from model.matting import check_backbone_scale
 
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
@@ -205,8 +206,8 @@ class Matting:
         """Mattes a clip, frame by frame and some frames ahead, as `inference_video.py` does.
 
         Args:
-            src: a video file, a folder of numbered pictures, or frames of one size, each as in
-                `__call__`.
+            src: a video file, an animated picture, a folder of numbered ones, or frames of one
+                size, each as in `__call__`. A file's frames get square pixels and are upright.
             bgr: the captured plate of all of them, of the same aspect. Pictures with a colour
                 profile are brought to sRGB.
             preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
@@ -216,12 +217,12 @@ class Matting:
             quality: see `__call__`; frames get less work than photographs by default.
             choices: `backbone_scale`, `refine_sample_pixels` and `corrects_alpha` of `__call__`.
 
-        Yields:
-            A matte of each frame; `notes` has what became known with it.
+        Returns:
+            A matte of each frame, in turn; `notes` has what became known with it.
 
         Raises:
-            ValueError: when a frame can't be read, the plate does not fit or a choice is out of its
-                range.
+            ValueError: at the call, when an argument can't be used or read, or the plate does not
+                fit a clip; else with the frame that can't be read, or has another size.
         """
         preprocess = resolve_preprocess(preprocess)
         if not is_number(smoothing) or not 0 <= smoothing <= MAX_SMOOTHING:
@@ -231,9 +232,10 @@ class Matting:
             # Copies, because frames are taken ahead and some readers use one array for all.
             src = (np.array(open_picture(frame).in_profile(None).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
-        for matte in matte_frames(src, plate, self.predictor, budget, preprocess, smoothing):
-            preparation = matte.preparation
-            yield Matte(matte.prediction, preparation, matte.budget, preparation.notes)
+        work = self.resolve_budget(1080, 1920, quality=quality, **choices)
+        check_backbone_scale(work.backbone_scale)
+        mattes = matte_frames(src, plate, self.predictor, budget, preprocess, smoothing)
+        return (Matte(m.prediction, m.preparation, m.budget, m.notes) for m in mattes)
 
     @staticmethod
     def prepare(

@@ -1,4 +1,4 @@
-"""Opening video clips, and reading their frames by number, each exactly the one asked for.
+"""Reading the frames of video clips by number, each exactly the one asked for.
 
 For a jump, the reader seeks to the keyframe before and decodes up to the frame's own time stamp; no
 count or frame rate of the container is trusted.
@@ -9,22 +9,17 @@ import os
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import av.error
 import numpy as np
-from av.container import InputContainer
-from av.stream import Disposition
-from av.video.stream import VideoStream
 
 from .colour import ToRgb, to_alpha
+from .containers import open_clip
 from .frames import VideoError
 
 CLIP_EXTENSIONS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
-FFMPEG_ERRORS = (av.error.FFmpegError, OSError, EOFError)
 
-_PICTURES = ("_pipe", "image2")  # FFmpeg's demuxers of single pictures end so
 _LONGEST_REORDERING = 16  # frames; H.264 and H.265
 _ADVICE = "convert it, as with: ffmpeg -i CLIP -c:v libx264 -crf 12 NEW.mp4"
 
@@ -32,37 +27,6 @@ _ADVICE = "convert it, as with: ffmpeg -i CLIP -c:v libx264 -crf 12 NEW.mp4"
 # child's collector leaves alone what the parent left, used or not.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=gc.freeze)
-
-
-def open_clip(
-    file: Path | BinaryIO, name: str, raw: dict[str, str] | None = None
-) -> tuple[InputContainer, VideoStream]:
-    """Opens a video, and its first stream that is no cover of an album.
-
-    A VideoError says under the name given why it can't be read. `raw` are FFmpeg's options of
-    `rawvideo`, for frames without a container.
-    """
-    try:
-        source = str(file) if isinstance(file, Path) else file
-        container = av.open(source, format="rawvideo" if raw else None, options=raw or {})
-    except (*FFMPEG_ERRORS, ValueError) as error:
-        raise VideoError(f"{name}: not a video that can be read: {explain(error)}") from error
-    assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
-    if any(part in container.format.name for part in _PICTURES):
-        container.close()
-        raise VideoError(f"{name}: a picture, not a video; inference_images.py mattes pictures")
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return container, stream
-    kinds = " and ".join(sorted({stream.type for stream in container.streams}))
-    container.close()
-    found = f", only {kinds}" if kinds else "; it was never finished or is damaged"
-    raise VideoError(f"{name}: holds no video{found}")
-
-
-def explain(error: Exception) -> str:
-    """FFmpeg's reason, without the name of its function."""
-    return getattr(error, "strerror", None) or str(error)
 
 
 @dataclass(frozen=True)

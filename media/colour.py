@@ -15,13 +15,20 @@ GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
 
 # Numbers of H.273 (tables 2 to 4), which containers and codecs share.
 UNSPECIFIED = 2
-_BT709, _BT470BG, _SMPTE170M, _BT2020, _BT2020_CONSTANT = 1, 5, 6, 9, 10
+_RGB, _BT709, _FCC, _BT470BG, _SMPTE170M, _SMPTE240M = 0, 1, 4, 5, 6, 7
+_BT2020, _BT2020_CONSTANT = 9, 10
 _MATRICES = {
     _BT709: Colorspace.ITU709,
+    _FCC: Colorspace.FCC,
     _BT470BG: Colorspace.ITU601,
     _SMPTE170M: Colorspace.ITU601,
+    _SMPTE240M: Colorspace.SMPTE240M,
     _BT2020: Colorspace.BT2020,
     _BT2020_CONSTANT: Colorspace.BT2020,
+}
+_NAMES = {
+    **{_RGB: "RGB", _BT709: "BT.709", _SMPTE170M: "BT.601", _BT2020: "BT.2020", 8: "YCgCo"},
+    **{_BT2020_CONSTANT: "BT.2020 with constant luminance", 11: "SMPTE ST 2085", 14: "ICtCp"},
 }
 _HD_LINES = 720  # from here on players take untagged video for BT.709
 _BRIGHTER_THAN_SCREENS = {16: "PQ", 18: "HLG"}  # transfer characteristics of HDR
@@ -53,6 +60,18 @@ def read_tags(frame: av.VideoFrame) -> ColourTags:
     if matrix not in _MATRICES:
         matrix = guess_matrix(frame.height)
     return ColourTags(matrix, int(frame.color_primaries), int(frame.color_trc))
+
+
+def find_matrix_fault(frame: av.VideoFrame) -> str | None:
+    """Says, for people, where a frame names a matrix that FFmpeg does not convert by."""
+    named, used = int(frame.colorspace), read_tags(frame).matrix
+    if frame.format.is_rgb or named == UNSPECIFIED or (named == used != _BT2020_CONSTANT):
+        return None
+    used = _BT2020 if used == _BT2020_CONSTANT else used
+    return (
+        f"the source's colour matrix, {_NAMES.get(named, 'of number')} ({named} of H.273), can't "
+        f"be converted by; {_NAMES[used]} is taken instead, and colours may be a little off"
+    )
 
 
 def guess_matrix(height: int) -> int:
@@ -126,13 +145,24 @@ def _turn_frame(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
 
     Source: ISO/IEC 14496-12, track header: a stored (x, y) is shown at (a x + c y, b x + d y).
     """
+    transpose, mirror, flip = _read_turn(frame)
+    return turn_upright(pixels, transpose, mirror, flip)
+
+
+def is_on_its_side(frame: av.VideoFrame) -> bool:
+    """Whether a frame's columns are shown as rows."""
+    return _read_turn(frame)[0]
+
+
+def _read_turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """How a frame is to be turned: see `turn_upright`."""
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return np.ascontiguousarray(pixels)
+        return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
     transpose = abs(b) + abs(c) > abs(a) + abs(d)
     a, d = (c, b) if transpose else (a, d)
-    return turn_upright(pixels, transpose, mirror=a < 0, flip=d < 0)
+    return transpose, a < 0, d < 0
 
 
 class FromRgb:

@@ -1,40 +1,38 @@
-"""Reading videos from first to last frame: files, pipes and folders of numbered pictures."""
+"""Reading videos from first to last frame, from files and pipes."""
 
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
 
-from .clips import FFMPEG_ERRORS, explain, open_clip
-from .colour import ColourTags, ToRgb, count_bits, guess_matrix, read_tags
+from .colour import ToRgb, count_bits, find_matrix_fault, is_on_its_side, read_tags
+from .containers import FFMPEG_ERRORS, Stream, explain, find_tracks, open_clip
+from .damage import Damage
 from .frames import Frame, VideoError, VideoInfo
-from .listing import list_pictures
-from .pictures import PictureError, read_picture
+from .joins import Joins
 
 USUAL_RATE = Fraction(25)  # frames a second, where nothing says
 
 _RATES = (Fraction(1, 1000), Fraction(1000))  # frames a second that are believed
 # A file that ends so much before its own word, and by so much of it, may be cut off.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
-_NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last one of a name
-_SHOWN = 3  # gaps that a note names
+_HOPELESS = 100  # errors one after the other that a file may give instead of packets
 
 
 class ClipReader:
     """Reads a video file or a pipe once, from the first frame to the last; see `VideoSource`.
 
-    What the file says of its number of frames is not asked. Frames that have no time stamp, or
-    none above the one before, follow it by one step of the frame rate; `notes` says how many.
-    Memory does not depend on the length. For one thread at a time.
+    What the file says of its number of frames is not asked. Time begins at 0 with the first frame,
+    for sound as well. Frames that have no time stamp, or none above the one before, follow it by
+    one step of the frame rate; `notes` says how many. Behind damage inside the file it goes on,
+    and `notes` says that, too; a file whose end is missing is an error there. Memory does not
+    depend on the length. For one thread at a time.
 
     Args:
-        file, name, raw: see `clips.open_clip`.
+        file, name, raw: see `containers.open_clip`.
         audio: whether to hand over audio packets.
 
     Raises:
@@ -43,7 +41,7 @@ class ClipReader:
 
     def __init__(
         self,
-        file: Path | BinaryIO,
+        file: Path | Stream,
         name: str,
         raw: dict[str, str] | None = None,
         audio: bool = False,
@@ -59,6 +57,9 @@ class ClipReader:
         self._untimed = 0
         self._ended = False
         self._error: VideoError | None = None
+        self._damage = Damage(self._stream.codec_context.codec.canonical_name)
+        broadcast = self._container.format.name in ("mpegts", "mpeg")
+        self._joins = Joins(self._stream.index, broadcast)
         frames = self._decode()
         try:
             first = next(frames, None)
@@ -66,9 +67,10 @@ class ClipReader:
                 raise VideoError(
                     f"{name}: holds no frame; it may be cut off, or was never finished"
                 )
-        except VideoError:
+        except BaseException:
             self.close()
             raise
+        self._origin = first.pts or 0
         self.info = self._describe(first)
         self._frames = chain((first,), frames)
 
@@ -82,9 +84,10 @@ class ClipReader:
             return None
         pixels = self._to_rgb(decoded)
         if pixels.shape[:2] != (self.info.height, self.info.width):
-            raise self._failed(f"{_explain_size(pixels, self.info)}; cut the video there")
+            raise self._failed(f"{explain_size(pixels, self.info)}; cut the video there")
         step = self._step()
-        pts, last = decoded.pts, self._last
+        last = self._last
+        pts = None if decoded.pts is None else decoded.pts - self._origin
         if pts is None or (last is not None and pts <= last):
             pts = 0 if last is None else last + step
             self._untimed += 1
@@ -96,7 +99,7 @@ class ClipReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What came out while reading, in words."""
-        notes = []
+        notes = [*self._damage.notes, *self._joins.notes(self._origin * self.info.time_base)]
         if self._untimed:
             notes.append(f"{self._untimed} frames had no time of their own and follow the rate")
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
@@ -109,6 +112,10 @@ class ClipReader:
     def take_audio(self) -> tuple[av.Packet, ...]:
         """Hands over the packets that were read since."""
         packets, self._packets = self._packets, []
+        for packet in packets:
+            origin = round(self._origin * self.info.time_base / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - origin
+            packet.dts = None if packet.dts is None else packet.dts - origin
         return tuple(packets)
 
     def close(self) -> None:
@@ -116,25 +123,61 @@ class ClipReader:
         self._container.close()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        cut: av.Packet | None = None  # not whole: the file's end, unless another one follows
+        broken = ""
+        for packet in self._demux():
+            if isinstance(packet, str):
+                broken = packet
+                continue
+            for whole in (packet,) if cut is None else (cut, packet):
+                if whole is packet and packet.is_corrupt:
+                    cut = packet
+                else:
+                    cut = None
+                    yield from self._give(whole)
+            if broken:
+                self._damage.fail(broken)
+            broken = ""
+        # The frames before it, which the decoder still holds.
+        yield from self._give(None)
+        reason = "is not whole" if cut else f"can't be decoded: {broken or self._damage.error}"
+        if cut or broken or not self._damage.reaches_end:
+            raise self._failed(f"{reason}; the file is cut off or damaged")
+
+    def _demux(self) -> Iterator[av.Packet | str]:
+        """The packets of the video, and why one can't be read; keeps those of its sound."""
+        errors = 0
         packets = self._container.demux([self._stream, *self._audio_streams])
-        reason = ""
-        while not reason:
+        while errors < _HOPELESS:
             try:
                 packet = next(packets, None)
-                if packet is None:
-                    return
-                if packet.stream is not self._stream:
-                    self._packets += [packet] if packet.size else []
-                elif packet.size and packet.is_corrupt:
-                    reason = "is not whole"
-                else:
-                    yield from self._stream.decode(packet)
             except FFMPEG_ERRORS as error:
-                reason = f"can't be decoded: {explain(error)}"
-        # The frames before it, which the decoder still holds.
-        with suppress(*FFMPEG_ERRORS):
-            yield from self._stream.decode(None)
-        raise self._failed(f"{reason}; the file is cut off or damaged")
+                packets = self._container.demux([self._stream, *self._audio_streams])
+                errors += 1
+                yield explain(error)
+                continue
+            if packet is None:
+                return
+            if packet.size:  # the last ones are empty, and so are frames that AVI repeats
+                errors = 0
+                self._joins.mend(packet)
+                if packet.stream is self._stream:
+                    yield packet
+                else:
+                    self._packets.append(packet)
+
+    def _give(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
+        """The frames that the decoder has, given a packet, or None for the end."""
+        if packet is not None:
+            self._damage.feed(packet)
+        try:
+            frames = self._stream.decode(packet)
+        except FFMPEG_ERRORS as error:
+            self._damage.fail(explain(error))
+            return
+        for frame in frames:
+            self._damage.see(frame)
+            yield frame
 
     def _failed(self, reason: str) -> VideoError:
         self._error = VideoError(f"{self._name}: frame {self._number} {reason}")
@@ -144,22 +187,14 @@ class ClipReader:
         return max(1, round(1 / (self.info.rate * self.info.time_base)))
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
-        stream, colour, notes = self._stream, read_tags(first), []
+        stream = self._stream
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
         aspect = max(stream.sample_aspect_ratio or Fraction(0), Fraction(0)) or Fraction(1)
-        turned = (height, width) != (first.height, first.width)
-        if colour.hdr:
-            notes.append(
-                f"the source is HDR ({colour.hdr}): its values are kept and tagged, but the "
-                "network has learned from ordinary pictures, and so is a new background"
-            )
-        if first.interlaced_frame:
-            notes.append("the source is interlaced; its frames are taken as they are")
-        if self._container.streams.subtitles:
-            notes.append("subtitles are not copied")
-        duration = (self._container.duration or 0) / av.time_base
+        # Matroska may count it from 0, whenever its frames begin.
+        whole, start = self._container.duration or 0, max(0, self._container.start_time or 0)
+        duration = (whole - start if whole > start else whole) / av.time_base
         if stream.duration and stream.time_base:
             duration = float(stream.duration * stream.time_base)
         return VideoInfo(
@@ -168,97 +203,36 @@ class ClipReader:
             stream.time_base or 1 / rate,
             rate,
             count_bits(first),
-            colour,
-            1 / aspect if turned else aspect,
+            read_tags(first),
+            1 / aspect if is_on_its_side(first) else aspect,
             duration or None,
             self._audio_streams,
-            tuple(notes),
+            self._note(first),
         )
 
-
-class PictureReader:
-    """Reads a folder's pictures in the order of the numbers in their names; see `VideoSource`.
-
-    Subfolders and other files are left out. `rate` is frames a second, since pictures have none.
-
-    Raises:
-        VideoError: when there is no picture, one can't be taken, or the first can't be read.
-    """
-
-    notes: tuple[str, ...] = ()
-
-    def __init__(self, folder: Path, rate: Fraction) -> None:
-        try:
-            found = list_pictures(folder, subfolders=False)
-        except PictureError as error:
-            raise VideoError(
-                f"{folder}: holds no pictures; name a video, or a folder of frames ({error})"
-            ) from error
-        for path, reason in sorted(found.left_out.items()):
-            raise VideoError(f"{path}: {reason}; a clip needs each of its frames")
-        self._paths = sorted(found.pictures, key=_order)
-        stems = [path.stem for path in self._paths]
-        twice = next((a for a, b in pairwise(stems) if a == b), None)
-        if twice is not None:
-            raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
-        self._count = 0
-        first = self._pixels(self._paths[0])
-        height, width = first.shape[:2]
-        self.info = VideoInfo(
-            height,
-            width,
-            1 / rate,
-            rate,
-            bits=8 * first.itemsize,
-            colour=ColourTags(guess_matrix(height), primaries=1, transfer=13),  # sRGB, as most are
-            duration=float(len(self._paths) / rate),
-            notes=_find_gaps(self._paths),
-        )
-
-    def read(self) -> Frame | None:
-        """Reads the next picture."""
-        if self._count == len(self._paths):
-            return None
-        path = self._paths[self._count]
-        pixels = self._pixels(path)
-        if pixels.shape[:2] != (self.info.height, self.info.width):
-            raise VideoError(f"{path}: {_explain_size(pixels, self.info)}")
-        number, self._count = self._count, self._count + 1
-        return Frame(number, path.stem, pixels, number, 1)
-
-    def take_audio(self) -> tuple[av.Packet, ...]:
-        """Nothing: pictures have no sound."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    @staticmethod
-    def _pixels(path: Path) -> np.ndarray:
-        try:
-            return read_picture(path).in_profile(None).pixels
-        except PictureError as error:
-            raise VideoError(f"{path}: {error}") from error
+    def _note(self, first: av.VideoFrame) -> tuple[str, ...]:
+        """What a user should know before the first frame."""
+        notes, stream = [], self._stream
+        tracks = find_tracks(self._container)
+        if len(tracks) > 1:
+            size = f"{stream.width} x {stream.height}"
+            number = tracks.index(stream) + 1
+            notes.append(f"track {number} ({size} pixels) of {len(tracks)} with pictures is taken")
+        if hdr := read_tags(first).hdr:
+            notes.append(
+                f"the source is HDR ({hdr}): its values are kept and tagged, but the "
+                "network has learned from ordinary pictures, and so is a new background"
+            )
+        if fault := find_matrix_fault(first):
+            notes.append(fault)
+        if first.interlaced_frame:
+            notes.append("the source is interlaced; its frames are taken as they are")
+        if self._container.streams.subtitles:
+            notes.append("subtitles are not copied")
+        return tuple(notes)
 
 
-def _explain_size(pixels: np.ndarray, before: VideoInfo) -> str:
+def explain_size(pixels: np.ndarray, before: VideoInfo) -> str:
+    """Says in words that a picture (H, W, 3) has another size than those before."""
     height, width = pixels.shape[:2]
     return f"has {width} x {height} pixels, those before {before.width} x {before.height}"
-
-
-def _order(path: Path) -> tuple[str, int, str]:
-    """`img_9` comes before `img_10`; what has no number is sorted by name."""
-    number = _NUMBER.search(path.stem)
-    if number is None:
-        return path.stem, -1, path.name
-    return path.stem[: number.start()], int(number[1]), path.name
-
-
-def _find_gaps(paths: list[Path]) -> tuple[str, ...]:
-    orders = [_order(path)[:2] for path in paths]
-    gaps = [a for (x, a), (y, b) in pairwise(orders) if x == y and 0 <= a < b - 1]
-    if not gaps:
-        return ()
-    shown = ", ".join(str(number) for number in gaps[:_SHOWN])
-    more = ", ..." if len(gaps) > _SHOWN else ""
-    return (f"numbers are missing behind {shown}{more}; the frames around follow each other",)

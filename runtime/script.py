@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 from types import FrameType
 from typing import Any
 
 from .wording import visible
 
 _PATIENCE = 2.0  # seconds that threads have to end after an interrupt
+
+_came = Event()  # an interrupt that `deferred_interrupts` has turned into a question
 
 
 def run_script(work: Callable[[], int]) -> int:
@@ -51,20 +54,24 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     Yields:
         A function: whether an interrupt has come.
     """
-    came = False
+    _came.clear()
 
     def note(signal_number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
+        _came.set()
         for number in previous:
             signal.signal(number, raise_interrupt)
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: came
+        yield interrupted
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def interrupted() -> bool:
+    """Whether a deferred interrupt has come, for waits in other threads; see above."""
+    return _came.is_set()
 
 
 def raise_interrupt(signal_number: int, frame: FrameType | None) -> None:

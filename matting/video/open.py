@@ -1,28 +1,42 @@
 """Opening what a user names as a video, and following one by time."""
 
+import os
+import stat
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 import numpy as np
 
+from media.aspect import has_shape, to_aspect
+from media.containers import Stream, check_file
 from media.frames import Frame, VideoError, VideoSource
 from media.pictures import PictureError, read_picture
-from media.reader import USUAL_RATE, ClipReader, PictureReader
+from media.pipes import InterruptedRead, Pipe
+from media.reader import USUAL_RATE, ClipReader
+from media.sequences import AnimationReader, PictureReader, is_animation
 
 from .settings import TargetLoop, VideoSettings
 
 PIPE = Path("-")
 
 
+def is_pipe(path: Path) -> bool:
+    """Whether frames come from a pipe, `-` or one that has a name, and can be read only once."""
+    return path == PIPE or path.is_fifo()
+
+
 def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
     """Opens the frames that are to be matted; see `open_video`."""
     rate = settings.exact_rate
-    if settings.src == PIPE:
-        return read_pipe(settings.size, settings.pixel_format, rate, standard_input())
+    if is_pipe(settings.src):
+        named = settings.src != PIPE
+        file = Pipe(settings.src.open("rb")) if named else standard_input()
+        name = str(settings.src) if named else "standard input"
+        return read_pipe(settings.size, settings.pixel_format, rate, file, name)
     if settings.size is not None:
         raise VideoError("--video-size is for a pipe of raw frames, --video-src -")
     return open_video(settings.src, "--video-src", rate, audio)
@@ -31,39 +45,48 @@ def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
 def open_video(
     path: Path, flag: str, rate: Fraction | None = None, audio: bool = False
 ) -> VideoSource:
-    """Opens a video file or a folder of numbered pictures, which `flag` named.
+    """Opens a video file, an animated picture or a folder of numbered ones, which `flag` named.
 
     `rate` is frames a second of a folder, 25 when not given; with `audio`, packets of sound are
     handed over. VideoError when it can't be read; says why.
     """
     if path.is_dir():
         return PictureReader(path, rate or USUAL_RATE)
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise VideoError(f"{flag} {path}: no such file or folder")
+    check_file(path, f"{flag} {path}")
     if rate is not None:
         raise VideoError(
             f"--video-rate is for pictures and raw frames; {path} has its own time stamps"
         )
-    return ClipReader(path, str(path), audio=audio)
+    return AnimationReader(path) if is_animation(path) else ClipReader(path, str(path), audio=audio)
 
 
 def open_by_time(
-    path: Path, flag: str, at_end: TargetLoop = "hold"
+    path: Path,
+    flag: str,
+    at_end: TargetLoop = "hold",
+    aspect: Fraction = Fraction(1),
+    stored: tuple[int, int] | None = None,
 ) -> Callable[[Fraction], np.ndarray]:
-    """Opens a picture, or a video or folder of pictures that is followed by time; see `Timeline`.
+    """Opens a picture, or what `open_video` takes, which is followed by time; see `Timeline`.
 
-    Returns `Timeline.at` or its like. ValueError when it is neither or can't be read; says why.
+    Returns `Timeline.at` or its like, of pictures whose pixels have the aspect given; a picture of
+    the proportions `stored` (height, width) has it already. ValueError when it is neither or can't
+    be read; says why.
     """
     reason: PictureError | None = None
-    if path.is_file():
+    if path.is_file() and not is_animation(path):
         try:
             pixels = read_picture(path).in_profile(None).pixels
         except PictureError as error:
             reason = error
         else:
+            if stored is None or not has_shape(pixels, *stored):
+                pixels = to_aspect(pixels, Fraction(1), aspect)
             return lambda _: pixels
     try:
-        return Timeline(lambda: open_video(path, flag), at_end).at
+        return Timeline(lambda: open_video(path, flag), at_end, aspect).at
     except VideoError as error:
         if reason is None:
             raise
@@ -82,9 +105,15 @@ class Timeline:
     Behind its last frame `loop` begins again, `hold` keeps that, `stop` raises TimelineEnded.
     """
 
-    def __init__(self, reopen: Callable[[], VideoSource], at_end: TargetLoop) -> None:
+    def __init__(
+        self,
+        reopen: Callable[[], VideoSource],
+        at_end: TargetLoop,
+        aspect: Fraction = Fraction(1),
+    ) -> None:
         self._reopen = reopen
         self._at_end = at_end
+        self._aspect = aspect  # of the pixels
         self._base = Fraction(0)  # when this turn began, seconds
         self._next: Frame | None = None
         self._begin()
@@ -96,7 +125,7 @@ class Timeline:
         """
         while time >= self._end():
             if self._next is not None:
-                self._current, self._next = self._next, self._source.read()
+                self._current, self._next = self._next, self._read()
                 continue
             if self._at_end == "hold":
                 break
@@ -109,10 +138,15 @@ class Timeline:
 
     def _begin(self) -> None:
         self._source = self._reopen()
-        first = self._source.read()
+        first = self._read()
         assert first is not None  # noqa: S101 - a source holds a frame
         self._first, self._current = first.pts, first
-        self._next = self._source.read()
+        self._next = self._read()
+
+    def _read(self) -> Frame | None:
+        frame, have = self._source.read(), self._source.info.pixel_aspect
+        self._source.take_audio()
+        return frame and replace(frame, pixels=to_aspect(frame.pixels, have, self._aspect))
 
     def _end(self) -> Fraction:
         """When the current frame ends, seconds."""
@@ -122,15 +156,32 @@ class Timeline:
 
 
 def read_pipe(
-    size: tuple[int, int] | None, pixel_format: str, rate: Fraction | None, file: BinaryIO
+    size: tuple[int, int] | None,
+    pixel_format: str,
+    rate: Fraction | None,
+    file: Stream,
+    name: str = "standard input",
 ) -> ClipReader:
     """Reads raw frames from a pipe: width and height in pixels, FFmpeg's format, frames a second.
 
     Without a size it holds a video in a format that needs no seeking (Matroska, NUT, MPEG-TS).
-    VideoError as `ClipReader`.
+    VideoError as `ClipReader`; KeyboardInterrupt when the user does not wait for the first frame.
     """
+    try:
+        return _read_pipe(size, pixel_format, rate, file, name)
+    except InterruptedRead as error:
+        raise KeyboardInterrupt from error
+
+
+def _read_pipe(
+    size: tuple[int, int] | None,
+    pixel_format: str,
+    rate: Fraction | None,
+    file: Stream,
+    name: str,
+) -> ClipReader:
     if size is None:
-        return ClipReader(file, "standard input", audio=True)
+        return ClipReader(file, name, audio=True)
     try:
         av.VideoFormat(pixel_format)
     except ValueError as error:
@@ -143,14 +194,15 @@ def read_pipe(
         "pixel_format": pixel_format,
         "framerate": str(rate or USUAL_RATE),
     }
-    return ClipReader(file, "standard input", options)
+    return ClipReader(file, name, options)
 
 
-def standard_input() -> BinaryIO:
+def standard_input() -> Stream:
     """The pipe that the program was given; a VideoError when it is a keyboard."""
     if sys.stdin is None or sys.stdin.isatty():
         raise VideoError(
             "--video-src - reads frames from a pipe, but there is none; use it as in: "
             "ffmpeg -i CLIP -f nut - | python inference_video.py --video-src - ..."
         )
-    return sys.stdin.buffer
+    file = sys.stdin.buffer
+    return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else Pipe(file)

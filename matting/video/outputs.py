@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from av import Packet
 
+from media.aspect import to_aspect
+from media.colour import ColourTags
 from media.frames import Frame, VideoError, VideoInfo
 from media.pictures import PictureError, read_picture, write_jpeg, write_png
 from runtime.files import remove_leftovers
@@ -17,7 +21,7 @@ from ..prediction import Prediction
 from .settings import RECIPES, EncodingSettings, VideoOutputSettings, VideoOutputType
 from .writer import Layout, VideoWriter
 
-_SOUNDED: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
+_COLOURS: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
 
 Paths = Mapping[VideoOutputType, Path]
 
@@ -58,12 +62,16 @@ class SequenceWriter:
     """Writes a folder of pictures, each of which appears whole; see `VideoWriter`.
 
     Those that are older than `since` (nanoseconds, as the folder's disk counts) are of other runs.
+    Pixels of another aspect are made square, as pictures have them.
     """
 
-    def __init__(self, folder: Path, jpeg: bool, since: int = 0) -> None:
+    def __init__(
+        self, folder: Path, jpeg: bool, since: int = 0, aspect: Fraction = Fraction(1)
+    ) -> None:
         self.path = folder
         self._since = since
         self.notes: list[str] = []
+        self._aspect = aspect
         remove_leftovers(folder)
         self._jpeg = jpeg
         self._files: list[Path] = []
@@ -85,7 +93,8 @@ class SequenceWriter:
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError when that fails."""
-        (write_jpeg if self._jpeg else write_png)(self.file(frame), pixels)
+        square = to_aspect(pixels, self._aspect)
+        (write_jpeg if self._jpeg else write_png)(self.file(frame), square)
         self.keep(frame)
 
     def keep(self, frame: Frame) -> None:
@@ -141,16 +150,23 @@ class VideoOutputs:
         deep = _is_deep(info, settings, encoding)
         self._depth: BitDepth = 16 if deep else 8
         self._pool = ThreadPoolExecutor(len(paths))
-        sounded = next((kind for kind in _SOUNDED if kind in paths), None)
+        sounded = next((kind for kind in _COLOURS if kind in paths), None)
         try:
             for kind, path in paths.items():
                 if settings.format == "image_sequences":
-                    jpeg = kind in ("com", "fgr") and settings.picture_format == "jpeg"
-                    self.writers[kind] = SequenceWriter(path, jpeg, since)
+                    jpeg = kind in _COLOURS and settings.picture_format == "jpeg"
+                    self.writers[kind] = SequenceWriter(path, jpeg, since, info.pixel_aspect)
                 else:
-                    layout = Layout.of(info, transparent and kind == "com", deep)
+                    shown = info if kind in _COLOURS else _as_data(info)
+                    layout = Layout.of(shown, transparent and kind == "com", deep)
                     audio = info.audio if kind == sounded else ()
                     self.writers[kind] = VideoWriter(path, layout, encoding, audio)
+            first = next(iter(self.writers.values()))
+            if isinstance(first, SequenceWriter) and info.pixel_aspect != 1:
+                aspect = f"{info.pixel_aspect.numerator}:{info.pixel_aspect.denominator}"
+                first.notes.append(
+                    f"the source's pixels are {aspect}; its pictures are made larger to square ones"
+                )
         except BaseException:
             self.abandon()
             raise
@@ -192,6 +208,12 @@ class VideoOutputs:
         for kind, writer in self.writers.items():
             if kind not in self.files and (left := writer.abandon()) is not None:
                 self.files[kind] = left
+
+
+def _as_data(info: VideoInfo) -> VideoInfo:
+    """What is told of alpha and its like: they are no light of HDR, whatever the source is."""
+    plain = ColourTags(matrix=1, primaries=1, transfer=1)  # BT.709
+    return replace(info, colour=plain) if info.colour.hdr else info
 
 
 def _is_deep(info: VideoInfo, settings: VideoOutputSettings, encoding: EncodingSettings) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from media.frames import VideoError, VideoSource
+from media.frames import VideoError, VideoInfo, VideoSource
+from media.pictures import resize
 from runtime.progress import show_progress
 
 from .open import open_by_time
@@ -32,10 +33,12 @@ def open_plate(
     from_frame: int | None,
     median_frames: int,
     reopen_source: Callable[[], VideoSource] | None,
+    frames: VideoInfo,
 ) -> tuple[PlateAt, list[str]]:
     """Opens what a user names as the plate: a path, `median`, or the number of a frame, from 0.
 
-    `reopen_source` is None where the source can be read only once. Returns the plate by time, and
+    `reopen_source` is None where the source can be read only once; `frames` has their size and
+    their pixels' aspect when they are matted. Returns the plate by time, and
     notes for the user. ValueError when none or two are named, or it can't be read.
     """
     if (bgr is None) == (from_frame is None):
@@ -46,7 +49,9 @@ def open_plate(
             "still while the subject moves"
         )
     if from_frame is None and bgr != MEDIAN:
-        return open_by_time(Path(str(bgr)), "--video-bgr"), []
+        stored = frames.height, frames.width
+        aspect = frames.pixel_aspect
+        return open_by_time(Path(str(bgr)), "--video-bgr", aspect=aspect, stored=stored), []
     if reopen_source is None:
         raise ValueError(
             "a pipe can be read only once, so its plate can't come from its own frames; name a "
@@ -54,16 +59,23 @@ def open_plate(
         )
     with closing(reopen_source()) as source:
         if from_frame is not None:
-            pixels = _read_frame(source, from_frame)
+            pixels = _fit(_read_frame(source, from_frame), source.info, frames)
             return lambda _: pixels, []
         median = median_plate(source, median_frames)
+        pixels = _fit(median.pixels, source.info, frames)
     notes = [f"plate: median of {median.frames} frames"]
     if median.unsure > _UNSURE:
         notes.append(
             f"the median is unsure of {median.unsure:.0%} of the plate: the camera moves, or "
             "something stands still for half of the time; a captured plate is better"
         )
-    return lambda _: median.pixels, notes
+    return lambda _: pixels, notes
+
+
+def _fit(pixels: np.ndarray, source: VideoInfo, frames: VideoInfo) -> np.ndarray:
+    """Resizes a plate from frames of the source as these are, where their pixels change aspect."""
+    same = source.pixel_aspect == frames.pixel_aspect
+    return pixels if same else resize(pixels, frames.height, frames.width)
 
 
 def _read_frame(source: VideoSource, number: int) -> np.ndarray:

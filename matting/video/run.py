@@ -10,6 +10,7 @@ import numpy as np
 
 from media.frames import Frame, VideoSource
 from media.pictures import resize
+from media.pipes import InterruptedRead
 
 from ..pipeline import AHEAD, map_ahead, run_ahead
 from ..plate.over_time import FIRST_CHECKS
@@ -105,6 +106,8 @@ class VideoRun:
                         told += 1
             except TimelineEnded:
                 self.progress.ended = self.progress.stopped = True
+            except InterruptedRead:
+                pass  # as if `should_stop` had been asked
             except Exception as error:
                 self.progress.error = error
         self.progress.notes += map(_name_flags, self.matter.plates.conclude())

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from media.frames import VideoSource
+from media.aspect import has_shape, to_aspect
+from media.frames import VideoError, VideoSource
 
 from ..pipeline import map_ahead, run_ahead
 from ..plate.over_time import PlateOverTime
-from ..plate.prepare import Preparation, Preprocess
+from ..plate.prepare import Preparation, Preprocess, fit_plate
 from ..prediction import Prediction
 from ..predictor import Predictor, Prepared
 from ..quality import Budget
@@ -55,9 +56,13 @@ class ClipMatte:
     """The matte of a frame of a clip."""
 
     src: np.ndarray  # (H, W, 3) uint8 or uint16, RGB, the frame
-    preparation: Preparation  # its notes are what has become known with this frame
+    preparation: Preparation
     prediction: Prediction
     budget: Budget
+    notes: tuple[str, ...] = ()  # what has become known with this frame, in words
+
+
+Told = tuple[np.ndarray, tuple[str, ...]]  # a frame, and what its reader has to say with it
 
 
 def matte_frames(
@@ -70,27 +75,45 @@ def matte_frames(
 ) -> Iterator[ClipMatte]:
     """Mattes a clip, some frames ahead of the caller; the same values as `inference_video.py`.
 
-    See `Matting.video`; `budget` may choose by height and width. ValueError when a frame can't be
-    read or the plate has another aspect ratio.
+    See `Matting.video`; `budget` may choose by height and width. ValueError, at the call, when a
+    clip can't be read or the plate has another aspect ratio; later for what comes with a frame.
     """
-    if isinstance(frames, (Path, str)):
-        frames = _read_pixels(open_video(Path(frames), "clip"))
-    remaining = iter(frames)
-    if (first := next(remaining, None)) is None:
+    if not isinstance(frames, (Path, str)):
+        return _matte(_check_sizes(frames), plate, predictor, budget, preprocess, smoothing)
+    source = open_video(Path(frames), "clip")
+    if has_shape(plate, source.info.height, source.info.width):  # as stored
+        plate = to_aspect(plate, source.info.pixel_aspect)
+    shown = to_aspect(
+        np.zeros((source.info.height, source.info.width, 3), np.uint8), source.info.pixel_aspect
+    )
+    fit_plate(src=shown, bgr=plate)
+    return _matte(_read(source), plate, predictor, budget, preprocess, smoothing)
+
+
+def _matte(
+    frames: Iterator[Told],
+    plate: np.ndarray,
+    predictor: Predictor,
+    budget: Budget | Callable[[int, int], Budget],
+    preprocess: Preprocess,
+    smoothing: float,
+) -> Iterator[ClipMatte]:
+    if (first := next(frames, None)) is None:
         return
     if not isinstance(budget, Budget):
-        budget = budget(*first.shape[:2])
+        budget = budget(*first[0].shape[:2])
     matter = FrameMatter(predictor, budget, preprocess, smoothing)
 
-    def load(src: np.ndarray) -> tuple[np.ndarray, Preparation, Prepared]:
-        return src, *matter.prepare(src, plate)
+    def load(told: Told) -> tuple[Told, Preparation, Prepared]:
+        return told, *matter.prepare(told[0], plate)
 
-    def compute(loaded: tuple[np.ndarray, Preparation, Prepared]) -> ClipMatte:
-        src, preparation, bgr = loaded
-        return ClipMatte(src, preparation, matter.predict(src, bgr), matter.budget)
+    def compute(loaded: tuple[Told, Preparation, Prepared]) -> ClipMatte:
+        (src, notes), preparation, bgr = loaded
+        prediction, notes = matter.predict(src, bgr), notes + preparation.notes
+        return ClipMatte(src, preparation, prediction, matter.budget, notes)
 
     with (
-        closing(run_ahead(map(load, chain([first], remaining)), 1)) as loaded,
+        closing(run_ahead(map(load, chain([first], frames)), 1)) as loaded,
         closing(map_ahead(compute, loaded, count_threads(predictor))) as matted,
     ):
         for one in matted:
@@ -102,8 +125,27 @@ def count_threads(predictor: Predictor) -> int:
     return predictor.lanes if predictor.lanes > 1 else 0
 
 
-def _read_pixels(source: VideoSource) -> Iterator[np.ndarray]:
+def _read(source: VideoSource) -> Iterator[Told]:
+    """The frames of a clip, with square pixels; what came out while reading comes with the last."""
+    notes, last = source.info.notes, None
     with closing(source):
         while (frame := source.read()) is not None:
             source.take_audio()
-            yield frame.pixels
+            if last is not None:
+                yield last, notes
+                notes = ()
+            last = to_aspect(frame.pixels, source.info.pixel_aspect)
+        if last is not None:
+            yield last, notes + source.notes
+
+
+def _check_sizes(frames: Iterable[np.ndarray]) -> Iterator[Told]:
+    size = None
+    for number, pixels in enumerate(frames):
+        size = size or pixels.shape
+        if pixels.shape != size:
+            raise VideoError(
+                f"frame {number} has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before "
+                f"{size[1]} x {size[0]}; all frames of a video must have one size"
+            )
+        yield pixels, ()

@@ -28,19 +28,23 @@ class TargetSettings:
 class TargetFeed:
     """Gives every frame its new background: a colour, a picture, a video, `blur`, or None.
 
-    None makes the composite transparent. ValueError when the text (which `flag` named) is none of
-    these or can't be read.
+    None makes the composite transparent; `aspect` is that of the frames' pixels. ValueError when
+    the text (which `flag` named) is none of these or can't be read.
     """
 
     def __init__(
-        self, text: str | None, settings: TargetSettings, flag: str = "--video-target-bgr"
+        self,
+        text: str | None,
+        settings: TargetSettings,
+        flag: str = "--video-target-bgr",
+        aspect: Fraction = Fraction(1),
     ) -> None:
         target = parse_target(text)
         self.transparent = target.kind == "none"
         self._settings = settings
         colour, path = target.colour, target.path
         self._colour = None if colour is None else np.array(colour, np.float32) / 255
-        self._shown_at = None if path is None else open_by_time(path, flag, settings.loop)
+        self._shown_at = None if path is None else open_by_time(path, flag, settings.loop, aspect)
         self._last: tuple[np.ndarray, np.ndarray] | None = None  # as opened, as made from that
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray | None:
@@ -86,13 +90,14 @@ def open_target(
     settings: TargetSettings,
     output: VideoOutputSettings,
     encoding: EncodingSettings,
+    aspect: Fraction = Fraction(1),
 ) -> tuple[TargetFeed, list[str]]:
     """Opens the new background; green where `com` has no alpha and none is named, with a note."""
     opaque = output.picture_format == "jpeg"
     if output.format == "video":
         opaque = RECIPES[encoding.codec].alpha_format is None
     if text is not None or not opaque or "com" not in output.types:
-        return TargetFeed(text, settings), []
+        return TargetFeed(text, settings, aspect=aspect), []
     note = (
         "com stands over green, as its format has no transparency: name a new background with "
         "--video-target-bgr, or use --codec prores or vp9, or PNG image sequences"

@@ -10,12 +10,13 @@ import av
 import numpy as np
 from av import AudioStream, Packet, VideoStream
 
-from media.clips import FFMPEG_ERRORS, explain
 from media.colour import ColourTags, FromRgb
+from media.containers import FFMPEG_ERRORS, explain, file_url
 from media.frames import Frame, VideoError, VideoInfo
 from runtime.files import Partial, explain_failure, remove_leftovers
 
 from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
+from .sound import SoundCopy, is_about_data
 
 # A second is written at a time, whole, so that all but the last plays if the run is killed; MP4 and
 # MOV become ordinary files at the end.
@@ -74,7 +75,7 @@ class VideoWriter:
     ) -> None:
         self.path = path
         self.frames = 0
-        self.notes: list[str] = []
+        self._notes: list[str] = []
         self._layout = layout
         self._durations: dict[int, int] = {}
         self._muxed = False
@@ -82,7 +83,7 @@ class VideoWriter:
         self._bottom = layout.height % 2 if recipe.even else 0
         self._right = layout.width % 2 if recipe.even else 0
         if self._bottom or self._right:
-            self.notes.append(
+            self._notes.append(
                 f"{path.name} has {layout.width + self._right} x {layout.height + self._bottom} "
                 "pixels, as the codec needs even sizes: the last row or column is repeated"
             )
@@ -92,11 +93,16 @@ class VideoWriter:
         self._partial = Partial(path, shown=True)
         try:
             self._open(recipe, pixel_format, settings)
-            self._audio = self._add_audio(audio)
+            self._sound = SoundCopy(self._container, path.suffix, audio)
             self._container.start_encoding()
         except (*FFMPEG_ERRORS, ValueError) as error:
             self.abandon()
             raise self._explained(error) from error
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, in words."""
+        return [*self._notes, *self._sound.notes]
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Encodes (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, and a frame's sound."""
@@ -108,7 +114,7 @@ class VideoWriter:
         encoded.time_base = self._layout.time_base
         self._durations[frame.pts] = frame.duration
         try:
-            self._copy(frame.audio)
+            self._sound.copy(frame.audio)
             self._mux(self._stream.encode(encoded))
         except (*FFMPEG_ERRORS, ValueError) as error:
             raise self._explained(error) from error
@@ -117,7 +123,7 @@ class VideoWriter:
     def finish(self, audio: Sequence[Packet] = ()) -> None:
         """Ends the file by the packets behind the last frame, checks and renames it."""
         try:
-            self._copy(audio)
+            self._sound.copy(audio)
             self._flush()
             self._container.close()
         except (*FFMPEG_ERRORS, ValueError) as error:
@@ -144,7 +150,7 @@ class VideoWriter:
         isobmff = {"video_track_timescale": scale, "movie_timescale": scale}
         suffix = self.path.suffix.lower()
         options = (isobmff if suffix != ".webm" else {}) | _SECONDS[suffix]
-        self._container = av.open(str(self._partial.path), "w", container_options=options)
+        self._container = av.open(file_url(self._partial.path), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
         height, width = layout.height + self._bottom, layout.width + self._right
@@ -162,22 +168,6 @@ class VideoWriter:
         if recipe.tag is not None:
             context.codec_tag = recipe.tag
 
-    def _add_audio(self, streams: Sequence[AudioStream]) -> dict[AudioStream, AudioStream]:
-        added = {}
-        for stream in streams:
-            try:
-                added[stream] = self._container.add_stream_from_template(stream)
-            except ValueError:
-                sound = f"sound of codec {stream.codec_context.name}"
-                self.notes.append(f"{sound} can't be stored in {self.path.suffix} and was left out")
-        return added
-
-    def _copy(self, packets: Sequence[Packet]) -> None:
-        for packet in packets:
-            if packet.stream in self._audio:
-                packet.stream = self._audio[packet.stream]
-                self._container.mux(packet)
-
     def _flush(self) -> None:
         packets = self._stream.encode(None)
         if packets and not self._muxed:
@@ -193,7 +183,13 @@ class VideoWriter:
             # Encoders guess it from the rate, and MP4 hides a last frame of duration 0.
             if packet.pts in self._durations:
                 packet.duration = self._durations.pop(packet.pts)
-            self._container.mux(packet)
+            try:
+                self._container.mux(packet)
+            except (*FFMPEG_ERRORS, ValueError) as error:
+                # Packets wait for each other, so that one of sound may fail when this is written.
+                if not (self._sound and is_about_data(error)):
+                    raise
+                self._sound.give_up()
             self._muxed = True
 
     def _explained(self, error: Exception) -> VideoError:
@@ -203,7 +199,7 @@ class VideoWriter:
 def verify_video(path: Path, frames: int) -> None:
     """Raises VideoError unless a video has its frames, and its first and last are decoded."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(file_url(path)) as container:
             stream = container.streams.video[0]
             packets = [p.pts for p in container.demux(stream) if p.size and not p.is_corrupt]
             last = max(pts for pts in packets if pts is not None)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from pydantic import Field
 
+from media.aspect import to_aspect
 from runtime.settings import settings_group
 
 from ..video.open import open_video
@@ -100,7 +101,10 @@ class ClipCamera:
         self._first: int | None = None
         self._start = 0.0
         info, live = self._source.info, pace == "live"
-        self.facts = CameraFacts(str(path), info.height, info.width, info.rate, live, info.notes)
+        # Windows, virtual cameras and snapshots know square pixels only.
+        empty = np.zeros((info.height, info.width), np.uint8)
+        height, width = to_aspect(empty, info.pixel_aspect).shape
+        self.facts = CameraFacts(str(path), height, width, info.rate, live, info.notes)
 
     def read(self) -> Shot | None:
         """Waits until the next frame is due; None at the end. VideoError when it can't be read."""
@@ -114,7 +118,7 @@ class ClipCamera:
         wait = self._start + float(moment) - time.perf_counter()
         if self.facts.live and wait > 0:
             time.sleep(wait)
-        pixels = frame.pixels
+        pixels = to_aspect(frame.pixels, self._source.info.pixel_aspect)
         if pixels.dtype == np.uint16:
             pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
         return Shot(pixels, moment, time.perf_counter())

@@ -1,0 +1,148 @@
+"""Copying sound, which never ends a run: what does not fit is mended or left out, with a note."""
+
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+from fractions import Fraction
+
+import av
+from av import AudioStream, Packet
+from av.container import OutputContainer
+
+from media.containers import FFMPEG_ERRORS
+
+_FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+_KEPT = ("language", "title")  # of a track's metadata
+# Decoders need some sound before the first that is heard; an edit list hides it in .mp4 and .mov.
+_BEFORE_S = Fraction(1, 10)
+_FAILURES = (*FFMPEG_ERRORS, ValueError)
+
+
+class SoundCopy:
+    """Copies packets of sound into a container that is about to be written.
+
+    Times rise: a packet that does not follow the one before is put behind it. Sound from before
+    the first picture, which is shown at 0, is left out. `notes` says what was done.
+
+    Args:
+        container: takes the tracks that its format can hold.
+        suffix: of its file.
+        streams: the tracks of the source; with their languages, titles and which is the default.
+    """
+
+    def __init__(
+        self, container: OutputContainer, suffix: str, streams: Sequence[AudioStream]
+    ) -> None:
+        self._lost: list[str] = []  # what was left out, in words
+        self._container, self._suffix = container, suffix
+        self._tracks: dict[AudioStream, AudioStream] = {}
+        self._last: dict[AudioStream, int] = {}  # time stamp of the last packet
+        self._end: dict[AudioStream, int] = {}  # and where it ends
+        self._moved = self._untimed = 0
+        self._cut = Fraction(0)  # seconds before the first picture
+        for stream in streams:
+            if _fits(stream, suffix):
+                self._tracks[stream] = _add(container, stream)
+            else:
+                name = stream.codec_context.name if stream.codec_context else "an unknown kind"
+                self._lost.append(
+                    f"sound of codec {name} can't be stored in {suffix} and was left out"
+                )
+
+    def __bool__(self) -> bool:
+        """Whether there is a track to copy."""
+        return bool(self._tracks)
+
+    def copy(self, packets: Sequence[Packet]) -> None:
+        """Copies packets; times are the pictures'. OSError for what is no fault of the sound."""
+        for packet in packets:
+            stream = packet.stream
+            if stream not in self._tracks or not self._mend(packet):
+                continue
+            packet.stream = self._tracks[stream]
+            try:
+                self._container.mux(packet)
+            except _FAILURES as error:
+                if not is_about_data(error):
+                    raise
+                self.give_up(stream)
+
+    def give_up(self, stream: AudioStream | None = None) -> None:
+        """Leaves out the rest of a track that can't be written, or of all for None."""
+        for lost in list(self._tracks) if stream is None else [stream]:
+            del self._tracks[lost]
+            codec = lost.codec_context.name
+            at = float(self._end.get(lost, 0) * (lost.time_base or 0))
+            self._lost.append(
+                f"sound of codec {codec} is damaged for {self._suffix} and was left out "
+                f"from {at:.1f} s on"
+            )
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out or mended, in words."""
+        notes = list(self._lost)
+        if self._moved:
+            notes.append(
+                f"{self._moved} packets of sound had no time of their own, or one that did not "
+                "rise, and follow those before"
+            )
+        if self._cut:
+            notes.append(
+                f"the sound begins {float(self._cut):.2f} s before the first picture; that part "
+                "was left out"
+            )
+        return notes
+
+    def _mend(self, packet: Packet) -> bool:
+        """Sets the times of a packet; whether it is to be copied."""
+        stream, unit = packet.stream, packet.time_base
+        time = packet.pts if packet.dts is None else packet.dts
+        first = stream not in self._last
+        if time is None or (not first and time <= self._last[stream]):
+            time = self._end.get(stream, 0)
+            self._moved += 1
+        early = time * unit
+        if first and early < -_preroll(stream, self._suffix):
+            self._cut = max(self._cut, -early)
+            return False
+        # Sound is shown in the order in which it is decoded.
+        packet.pts = packet.dts = time
+        self._last[stream] = time
+        self._end[stream] = time + max(1, packet.duration or 0)
+        return True
+
+
+def is_about_data(error: Exception) -> bool:
+    """Whether FFmpeg refuses what it was given to write; a full disk is another matter."""
+    return not isinstance(error, OSError)
+
+
+def _preroll(stream: AudioStream, suffix: str) -> Fraction:
+    """Seconds before 0 that a file may hold of a track, without moving all others."""
+    if suffix != ".webm":
+        return _BEFORE_S
+    head = stream.codec_context.extradata or b""
+    # RFC 7845, 5.1: samples that its decoder leaves out; WebM has a field for them.
+    samples = int.from_bytes(head[10:12], "little") if head.startswith(b"OpusHead") else 0
+    return Fraction(samples, 48_000)
+
+
+def _fits(stream: AudioStream, suffix: str) -> bool:
+    """Whether a container takes a track: some refuse it only when their head is written."""
+    try:
+        trial = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
+        _add(trial, stream)
+        trial.start_encoding()
+    except _FAILURES:
+        return False
+    with suppress(*_FAILURES):
+        trial.close()
+    return True
+
+
+def _add(container: OutputContainer, stream: AudioStream) -> AudioStream:
+    added = container.add_stream_from_template(stream)
+    added.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT})
+    added.disposition = stream.disposition
+    return added

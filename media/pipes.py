@@ -1,0 +1,46 @@
+"""Pipes that hear an interrupt while they wait for what another program writes."""
+
+import io
+import os
+import select
+import sys
+from typing import BinaryIO
+
+from runtime.script import interrupted
+
+_PATIENCE = 0.2  # seconds between two looks for an interrupt
+
+
+class InterruptedRead(Exception):  # noqa: N818 - what a user wants is no error
+    """The user wants to stop while nothing comes.
+
+    FFmpeg's callbacks hand this on, but not a KeyboardInterrupt.
+    """
+
+
+class Pipe(io.RawIOBase):
+    """Reads the bytes of a pipe once; raises InterruptedRead where a wait is interrupted."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads what is there, at most `size` bytes; waits for at least one, or the end."""
+        try:
+            # Elsewhere only sockets can be waited for.
+            while os.name == "posix" and not select.select([self._file], [], [], _PATIENCE)[0]:
+                if interrupted():
+                    raise InterruptedRead
+            return os.read(self._file.fileno(), size)
+        except KeyboardInterrupt as error:
+            raise InterruptedRead from error
+
+    def close(self) -> None:
+        """Closes the pipe, unless it is the program's own."""
+        if self._file is not getattr(sys.stdin, "buffer", None):
+            self._file.close()
+        super().close()
