@@ -1,5 +1,6 @@
 """All outputs of a video together: planned, opened, written in step, finished or abandoned."""
 
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -34,9 +35,9 @@ def plan_paths(settings: VideoOutputSettings, encoding: EncodingSettings) -> Pat
 
 def refuse_inputs(paths: Paths, inputs: Sequence[Path]) -> None:
     """Raises ValueError for an output that would replace an input."""
-    read = {path.resolve() for path in inputs}
+    read = {os.path.realpath(path) for path in inputs}
     for path in paths.values():
-        if path.resolve() in read:
+        if os.path.realpath(path) in read:
             raise ValueError(
                 f"output {path} would replace an input of the same name; use another --output-dir"
             )
