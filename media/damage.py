@@ -1,5 +1,7 @@
 """Counting what a decoder could not give whole, so that damage inside a file is told."""
 
+from sys import maxsize
+
 import av
 
 # Codecs of which each packet is one frame. (Others have packets that show nothing. A field of
@@ -16,13 +18,12 @@ class Damage:
     def __init__(self, codec: str) -> None:
         self.error = ""  # the decoder's last
         self.frames = 0  # decoded so far
-        self._first: int | None = None  # number of the first frame that is missing or damaged
+        self._first = self._gap = maxsize  # numbers of the first frame damaged, and missing
         self._whole: bool | None = None  # whether the clip begins with a keyframe
         self._paired = codec in _FRAME_A_PACKET
         self._waiting: set[int] = set()  # time stamps of packets whose frames are to come
         self._corrupt: set[int] = set()  # time stamps of packets that are not whole
         self._missing = self._damaged = self._errors = self._early = 0
-        self._gap = 0  # number of the first frame that is missing
         self._behind = 0  # frames since the last error
 
     def feed(self, packet: av.Packet) -> None:
@@ -40,12 +41,12 @@ class Damage:
         if self._paired and (frame.interlaced_frame or frame.pts not in self._waiting):
             self._paired = False
             self._waiting.clear()
-            self._missing = 0
-        if self._paired:
+            self._missing, self._gap = 0, maxsize
+        if self._paired and frame.pts is not None:
             passed = {pts for pts in self._waiting if pts < frame.pts}
             self._waiting -= passed | {frame.pts}
             if passed and self.frames:
-                self._gap = self._gap if self._missing else self.frames
+                self._gap = min(self._gap, self.frames)
                 self._missing += len(passed)
         if frame.is_corrupt or frame.pts in self._corrupt:
             self._damaged += 1
@@ -78,8 +79,7 @@ class Damage:
         # An error has mostly cost one of the frames that are missing.
         count = self._damaged + max(self._missing, self._errors)
         if count:
-            known = [] if self._first is None else [self._first]
-            first = min(known + [self._gap] * bool(self._missing))
+            first = min(self._first, self._gap)
             notes.append(
                 f"the file is damaged inside; missing or damaged frames: {count}, the first is "
                 f"frame {first}. Traces may stay in those up to the next keyframe"
@@ -89,4 +89,4 @@ class Damage:
         return tuple(notes)
 
     def _mark(self) -> None:
-        self._first = self.frames if self._first is None else self._first
+        self._first = min(self._first, self.frames)

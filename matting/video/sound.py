@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from fractions import Fraction
 
 import av
 from av import AudioStream, Packet
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 
 from media.containers import FFMPEG_ERRORS
@@ -15,6 +15,9 @@ _FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 _KEPT = ("language", "title")  # of a track's metadata
 # Decoders need some sound before the first that is heard; an edit list hides it in .mp4 and .mov.
 _BEFORE_S = Fraction(1, 10)
+_GAP = 3600  # seconds; MP4 has 32 bits for the length of what is before a gap
+# Of so many channels, where a file does not say which they are, as WAV does not.
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _FAILURES = (*FFMPEG_ERRORS, ValueError)
 
 
@@ -38,7 +41,9 @@ class SoundCopy:
         self._tracks: dict[AudioStream, AudioStream] = {}
         self._last: dict[AudioStream, int] = {}  # time stamp of the last packet
         self._end: dict[AudioStream, int] = {}  # and where it ends
-        self._moved = self._untimed = 0
+        self._pushed: dict[AudioStream, int | None] = {}  # as stored, if it was moved
+        self._filters: dict[AudioStream, BitStreamFilterContext] = {}
+        self._moved = self._broken = 0
         self._cut = Fraction(0)  # seconds before the first picture
         for stream in streams:
             if _fits(stream, suffix):
@@ -59,13 +64,26 @@ class SoundCopy:
             stream = packet.stream
             if stream not in self._tracks or not self._mend(packet):
                 continue
-            packet.stream = self._tracks[stream]
             try:
-                self._container.mux(packet)
+                for plain in self._take_heads_off(stream, packet):
+                    plain.stream = self._tracks[stream]
+                    self._container.mux(plain)
             except _FAILURES as error:
                 if not is_about_data(error):
                     raise
                 self.give_up(stream)
+
+    def _take_heads_off(self, stream: AudioStream, packet: Packet) -> list[Packet]:
+        """AAC as broadcasts have it, with a head in each packet, as MP4 has it, with one in all."""
+        if stream.codec_context.name != "aac" or stream.codec_context.extradata:
+            return [packet]
+        if stream not in self._filters:
+            self._filters[stream] = BitStreamFilterContext("aac_adtstoasc", stream)
+        try:
+            return self._filters[stream].filter(packet)
+        except av.error.InvalidDataError:
+            self._broken += 1
+            return []
 
     def give_up(self, stream: AudioStream | None = None) -> None:
         """Leaves out the rest of a track that can't be written, or of all for None."""
@@ -84,9 +102,11 @@ class SoundCopy:
         notes = list(self._lost)
         if self._moved:
             notes.append(
-                f"{self._moved} packets of sound had no time of their own, or one that did not "
-                "rise, and follow those before"
+                "packets of sound without a time of their own, or with one that can't be right: "
+                f"{self._moved}; they follow those before, or are left out"
             )
+        if self._broken:
+            notes.append(f"damaged packets of sound, left out: {self._broken}")
         if self._cut:
             notes.append(
                 f"the sound begins {float(self._cut):.2f} s before the first picture; that part "
@@ -98,10 +118,16 @@ class SoundCopy:
         """Sets the times of a packet; whether it is to be copied."""
         stream, unit = packet.stream, packet.time_base
         time = packet.pts if packet.dts is None else packet.dts
-        first = stream not in self._last
-        if time is None or (not first and time <= self._last[stream]):
-            time = self._end.get(stream, 0)
+        stored, end = time, self._end.get(stream, 0)
+        first, last = stream not in self._last, self._last.get(stream, 0)
+        if time is None or (not first and time <= last) or (time - end) * unit > _GAP:
             self._moved += 1
+            before = self._pushed.get(stream)
+            if stored is not None and before is not None and before < stored:
+                return False  # time goes on, and is caught up with
+            self._pushed[stream], time = stored, end
+        else:
+            self._pushed.pop(stream, None)
         early = time * unit
         if first and early < -_preroll(stream, self._suffix):
             self._cut = max(self._cut, -early)
@@ -132,12 +158,15 @@ def _fits(stream: AudioStream, suffix: str) -> bool:
     """Whether a container takes a track: some refuse it only when their head is written."""
     try:
         trial = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
-        _add(trial, stream)
+        added = _add(trial, stream)
         trial.start_encoding()
+        if stream.codec_context.name.startswith("pcm"):
+            silence = Packet(bytes(64 * stream.channels))
+            silence.stream, silence.pts, silence.dts = added, 0, 0
+            trial.mux(silence)
+        trial.close()
     except _FAILURES:
         return False
-    with suppress(*_FAILURES):
-        trial.close()
     return True
 
 
@@ -145,4 +174,7 @@ def _add(container: OutputContainer, stream: AudioStream) -> AudioStream:
     added = container.add_stream_from_template(stream)
     added.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT})
     added.disposition = stream.disposition
+    context = added.codec_context
+    if context.layout.name.endswith("channels") and stream.channels in _LAYOUTS:
+        context.layout = _LAYOUTS[stream.channels]
     return added

@@ -93,7 +93,7 @@ class VideoWriter:
         self._partial = Partial(path, shown=True)
         try:
             self._open(recipe, pixel_format, settings)
-            self._sound = SoundCopy(self._container, path.suffix, audio)
+            self._sound = SoundCopy(self._container, path.suffix.lower(), audio)
             self._container.start_encoding()
         except (*FFMPEG_ERRORS, ValueError) as error:
             self.abandon()
