@@ -173,13 +173,17 @@ class Clips:
         rotation: tuple[float, bool, bool] | None = None,
         sound: str | None = None,
         tags: dict[str, int] | None = None,
+        matrix: int | None = None,
         **options: str,
     ) -> Path:
-        """Writes a clip; its sound, of a codec's name, is a tone as long as the pictures."""
+        """Writes a clip; its sound, of a codec's name, is a tone as long as the pictures.
+
+        Colours are converted by `matrix`, or by the one that `tags` name.
+        """
         pts = list(range(len(pictures))) if pts is None else pts
         path.parent.mkdir(parents=True, exist_ok=True)
         scale = {"video_track_timescale": str(time_base.denominator)}
-        with av.open(str(path), "w", container_options=scale) as container:
+        with av.open(f"file:{path}", "w", container_options=scale) as container:
             height, width = pictures[0].shape[:2] if pictures else (48, 64)
             rate = min(Fraction(25), 1 / time_base)
             stream = container.add_stream(codec, rate, options, width=width, height=height)
@@ -192,7 +196,7 @@ class Clips:
             audio = container.add_stream(sound, 48000) if sound else None
             container.start_encoding()
             colours = {
-                "dst_colorspace": (tags or {}).get("colorspace"),
+                "dst_colorspace": matrix or (tags or {}).get("colorspace"),
                 "dst_color_range": (tags or {}).get("color_range"),
             }
             for picture, time in zip(pictures, pts, strict=True):
@@ -223,7 +227,7 @@ class Clips:
     @staticmethod
     def read(path: Path, kind: str = "rgb24", decoder: str | None = None) -> list[np.ndarray]:
         """The frames of a clip; `decoder` is needed for the alpha of VP9."""
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:
             stream = container.streams.video[0]
             if decoder is None:
                 return [frame.to_ndarray(format=kind) for frame in container.decode(stream)]
@@ -235,14 +239,14 @@ class Clips:
     @staticmethod
     def times(path: Path) -> list[Fraction]:
         """When each frame is shown, seconds."""
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:
             stream = container.streams.video[0]
             return [frame.pts * stream.time_base for frame in container.decode(stream)]
 
     @staticmethod
     def sound(path: Path) -> list[tuple[Fraction, bytes]]:
         """Time and content of each packet of sound."""
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:
             packets = container.demux(audio=0)
             return [(p.pts * p.time_base, bytes(p)) for p in packets if p.size]
 
