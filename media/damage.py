@@ -21,10 +21,12 @@ class Damage:
         self._first = self._gap = maxsize  # numbers of the first frame damaged, and missing
         self._whole: bool | None = None  # whether the clip begins with a keyframe
         self._paired = codec in _FRAME_A_PACKET
+        self._silent = codec == "hevc"  # whose decoder skips what it can't decode without an error
         self._waiting: set[int] = set()  # time stamps of packets whose frames are to come
         self._corrupt: set[int] = set()  # time stamps of packets that are not whole
         self._missing = self._damaged = self._errors = self._early = 0
         self._behind = 0  # frames since the last error
+        self._ended = False
 
     def feed(self, packet: av.Packet) -> None:
         """A packet goes to the decoder."""
@@ -62,6 +64,10 @@ class Damage:
         else:
             self._early += 1
 
+    def end(self) -> None:
+        """The decoder has given all that it can."""
+        self._ended = True
+
     def lose(self) -> None:
         """A frame is not whole that can't be told by its time stamp."""
         self._errors += 1
@@ -70,16 +76,19 @@ class Damage:
     @property
     def reaches_end(self) -> bool:
         """Whether frames have come behind the last error, of all that the decoder got."""
-        return not self.error or (self._behind > 0 and not self._waiting)
+        if not self.error and not self._silent:
+            return True
+        return (self._behind > 0 or not self.error) and not self._waiting
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found, in words."""
         notes = []
         # An error has mostly cost one of the frames that are missing.
-        count = self._damaged + max(self._missing, self._errors)
+        lost = max(self._missing + len(self._waiting) * self._ended, self._errors)
+        count = self._damaged + lost
         if count:
-            first = min(self._first, self._gap)
+            first = min(self._first, self._gap, self.frames)
             notes.append(
                 f"the file is damaged inside; missing or damaged frames: {count}, the first is "
                 f"frame {first}. Traces may stay in those up to the next keyframe"

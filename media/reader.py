@@ -140,7 +140,9 @@ class ClipReader:
             broken = ""
         # The frames before it, which the decoder still holds.
         yield from self._give(None)
-        reason = "is not whole" if cut else f"can't be decoded: {broken or self._damage.error}"
+        self._damage.end()
+        error = broken or self._damage.error or "the decoder skips it and what follows"
+        reason = "is not whole" if cut else f"can't be decoded: {error}"
         if cut or broken or not self._damage.reaches_end:
             raise self._failed(f"{reason}; the file is cut off or damaged")
 

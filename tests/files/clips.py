@@ -18,6 +18,7 @@ from tests.conftest import Clips
 
 COUNT, HEIGHT, WIDTH = 6, 48, 64
 FINE = {"crf": "4"}  # of libx264
+GROUPS = {"x265-params": "log-level=none:qp=8:keyint=5:min-keyint=5"}
 QUIET = {"x265-params": "log-level=none:qp=8"}
 PAL = Fraction(4, 3)
 # Mean levels that are lost: by rounding to limited range and back; by colours of half the size
@@ -367,13 +368,13 @@ DAMAGE = [
         "flips.mp4",
         changed(x264(pictures=many, g="5"), flip(9)),
         None,
-        frames=20,
+        frames=19,
         says=DAMAGED,
         quiet=False,
     ),
     ClipRow(
         "flips_hevc.mp4",
-        changed(clip(many, codec="libx265", **QUIET), flip(9)),
+        changed(clip(many, codec="libx265", **GROUPS), flip(7)),
         None,
         says=DAMAGED,
         quiet=False,
@@ -390,9 +391,15 @@ DAMAGE = [
         "flips.mov",
         changed(clip(many, codec="prores_ks", pixel_format="yuv422p10le"), flip(9)),
         None,
-        frames=20,
+        frames=19,
         says=DAMAGED,
         quiet=False,
+    ),
+    ClipRow(
+        "flips_to_the_end.mp4",
+        changed(clip(many, codec="libx265", **QUIET), flip(9)),
+        code=1,
+        says=r"frame \d+ can't be decoded: .*; the file is cut off or damaged",
     ),
     ClipRow(
         "lost.ts",
