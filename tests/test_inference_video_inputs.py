@@ -40,7 +40,8 @@ def test_circles_are_round_over_pixels_that_are_not_square(
     """192 x 144 pixels of 4:3 are shown as 256 x 144; what is compared is as it is shown."""
     tags = {"sample_aspect_ratio": PAL}
     src = clips.write(tmp_path / "a.mp4", clips.moving(2, 144, 192), tags=tags, crf="4")
-    wide = photographs.save(tmp_path / "wide.png", photographs.plate(144, 256))
+    wide = tmp_path / "wide.png"
+    Image.fromarray(photographs.plate(144, 192)).resize((256, 144)).save(wide)
     target = circle(tmp_path / "circle.png")
     line = ("--video-src", src, "--video-bgr", wide, "--video-target-bgr", target, *FAST)
     out, pictures = tmp_path / "out", tmp_path / "pictures"

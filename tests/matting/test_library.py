@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,38 @@ def test_a_clip_is_matted_as_by_the_script(
             assert np.array_equal(np.asarray(Image.open(path)), matte.render("pha"))
     with pytest.raises(ValueError, match=r"smoothing must lie in \[0, 0.95\], got 1"):
         next(matting.video(iter(frames), pair[1], smoothing=1))
+
+
+def test_arguments_of_a_clip_are_checked_at_the_call(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray], tmp_path: Path, clips
+) -> None:
+    clip = clips.write(tmp_path / "a.mp4", clips.moving(2))
+    for arguments, choices, message in (
+        ((tmp_path / "no.mp4", pair[1]), {}, r"no\.mp4: no such file"),
+        (([pair[0]], tmp_path / "no.png"), {}, "no.png"),
+        (([pair[0]], pair[1]), {"smoothing": 2}, "smoothing must lie in"),
+        (([pair[0]], pair[1]), {"quality": "worst"}, "quality must be"),
+        (([pair[0]], pair[1]), {"backbone_scale": 3}, "backbone scale must be above 0"),
+        ((clip, clips.moving(1, 48, 96)[0]), {}, "different aspect ratios"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            matting.video(*arguments, **choices)
+
+
+def test_a_frame_of_another_size_is_named_by_its_number(
+    matting: Matting, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    frames = [pair[0], pair[0], pair[0][:-2]]
+    with pytest.raises(ValueError, match=r"frame 2 has \d+ x \d+ pixels, those before"):
+        list(matting.video(frames, pair[1]))
+
+
+def test_pixels_of_a_clip_become_square(matting: Matting, tmp_path: Path, clips) -> None:
+    tags = {"sample_aspect_ratio": Fraction(4, 3)}
+    clip = clips.write(tmp_path / "a.mp4", clips.moving(2), tags=tags)
+    for width in (64, 85):  # a plate as stored, and as shown
+        plate = np.asarray(Image.fromarray(clips.moving(1)[0]).resize((width, 48)))
+        assert [m.alpha.shape for m in matting.video(clip, plate)] == [(48, 85)] * 2
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Clips: every frame is the one that was asked for, in any order."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,24 @@ def test_what_is_no_video_is_refused(tmp_path: Path, name: str, message: str) ->
     (tmp_path / "a.mp4").write_bytes(b"hello")
     with pytest.raises(VideoError, match=f"{name}: .*{message}"):
         index_clip(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["12:30:05.mp4", "http:a.mp4", "%d.mp4", "-i.mp4"])
+def test_a_name_is_a_file_whatever_it_looks_like(tmp_path: Path, clips, monkeypatch, name) -> None:
+    clips.write(tmp_path / name, clips.moving(3))
+    monkeypatch.chdir(tmp_path)
+    index = index_clip(Path(name))
+    assert IndexedClip(Path(name), index).read_rgb(2).shape == (48, 64, 3)
+    assert len(index) == 3
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "loop"])
+def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.mp4"
+    {"pipe": os.mkfifo, "folder": os.mkdir, "loop": lambda path: path.symlink_to(path)}[kind](path)
+    message = {"pipe": "it is a pipe", "folder": "it is a folder", "loop": "symbolic links"}[kind]
+    with pytest.raises(VideoError, match=message):
+        index_clip(path)
 
 
 def luma_clip(path: Path, values: list[int], colour_range: int | None) -> Path:

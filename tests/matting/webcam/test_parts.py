@@ -246,6 +246,25 @@ def test_deep_clip_becomes_eight_bits(tmp_path: Path, clips) -> None:
     assert np.abs(pixels.astype(int) - 100).max() <= 1
 
 
+def test_pixels_of_a_clip_become_square(tmp_path: Path, clips) -> None:
+    tags = {"sample_aspect_ratio": Fraction(4, 3)}
+    path = clips.write(tmp_path / "a.mp4", clips.moving(2), tags=tags)
+    camera = ClipCamera(path, "each")
+    assert (camera.facts.width, camera.facts.height) == (85, 48)
+    assert camera.read().pixels.shape == (48, 85, 3)
+    camera.close()
+
+
+def test_animated_background_moves(tmp_path: Path) -> None:
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    path = tmp_path / "a.webp"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200, lossless=True)
+    backgrounds = Backgrounds([str(path)], TargetSettings())
+    bgr = np.zeros((48, 64, 3), np.uint8)
+    found = [backgrounds.at(Fraction(time, 10), bgr)[0, 0].tolist() for time in (0, 1, 3, 5)]
+    assert found == [[1, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 0]]
+
+
 def test_keys_come_at_their_time_and_once() -> None:
     keys = ScriptedKeys(["2:q", "0.5:t", "0.5:m"])
     assert keys.pressed(Fraction(0)) == []
