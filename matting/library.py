@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+
 from model.matting import check_backbone_scale
 
 from .pictures.compose import BitDepth, OutputType, render
