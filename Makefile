@@ -1,13 +1,14 @@
 # Every target makes .venv and installs what it needs, once.
 #   make demo    matte the photographs of demo/
 #   make test    the tests (a few minutes)
+#   make test-files   the table of files: pictures, clips, weights and settings of every kind
 #   make check   lint, format, types and tests: what every change must pass
 #   make docs-pictures   remake the pictures and tables of docs/, by the weights as they are
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow check lint types format docs-pictures clean
+.PHONY: demo test test-files test-slow check lint types format docs-pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python inference_images.py --config configs/demo.yaml
@@ -16,11 +17,14 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
+test-files: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m 'files and not slow' -n 2 --dist loadfile
+
 # Long tests, and those on real photographs that are not part of the repository.
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow -s
 
-check: lint types test
+check: lint types test test-files
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
