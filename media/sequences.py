@@ -117,7 +117,9 @@ class AnimationReader:
             self._image = Image.open(path, formats=_ANIMATED)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise VideoError(f"{path}: not an animation that can be read: {error}") from error
-        self._count = getattr(self._image, "n_frames", 1)
+        # A PNG may begin with a picture for programs that know no animations.
+        self._poster = int(getattr(self._image, "default_image", False))
+        self._count = getattr(self._image, "n_frames", 1) - self._poster
         width, height = self._image.size
         notes = ["alpha channel dropped"] if self._image.has_transparency_data else []
         duration = self._duration() if self._seek() else _USUAL
@@ -152,7 +154,7 @@ class AnimationReader:
         if self._number >= self._count:
             return False
         try:
-            self._image.seek(self._number)
+            self._image.seek(self._number + self._poster)
             self._image.load()
         except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             reason = f"can't be decoded: {error}; the file is cut off or damaged"

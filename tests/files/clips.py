@@ -262,6 +262,7 @@ CONTAINERS = [
     ClipRow("animation.gif", animated(), drawn, 6),  # of 256 colours
     ClipRow("animation.webp", animated(lossless=True), drawn, 0),
     ClipRow("animation.png", animated(), drawn, 0),
+    ClipRow("poster.png", animated(default_image=True), lambda: drawn()[1:], 0),
     ClipRow("animation.avif", animated(quality=100), drawn),
 ]
 PIXELS = [
