@@ -8,8 +8,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from model.matting import check_backbone_scale
-
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
 from .pictures.target import Target
@@ -233,8 +231,7 @@ class Matting:
             # Copies, because frames are taken ahead and some readers use one array for all.
             src = (np.array(open_picture(frame).in_profile(None).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
-        work = self.resolve_budget(1080, 1920, quality=quality, **choices)
-        check_backbone_scale(work.backbone_scale)
+        self.resolve_budget(1080, 1920, quality=quality, **choices)  # refuses wrong choices at once
         mattes = matte_frames(src, plate, self.predictor, budget, preprocess, smoothing)
         return (Matte(m.prediction, m.preparation, m.budget, m.notes) for m in mattes)
 

@@ -173,7 +173,7 @@ def test_arguments_of_a_clip_are_checked_at_the_call(
         (([pair[0]], tmp_path / "no.png"), {}, "no.png"),
         (([pair[0]], pair[1]), {"smoothing": 2}, "smoothing must lie in"),
         (([pair[0]], pair[1]), {"quality": "worst"}, "quality must be"),
-        (([pair[0]], pair[1]), {"backbone_scale": 3}, "backbone scale must be above 0"),
+        (([pair[0]], pair[1]), {"backbone_scale": 3}, "backbone_scale must be a number above 0"),
         ((clip, clips.moving(1, 48, 96)[0]), {}, "different aspect ratios"),
     ):
         with pytest.raises(ValueError, match=message):
