@@ -175,7 +175,10 @@ def test_missing_and_empty_folders(refuse, tmp_path: Path, flag: str) -> None:
             "key 'backbone_scale': .* equal to 0.5, got 0.6",
             ["--model-backbone-scale", 0.6],
         ),
-        ("key 'backbone_scale': Input should be a finite number, got nan", ["--model-backbone-scale", "nan"]),
+        (
+            "key 'backbone_scale': Input should be a finite number, got nan",
+            ["--model-backbone-scale", "nan"],
+        ),
         ("key 'refine_sample_pixels': .* equal to 0, got -1", ["--model-refine-sample-pixels", -1]),
         ("key 'refine_threshold': .* equal to 1, got 1.5", ["--model-refine-threshold", 1.5]),
         (r"rgb\(300,0,0\).*from 0 to 255", ["--target-bgr", "rgb(300,0,0)"]),

@@ -42,7 +42,9 @@ def wait_for_outputs(process: subprocess.Popen, out: Path, count: int) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_interrupted_run_can_be_finished(
     tmp_path: Path, start_script, run_forked, photographs, number: int
 ) -> None:
@@ -211,7 +213,9 @@ pathlib.Path.write_bytes = write_half
             Image.open(out / kind / name).load()
 
 
-@pytest.mark.parametrize("stuck", ["read_picture", "matte_frame"])
+@pytest.mark.parametrize(
+    "stuck", ["read_picture", pytest.param("matte_frame", marks=pytest.mark.slow)]
+)
 def test_second_interrupt_ends_what_hangs(tmp_path: Path, start_script, photographs, stuck) -> None:
     """A network drive that answers no more, or minutes of computing, in a thread of its own."""
     src, bgr = photographs.pair(tmp_path, "a.png", "b.png")

@@ -158,7 +158,11 @@ def has_opened(process: subprocess.Popen, path: Path) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="files of others can't be seen")
-@pytest.mark.parametrize("begins", [False, True], ids=["before the first frame", "later"])
+@pytest.mark.parametrize(
+    "begins",
+    [False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["before the first frame", "later"],
+)
 def test_a_wait_for_frames_hears_sigterm(tmp_path: Path, clips, plate, begins: bool) -> None:
     os.mkfifo(tmp_path / "pipe")
     out = tmp_path / "out"

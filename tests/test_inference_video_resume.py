@@ -39,8 +39,8 @@ def read_outputs(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     "flags",
     [
-        ("--temporal-smoothing", 0.8),
-        ("--preprocess-alignment", "--preprocess-exposure"),
+        pytest.param(("--temporal-smoothing", 0.8), marks=pytest.mark.slow),
+        pytest.param(("--preprocess-alignment", "--preprocess-exposure"), marks=pytest.mark.slow),
         ("--temporal-smoothing", 0.5, "--preprocess-alignment"),
     ],
     ids=["smoothing", "tracking", "both"],

@@ -96,6 +96,7 @@ def test_training_curve(tmp_path: Path, call: Call) -> None:
     assert size(tmp_path / "out/training_base.png") == (800, 360)
 
 
+@pytest.mark.slow
 def test_multiply_adds_are_counted_anew(
     tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

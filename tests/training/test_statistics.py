@@ -104,6 +104,7 @@ def test_a_run_ends_with_statistics_of_its_last_weights(make_run: MakeRun, tmp_p
     assert all(torch.allclose(again[n], statistics_counted[n], rtol=1e-4) for n in statistics)
 
 
+@pytest.mark.slow
 def test_they_are_those_of_the_epoch_after_the_last(make_run: MakeRun, tmp_path: Path) -> None:
     run, state = make_run(make_settings(tmp_path, epoch_end=1, batch_norm_samples=8))
     assert fit(run, state)

@@ -35,6 +35,7 @@ runpy.run_path("train_base.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked")
 def test_a_worker_that_is_killed_amid_a_step_saves_the_whole_step_and_names_memory(
     tmp_path: Path,
