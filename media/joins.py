@@ -47,6 +47,11 @@ class Joins:
             packet.pts = None if packet.pts is None else packet.pts + moved
             packet.dts = None if packet.dts is None else packet.dts + moved
 
+    @property
+    def end(self) -> Fraction:
+        """Where all that was read ends, as moved, seconds."""
+        return max(self._end.values(), default=Fraction(0))
+
     def notes(self, origin: Fraction) -> tuple[str, ...]:
         """What was found, in words; `origin` is where time begins, seconds."""
         pictures = self._found.get(self._video)

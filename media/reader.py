@@ -1,5 +1,6 @@
 """Reading videos from first to last frame, from files and pipes."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
@@ -19,6 +20,7 @@ USUAL_RATE = Fraction(25)  # frames a second, where nothing says
 _RATES = (Fraction(1, 1000), Fraction(1000))  # frames a second that are believed
 # A file that ends so much before its own word, and by so much of it, may be cut off.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
+_TAG = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # of a track in Matroska
 _HOPELESS = 100  # errors one after the other that a file may give instead of packets
 
 
@@ -99,11 +101,15 @@ class ClipReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What came out while reading, in words."""
-        notes = [*self._damage.notes, *self._joins.notes(self._origin * self.info.time_base)]
+        joins = self._joins.notes(self._origin * self.info.time_base)
+        notes = [*self._damage.notes, *joins]
         if self._untimed:
             notes.append(f"{self._untimed} frames had no time of their own and follow the rate")
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
-        claimed = self.info.duration
+        # What a file says may be of its sound, which lasts longer.
+        end = max(end, float(self._joins.end - self._origin * self.info.time_base))
+        # Behind a jump, a time says nothing of how long a file is.
+        claimed = None if joins else self.info.duration
         if self._ended and claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
             found = f"its frames end at {end:.1f} s: it may be cut off"
             notes.append(f"the file says it lasts {claimed:.1f} s, but {found}")
@@ -194,11 +200,6 @@ class ClipReader:
         rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
         aspect = max(stream.sample_aspect_ratio or Fraction(0), Fraction(0)) or Fraction(1)
-        # Matroska may count it from 0, whenever its frames begin.
-        whole, start = self._container.duration or 0, max(0, self._container.start_time or 0)
-        duration = (whole - start if whole > start else whole) / av.time_base
-        if stream.duration and stream.time_base:
-            duration = float(stream.duration * stream.time_base)
         return VideoInfo(
             height,
             width,
@@ -207,10 +208,26 @@ class ClipReader:
             count_bits(first),
             read_tags(first),
             1 / aspect if is_on_its_side(first) else aspect,
-            duration or None,
+            self._find_duration(),
             self._audio_streams,
             self._note(first),
         )
+
+    def _find_duration(self) -> float | None:
+        """What the file says of its pictures, seconds; else of all that is in it."""
+        stream, unit = self._stream, self._stream.time_base or Fraction(0)
+        if stream.duration and unit:
+            return float(stream.duration * unit)
+        whole = (self._container.duration or 0) / av.time_base
+        start = max(0, self._container.start_time or 0) / av.time_base
+        if tag := _TAG.match(stream.metadata.get("DURATION", "")):
+            hours, minutes, seconds = map(float, tag.groups())
+            whole, start = (
+                3600 * hours + 60 * minutes + seconds,
+                float((stream.start_time or 0) * unit),
+            )
+        # Matroska may count it from 0, whenever its frames begin.
+        return (whole - start if whole > start else whole) or None
 
     def _note(self, first: av.VideoFrame) -> tuple[str, ...]:
         """What a user should know before the first frame."""
@@ -227,6 +244,9 @@ class ClipReader:
             )
         if fault := find_matrix_fault(first):
             notes.append(fault)
+        alpha = any(component.is_alpha for component in first.format.components)
+        if alpha or stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, a stream beside it
+            notes.append("alpha channel dropped")
         if first.interlaced_frame:
             notes.append("the source is interlaced; its frames are taken as they are")
         if self._container.streams.subtitles:

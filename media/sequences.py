@@ -32,8 +32,6 @@ class PictureReader:
         VideoError: when there is no picture, one can't be taken, or the first can't be read.
     """
 
-    notes: tuple[str, ...] = ()
-
     def __init__(self, folder: Path, rate: Fraction) -> None:
         try:
             found = list_pictures(folder, subfolders=False)
@@ -49,6 +47,7 @@ class PictureReader:
         if twice is not None:
             raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
         self._count = 0
+        self._said: dict[str, str] = {}  # what was changed on reading, and first in which picture
         first = self._pixels(self._paths[0])
         height, width = first.shape[:2]
         self.info = VideoInfo(
@@ -61,6 +60,11 @@ class PictureReader:
             duration=float(len(self._paths) / rate),
             notes=_find_gaps(self._paths),
         )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was changed on reading, in words."""
+        return tuple(f"{name}: {note}" for note, name in self._said.items())
 
     def read(self) -> Frame | None:
         """Reads the next picture."""
@@ -80,12 +84,14 @@ class PictureReader:
     def close(self) -> None:
         """Nothing is open."""
 
-    @staticmethod
-    def _pixels(path: Path) -> np.ndarray:
+    def _pixels(self, path: Path) -> np.ndarray:
         try:
-            return read_picture(path).in_profile(None).pixels
+            picture = read_picture(path)
         except PictureError as error:
             raise VideoError(f"{path}: {error}") from error
+        for note in picture.notes:
+            self._said.setdefault(note, path.name)
+        return picture.in_profile(None).pixels
 
 
 def is_animation(path: Path) -> bool:

@@ -1,11 +1,12 @@
 """Copying sound, which never ends a run: what does not fit is mended or left out, with a note."""
 
+import ctypes
 import io
 from collections.abc import Sequence
 from fractions import Fraction
 
 import av
-from av import AudioStream, Packet
+from av import AudioLayout, AudioStream, Packet
 from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 
@@ -15,6 +16,7 @@ _FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 _KEPT = ("language", "title")  # of a track's metadata
 # Decoders need some sound before the first that is heard; an edit list hides it in .mp4 and .mov.
 _BEFORE_S = Fraction(1, 10)
+_PRIMES_S = Fraction(1, 40)  # and so much before, the first packet: of Vorbis it is not heard
 _GAP = 3600  # seconds; MP4 has 32 bits for the length of what is before a gap
 # Of so many channels, where a file does not say which they are, as WAV does not.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -41,6 +43,7 @@ class SoundCopy:
         self._tracks: dict[AudioStream, AudioStream] = {}
         self._last: dict[AudioStream, int] = {}  # time stamp of the last packet
         self._end: dict[AudioStream, int] = {}  # and where it ends
+        self._primes: dict[AudioStream, int] = {}  # time stamp of the first packet, if it was moved
         self._pushed: dict[AudioStream, int | None] = {}  # as stored, if it was moved
         self._filters: dict[AudioStream, BitStreamFilterContext] = {}
         self._moved = self._broken = 0
@@ -99,7 +102,7 @@ class SoundCopy:
     @property
     def notes(self) -> list[str]:
         """What was left out or mended, in words."""
-        notes = list(self._lost)
+        notes = list(dict.fromkeys(self._lost))
         if self._moved:
             notes.append(
                 "packets of sound without a time of their own, or with one that can't be right: "
@@ -121,17 +124,19 @@ class SoundCopy:
         stored, end = time, self._end.get(stream, 0)
         first, last = stream not in self._last, self._last.get(stream, 0)
         if time is None or (not first and time <= last) or (time - end) * unit > _GAP:
-            self._moved += 1
+            self._moved += last != self._primes.get(stream)
             before = self._pushed.get(stream)
             if stored is not None and before is not None and before < stored:
                 return False  # time goes on, and is caught up with
             self._pushed[stream], time = stored, end
         else:
             self._pushed.pop(stream, None)
-        early = time * unit
-        if first and early < -_preroll(stream, self._suffix):
-            self._cut = max(self._cut, -early)
+        preroll = _preroll(stream, self._suffix)
+        if first and -time * unit > preroll + _PRIMES_S * (not self._cut):
+            self._cut = max(self._cut, -time * unit)
             return False
+        if first and -time * unit > preroll:
+            self._primes[stream] = time = -int(preroll / unit)
         # Sound is shown in the order in which it is decoded.
         packet.pts = packet.dts = time
         self._last[stream] = time
@@ -161,7 +166,7 @@ def _fits(stream: AudioStream, suffix: str) -> bool:
         added = _add(trial, stream)
         trial.start_encoding()
         if stream.codec_context.name.startswith("pcm"):
-            silence = Packet(bytes(64 * stream.channels))
+            silence = Packet(bytes(64 * _layout(stream).nb_channels))
             silence.stream, silence.pts, silence.dts = added, 0, 0
             trial.mux(silence)
         trial.close()
@@ -174,7 +179,17 @@ def _add(container: OutputContainer, stream: AudioStream) -> AudioStream:
     added = container.add_stream_from_template(stream)
     added.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT})
     added.disposition = stream.disposition
-    context = added.codec_context
-    if context.layout.name.endswith("channels") and stream.channels in _LAYOUTS:
-        context.layout = _LAYOUTS[stream.channels]
+    layout = _layout(stream)
+    if layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _LAYOUTS:
+        added.codec_context.layout = _LAYOUTS[layout.nb_channels]
     return added
+
+
+def _layout(stream: AudioStream) -> AudioLayout:
+    """The channels of a track; what tells their order is the track's, and freed with it alone.
+
+    PyAV 18 frees it with each object that it gives of it, too (its #2284), so that is kept.
+    """
+    layout = stream.codec_context.layout
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout

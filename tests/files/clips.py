@@ -214,6 +214,38 @@ def sounded(codec: str = "aac", begins: Fraction = Fraction(0), **how):
     return make
 
 
+def with_channels(layout: str, codec: str = "pcm_s16le", seconds: float = COUNT / 25):
+    """With silence of some channels."""
+
+    def make(path: Path) -> None:
+        with av.open(str(path), "w") as container:
+            how = {**FINE, "bf": "0"}
+            video = container.add_stream("libx264", 25, how, height=HEIGHT, width=WIDTH)
+            video.pix_fmt = "yuv420p"
+            audio = container.add_stream(codec, 48000, layout=layout)
+            for number, picture in enumerate(drawn()):
+                frame = av.VideoFrame.from_ndarray(picture)
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+            for start in range(0, int(seconds * 48000), 1024):
+                silence = av.AudioFrame(audio.format.name, layout, 1024)
+                silence.sample_rate, silence.pts = 48000, start
+                silence.time_base = Fraction(1, 48000)
+                for plane in silence.planes:
+                    plane.update(bytes(plane.buffer_size))
+                container.mux(audio.encode(silence))
+            container.mux(audio.encode(None))
+
+    return make
+
+
+def channels_by_name(content: bytes, packets: list[av.Packet]) -> bytes:
+    """Says by Apple's layout 128 (MPEG 7.1 C) which 8 channels a MOV has, as editors do."""
+    at = content.index(b"chan") + 8
+    return content[:at] + (128 << 16 | 8).to_bytes(4, "big") + content[at + 4 :]
+
+
 def sound_alone(path: Path) -> None:
     """No pictures."""
     with av.open(str(path), "w") as container:
@@ -271,6 +303,13 @@ PIXELS = [
     ClipRow("10_bits.mp4", clip(deep, pixel_format="yuv420p10le", qp="0"), deep),
     ClipRow("10_bits_444.mkv", clip(deep, pixel_format="yuv444p10le", qp="0"), deep, ROUNDING),
     ClipRow("16_bits.mkv", clip(deep, codec="ffv1", pixel_format="gbrp16le"), deep, ROUNDING),
+    ClipRow(
+        "alpha.mov",
+        clip(codec="png", pixel_format="rgba"),
+        drawn,
+        0,
+        says="alpha channel dropped",
+    ),
     ClipRow("rgb.mp4", clip(codec="libx264rgb", pixel_format="rgb24", qp="0"), drawn, 0),
     ClipRow("full.mp4", clip(pixel_format="yuvj444p", qp="0", tags={"color_range": 2}), drawn, 1),
     ClipRow("bt709.mp4", tagged(1), drawn, ROUNDING),
@@ -356,6 +395,18 @@ SOUNDS = [
         says=r"sound of codec pcm_mulaw can't be stored in \.mp4 and was left out",
     ),
     ClipRow("opus_to_web.mkv", x264(sound="libopus"), drawn, sound=0.0, args=("--codec", "vp9")),
+    ClipRow(
+        "opus.webm",
+        clip(codec="libvpx-vp9", lossless="1", sound="libopus"),
+        drawn,
+        sound=0.0,
+        args=("--codec", "vp9"),
+    ),
+    ClipRow(
+        "eight_channels.mov", changed(with_channels("7.1"), channels_by_name), drawn, sound=0.0
+    ),
+    ClipRow("six_channels.avi", with_channels("5.1"), drawn, sound=0.0),
+    ClipRow("longer.mkv", with_channels("stereo", "aac", 3), drawn, sound=0.0),
     ClipRow(
         "aac_to_web.mkv",
         x264(sound="aac"),

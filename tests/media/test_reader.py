@@ -241,6 +241,15 @@ def test_a_frame_that_can_not_be_taken_is_refused_by_name(tmp_path: Path, photog
     assert len(read_all(PictureReader(tmp_path, Fraction(24)))) == 1
 
 
+def test_what_is_changed_on_reading_pictures_is_told(tmp_path: Path, photographs) -> None:
+    photographs.save(tmp_path / "1.png", np.zeros((4, 6, 3), np.uint8))
+    photographs.save(tmp_path / "2.png", np.full((4, 6, 4), 128, np.uint8))
+    photographs.save(tmp_path / "3.png", np.full((4, 6, 4), 128, np.uint8))
+    source = PictureReader(tmp_path, Fraction(24))
+    read_all(source)
+    assert source.notes == ("2.png: alpha channel dropped",)
+
+
 def test_pictures_of_different_sizes_are_told(tmp_path: Path, photographs) -> None:
     photographs.save(tmp_path / "1.png", np.zeros((4, 6, 3), np.uint8))
     photographs.save(tmp_path / "2.png", np.zeros((4, 7, 3), np.uint8))

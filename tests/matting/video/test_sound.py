@@ -67,6 +67,15 @@ def test_whole_sound_has_no_note(tmp_path: Path, clips) -> None:
     assert write(source, tmp_path / "com.mp4", shift(0)) == []
 
 
+def test_a_first_packet_that_begins_just_before_the_pictures_is_kept(tmp_path: Path, clips) -> None:
+    source = clips.write(tmp_path / "a.mkv", clips.moving(25), sound="libopus")
+    path = tmp_path / "com.webm"
+    # As Vorbis has it, whose first packet is not heard, and the second at 0.
+    assert write(source, path, lambda n, p: p.pts - 4 if n else -14) == []
+    assert len(clips.sound(path)) == len(clips.sound(source))
+    assert clips.times(path)[0] == 0
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_sound_before_the_first_picture_is_cut(tmp_path: Path, clips, suffix: str) -> None:
     source = clips.write(tmp_path / "a.mkv", clips.moving(25), sound="libopus")
