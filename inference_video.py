@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from pydantic import Field
@@ -30,6 +30,7 @@ from matting.video.report import (
     describe_run,
     describe_source,
     format_work,
+    read_inputs,
     read_run,
     refuse_other_run,
 )
@@ -138,25 +139,32 @@ def matte_video(settings: Settings) -> int:
             return conclude(report, entry, summary, output)
 
 
-def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, int]:
+def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, Any]:
     """Refuses what would replace something that it should not; nothing has been written yet.
 
-    Returns what the summary of a run that is continued says of its beginning.
+    Returns what the run, or one that continues it, has to know of its beginning.
     """
     if settings.resume and settings.output.format == "video":
         raise ValueError(
             "--resume continues pictures, not videos; add --output-format image_sequences"
         )
-    named = (settings.video.src, settings.video.bgr, settings.video.target_bgr)
-    refuse_inputs(paths, [Path(name) for name in named if name is not None])
+    video = settings.video
+    flags = {"--video-src": video.src, "--video-bgr": video.bgr}
+    flags |= {"--video-target-bgr": video.target_bgr}
+    named = {flag: Path(name) for flag, name in flags.items() if name is not None}
+    refuse_inputs(paths, list(named.values()))
     refuse_existing(paths, settings.resume, settings.overwrite)
     check_replaceable(summary)
-    if not settings.resume:
+    if settings.output.format == "video":
         return {}
+    inputs = read_inputs({**named, "--model-checkpoint": settings.model.checkpoint})
+    if not settings.resume:
+        return {"inputs": inputs}
     run = read_run(summary, paths)
     plain = to_plain(settings)
-    refuse_other_run(summary, run, hide_folders(plain, plain))  # as a summary has them
-    return {"since_ns": run["since_ns"]} if isinstance(run.get("since_ns"), int) else {}
+    refuse_other_run(summary, run, hide_folders(plain, plain), inputs)  # as a summary has them
+    since = run.get("since_ns")
+    return {"inputs": inputs, **({"since_ns": since} if isinstance(since, int) else {})}
 
 
 def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:

@@ -81,6 +81,16 @@ def test_plates_fit_frames_that_are_resized_to_square_pixels(
     assert clips.read(tmp_path / "out" / "pha.mp4")[0].shape[:2] == (48, 86)
 
 
+@pytest.mark.parametrize("named", [("--bgr-from-frame", 0), ("--video-bgr", "median")])
+def test_plates_of_the_source_follow_a_resize_to_other_proportions(
+    tmp_path: Path, clips, run_video, named: tuple
+) -> None:
+    src = clips.write(tmp_path / "a.mp4", clips.moving(5), crf="4")
+    line = ("--video-src", src, *named, *FAST, "--video-resize", 80, 44)
+    run_video(*line, "--output-dir", tmp_path / "out").check(0)
+    assert clips.read(tmp_path / "out" / "pha.mp4")[0].shape[:2] == (44, 80)
+
+
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
 @pytest.mark.parametrize("use", ["target", "plate"])
 def test_animations_move(tmp_path: Path, clips, plate, run_video, name: str, use: str) -> None:

@@ -68,6 +68,22 @@ def test_a_killed_run_has_said_its_settings(tmp_path: Path, run_video, source) -
     run_video(*line, "red", "--resume").check(0, "3 were there")
 
 
+@pytest.mark.parametrize("flag", ["--video-src", "--video-bgr", "--video-target-bgr"])
+def test_another_file_under_the_name_of_an_input_is_noticed(
+    tmp_path: Path, run_video, source, photographs, flag: str
+) -> None:
+    target = photographs.save(tmp_path / "target.png", photographs.plate(96, 128, seed=3))
+    line = (*source, "--output-dir", tmp_path / "out", "--video-target-bgr", target)
+    assert run_video(*line, before=KILL.format(after=6)).code == -9
+    path = line[line.index(flag) + 1]
+    before = path.read_bytes()
+    (path.parent / "copy").write_bytes(before)
+    path.write_bytes(before[:-300] + bytes(300))
+    run_video(*line, "--resume").check(2, f"other settings: the file of {flag}")
+    (path.parent / "copy").replace(path)
+    run_video(*line, "--resume").check(0, "3 were there")
+
+
 def test_pictures_of_a_run_that_was_replaced_are_not_taken_for_its_own(
     tmp_path: Path, run_video, source
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from media.aspect import has_shape
 from media.frames import VideoError, VideoInfo, VideoSource
 from media.pictures import resize
 from runtime.progress import show_progress
@@ -59,10 +60,10 @@ def open_plate(
         )
     with closing(reopen_source()) as source:
         if from_frame is not None:
-            pixels = _fit(_read_frame(source, from_frame), source.info, frames)
+            pixels = _fit(_read_frame(source, from_frame), frames)
             return lambda _: pixels, []
         median = median_plate(source, median_frames)
-        pixels = _fit(median.pixels, source.info, frames)
+        pixels = _fit(median.pixels, frames)
     notes = [f"plate: median of {median.frames} frames"]
     if median.unsure > _UNSURE:
         notes.append(
@@ -72,9 +73,9 @@ def open_plate(
     return lambda _: pixels, notes
 
 
-def _fit(pixels: np.ndarray, source: VideoInfo, frames: VideoInfo) -> np.ndarray:
-    """Resizes a plate from frames of the source as these are, where their pixels change aspect."""
-    same = source.pixel_aspect == frames.pixel_aspect
+def _fit(pixels: np.ndarray, frames: VideoInfo) -> np.ndarray:
+    """Resizes a plate from frames of the source as these are, where their proportions change."""
+    same = has_shape(pixels, frames.height, frames.width)
     return pixels if same else resize(pixels, frames.height, frames.width)
 
 

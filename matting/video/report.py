@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from media.frames import VideoInfo
+from media.listing import list_pictures
+from media.pictures import PictureError
 from runtime.files import explain
 from runtime.wording import listed
 
@@ -14,6 +18,7 @@ from .run import VideoRun
 
 # Settings that may differ between a run and the one that continues it.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
+_ENDS = 4096  # bytes of a file's beginning, and of its end, that are compared
 
 
 def describe_source(info: VideoInfo) -> dict[str, Any]:
@@ -115,13 +120,41 @@ def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
     return {}
 
 
-def refuse_other_run(summary: Path, run: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raises ValueError where the run to be continued (`read_run`) had other settings."""
-    before = run.get("settings", {})
+def read_inputs(named: Mapping[str, Path]) -> dict[str, str]:
+    """What tells each file or folder of frames from others of its name, by whatever names it.
+
+    By the size, beginning and end of its pictures, as one that was copied is the same. Without what
+    can't be read, is no file (as a pipe) or not there.
+    """
+    told = {}
+    for flag, path in named.items():
+        digest = sha256()
+        with suppress(OSError, PictureError):
+            folder = path.is_dir()
+            files = list_pictures(path, subfolders=False).pictures if folder else [path]
+            for file in filter(Path.is_file, sorted(files)):
+                size = file.stat().st_size
+                digest.update(f"{file.name if folder else ''}/{size}/".encode())
+                with file.open("rb") as opened:
+                    digest.update(opened.read(_ENDS))
+                    opened.seek(max(0, size - _ENDS))
+                    digest.update(opened.read(_ENDS))
+                told[flag] = digest.hexdigest()
+    return told
+
+
+def refuse_other_run(
+    summary: Path, run: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]
+) -> None:
+    """Raises ValueError where the run to be continued (`read_run`) had other settings or inputs."""
+    before, files = run.get("settings", {}), run.get("inputs", {})
     changed = [
         key
         for key, value in settings.items()
         if key not in _FREE and key in before and before[key] != value
+    ]
+    changed += [
+        f"the file of {flag}" for flag in inputs if files.get(flag) not in (None, inputs[flag])
     ]
     if changed:
         raise ValueError(
