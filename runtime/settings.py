@@ -1,12 +1,11 @@
 """Settings of a script: frozen dataclasses from a YAML file and the command line.
 
 Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
-the project but its YAML.
+the project but its YAML and the names of flags.
 """
 
 import argparse
 import dataclasses
-import difflib
 import functools
 import json
 from collections.abc import Callable, Iterable
@@ -25,6 +24,7 @@ import tyro
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from .flags import check_flags, list_flags, nearest, nest
 from .plain_yaml import MAX_INTEGER, SettingsError, brief, read_yaml, write_yaml
 
 T = TypeVar("T")
@@ -34,8 +34,6 @@ _STRICT = ConfigDict(
 )
 # How many wrong keys an error names before it only counts.
 _MAX_PROBLEMS = 5
-# Characters of an unknown key that are compared with those known.
-_MAX_NAME = 40
 
 # Marks a setting that the file or the command line must give.
 REQUIRED: Any = tyro.MISSING
@@ -57,6 +55,7 @@ def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
 
     def make(group: type[T]) -> type[T]:
         made: Any = pydantic_dataclass(frozen=True, config=_STRICT)(group)
+        made.flag_prefix = prefix
         for name, hint in group.__annotations__.items():
             # Where the text below a field has a line break, its help has none.
             argument: dict[str, Any] = {}
@@ -91,7 +90,8 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
 
     Args:
         settings_type: a frozen dataclass of settings and groups (dataclasses) of settings. Its
-            field `config` names the YAML file, nested as the dataclasses are.
+            field `config` names the YAML file, nested as the dataclasses are, or with the names of
+            flags at its top.
         description: what the script does, for `--help`.
         args: the command line without the script's name.
 
@@ -100,17 +100,21 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
 
     Raises:
         SettingsError: when the file is missing, no YAML, or holds an unknown key or a wrong value,
-            and for an empty text on the command line, as of a shell's variable that is not set.
+            for an unknown flag, and for an empty text on the command line, as of a shell's variable
+            that is not set.
     """
     for flag, value in zip(["", *args], [*args, "-"], strict=True):
         name, has_value, rest = value.partition("=")
         if not value.strip() or (name.startswith("--") and has_value and not rest.strip()):
             name = name.strip() or flag
             raise SettingsError(f"{name} got an empty value; leave it out, or give it one")
+    check_flags(args, list_flags(settings_type))
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--config", type=Path)
-    path = early.parse_known_args(args)[0].config
-    default = _structure(settings_type, read_yaml(path), path) if path else settings_type()
+    early.add_argument("--config", type=Path, action="append", default=[])
+    paths = early.parse_known_args(args)[0].config
+    if len(paths) > 1:
+        raise SettingsError(f"--config names one file, got {len(paths)}")
+    default = _structure(settings_type, read_yaml(paths[0]), paths[0]) if paths else settings_type()
     return tyro.cli(settings_type, args=args, description=description, default=default)
 
 
@@ -129,11 +133,12 @@ def read_section(path: Path, section: str, group: type[T]) -> T:
         SettingsError: as `parse_settings`, or when the file has no such section.
     """
     content = read_yaml(path)
-    if not isinstance(content, dict) or section not in content:
-        raise SettingsError(f"settings file {path} has no section '{section}'")
     whole = dataclasses.make_dataclass("Section", [(section, group)], frozen=True)
+    nested = _nest(content, whole, path)
+    if not isinstance(nested, dict) or section not in nested:
+        raise SettingsError(f"settings file {path} has no section '{section}'")
     checked = pydantic_dataclass(whole, frozen=True, config=_STRICT)
-    return getattr(_structure(checked, {section: content[section]}, path), section)
+    return getattr(_structure(checked, {section: nested[section]}, path), section)
 
 
 def to_plain(settings: Any) -> Any:
@@ -169,7 +174,17 @@ def to_yaml(settings: Any) -> str:
     return write_yaml(kept)
 
 
+def _nest(content: Any, settings_type: type, path: Path) -> Any:
+    try:
+        return nest(content, list_flags(settings_type)) if isinstance(content, dict) else content
+    except SettingsError as error:
+        raise SettingsError(f"settings file {path}: {error}") from error
+
+
 def _structure(settings_type: type[T], content: Any, path: Path) -> T:
+    content = _expand_homes(_nest(content, settings_type, path))
+    if isinstance(content, dict) and "config" in content:
+        raise SettingsError(f"settings file {path}: key 'config': it can't name another file")
     if empty := _find_empty(content):
         raise SettingsError(f"settings file {path}: key '{empty}' is an empty text; leave it out")
     try:
@@ -180,6 +195,16 @@ def _structure(settings_type: type[T], content: Any, path: Path) -> T:
         raise SettingsError(f"settings file {path}: {_explain(error, settings_type)}") from error
     except UnicodeEncodeError as error:
         raise SettingsError(f"settings file {path}: {brief(error.object)} is no text") from error
+
+
+def _expand_homes(content: Any) -> Any:
+    """Replaces `~/` at the beginning of texts, as a shell does on the command line."""
+    if isinstance(content, dict):
+        return {key: _expand_homes(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_expand_homes(value) for value in content]
+    starts = isinstance(content, str) and content.startswith("~/")
+    return str(Path(content).expanduser()) if starts else content
 
 
 def _find_empty(content: Any, key: str = "") -> str | None:
@@ -208,10 +233,10 @@ def _explain_one(detail: Any, settings_type: type | None) -> str:
     key, value = ".".join(parts), detail["input"]
     if detail["type"] == "unexpected_keyword_argument" and settings_type is not None:
         known = list(get_type_hints(_find_group(settings_type, parts[:-1])))
-        near = difflib.get_close_matches(parts[-1][:_MAX_NAME], known, n=1, cutoff=0.0)[0]
-        nearest = ".".join([*parts[:-1], near])
+        near = nearest(parts[-1], [*known, *list_flags(settings_type)])
+        meant = ".".join([*parts[:-1], near]) if near in known else near
         names = ", ".join(known)
-        return f"unknown key {brief(key)}; perhaps you meant '{nearest}'. Known here: {names}"
+        return f"unknown key {brief(key)}; perhaps you meant '{meant}'. Known here: {names}"
     if detail["type"] == "dataclass_type":
         where = f"key '{key}'" if key else "the file"
         return f"{where} must map names to values, got {brief(value)}"

@@ -1,5 +1,8 @@
 """The settings files that the repository ships are valid and say what they claim."""
 
+import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,9 @@ from inference_images import Settings
 from inference_speed_test import Settings as SpeedSettings
 from inference_video import Settings as VideoSettings
 from inference_webcam import Settings as WebcamSettings
-from runtime.settings import parse_settings, to_plain
+from runtime.flags import list_flags
+from runtime.plain_yaml import write_yaml
+from runtime.settings import REQUIRED, parse_settings, to_plain
 from training.settings import BaseSettings, RefineSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +31,42 @@ REFINE = [
 
 def parse(*args: str) -> Settings:
     return parse_settings(Settings, "", list(args))
+
+
+SCRIPTS = (
+    *(Settings, VideoSettings, WebcamSettings, SpeedSettings, EvaluationSettings),
+    *(BaseSettings, RefineSettings),
+)
+REQUIRED_VALUES = {
+    **{"batch-size": 2, "epoch-end": 1, "model-name": "name", "dataset-name": "name"},
+    **{f"learning-rate-{part}": 0.1 for part in ("backbone", "aspp", "decoder")},
+}
+
+
+@pytest.mark.parametrize("kind", SCRIPTS, ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_each_flag_of_each_script_may_stand_in_a_file_by_its_name(kind, capsys, tmp_path) -> None:
+    flags = list_flags(kind)
+    with pytest.raises(SystemExit):
+        parse_settings(kind, "", ["--help"])
+    shown = capsys.readouterr().out
+    first = set(re.findall(r"^[^\w-]*(?:-\w, )*--([a-z][a-z.-]+)", shown, re.MULTILINE))
+    assert first - {"help"} == set(flags), "the names are those of the command line"
+    assert not {flag.replace("-", "_") for flag in flags} & {k[0] for k in flags.values() if k[1:]}
+
+    nested, values = to_plain(kind()), {}
+    for flag, keys in flags.items():
+        group = reduce(getitem, keys[:-1], nested)
+        if group[keys[-1]] is REQUIRED:
+            group[keys[-1]] = REQUIRED_VALUES.get(flag, "a path")
+        values[flag] = group[keys[-1]]
+    del nested["config"], values["config"]
+    written = [nested, values, {flag.replace("-", "_"): value for flag, value in values.items()}]
+    read = []
+    for content in written:
+        path = tmp_path / "settings.yaml"
+        path.write_text(write_yaml(content), encoding="utf-8")
+        read.append(parse_settings(kind, "", ["--config", str(path)]))
+    assert read[0] == read[1] == read[2]
 
 
 def parse_training(name: str) -> BaseSettings | RefineSettings:

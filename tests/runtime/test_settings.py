@@ -139,17 +139,64 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--part-raet", "0.5"], "--part-rate"),
         (["--count", "1.5"], "--count"),
         (["--part-rate", "7"], "rate must lie in"),
         (["--part-kind", "c"], "--part-kind"),
     ],
 )
-def test_wrong_flags_exit_and_name_the_right_one(args: list[str], message: str, capsys) -> None:
+def test_wrong_values_of_flags_exit_and_name_the_flag(
+    args: list[str], message: str, capsys
+) -> None:
     with pytest.raises(SystemExit) as exit_info:
         parse("--part-path", "p", *args)
     assert exit_info.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--part-raet", "0.5"], "unknown flag '--part-raet'; perhaps you meant --part-rate"),
+        (["--raet=0.5"], "unknown flag '--raet'; perhaps you meant --part-rate"),
+        (["--no-swich"], "unknown flag '--no-swich'; perhaps you meant --switch"),
+        (["--cuont", "1", "--config", "missing.yaml"], "perhaps you meant --count"),
+        (["--config", "a.yaml", "--config=b.yaml"], "--config names one file, got 2"),
+    ],
+)
+def test_unknown_flags_are_named_before_what_is_missing(args: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse(*args)
+
+
+@pytest.mark.parametrize("text", ["part-rate: 0.25", "part_rate: 0.25", "part: {rate: 0.25}"])
+def test_a_file_may_name_settings_like_their_flags(write, text: str) -> None:
+    settings = parse("--config", write(f"{text}\npart-path: p\ncount: 5"))
+    assert (settings.part, settings.count) == (Part(0.25, None, Path("p")), 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("part: {rate: 0.1}\npart-rate: 0.1", "'part.rate' and 'part-rate' are one setting"),
+        ("part_rate: 0.1\npart: {rate: 0.1}", "'part.rate' and 'part_rate' are one setting"),
+        ("part_rate: 0.1\npart-rate: 0.1", "'part_rate' and 'part-rate' are one setting"),
+        ("part: 3\npart-rate: 0.1", "key 'part' must map names to values, got 3"),
+        ("part-raet: 0.1", "unknown key 'part-raet'; perhaps you meant 'part-rate'"),
+        ("part: {cuont: 1}", "unknown key 'part.cuont'; perhaps you meant 'count'"),
+        ("part-rate: fast", "key 'part.rate'.*number.*got 'fast'"),
+        ("part-path: ''", "key 'part.path' is an empty text"),
+        ("config: other.yaml", "key 'config': it can't name another file"),
+    ],
+)
+def test_wrong_names_like_flags_are_refused(write, text: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse("--config", write(text))
+
+
+def test_the_home_folder_of_a_file_is_the_user_s(write, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = parse("--config", write("part: {path: ~/p}\nnames: [~/q, r~/s]"))
+    assert (settings.part.path, settings.names) == (Path("/home/me/p"), ("/home/me/q", "r~/s"))
 
 
 @settings_group("lens")
@@ -225,6 +272,11 @@ def test_groups_in_dicts_and_tuples_are_read_and_written_back(write) -> None:
 def test_groups_in_dicts_and_tuples_are_as_strict(write, text: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         parse_settings(Nested, "", ["--config", write(text)])
+
+
+def test_a_section_may_be_named_like_its_flags(write) -> None:
+    part = read_section(Path(write("part-rate: 0.25\nanything: 1")), "part", Part)
+    assert part.rate == 0.25
 
 
 def test_one_section_is_read_strictly_and_the_others_are_left_alone(write) -> None:
