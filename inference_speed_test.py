@@ -3,7 +3,6 @@
 Example: python inference_speed_test.py --model-backbone mobilenetv2 --resolution 1920 1080
 """
 
-import json
 import sys
 from dataclasses import field
 from pathlib import Path
@@ -30,6 +29,7 @@ from runtime.device import resolve_device
 from runtime.files import write_whole
 from runtime.script import run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
+from runtime.wording import hide_folders, to_json, visible
 
 
 @settings_group()
@@ -74,12 +74,13 @@ def main() -> int:
         if "memory" not in str(error):
             raise
         reason = str(error).split("\n")[0]
-        print(f"error: use a smaller --resolution or --batch-size: {reason}", file=sys.stderr)
+        text = f"error: use a smaller --resolution or --batch-size: {reason}"
+        print(visible(text), file=sys.stderr)
         return 2
     if settings.json:
-        text = json.dumps(result | {"settings": to_plain(settings)}, indent=2, ensure_ascii=False)
-        write_whole(settings.json, f"{text}\n".encode(errors="backslashreplace"))
-        print(f"all of this is in {settings.json}")
+        plain = to_plain(settings)
+        write_whole(settings.json, to_json(hide_folders(result | {"settings": plain}, plain)))
+        print(visible(f"all of this is in {settings.json}"))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import pickletools
 import warnings
 import zipfile
@@ -16,6 +17,9 @@ from torch import Tensor
 MAX_BYTES = 1 << 30
 # Steps of a pickle that are looked at; the largest checkpoint of a network here has 100,000.
 _MAX_STEPS = 1_000_000
+# Bytes of a list of contents (an archive's parts, its pickle, safetensors' header); those of the
+# largest checkpoint are 1 MB.
+_MAX_PART = 4 << 20
 # Characters of a file's own words that an error repeats.
 _MAX_SHOWN = 200
 
@@ -175,14 +179,26 @@ def _read_content(path: Path) -> object:
         content.seek(0)
         return torch.load(content, map_location="cpu", weights_only=True)
     if start[8:9] == b"{" or (path.suffix == ".safetensors" and start):
+        _check_part(int.from_bytes(start[:8], "little"))
         return load_file(path)
     found = f"begins with {start[:9]!r}" if start else "is empty"
     raise ValueError(f"not a checkpoint of PyTorch or safetensors: it {found}")
 
 
+class _Parts(io.FileIO):
+    """An archive that is read in pieces, so that no list of a million parts is built."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads bytes; ValueError for too many at once."""
+        if size is None or size < 0:  # to the end
+            size = os.fstat(self.fileno()).st_size - self.tell()
+        _check_part(size)
+        return super().read(max(0, size))
+
+
 def _check_zip(path: Path) -> None:
     """Refuses archives whose content is damaged, unpacks to too much or is not tensors alone."""
-    with zipfile.ZipFile(path) as archive:
+    with _Parts(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         # A compressed entry could unpack to far more than the file's size.
         _check_size(path, sum(entry.file_size for entry in entries))
@@ -220,6 +236,11 @@ def _check_pickle(path: Path, content: io.BytesIO) -> None:
             "could run code when opened. Save the state dict alone (torch.save(model.state_dict(),"
             f" ...)) or convert it to safetensors. (found {name})"
         )
+
+
+def _check_part(size: int) -> None:
+    if size > _MAX_PART:
+        raise ValueError(f"its list of contents is larger than {_MAX_PART >> 20} MiB")
 
 
 def _check_size(path: Path | str, size: int) -> None:

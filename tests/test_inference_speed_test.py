@@ -68,6 +68,15 @@ def check_figures(figures: dict, peak: float = PEAK) -> None:
     assert figures["gmac"] > 0
 
 
+def test_no_folder_of_the_machine_stands_in_the_file(tmp_path: Path, call: Call) -> None:
+    out = tmp_path / "a\x1b.json"
+    run = call(*SMALL, "--model-type", "mattingbase", "--json", out)
+    run.check(0, r"all of this is in .*a\\x1b.json")
+    assert read(out)["settings"]["json"] == "…/a\x1b.json"
+    assert read(out)["speed"]["weights"] == "…/mattingrefine_mobilenetv2.safetensors"
+    assert str(Path.cwd()) not in out.read_text("utf-8")
+
+
 def test_as_a_user_runs_it(tmp_path: Path, run_script: Call) -> None:
     out = tmp_path / "new" / "speed.json"
     command = (sys.executable, "inference_speed_test.py")

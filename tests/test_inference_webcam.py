@@ -161,3 +161,12 @@ def test_live_clip_drops_frames_rather_than_lagging(
     times = clips.times(tmp_path / "talk.mp4")
     assert len(times) == speed["frames"]
     assert times[-1] > Fraction(2)
+
+
+def test_names_of_a_camera_move_no_terminal(tmp_path: Path, clip, plate, run_webcam) -> None:
+    odd = clip.rename(clip.with_name("a\x1b[31m.mp4"))
+    outputs = ("--output-dir", tmp_path / "o\x1b", "--record", tmp_path / "r.mp4")
+    line = ("--camera", odd, "--plate", plate, *outputs, *FAST)
+    run = run_webcam(*line, *EACH, "--targets", "blue", "--keys", "0.1:s")
+    run.check(0, r"a\\x1b\[31m.mp4: 64 x 48", r"snapshot: .*o\\x1b")
+    assert "\x1b" not in run.out + run.err

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from dataset.synthesis import Sample
 from model import RefineOutput
+from runtime.wording import visible
 
 from .metrics import Output
 from .processes import Processes
@@ -85,7 +86,7 @@ class Log:
     def print(self, text: str) -> None:
         """Prints a line above the progress bar."""
         if self._speaks:
-            self._bar.write(text)
+            self._bar.write(visible(text))
             sys.stdout.flush()
 
     def _write(self, method: str, *values: object, **options: object) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor, distributed
 from runtime.device import resolve_device
 from runtime.script import deferred_interrupts, lasting_streams, raise_interrupt
 from runtime.settings import parse_settings, to_yaml
+from runtime.wording import visible
 
 from .settings import Settings
 from .workers import explain
@@ -106,7 +107,7 @@ def run_command(
         return 1
     except (NonFiniteLossError, RuntimeError) as error:
         if isinstance(error, NonFiniteLossError) or "DataLoader" in str(error):
-            print(f"error: {explain(error)}", file=sys.stderr)
+            print(visible(f"error: {explain(error)}"), file=sys.stderr)
         elif "RANK" in os.environ and _LOST.search(str(error)):
             _say_once(
                 "error: another process of this run has ended; --model-last-checkpoint auto goes "
@@ -116,7 +117,7 @@ def run_command(
             raise
         return 1
     except (ValueError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
+        print(visible(f"error: {explain(error)}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         _say_once(f"interrupted{interrupt}")

@@ -14,18 +14,21 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from model.weights import identify, read_state_dict
+from model.weights import identify, load_weights, read_state_dict
 from runtime.files import write_whole
+from runtime.script import run_script
+from runtime.wording import visible
 
 
 def pack(state: dict[str, Tensor]) -> bytes:
     """Packs a state dict as the content of a safetensors file, in half the size.
 
     Weights become float16; running statistics stay, since some leave its range. Metadata name
-    network and backbone. Raises ValueError when a weight leaves the range of float16, or the names
-    are of no network.
+    network and backbone. Raises ValueError when a weight leaves the range of float16, or the state
+    is of no network, or has values that none can compute with.
     """
     found = identify(state)
+    load_weights(found.build(), state, "the checkpoint")  # refuses what no network takes
     packed = {}
     for name, value in state.items():
         half = value.is_floating_point() and "running_" not in name
@@ -97,22 +100,19 @@ def main() -> int:
     parser.add_argument("output", type=Path, help="a .safetensors file, which must not exist")
     parser.add_argument("--refiner", type=Path, help="a checkpoint whose refiner is taken instead")
     args = parser.parse_args()
-    try:
-        if args.output.suffix != ".safetensors":
-            raise ValueError(f"the output must end in .safetensors, got {args.output}")
-        if args.output.exists():
-            raise ValueError(f"{args.output} exists; move it or name another")
-        state = mean_of([read_state_dict(path) for path in args.checkpoints])
-        if args.refiner:
-            state = exchange_refiner(state, read_state_dict(args.refiner))
-        content = pack(state)
-        write_whole(args.output, content)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{args.output}: {len(content) / 2**20:.1f} MiB, sha256 {sha256(content).hexdigest()}")
+    if args.output.suffix != ".safetensors":
+        raise ValueError(f"the output must end in .safetensors, got {args.output}")
+    if args.output.exists():
+        raise ValueError(f"{args.output} exists; move it or name another")
+    state = mean_of([read_state_dict(path) for path in args.checkpoints])
+    if args.refiner:
+        state = exchange_refiner(state, read_state_dict(args.refiner))
+    content = pack(state)
+    write_whole(args.output, content)
+    size = f"{len(content) / 2**20:.1f} MiB"
+    print(visible(f"{args.output}: {size}, sha256 {sha256(content).hexdigest()}"))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

@@ -17,6 +17,7 @@ from model.weights import CheckpointError, load_weights
 from runtime.device import Precision, describe_device, precision_note
 from runtime.files import remove_leftovers
 from runtime.settings import to_yaml
+from runtime.wording import visible
 
 from .checkpoint import (
     State,
@@ -92,7 +93,7 @@ def start(
         print(f"{type(network).__name__}, {learning:,} parameters in training")
         print(f"device {describe_device(device)}, precision {precision}, {count} processes")
         for note in notes:
-            print(f"note: {note}")
+            print(visible(f"note: {note}"))
     # Of steps as large as now, of which fewer or more may have been done.
     total = state.step + data.total_steps(settings.run)
     total -= data.place(settings.run, state.epoch, state.batch)

@@ -13,6 +13,7 @@ from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
 from model.weights import Architecture, identify, read_state_dict
 from runtime.device import describe_device, precision_note
+from runtime.wording import visible
 
 # A predictor, and facts about its network by name.
 Opened = tuple[Predictor, dict[str, Any]]
@@ -66,11 +67,12 @@ def open_predictor(
 def print_network(opened: Opened) -> Opened:
     """Prints what is timed, and returns it."""
     about = opened[1]
-    print(f"{about['network']}, weights {about['weights']}, backend {about['backend']}")
+    text = f"{about['network']}, weights {about['weights']}, backend {about['backend']}"
+    print(visible(text))
     if about["parity"] is not None:
         print(f"coarse alpha differs from PyTorch's by {about['parity']:.1e} at most, on noise")
     for note in about["notes"]:
-        print(f"note: {note}")
+        print(visible(f"note: {note}"))
     return opened
 
 

@@ -16,6 +16,7 @@ from matting.settings import ModelSettings
 from model.matting import Backbone
 from runtime.device import describe_device
 from runtime.files import whole
+from runtime.wording import visible
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def measure_plot(
         speeds[name] = measure_speed(predictor, src, bgr, model, measure)
         print(f"{name}\n{format_figures(speeds[name].figures(peak))}", flush=True)
     _draw_plot(path, speeds, f"{about['network']}\n{describe_device(predictor.device)}")
-    print(f"plot: {path}")
+    print(visible(f"plot: {path}"))
     about["notes"] += note_disturbance(speeds)
     return {**about, "sizes": {name: speed.figures(peak) for name, speed in speeds.items()}}
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from media.pictures import write_png
 from runtime.files import explain_failure
+from runtime.wording import visible
 
 from ..plate.prepare import Preparation
 from ..summary import RunSummary, SummaryEntry
@@ -106,7 +107,7 @@ class Journal:
         """The camera was locked, as far as it can be."""
         self.entry.details["locks"] = {name: reason is None for name, reason in locks.items()}
         if held := [name for name, reason in locks.items() if reason is None]:
-            print(f"locked: {', '.join(held)}")
+            print(visible(f"locked: {', '.join(held)}"))
         advice = "switch its automatic off in the camera's own program"
         for name, reason in locks.items():
             if reason is not None:
@@ -115,7 +116,7 @@ class Journal:
     def note(self, *texts: str) -> None:
         """Something that a user should know."""
         for text in texts:
-            print(f"note: {text}")
+            print(visible(f"note: {text}"))
             self._report.notes.append(text)
 
     def fail(self, reason: str) -> None:
@@ -145,14 +146,15 @@ class Journal:
             line += "; latency p50 {latency_p50_ms:.0f} ms, p95 {latency_p95_ms:.0f} ms"
         print(line.format(**speed))
         for kind, name in self.entry.outputs.items():
-            print(f"{kind}: {name}")
+            print(visible(f"{kind}: {name}"))
         try:
             self._report.write(summary)
         except OSError as error:
-            print(f"error: {summary} can't be written: {explain_failure(error)}", file=sys.stderr)
+            text = f"{summary} can't be written: {explain_failure(error)}"
+            print(visible(f"error: {text}"), file=sys.stderr)
             return 1
         if self.entry.reason is not None:
-            print(f"failed: {self.entry.reason}", file=sys.stderr)
+            print(visible(f"failed: {self.entry.reason}"), file=sys.stderr)
         return 0 if self.entry.status == "done" else 1
 
     def keep(self, kind: str, picture: np.ndarray) -> None:
@@ -163,17 +165,19 @@ class Journal:
         try:
             write_png(path, picture)
         except OSError as error:  # the show goes on
-            self.fail(f"{path} can't be written: {explain_failure(error)}")
-            print(f"note: {path} can't be written: {explain_failure(error)}")
+            text = f"{path} can't be written: {explain_failure(error)}"
+            self.fail(text)
+            print(visible(f"note: {text}"))
             return
         self.entry.outputs[path.stem] = path.name
-        print(f"{kind}: {path}")
+        print(visible(f"{kind}: {path}"))
 
 
 def print_start(facts: CameraFacts, targets: Sequence[str], where: str) -> None:
     """Prints what the camera gives, the new backgrounds, and which keys (typed where) do what."""
-    print(f"{facts.name}: {facts.width} x {facts.height}, {float(facts.rate):g} frames/s")
+    size = f"{facts.width} x {facts.height}"
+    print(visible(f"{facts.name}: {size}, {float(facts.rate):g} frames/s"))
     numbered = ", ".join(f"{number} {name}" for number, name in enumerate(targets, 1))
-    print(f"new backgrounds: {numbered}")
+    print(visible(f"new backgrounds: {numbered}"))
     keyed = ", ".join(f"{'/'.join(keys)} {action}" for action, keys in ACTIONS.items())
     print(f"keys ({where}): {keyed}")

@@ -91,6 +91,18 @@ def enlarged(name: str, data: bytes) -> bytes:
     return data.replace(b"K@", b"J\x00\x00\x00\x10")
 
 
+def many_parts() -> bytes:
+    """An archive of which only the list of its 100,000 parts is there."""
+    part = b"PK\1\2" + struct.pack("<6H3L5H2L", 20, 20, *([0] * 7), 1, *([0] * 6)) + b"a"
+    count, size = 0xFFFF, 100_000 * len(part)
+    return (
+        b"PK\3\4"
+        + part * 100_000
+        + b"PK\5\6"
+        + struct.pack("<4H2LH", 0, 0, count, count, size, 4, 0)
+    )
+
+
 class Trap:
     """Opens as a call of `bytearray`, which takes memory; `os.system` would be worse."""
 
@@ -200,6 +212,13 @@ ROWS = [
     Row("flipped.pth", raw(flipped), says="the checksum of its part .*data/0 is wrong", **REFUSED),
     Row("enlarged.pth", raw(lambda: rezip(enlarged)), says=DAMAGED, **REFUSED),
     Row("twice.pth", raw(lambda: rezip(lambda n, d: d, "data/0")), says="one name", **REFUSED),
+    Row("parts.pth", raw(many_parts), says="list of contents is larger than 4 MiB", **REFUSED),
+    Row(
+        "names.safetensors",
+        raw(lambda: safetensors({f"name {n}": F32 for n in range(80_000)})),
+        says="list of contents is larger than 4 MiB",
+        **REFUSED,
+    ),
     Row(
         "length.safetensors",
         raw(lambda: safetensors({"a": F32}, bytes(8), 1 << 60)),

@@ -225,6 +225,13 @@ def test_a_scale_that_is_not_between_is_an_error() -> None:
         RefineModelSettings(name="run", backbone_scale_largest=0.2)
 
 
+def test_a_printed_name_moves_no_terminal(capsys: pytest.CaptureFixture) -> None:
+    with Log(None, 0, 1) as log:
+        log._speaks = True  # as of the first process
+        log.print("finished: \x1b[31ma\nb")
+    assert capsys.readouterr().out == "finished: \\x1b[31ma\\nb\n"
+
+
 def test_a_full_disk_for_the_log_ends_the_log_and_not_the_run(
     make_run: MakeRun, settings: BaseSettings, capsys: pytest.CaptureFixture
 ) -> None:

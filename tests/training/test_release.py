@@ -8,12 +8,13 @@ import torch
 
 from model import MattingBase, MattingRefine
 from model.weights import load_network
+from runtime.script import run_script
 from training import release
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *args: object) -> int:
     monkeypatch.setattr(sys, "argv", ["release", *map(str, args)])
-    return release.main()
+    return run_script(release.main)
 
 
 def save_two(folder: Path) -> tuple[list[dict[str, torch.Tensor]], list[Path]]:
@@ -84,3 +85,17 @@ def test_weights_beyond_float16_are_refused() -> None:
     state["refiner.conv1.weight"].fill_(1e5)
     with pytest.raises(ValueError, match=r"refiner\.conv1\.weight leaves the range of float16"):
         release.pack(state)
+
+
+def test_weights_that_no_network_takes_are_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    state = MattingRefine("mobilenetv2").state_dict()
+    state["decoder.bn1.running_var"].neg_()
+    torch.save(state, tmp_path / "a\x1b[31m.pth")
+    output = tmp_path / "b.safetensors"
+    assert run(monkeypatch, tmp_path / "a\x1b[31m.pth", output) == 2
+    assert "negative variances in decoder.bn1.running_var" in capsys.readouterr().err
+    assert run(monkeypatch, tmp_path / "c\x1b\n.pth", output) == 2
+    assert r"c\x1b\n.pth does not exist" in capsys.readouterr().err
+    assert not output.exists()
