@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from . import PictureError
 from .channels import Channels, scale_bits, split_alpha
+from .completeness import ends_early
 from .formats import MAX_PIXELS, check_size, hint, is_tiff, read_file, refuse_raw
 from .metadata import orientation_of, read_exif
 from .pnm import decode_pnm, is_deep_pnm
@@ -68,6 +69,17 @@ class OpenedPicture:
         return grey and image is not None and "transparency" in image.info
 
     @property
+    def lost_bits(self) -> int:
+        """Bits a channel that are stored where Pillow gives 8 of them (AVIF, HEIC); else 8."""
+        image = self.image
+        if image is None or image.format not in ("AVIF", "HEIF"):
+            return 8
+        # AV1 in ISOBMFF 2.3.3: high_bitdepth and twelve_bit. pillow-heif tells of HEIC.
+        at = self.data.find(b"av1C")
+        flags = self.data[at + 6] if 0 <= at < len(self.data) - 6 else 0
+        return image.info.get("bit_depth", 12 if flags & 0x20 else 10 if flags & 0x40 else 8)
+
+    @property
     def frames(self) -> int:
         """How many pictures there are; a camera's JPEG with previews behind it counts as one."""
         if self.image is None:
@@ -96,6 +108,8 @@ class OpenedPicture:
         if image.format == "JPEG2000" and _jpeg2000_bits(data) > 8:
             return _decode_deep_jpeg2000(data)
         image.load()  # fails on a truncated file, which OpenCV would fill with grey
+        if ends_early(image, data):
+            raise PictureError("damaged: its data ends before its pixels do")
         if image.format == "PNG" and self._is_deep:  # Pillow reduces colour pictures to 8 bits
             decoded = decode_with_opencv(data, cv2.IMREAD_UNCHANGED)
             if decoded is None or decoded.dtype != np.uint16:
@@ -129,7 +143,13 @@ def open_picture(path: Path) -> Iterator[OpenedPicture]:
     except MemoryError as error:
         raise PictureError("too large for the memory; make frame and plate smaller") from error
     except Exception as error:  # decoders raise whatever damage leads them to
-        raise PictureError(f"damaged, truncated or too large: {error}") from error
+        raise PictureError(f"damaged, truncated or too large: {_name_damage(error)}") from error
+
+
+def _name_damage(error: Exception) -> str:
+    """What a decoder says, or of what kind its error is where that is no sentence."""
+    said = str(error).strip()
+    return said if any(map(str.isalpha, said)) else type(error).__name__
 
 
 def _identify(data: bytes) -> Image.Image | None:
@@ -177,13 +197,13 @@ def _pillow_reads(image: Image.Image) -> bool:
     """Whether Pillow reads a TIFF right: whole numbers of 8 bits and less, its first page."""
     tags = image.tag_v2  # type: ignore[attr-defined]
     bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))
-    planar_associated = tags.get(284) == 2 and 1 in tags.get(338, ())
+    planes_beside = tags.get(284) == 2 and bool(tags.get(338, ()))
     return (
         image.mode in _MODES
         and image.mode != "La"
         and max(bits) <= 8
         and set(kinds) == {1}
-        and not planar_associated
+        and not planes_beside
         and tags.get(259) != 50001  # WebP, which the wheels of Pillow leave out
         and not tags.get(254, 0) & 1  # a reduced copy of another page
         and tags.get(332, 1) == 1

@@ -88,6 +88,8 @@ def is_tiff(data: bytes) -> bool:
 
 def hint(path: Path, data: bytes) -> str:
     """What to do about a file of a known kind that isn't read."""
+    if data[4:8] == b"ftyp" and any(brand in data[8:40] for brand in (b"avif", b"avis")):
+        return "; it is a damaged AVIF, or one of a kind that Pillow does not know"
     is_heic = data[4:8] == b"ftyp" and any(brand in data[8:40] for brand in _HEIC_BRANDS)
     if is_heic or path.suffix.lower() in (".heic", ".heif", ".hif"):
         installed = find_spec("pillow_heif") is not None

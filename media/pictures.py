@@ -48,6 +48,8 @@ def read_picture(path: Path) -> Picture:
         transparent |= image is not None and image.has_transparency_data
         if transparent or channels.alpha is not None:
             left_out.insert(0, "alpha channel dropped")
+        if opened.lost_bits > 8:
+            left_out.append(f"{opened.lost_bits} bits a channel read as 8")
         exif, damage = opened.exif
         colour = find_colour(opened.image, opened.data, exif)
         pixels, profile, managed = manage_colours(channels, colour.profile)

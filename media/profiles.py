@@ -19,6 +19,7 @@ _DEVICES = (b"scnr", b"mntr", b"prtr", b"spac")
 _SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
 _NAMES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk", "lab": "lab"}
 DAMAGED = "damaged colour profile left out"
+OF_OTHERS = "colour profile left out: it is not one of a picture's grey, RGB or CMYK"
 
 
 def _undated(profile: bytes) -> bytes:
@@ -37,20 +38,9 @@ def is_sound(profile: bytes, model: str) -> bool:
     It holds what libpng asks of the profiles that it writes (png_icc_check_header and
     png_icc_check_tag_table in png.c), and LittleCMS can compute with it.
     """
-
-    def number(at: int) -> int:
-        return int.from_bytes(profile[at : at + 4], "big")
-
-    length = len(profile)
-    if length < 132 or number(0) != length or (profile[8] > 3 and length % 4):
-        return False
-    fits = 132 + 12 * number(128) <= length
-    if not fits or profile[36:40] != b"acsp" or number(64) >= 0xFFFF:
+    if not _is_whole(profile) or int.from_bytes(profile[64:68], "big") >= 0xFFFF:
         return False
     if profile[12:16] not in _DEVICES or profile[20:24] not in (b"XYZ ", b"Lab "):
-        return False
-    tags = range(132, 132 + 12 * number(128), 12)
-    if any(number(tag + 4) + number(tag + 8) > length for tag in tags):
         return False
     if profile[16:20] != _SPACES[model]:
         return False
@@ -63,6 +53,21 @@ def is_sound(profile: bytes, model: str) -> bool:
     except (RuntimeError, ValueError):
         return False
     return True
+
+
+def _is_whole(profile: bytes) -> bool:
+    """Whether a profile of any kind has the length that it says, and all of its tags."""
+
+    def number(at: int) -> int:
+        return int.from_bytes(profile[at : at + 4], "big")
+
+    length = len(profile)
+    if length < 132 or number(0) != length or (profile[8] > 3 and length % 4):
+        return False
+    if 132 + 12 * number(128) > length or profile[36:40] != b"acsp":
+        return False
+    tags = range(132, 132 + 12 * number(128), 12)
+    return all(number(tag + 4) + number(tag + 8) <= length for tag in tags)
 
 
 def convert(
@@ -165,6 +170,8 @@ def manage_colours(
             notes.append(
                 f"colour profile left out: it is of {of[own]}, the picture of {of[model]}"
                 if own
+                else OF_OTHERS
+                if _is_whole(profile)
                 else DAMAGED
             )
             profile = None

@@ -34,6 +34,7 @@ IN_BOTH = 0.3  # of an outline the plate's: somebody stands there. Good captures
 SWAPPED = 0.45  # of all outlines the plate's, and
 SWAPPED_FRAME = 0.15  # the frame's, at most; good captures have the two the other way round
 
+GREY = 4.0  # levels between channels, at most; JPEGs in colour leave so many
 DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
 DIFFERENCE_SIGMA_PX = 1.5
 OPENING_PX, CLOSING_PX = 3, 7  # specks are dropped, and gaps closed
@@ -111,7 +112,7 @@ def check_capture(
         verdict, note = CaptureVerdict.FAULTY, _OTHER_SCENE.format(seen_again)
         return CaptureReport((Problem.OTHER_SCENE,), (note,), seen_again, verdict=verdict)
     differing = find_differences(src, bgr)
-    areas = judge_areas(src, bgr, differing)
+    areas = [] if _is_grey(src) else judge_areas(src, bgr, differing)
     whole = max(sum(area.size for area in areas), 1e-9)
     in_frame = float(sum(area.size * area.in_frame for area in areas) / whole)
     in_plate = float(sum(area.size * area.in_plate for area in areas) / whole)
@@ -127,6 +128,15 @@ def check_capture(
         found[Problem.NO_DIFFERENCE], verdict = _NO_DIFFERENCE, CaptureVerdict.EMPTY
     problems, notes, share = tuple(found), tuple(found.values()), float(differing.mean())
     return CaptureReport(problems, notes, seen_again, share, in_frame, in_plate, verdict)
+
+
+def _is_grey(picture: np.ndarray) -> bool:
+    """Whether a reduced picture is in grey.
+
+    Without colours a plate often is as light as a subject somewhere. Areas end there that are no
+    subject's, and their outlines would be taken for the plate's.
+    """
+    return bool((largest_channel(picture) - picture.min(axis=2)).max() <= GREY)
 
 
 def _judge_alignment(alignment: AlignmentReport | None, seen_again: float) -> dict[Problem, str]:

@@ -186,6 +186,19 @@ def cut(data, share: float = 0.7):
     return lambda: (data() if callable(data) else data)[: int(len(data()) * share)]
 
 
+def ended() -> bytes:
+    """A JPEG of which a part is lost, but not its end."""
+    data = encoded("JPEG", quality=97)
+    return data[: len(data) // 2] + b"\xff\xd9"
+
+
+def with_rows(count: int, pixels: np.ndarray | None = None) -> bytes:
+    """A PNG that says it has all rows, and has only so many."""
+    pixels = frame() if pixels is None else pixels
+    whole, less = (png_raw(part, 2, 8 * pixels.itemsize) for part in (pixels, pixels[:count]))
+    return whole[:33] + less[33:]
+
+
 def tiff_bytes(pixels, **options):
     def give() -> bytes:
         import io
@@ -502,6 +515,12 @@ DEEP = [
         1.5,
         "8 bits divided",
         ALPHA,
+    ),
+    Row(
+        "planes and alpha.tif",
+        by_tifffile(rgba, photometric="rgb", extrasamples=["unassalpha"], planar=True),
+        frame,
+        says=ALPHA,
     ),
     Row("planes.tif", by_tifffile(frame, photometric="rgb", planar=True), frame, quiet=True),
     Row(
@@ -829,6 +848,13 @@ COLOURS = [
         frame,
         says=DAMAGED,
     ),
+    *(
+        Row(f"profile {name}.png", png_with(iccp(other)), frame, says="it is not one of a picture")
+        for name, other in (
+            ("lab", imagecodecs.cms_profile("lab4")),
+            ("link", profile("adobe")[:12] + b"link" + profile("adobe")[16:]),
+        )
+    ),
     Row("profile packed.png", png_with((b"iCCP", b"p\0\0not packed")), frame, says=DAMAGED),
 ]
 if features.check("avif"):
@@ -853,6 +879,21 @@ if features.check("avif"):
             "HDR picture .PQ.",
         ),
     ]
+    FORMATS += [
+        Row(
+            f"bits{bits}.avif",
+            write_bytes(
+                lambda bits=bits: imagecodecs.avif_encode(
+                    deep() >> (16 - bits), level=100, bitspersample=bits, pixelformat="444"
+                )
+            ),
+            frame,
+            1,
+            LOSS,
+            f"{bits} bits a channel read as 8",
+        )
+        for bits in (10, 12)
+    ]
 try:
     import pillow_heif
 except ImportError:
@@ -862,6 +903,16 @@ else:
     heic = {"format": "HEIF", "quality": 100, "chroma": 444}
     FORMATS += [
         Row("rgb.heic", by_pillow(**heic), frame, 4, LOSS, quiet=True),
+        Row(
+            "bits10.heic",
+            lambda path: pillow_heif.from_bytes(
+                "RGB;16", frame().shape[1::-1], deep().tobytes()
+            ).save(path, quality=100, chroma=444),
+            frame,
+            4,
+            LOSS,
+            "1. bits a channel read as 8",
+        ),
         Row("heic as.jpg", by_pillow(**heic), frame, 4, LOSS, quiet=True),
         Row(
             "p3.heic",
@@ -879,6 +930,15 @@ DAMAGE = [
     Row("cut.jpg", write_bytes(cut(lambda: encoded("JPEG", quality=97))), code=1, says="truncated"),
     Row("cut.png", write_bytes(cut(encoded)), code=1, says="truncated"),
     Row("cut16.png", write_bytes(cut(lambda: png_raw(deep(), 2, 16))), code=1, says="truncated"),
+    Row("cut and ended.jpg", write_bytes(lambda: ended()), code=1, says="damaged: its data ends"),
+    Row("few rows.png", write_bytes(lambda: with_rows(95)), code=1, says="damaged: its data ends"),
+    Row(
+        "few rows 16.png",
+        write_bytes(lambda: with_rows(95, deep())),
+        code=1,
+        says="damaged",
+    ),
+    Row("cut.avif", write_bytes(cut(lambda: encoded("AVIF"))), code=1, says="a damaged AVIF"),
     Row(
         "cut.webp",
         write_bytes(cut(lambda: encoded("WEBP", lossless=True))),

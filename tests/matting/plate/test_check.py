@@ -178,6 +178,16 @@ def test_motion_is_measured(scene: np.ndarray, frame: np.ndarray) -> None:
     assert needs_alignment(*pair)
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_nobody_stands_in_a_grey_plate(photographs, seed: int, kind: type) -> None:
+    """A subject of one grey is as light as the plate somewhere, and what differs ends there."""
+    plate = photographs.plate(256, 384, seed)
+    pair = (cv2.cvtColor(part, cv2.COLOR_RGB2GRAY) for part in (photographs.frame(plate), plate))
+    scale = 257 if kind == np.uint16 else 1
+    check(*(np.dstack([part] * 3).astype(kind) * scale for part in pair))
+
+
 def test_outline_tells_who_stands_there() -> None:
     ramp = np.linspace(60, 120, 96, dtype=np.float32)
     empty = np.repeat(np.repeat(ramp[None, :, None], 96, axis=0), 3, axis=2)
