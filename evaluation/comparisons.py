@@ -1,5 +1,6 @@
 """What an evaluation compares: its settings, which files belong together, and what is left out."""
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +81,7 @@ def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPla
         ValueError: when predictions and truth are the same.
     """
     root = folders.true_pha
-    if folders.pred_pha.resolve() == root.resolve():
+    if os.path.realpath(folders.pred_pha) == os.path.realpath(root):
         raise ValueError(
             f"--pred-pha and --true-pha are the same ({root}); name the folder of predicted "
             "alphas and that of the true ones"

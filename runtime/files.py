@@ -174,6 +174,8 @@ def check_writable(folder: Path) -> None:
 def explain_failure(error: Exception) -> str:
     """Why a file can't be written, by the system or FFmpeg; a full disk in the first words."""
     reason = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileExistsError):  # of `mkdir` alone
+        reason = "what is there is no folder"
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     return f"the disk is full ({reason})" if full else reason
 

@@ -135,7 +135,7 @@ def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: 
         return listing.pictures
     earlier = find_outputs(src, listing.pictures)
     sources = [path for path in listing.pictures if not earlier.intersection(path.parents)]
-    inside = [p for p in others if p.exists() and p.resolve().is_relative_to(src.resolve())]
+    inside = [p for p in others if p.exists() and _follow(p).is_relative_to(_follow(src))]
     inside += sorted(earlier)
     plan.notes.extend(
         f"{path} lies in the source folder and is not taken for frames" for path in inside
@@ -195,14 +195,19 @@ def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
     return stems
 
 
+def _follow(path: Path) -> Path:
+    """As `Path.resolve`, which raises no OSError but another for a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
 def _refuse_same_paths(output_dir: Path, src: Path, bgr: Path, target: Target) -> None:
-    if src.resolve() == bgr.resolve():
+    if _follow(src) == _follow(bgr):
         raise ValueError(
             f"--images-src and --images-bgr are the same ({src}); the plate is a picture of the "
             "scene without the subject, captured by the same camera"
         )
     for flag, path in (("images-src", src), ("images-bgr", bgr), ("target-bgr", target.path)):
-        if path is not None and path.is_dir() and path.resolve() == output_dir.resolve():
+        if path is not None and path.is_dir() and _follow(path) == _follow(output_dir):
             raise ValueError(
                 f"--output-dir and --{flag} are the same folder ({path}); outputs would mix with "
                 f"inputs. Use another, for example --output-dir {output_dir / 'matting'}"

@@ -222,6 +222,29 @@ ROWS = [
         code=2,
         args=("--images-bgr", "{}/p.jpg"),
     ),
+    *(
+        Folder(
+            f"link to itself as {what}",
+            beside(link("../loop", "loop")),
+            (),
+            says=says,
+            code=2,
+            args=(f"--{what}", "{}/loop"),
+        )
+        for what, says in (
+            ("images-src", "loop can't be read: Too many levels of symbolic links"),
+            ("images-bgr", "loop can't be read: Too many levels of symbolic links"),
+            ("output-dir", "output folder .*loop can't be written"),
+        )
+    ),
+    Folder(
+        "file as output folder",
+        beside(lambda root: (root / "file").write_text("")),
+        (),
+        says="file can't be written: what is there is no folder",
+        code=2,
+        args=("--output-dir", "{}/file"),
+    ),
     Folder(
         "unreadable folder",
         frames("a.jpg", "locked/b.jpg"),
