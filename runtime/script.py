@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import Any
@@ -79,35 +80,42 @@ def raise_interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-class _PipeWriter(io.FileIO):
-    """Writes to a file; once it is a pipe that nobody reads any more, to nowhere."""
+class _LastingWriter(io.FileIO):
+    """Writes to a file; once nobody reads its pipe any more, or its disk is full, to nowhere."""
 
     def write(self, data: Any) -> int:
-        """Writes bytes and returns how many; OSError as for every file, but for such a pipe."""
+        """Writes bytes and returns how many."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
+            if not isinstance(error, BrokenPipeError) and self.fileno() == 1:
+                print(f"note: what is printed is lost: {error.strerror}", file=sys.stderr)
             return len(data)
 
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
     """Makes stdout and stderr outlast their reader, and show names that are no text as escapes."""
+    for number in range(3):  # of a closed one, the next file would take the number, and its text
+        with suppress(OSError):
+            if (nowhere := os.open(os.devnull, os.O_RDWR)) > number:
+                os.close(nowhere)
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (_outlast(stream) for stream in before)
     try:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
-            if stream is not None:  # pythonw and closed streams have none
-                stream.flush()
+            stream.flush()
         sys.stdout, sys.stderr = before
 
 
 def _outlast(stream: Any) -> Any:
+    if stream is None:  # closed, or of pythonw
+        return Path(os.devnull).open("w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     stream.reconfigure(errors="backslashreplace")
@@ -115,7 +123,7 @@ def _outlast(stream: Any) -> Any:
         return stream
     try:
         stream.flush()
-        raw = _PipeWriter(stream.fileno(), "w", closefd=False)
+        raw = _LastingWriter(stream.fileno(), "w", closefd=False)
     except (OSError, ValueError):  # no file of the system, as in tests
         return stream
     return io.TextIOWrapper(

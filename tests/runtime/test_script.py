@@ -47,6 +47,41 @@ sys.exit(run_script(work))
     other.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no disk that is always full")
+def test_work_goes_on_when_its_words_find_no_place(tmp_path: Path) -> None:
+    code = f"""
+def work():
+    for number in range(300):
+        print("x" * 100)
+    open({str(tmp_path / "done")!r}, "w").close()
+    return 0
+sys.exit(run_script(work))
+"""
+    with Path("/dev/full").open("w") as full:
+        process = start(code, stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, (tmp_path / "done").exists()) == (0, True)
+    assert errors == "note: what is printed is lost: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [(2,), (1,), (0, 1, 2)])
+def test_closed_streams_take_no_file_of_the_work(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    code = f"""
+import os
+def work():
+    with open({str(tmp_path / "done")!r}, "w") as file:
+        print("x", file=sys.stdout), print("y", file=sys.stderr)
+        os.write(2, b"of a library")
+        file.write("done")
+    return 0
+sys.exit(run_script(work))
+"""
+    shut = " ".join(f"{number}>&-" for number in closed)
+    command = ["sh", "-c", f'exec "$0" "$@" {shut}', sys.executable, "-c", START + code]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, timeout=20).returncode == 0
+    assert (tmp_path / "done").read_text() == "done"
+
+
 def test_interrupt_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
     process = start(
         """
