@@ -81,7 +81,7 @@ def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes (h, w, 3) until it covers a size in pixels and crops its middle."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     # The part of the picture that will be seen, so that nothing larger than needed is made.
-    rows, columns = round(height / scale), round(width / scale)
+    rows, columns = max(1, round(height / scale)), max(1, round(width / scale))
     top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
     return resize(picture[top : top + rows, left : left + columns], height, width)
 

@@ -57,6 +57,8 @@ def _take_array(picture: object) -> Picture:
         pixels = np.asarray(picture)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{_WANTED}, got {type(picture).__name__}: {error}") from error
+    if pixels.dtype.kind == "u":  # files of other machines keep their order of bytes
+        pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         advice = ""
         if pixels.dtype in (np.uint8, np.uint16) and pixels.ndim == 2:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .align import AlignmentReport
 from .comparison import (
+    AlignmentVerdict,
     average_channels,
     extract_detail,
     judge_motion,
@@ -145,8 +146,10 @@ def _judge_alignment(alignment: AlignmentReport | None, seen_again: float) -> di
     if alignment.applied:
         shift = f"up to {alignment.largest_shift_px:.1f} pixels"
         return {Problem.MOVED: f"the camera moved by {shift}; the plate is aligned"}
+    if seen_again >= ASIDE or alignment.verdict is AlignmentVerdict.ALREADY_FITS:
+        return {}
     note = f"the plate does not lie on the frame and can't be aligned: {alignment.reason}"
-    return {Problem.MOVED: note} if seen_again < ASIDE else {}
+    return {Problem.MOVED: note}
 
 
 def _judge_exposure(exposure: ExposureReport | None) -> dict[Problem, str]:

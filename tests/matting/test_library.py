@@ -399,3 +399,10 @@ def test_pillow_modes_are_right_or_refused() -> None:
     for mode in ("I", "F"):
         with pytest.raises(ValueError, match=f"mode {mode}"):
             open_picture(Image.new(mode, (4, 4)))
+
+
+def test_the_order_of_bytes_of_an_array_does_not_count() -> None:
+    deep = np.arange(2 * 3 * 3, dtype=np.uint16).reshape(2, 3, 3) * 1000
+    pixels = open_picture(deep.astype(">u2")).pixels
+    assert pixels.dtype == np.uint16
+    assert (pixels == deep).all()

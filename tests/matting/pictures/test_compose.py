@@ -81,6 +81,8 @@ def test_target_pictures_cover_the_frame() -> None:
     assert got.shape == (20, 40, 3)
     assert np.allclose(got, 200 / 255)
     assert resize_to_cover(picture, 3, 1).shape == (3, 1, 3)
+    assert resize_to_cover(picture, 3000, 1).shape == (3000, 1, 3), "of less than a column"
+    assert resize_to_cover(picture, 1, 3000).shape == (1, 3000, 3)
     with pytest.raises(ValueError, match="no picture was given"):
         render_target(Target("folder"), None, picture)
 

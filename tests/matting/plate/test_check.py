@@ -6,6 +6,7 @@ from dataclasses import asdict
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from matting.plate.check import (
     CaptureVerdict,
@@ -14,7 +15,7 @@ from matting.plate.check import (
     measure_shift,
     needs_alignment,
 )
-from matting.plate.comparison import reduce_colours
+from matting.plate.comparison import AlignmentVerdict, reduce_colours
 from matting.plate.prepare import Preparation, Preprocess, prepare_plate, refine_exposure
 
 HEIGHT, WIDTH = 240, 320
@@ -176,6 +177,15 @@ def test_motion_is_measured(scene: np.ndarray, frame: np.ndarray) -> None:
     pair = [reduce_colours(picture) for picture in (frame, photograph(scene, 1, 1, seed=4))]
     assert measure_shift(*pair) * np.hypot(HEIGHT, WIDTH) == pytest.approx(np.sqrt(2), abs=0.4)
     assert needs_alignment(*pair)
+
+
+def test_a_frame_that_is_dithered_has_not_moved(photographs) -> None:
+    """Its texture is another, so little of the plate is seen again, but it lies where it did."""
+    plate = photographs.plate(256, 384)
+    frame = Image.fromarray(photographs.frame(plate)).quantize(4).convert("RGB")
+    result = prepare_plate(np.asarray(frame), plate, AUTO)
+    assert result.alignment.verdict is AlignmentVerdict.ALREADY_FITS
+    assert not any("does not lie on the frame" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("seed", range(4))
