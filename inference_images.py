@@ -99,7 +99,9 @@ def matte_images(settings: Settings) -> int:
     facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
     plain = to_plain(settings)
     kept = [path.relative_to(settings.output.dir).as_posix() for path in plan.kept]
-    earlier, earlier_notes = compare_runs(summary, hide_folders(plain, plain), kept)
+    earlier, earlier_notes = (
+        compare_runs(summary, hide_folders(plain, plain), kept) if kept else ([], [])
+    )
     report = RunSummary({**facts, "settings": plain, "kept": earlier})
     for note in [*plan.notes, *earlier_notes, *notes]:
         report.notes.append(note)
@@ -113,14 +115,8 @@ def matte_images(settings: Settings) -> int:
         settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
     )
     with deferred_interrupts() as interrupted:
-        run = ImagesRun(
-            matting=matting,
-            target=target,
-            preprocess=preprocess,
-            bit_depth=settings.output.bit_depth,
-            output_dir=settings.output.dir,
-            should_stop=interrupted,
-        )
+        output = settings.output
+        run = ImagesRun(matting, target, preprocess, output.bit_depth, output.dir, interrupted)
         report.entries += matte_jobs(plan.jobs, run, settings.compute.num_workers)
         report.tell()
         try:

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 
+from media.pictures import Picture
+
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
 from .pictures.target import Target
@@ -179,7 +181,7 @@ class Matting:
             ValueError: when a picture can't be read, the two do not fit, or a choice is out of its
                 range.
         """
-        frame = open_picture(src)
+        frame = src if isinstance(src, Picture) else open_picture(src)
         prepared = bgr if isinstance(bgr, Preparation) else self.prepare(frame, bgr, preprocess)
         budget = self.resolve_budget(
             *frame.pixels.shape[:2],
@@ -240,7 +242,10 @@ class Matting:
         src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
     ) -> Preparation:
         """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
-        frame, plate = open_picture(src), open_picture(bgr)
+        frame, plate = (
+            picture if isinstance(picture, Picture) else open_picture(picture)
+            for picture in (src, bgr)
+        )
         fitted = plate.in_profile(frame.icc_profile)
         prepared = prepare_plate(frame.pixels, fitted.pixels, resolve_preprocess(preprocess))
         if fitted.pixels is plate.pixels:

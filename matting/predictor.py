@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from model.fast import accelerate
 from model.refiner import CELL
-from model.weights import identify, load_network
+from model.weights import CheckpointError, find_overflow, identify, load_network
 from runtime.device import (
     Precision,
     autocast,
@@ -23,7 +23,6 @@ from runtime.device import (
 )
 
 from .backends import Backend, accelerate_by, check_backend
-from .finite import check_weights, explain_non_finite
 from .prediction import Prediction
 from .quality import Budget, Quality, resolve_budget
 from .second_look import Look, drop_faint_islands, look_twice
@@ -210,7 +209,11 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     device = resolve_device(compute.device)
     lanes = choose_lanes(device, compute)
     network = load_model(model).to(device)
-    check_weights(network, device, compute.precision, f"checkpoint {model.checkpoint}")
+    with autocast(device, compute.precision):
+        broken = find_overflow(network, device)
+    if broken:
+        reason = explain_non_finite(f"its layer {broken}", compute.precision)
+        raise CheckpointError(f"checkpoint {model.checkpoint}: {reason}")
     return Predictor(network, device, compute.precision, compute.backend, lanes)
 
 
@@ -270,3 +273,11 @@ def describe_setup(
         print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
     slow = precision_note(predictor.device, compute.precision)
     return facts, [slow] if slow else []
+
+
+def explain_non_finite(what: str, precision: Precision) -> str:
+    """Says what is not finite, and what to do about it in a precision."""
+    advice = "The weights are damaged or of a training that failed; take others"
+    if precision != "float32":
+        advice = f"Numbers leave the range of {precision}: use --precision float32"
+    return f"the network computes values that are not finite (NaN or infinity): {what}. {advice}"

@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from . import PictureError
-from .channels import Channels, scale_bits, split_alpha
 from .completeness import ends_early
 from .formats import MAX_PIXELS, check_size, hint, is_tiff, read_file, refuse_raw
 from .metadata import orientation_of, read_exif
 from .pnm import decode_pnm, is_deep_pnm
+from .profiles import Channels, scale_bits, split_alpha
 from .tiff import count_pages, decode_tiff, lab_values
 
 with suppress(ImportError):
@@ -97,7 +97,7 @@ class OpenedPicture:
 
     def _decode(self, wants_alpha: bool) -> Channels:
         image, data = self.image, self.data
-        if is_deep_pnm(data):
+        if data[:2] in (b"P5", b"P6", b"P7") and is_deep_pnm(data):
             return decode_pnm(data)
         if is_tiff(data) and (image is None or not _pillow_reads(image)):
             return decode_tiff(data)

@@ -9,11 +9,9 @@ import numpy as np
 from runtime.files import write_whole
 
 from . import PictureError as PictureError
-from .channels import Channels
 from .decoding import open_picture
-from .metadata import NO_METADATA, Metadata, png_chunks, take_metadata
-from .profiles import bring, manage_colours, plain_rgb
-from .said_colour import find_colour
+from .metadata import NO_METADATA, Metadata, find_colour, png_chunks, take_metadata
+from .profiles import Channels, bring, is_sound, manage_colours, plain_rgb
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,10 @@ class Picture:
     icc_profile: bytes | None = None  # what the colours are: a sound RGB profile; None is sRGB
     notes: tuple[str, ...] = ()  # what was changed on reading, in words
     metadata: Metadata = NO_METADATA  # what outputs keep beside
+
+    def __post_init__(self) -> None:
+        if self.icc_profile is not None and not is_sound(self.icc_profile, "rgb"):
+            raise ValueError("icc_profile of a Picture must be a sound RGB profile or None")
 
     def in_profile(self, profile: bytes | None) -> "Picture":
         """The picture with its colours brought to the space of an RGB profile; None is sRGB."""

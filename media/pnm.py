@@ -3,8 +3,8 @@
 import numpy as np
 
 from . import PictureError
-from .channels import Channels, scale_bits, split_alpha
 from .formats import check_size
+from .profiles import Channels, scale_bits, split_alpha
 
 _CHANNELS = {b"P5": 1, b"P6": 3}
 

@@ -10,8 +10,8 @@ import numpy as np
 import tifffile
 
 from . import PictureError
-from .channels import Channels, divide_alpha, scale_bits
 from .formats import MAX_PIXELS, check_size
+from .profiles import Channels, divide_alpha, scale_bits
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it writes to the terminal
 

@@ -1,6 +1,7 @@
 """Checking weights and loading them into their network."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ NetworkType = Literal["mattingbase", "mattingrefine"]
 
 # How many tensor names an error lists before it only counts.
 MAX_NAMES = 8
+_TRIED = 64  # side of the picture on which weights are tried, pixels
 
 
 @dataclass(frozen=True)
@@ -225,3 +227,33 @@ def _deeplab_block(prefix: str, rest: str) -> str:
 def _listed(names: list[str]) -> str:
     text = ", ".join(shown(name) for name in names[:MAX_NAMES])
     return text + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
+
+
+@torch.inference_mode()
+def find_overflow(network: MattingBase, device: torch.device) -> str | None:
+    """Finds the first layer that gives infinity or NaN on a small picture.
+
+    What the layers after it make of that can look like a matte: clamped, all opaque.
+
+    Args:
+        network: on the device, in evaluation mode.
+        device: where to compute, by the caller's `torch.autocast`.
+
+    Returns:
+        The layer's name, or None.
+    """
+    broken: list[str] = []
+
+    def check(name: str, layer: nn.Module, inputs: object, output: Tensor) -> None:
+        if not broken and not bool(output.isfinite().all()):
+            broken.append(name)
+
+    layers = [(name, x) for name, x in network.named_modules() if not list(x.children())]
+    hooks = [layer.register_forward_hook(partial(check, name)) for name, layer in layers]
+    picture = torch.linspace(0, 1, 3 * _TRIED**2, device=device).view(1, 3, _TRIED, _TRIED)
+    try:
+        network(picture, picture.flip(2))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return broken[0] if broken else None

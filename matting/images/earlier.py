@@ -63,8 +63,6 @@ def compare_runs(
         Other settings with the files that were made with them, for the new summary; settings are
         None where no summary tells them. And what a user should know, in words.
     """
-    if not kept:
-        return [], []
     before = read_summary(summary) or {}
     left, groups, notes = set(kept), [], []
     earlier = [group for group in before.get("kept", []) if isinstance(group, dict)]

@@ -30,6 +30,7 @@ Reader = Callable[[Path], Picture]
 # 16 bits. From so many pixels on, one frame at a time is computed and written.
 _MEMORY, _MEMORY_OF_TWO_LOOKS, _MEMORY_OF_A_SHEET = 80, 130, 110
 _LARGE = 50_000_000
+_SMALL = 4_000_000  # need half a gigabyte, of which nobody asks
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def load_frame(
 def check_memory(job: Job, frame: LoadedFrame, matting: Matting) -> None:
     """Raises ValueError where the system would end the run, because memory is too small."""
     height, width = frame.src.pixels.shape[:2]
-    free = free_memory() if matting.predictor.device.type == "cpu" else None
+    if height * width < _SMALL or matting.predictor.device.type != "cpu":
+        return
+    free = free_memory()
     second = matting.resolve_budget(height, width).second_look
     once = _MEMORY_OF_A_SHEET if "sheet" in job.outputs else _MEMORY
     needed = height * width * (_MEMORY_OF_TWO_LOOKS if second else once)

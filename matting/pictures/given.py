@@ -7,10 +7,9 @@ import numpy as np
 from PIL import Image
 
 from media.decoding import take_pillow, turn_by_exif
-from media.metadata import orientation_of, read_exif, take_metadata
+from media.metadata import find_colour, orientation_of, read_exif, take_metadata
 from media.pictures import Picture, PictureError, read_picture
-from media.profiles import is_sound, manage_colours
-from media.said_colour import find_colour
+from media.profiles import manage_colours
 
 from .compose import BitDepth
 from .target import Target, parse_target, render_target
@@ -37,8 +36,6 @@ def open_picture(picture: PictureLike) -> Picture:
             type; floats are not taken, as their range can't be told.
     """
     if isinstance(picture, Picture):
-        if picture.icc_profile is not None and not is_sound(picture.icc_profile, "rgb"):
-            raise ValueError("icc_profile of a Picture must be a sound RGB profile or None")
         return picture
     if isinstance(picture, str | Path):
         if not str(picture):

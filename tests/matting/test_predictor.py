@@ -2,18 +2,18 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from matting.finite import check_weights
-from matting.predictor import Predictor, choose_lanes
+from matting.predictor import Predictor, choose_lanes, load_predictor
 from matting.quality import Budget
-from matting.settings import ComputeSettings
+from matting.settings import ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
-from model.weights import CheckpointError
+from model.weights import CheckpointError, find_overflow
 from runtime.device import precision_note, resolve_device
 
 from .conftest import CPU, random_pair
@@ -194,11 +194,15 @@ def test_no_prediction_that_is_not_finite_gets_out(
         Predictor(spoilt, CPU, precision).predict(*random_pair(32, 48), Budget(0.5, 400))
 
 
-def test_weights_by_which_a_layer_overflows_are_refused_on_loading(network: MattingRefine) -> None:
+def test_weights_by_which_a_layer_overflows_are_refused_on_loading(
+    network: MattingRefine, tmp_path: Path
+) -> None:
+    spoilt = spoil(network, 3e38)
+    torch.save(spoilt.state_dict(), tmp_path / "a.pth")
     with pytest.raises(
         CheckpointError, match=r"a\.pth: .*its layer backbone\.features\.0\.0\. .*take others"
     ):
-        check_weights(spoil(network, 3e38), CPU, "float32", "a.pth")
+        load_predictor(ModelSettings(checkpoint=tmp_path / "a.pth"), ComputeSettings(device="cpu"))
     network = copy.deepcopy(network).eval()
-    check_weights(network, CPU, "float32", "a.pth")
+    assert find_overflow(network, CPU) is None
     assert not any(module._forward_hooks for module in network.modules())
