@@ -613,7 +613,7 @@ def test_pictures_beyond_the_memory_are_refused_with_what_to_do(easy, run_forked
     before = """
 from matting.images import frame
 frame.free_memory = lambda: 192 * 128 * 100
-frame._LARGE = 1
+frame._LARGE = frame._SMALL = 1
 """
     line = ("--images-src", src, "--images-bgr", bgr, "--output-dir", out)
     run = run_forked(*line, before=before)
