@@ -18,18 +18,10 @@ from runtime.files import Partial, explain_failure, remove_leftovers
 from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
 from .sound import SoundCopy, is_about_data
 
-# A second is written at a time, whole, so that all but the last plays if the run is killed; MP4 and
-# MOV become ordinary files at the end.
-_SECONDS = {
-    ".webm": {"flush_packets": "1", "cluster_time_limit": "1000"},
-    ".mp4": {
-        "flush_packets": "1",
-        "frag_duration": "1000000",  # microseconds
-        # The second flag keeps a first time that is not 0.
-        "movflags": "hybrid_fragmented+delay_moov",
-    },
-}
-_SECONDS[".mov"] = _SECONDS[".mp4"]
+# A second is written at a time, whole, so that all but the last plays if the run is killed. MP4 and
+# MOV have their index at the end: fragments would do the same, but FFmpeg 8 hides the last frame of
+# a file in fragments where it is stored before others.
+_CLUSTERS = {"flush_packets": "1", "cluster_time_limit": "1000"}
 
 
 @dataclass(frozen=True)
@@ -56,8 +48,6 @@ class Layout:
 
 class VideoWriter:
     """Encodes pictures under a partial name (`com.1f0c93aa.partial.mp4`), renamed when it is whole.
-
-    What was written plays to within the last second, even if the run is killed or the disk full.
 
     Time stamps must rise. They are kept exactly in .mp4 and .mov, to the millisecond in .webm,
     which has no other unit. Odd sizes are padded by repeating the last row or column where the
@@ -132,12 +122,12 @@ class VideoWriter:
         self._partial.finish()
 
     def abandon(self) -> Path | None:
-        """Ends the file as far as it came; its path, or None for nothing. Does not raise."""
+        """Ends the file as far as it came; its path, or None if nothing plays. Never raises."""
         if (container := getattr(self, "_container", None)) is not None:
             for end in (self._flush, container.close):
                 with suppress(*FFMPEG_ERRORS, ValueError):
                     end()
-        if self.frames and self._partial.path.exists():
+        if self.frames and _plays(self._partial.path):
             self._partial.close()
             return self._partial.path
         self._partial.remove()
@@ -148,8 +138,7 @@ class VideoWriter:
         # MP4 and MOV count in whole parts of a second, those of the time stamps.
         scale = str(layout.time_base.denominator)
         isobmff = {"video_track_timescale": scale, "movie_timescale": scale}
-        suffix = self.path.suffix.lower()
-        options = (isobmff if suffix != ".webm" else {}) | _SECONDS[suffix]
+        options = _CLUSTERS if self.path.suffix.lower() == ".webm" else isobmff
         self._container = av.open(file_url(self._partial.path), "w", container_options=options)
         # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
@@ -194,6 +183,15 @@ class VideoWriter:
 
     def _explained(self, error: Exception) -> VideoError:
         return VideoError(f"{self._partial.path} can't be written: {explain_failure(error)}")
+
+
+def _plays(path: Path) -> bool:
+    """Whether the first frame of a video can be decoded."""
+    try:
+        with av.open(file_url(path)) as container:
+            return next(container.decode(video=0), None) is not None
+    except (*FFMPEG_ERRORS, IndexError, ValueError):
+        return False
 
 
 def verify_video(path: Path, frames: int) -> None:
