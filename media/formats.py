@@ -36,6 +36,7 @@ _MAX_BYTES = 2 * 1024**3
 # The largest sensors have 200 million. Decoding takes up to 4 GiB at this limit, which a damaged
 # head can ask for, and a matte some 20 GiB.
 MAX_PIXELS = 2**28
+_MAX_SIDE = 1_000_000  # pixels, libpng's limit (PNG_USER_WIDTH_MAX)
 
 
 def read_file(path: Path) -> bytes:
@@ -66,7 +67,12 @@ def read_file(path: Path) -> bytes:
 
 
 def check_size(width: int, height: int) -> None:
-    """Raises a PictureError for more pixels than there may be."""
+    """Raises a PictureError for more pixels than there may be, or a side longer than PNG's."""
+    if max(width, height) > _MAX_SIDE:
+        raise PictureError(
+            f"too large: {width} x {height} pixels, and outputs in PNG have sides of a million at "
+            "most; cut frame and plate into parts"
+        )
     if width * height > MAX_PIXELS:
         raise PictureError(
             f"too large: {width} x {height} pixels, and at most {MAX_PIXELS / 1e6:.0f} million are "

@@ -124,9 +124,9 @@ def write_png(
     chunks = [np.frombuffer(icc_profile, np.uint8)] if icc_profile else []
     # By OpenCV, which lets the filter be chosen and knows 16-bit colour.
     done, encoded = cv2.imencodeWithMetadata(".png", swapped, kinds, chunks, _PNG)
-    data = encoded.tobytes()
+    data = encoded.tobytes() if done else b""
     # OpenCV gives what it had when libpng gave up.
-    if not done or not data.endswith(_PNG_END):
+    if not data.endswith(_PNG_END):
         raise OSError(f"{path.name} could not be encoded as PNG ({pixels.shape} {pixels.dtype})")
     if metadata and (beside := png_chunks(metadata)):
         data = data[:_PNG_HEAD] + beside + data[_PNG_HEAD:]
@@ -137,7 +137,7 @@ def write_jpeg(path: Path, pixels: np.ndarray) -> None:
     """Writes (H, W) or (H, W, 3) RGB, uint8, as JPEG; else as `write_png`."""
     swapped = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
     done, encoded = cv2.imencode(".jpg", swapped, _JPEG)
-    data = encoded.tobytes()
-    if not done or not data.endswith(b"\xff\xd9"):
+    data = encoded.tobytes() if done else b""
+    if not data.endswith(b"\xff\xd9"):
         raise OSError(f"{path.name} could not be encoded as JPEG ({pixels.shape} {pixels.dtype})")
     write_whole(path, data)

@@ -73,12 +73,15 @@ def test_200_megapixels_are_opened_without_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [write_png, write_jpeg])
-@pytest.mark.parametrize("answer", [(False, b"\x89PNG"), (True, b"\x89PNG and no end")])
+@pytest.mark.parametrize(
+    "answer", [(False, b""), (False, b"\x89PNG"), (True, b"\x89PNG and no end")]
+)
 def test_an_encoder_that_fails_is_an_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write, answer: tuple[bool, bytes]
 ) -> None:
     def fails(*_: object) -> tuple[bool, np.ndarray]:
-        return answer[0], np.frombuffer(answer[1], np.uint8)
+        # OpenCV gives no array where it has not begun.
+        return answer[0], np.frombuffer(answer[1], np.uint8) if answer[1] else None
 
     monkeypatch.setattr(cv2, "imencodeWithMetadata", fails)
     monkeypatch.setattr(cv2, "imencode", fails)
@@ -143,3 +146,9 @@ def test_raw_files_are_refused_by_content_under_another_name(
     (tmp_path / name).write_bytes(RAW_HEADS[kind] + bytes(60) + preview.read_bytes())
     with pytest.raises(PictureError, match="a raw file: develop it first"):
         read_picture(tmp_path / name)
+
+
+def test_no_picture_is_longer_than_a_png_can_be(tmp_path: Path) -> None:
+    Image.new("1", (1, 1_000_001)).save(tmp_path / "a.tif")
+    with pytest.raises(PictureError, match="too large: 1 x 1000001 pixels, and .* a million"):
+        read_picture(tmp_path / "a.tif")
