@@ -19,6 +19,7 @@ def small_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(speed_cases.PRESETS, name, preset)
 
 
+@pytest.mark.slow
 def test_ours_is_compared_with_the_authors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -39,6 +40,7 @@ def test_ours_is_compared_with_the_authors(
     assert rows[1]["cells"] < rows[3]["cells"]
 
 
+@pytest.mark.slow
 def test_memory_is_measured_of_each_alone(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     for which in ("ours", "authors"):
         monkeypatch.setattr(sys, "argv", ["compare_reference", "--peak-of", which])

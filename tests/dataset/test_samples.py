@@ -156,6 +156,7 @@ def test_foreground_colours_vary_but_not_those_of_drawn_ones() -> None:
     assert torch.equal(drawn["fgr"], other["fgr"])
 
 
+@pytest.mark.slow
 def test_drawn_foregrounds_have_parts_of_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [Request(8 + index, epoch, 48, 48) for epoch in range(4) for index in range(3)]
 

@@ -95,7 +95,7 @@ def test_base_equals_reference(backbone: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("kernel_size", [3, 1])
+@pytest.mark.parametrize("kernel_size", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("backbone", MOST)
 def test_gradients_equal_reference(backbone: str, kernel_size: int, mode: str) -> None:
     settings = (backbone, 0.25, mode, 64 * 96 // 4, 0.1, kernel_size)

@@ -97,9 +97,8 @@ def kill_and_resume(command: list[str], folder: Path, processes: int = 1) -> str
     return finish(start(command, processes))
 
 
-@pytest.mark.parametrize(
-    "refine", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["base", "refine"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("refine", [False, True], ids=["base", "refine"])
 def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path, refine: bool) -> None:
     command, whole = write_config(tmp_path / "whole", refine)
     finish(start(command))

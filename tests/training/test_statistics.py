@@ -84,6 +84,7 @@ def split(state: State) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor
     return weights, {n: b for n, b in state.network.named_buffers() if "running" in n}
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_statistics_of_its_last_weights(make_run: MakeRun, tmp_path: Path) -> None:
     def run_once(name: str, samples: int) -> tuple[Run, State]:
         settings = make_settings(tmp_path / name, True, epoch_end=1, batch_norm_samples=samples)

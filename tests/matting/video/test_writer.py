@@ -191,7 +191,7 @@ def test_name_is_final_only_when_whole(tmp_path: Path, clips, codec: Codec) -> N
     assert len(clips.read(partial)) == 3
 
 
-@pytest.mark.parametrize("codec", ["h264", "vp9"])
+@pytest.mark.parametrize("codec", [pytest.param("h264", marks=pytest.mark.slow), "vp9"])
 def test_what_a_killed_run_wrote_is_removed_by_the_next(
     tmp_path: Path, clips, codec: Codec
 ) -> None:
@@ -282,6 +282,7 @@ for width in range(32, 52, 2):
 """
 
 
+@pytest.mark.slow
 def test_narrow_clips_keep_the_heap_whole(tmp_path: Path) -> None:
     checked = os.environ | {"LD_PRELOAD": CHECKED_HEAP, "GLIBC_TUNABLES": "glibc.malloc.check=3"}
     line = [sys.executable, "-c", NARROW_CLIPS, str(tmp_path)]
