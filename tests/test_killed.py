@@ -103,10 +103,10 @@ def test_videos_with_smoothing(tmp_path: Path, run_video: RunScript, clips, phot
     rng = np.random.default_rng(0)
     noisy = [
         np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
-        for picture in clips.moving(30, 96, 128)
+        for picture in clips.moving(16, 64, 96)
     ]
     src = clips.write(tmp_path / "a.mp4", noisy, crf="4")
-    bgr = photographs.save(tmp_path / "plate.png", photographs.plate(96, 128))
+    bgr = photographs.save(tmp_path / "plate.png", photographs.plate(64, 96))
     out = tmp_path / "out"
     line = ("--video-src", src, "--video-bgr", bgr, "--output-dir", out)
     line = (*line, "--output-format", "image_sequences", "--temporal-smoothing", 0.7)
