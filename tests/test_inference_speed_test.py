@@ -195,6 +195,7 @@ def test_weights_are_random_only_where_none_fit(tmp_path: Path, call: Call) -> N
     call(*SMALL, *named).check(0, "mattingbase with mobilenetv2")
 
 
+@pytest.mark.slow
 def test_table_has_the_papers_rows(tmp_path: Path, call: Call, monkeypatch) -> None:
     presets = [(p.name, p.width, p.height, p.budget) for p in speed_table.PRESETS]
     assert presets == [("HD", 1920, 1080, HD), ("4K", 3840, 2160, UHD_4K)]

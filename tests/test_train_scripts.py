@@ -74,6 +74,7 @@ runpy.run_path("train_base.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the patch reaches forked workers only")
 def test_a_worker_that_dies_ends_the_run_with_its_cause(tmp_path: Path) -> None:
     done = run(
@@ -203,6 +204,7 @@ def own_data(folder: Path) -> tuple[str, str]:
     return "--config", str(path)
 
 
+@pytest.mark.slow
 def test_an_unreadable_picture_is_named_by_the_worker_that_met_it(tmp_path: Path) -> None:
     write_pictures(tmp_path / "rgba")
     broken = tmp_path / "rgba" / "2.png"
