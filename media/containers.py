@@ -11,6 +11,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from runtime.files import explain_failure
+
 from .frames import VideoError
 
 FFMPEG_ERRORS = (av.error.FFmpegError, OSError, EOFError)
@@ -57,7 +59,9 @@ def open_clip(
         source = file_url(file) if isinstance(file, Path) else file
         container = av.open(source, format="rawvideo" if raw else None, options=options)
     except (*FFMPEG_ERRORS, ValueError) as error:
-        raise VideoError(f"{name}: not a video that can be read: {explain(error)}") from error
+        raise VideoError(
+            f"{name}: not a video that can be read: {explain_failure(error)}"
+        ) from error
     assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
     if any(part in container.format.name for part in _PICTURES):
         container.close()
@@ -89,8 +93,3 @@ def choose_track(tracks: list[VideoStream]) -> VideoStream:
         else tracks,
         key=lambda track: (track.width or 0) * (track.height or 0),
     )
-
-
-def explain(error: Exception) -> str:
-    """FFmpeg's reason, without the name of its function."""
-    return getattr(error, "strerror", None) or str(error)

@@ -9,8 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 
+from runtime.files import explain_failure
+
 from .colour import ToRgb, count_bits, find_matrix_fault, is_on_its_side, read_tags
-from .containers import FFMPEG_ERRORS, Stream, explain, find_tracks, open_clip
+from .containers import FFMPEG_ERRORS, Stream, find_tracks, open_clip
 from .damage import Damage
 from .frames import Frame, VideoError, VideoInfo
 from .joins import Joins
@@ -162,7 +164,7 @@ class ClipReader:
             except FFMPEG_ERRORS as error:
                 packets = self._container.demux([self._stream, *self._audio_streams])
                 errors += 1
-                yield explain(error)
+                yield explain_failure(error)
                 continue
             if packet is None:
                 return
@@ -181,7 +183,7 @@ class ClipReader:
         try:
             frames = self._stream.decode(packet)
         except FFMPEG_ERRORS as error:
-            self._damage.fail(explain(error))
+            self._damage.fail(explain_failure(error))
             return
         for frame in frames:
             self._damage.see(frame)

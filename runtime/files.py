@@ -172,7 +172,7 @@ def check_writable(folder: Path) -> None:
 
 
 def explain_failure(error: Exception) -> str:
-    """Why a file can't be written, by the system or FFmpeg; a full disk in the first words."""
+    """Why a file can't be read or written, by the system or FFmpeg; a full disk comes first."""
     reason = getattr(error, "strerror", None) or str(error)
     if isinstance(error, FileExistsError):  # of `mkdir` alone
         reason = "what is there is no folder"

@@ -12,7 +12,7 @@ from ..prediction import Prediction
 from ..predictor import Predictor
 from ..quality import Budget
 from .align import MIN_SIDE, AlignmentReport, align_plate
-from .check import CaptureReport, check_capture, needs_alignment
+from .check import GREY, CaptureReport, check_capture, needs_alignment
 from .comparison import check_pictures, reduce_colours
 from .exposure import ExposureReport, apply_exposure, estimate_exposure
 
@@ -20,8 +20,6 @@ PreprocessMode = Literal["auto", "none"]
 
 # Widths and heights that were rounded when a picture was resized: half a percent, or one pixel.
 _ASPECT_TOLERANCE = 0.005
-# Levels of 255 by which the channels of a grey picture that was saved as a JPEG in colour differ.
-_GREY_LEVELS = 4
 _SAMPLES = 200  # along the longer side, to tell whether a picture is grey
 
 
@@ -187,12 +185,12 @@ def match_grey(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[s
 
 def is_grey(picture: np.ndarray) -> bool:
     """Whether (H, W, 3) uint8 or uint16 has no colour, apart from what JPEG leaves."""
-    return bool((_sample_colour(picture) <= _GREY_LEVELS).all())
+    return bool((_sample_colour(picture) <= GREY).all())
 
 
 def _is_coloured(picture: np.ndarray) -> bool:
     """Whether a hundredth of a picture or more is in colour."""
-    return float(np.mean(_sample_colour(picture) > 3 * _GREY_LEVELS)) >= 0.01
+    return float(np.mean(_sample_colour(picture) > 3 * GREY)) >= 0.01
 
 
 def _sample_colour(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """What a video run tells: what was read, made and how fast, for the screen and summary.json."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -13,7 +12,7 @@ from media.pictures import PictureError
 from runtime.files import explain
 from runtime.wording import listed
 
-from ..summary import RunSummary, SummaryEntry
+from ..summary import RunSummary, SummaryEntry, read_summary
 from .run import VideoRun
 
 # Settings that may differ between a run and the one that continues it.
@@ -108,8 +107,7 @@ def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
 
     Raises ValueError where there are outputs and no summary.
     """
-    if summary.exists():
-        content: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+    if (content := read_summary(summary)) is not None:
         return content
     made = [path for path in paths.values() if path.is_dir() and any(path.iterdir())]
     if made:

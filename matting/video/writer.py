@@ -11,7 +11,7 @@ import numpy as np
 from av import AudioStream, Packet, VideoStream
 
 from media.colour import ColourTags, FromRgb
-from media.containers import FFMPEG_ERRORS, explain, file_url
+from media.containers import FFMPEG_ERRORS, file_url
 from media.frames import Frame, VideoError, VideoInfo
 from runtime.files import Partial, explain_failure, remove_leftovers
 
@@ -206,7 +206,7 @@ def verify_video(path: Path, frames: int) -> None:
             container.seek(last, stream=stream)
             *_, end = [None, *(frame.pts for frame in container.decode(stream))]
     except (*FFMPEG_ERRORS, IndexError, ValueError) as error:
-        raise VideoError(f"{path} can't be read back: {explain(error)}") from error
+        raise VideoError(f"{path} can't be read back: {explain_failure(error)}") from error
     decoded = first is not None and end == last
     if len(packets) != frames or not decoded:
         missing = f"{len(packets)} frames of {frames}" if decoded else "no last frame"
