@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.conftest import Photographs, Run, RunScript
+
 
 @dataclass(frozen=True)
 class Row:
@@ -34,3 +36,19 @@ class Row:
     # What the default network leaves on a pair as small as this (0.010), twice. Colours that are
     # not brought together give 0.2.
     matte: float = 0.02
+
+
+def run_row(
+    row: Row, flag: str, folder: Path, run_forked: RunScript, photographs: type[Photographs]
+) -> Run:
+    """Hands a row's file to a run over a photograph, which mattes it or says why in one line."""
+    row.make(folder / row.name)
+    source, plate = photographs.pair(folder, "a.png")
+    run = run_forked(
+        *("--images-src", source, "--images-bgr", plate, "--output-dir", folder / "out"),
+        *(flag, folder / row.name),
+    )
+    run.check(row.code, row.says)
+    assert bool(list(folder.glob("out/pha/*"))) == (row.code == 0)
+    assert len(run.err.splitlines()) == (row.code != 0)
+    return run

@@ -9,7 +9,7 @@ from inference_images import Settings
 from runtime.plain_yaml import SettingsError, parse_yaml, write_yaml
 from runtime.settings import parse_settings
 
-from .rows import Row
+from .rows import Row, run_row
 from .settings import ROWS
 
 PICTURES = ("--images-src", "a", "--images-bgr", "b", "--output-dir", "c")
@@ -35,15 +35,7 @@ def test_settings(row: Row, tmp_path) -> None:
 @pytest.mark.parametrize("name", THROUGH_THE_SCRIPT)
 def test_settings_through_the_script(name: str, tmp_path, run_forked, photographs) -> None:
     row = next(row for row in ROWS if row.name == name)
-    row.make(tmp_path / name)
-    source, plate = photographs.pair(tmp_path, "a.png")
-    run = run_forked(
-        *("--images-src", source, "--images-bgr", plate, "--output-dir", tmp_path / "out"),
-        *("--config", tmp_path / name),
-    )
-    run.check(row.code, row.says)
-    assert bool(list(tmp_path.glob("out/pha/*"))) == (row.code == 0)
-    assert len(run.err.splitlines()) == (row.code != 0)
+    run_row(row, "--config", tmp_path, run_forked, photographs)
 
 
 @pytest.mark.parametrize(
