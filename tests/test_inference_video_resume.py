@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# Ends the process, as `kill -9` does, when so many pictures have been written.
+# Ends the process, as `kill -9` does, when so many pictures have been written. The outputs of a
+# frame are written at the same time: without the lock, one more may appear before the process ends.
 KILL = """
-import os, media.pictures
-write, count = media.pictures.write_whole, 0
+import os, threading, media.pictures
+write, count, one_by_one = media.pictures.write_whole, 0, threading.Lock()
 def write_some(*args):
     global count
-    write(*args)
-    count += 1
-    if count == {after}:
-        os.kill(os.getpid(), 9)
+    with one_by_one:
+        write(*args)
+        count += 1
+        if count == {after}:
+            os.kill(os.getpid(), 9)
 media.pictures.write_whole = write_some
 """
 
