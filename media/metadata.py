@@ -207,7 +207,10 @@ def _by_numbers(chunks: dict[bytes, bytes]) -> SaidColour:
 def _by_exif(exif: Image.Exif) -> SaidColour:
     """Adobe RGB, which cameras say by EXIF alone."""
     space = exif.get_ifd(0x8769).get(_COLOR_SPACE)
-    index = exif.get_ifd(_INTEROPERABILITY).get(1)
+    try:
+        index = exif.get_ifd(_INTEROPERABILITY).get(1)
+    except KeyError:  # before Pillow 13, where there is none
+        index = None
     index = index.encode() if isinstance(index, str) else index
     if space != 1 and isinstance(index, bytes) and index.startswith(b"R03"):
         return SaidColour(build_profile(*_ADOBE))
