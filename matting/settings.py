@@ -9,14 +9,13 @@ from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import RefineMode
 from model.weights import NetworkType
 from runtime.device import DeviceName, Precision
+from runtime.files import SHIPPED
 from runtime.settings import REQUIRED, settings_group
 
 from .backends import Backend
 from .pictures.compose import BitDepth, OutputType
 
-DEFAULT_CHECKPOINT = (
-    Path(__file__).resolve().parents[1] / "weights" / "mattingrefine_mobilenetv2.safetensors"
-)
+DEFAULT_CHECKPOINT = SHIPPED / "weights" / "mattingrefine_mobilenetv2.safetensors"
 
 
 @settings_group("model")

@@ -1,9 +1,9 @@
 """MattingBase, the coarse network, and MattingRefine, which adds the refiner."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.segmentation.deeplabv3 import ASPP
 
@@ -12,6 +12,7 @@ from .decoder import Decoder
 from .encoders import MobileNetV2Encoder, ResNetEncoder
 from .outputs import BaseOutput, RefineOutput
 from .patches import CropMethod, ReplaceMethod
+from .pretrained import Pretrained
 from .refiner import CELL, HIDDEN_CHANNELS, RefineMode, Refiner
 
 Backbone = Literal["resnet50", "resnet101", "mobilenetv2"]
@@ -25,7 +26,7 @@ DECODER_CHANNELS = (256, 128, 64, 48, OUT_CHANNELS)
 MAX_BACKBONE_SCALE = 0.5
 
 
-class MattingBase(nn.Module):
+class MattingBase(Pretrained):
     """The coarse network: encoder, ASPP and decoder over frame and plate.
 
     Args:
@@ -47,6 +48,7 @@ class MattingBase(nn.Module):
         super().__init__()
         if backbone not in get_args(Backbone):
             raise ValueError(f"backbone must be one of {get_args(Backbone)}, got {backbone!r}")
+        self._backbone_name = backbone
         self.backbone = (
             MobileNetV2Encoder(IN_CHANNELS)
             if backbone == "mobilenetv2"
@@ -55,6 +57,10 @@ class MattingBase(nn.Module):
         widths = self.backbone.out_channels
         self.aspp = ASPP(widths[0], ASPP_RATES, DECODER_CHANNELS[0])
         self.decoder = Decoder(DECODER_CHANNELS, widths[1:])
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that would build the network as it is now."""
+        return {"backbone": self._backbone_name}
 
     @property
     def predicts_hidden(self) -> bool:
@@ -152,6 +158,21 @@ class MattingRefine(MattingBase):
             crop_method=refine_patch_crop_method,
             replace_method=refine_patch_replace_method,
         )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that would build the network as it is now."""
+        refiner = self.refiner
+        return super().arguments() | {
+            "backbone_scale": self.backbone_scale,
+            "refine_mode": refiner.mode,
+            "refine_sample_pixels": refiner.sample_pixels,
+            "refine_threshold": refiner.threshold,
+            "refine_kernel_size": refiner.kernel_size,
+            "refine_prevent_oversampling": refiner.prevent_oversampling,
+            "refine_patch_crop_method": refiner.crop_method,
+            "refine_patch_replace_method": refiner.replace_method,
+            "corrects_alpha": self.corrects_alpha,
+        }
 
     @property
     def backbone_scale(self) -> float:

@@ -1,4 +1,4 @@
-"""Checking weights and loading them into their network."""
+"""From a weights file to the network that it belongs to."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,13 +8,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .loading import check_values, listed, load_weights
 from .matting import Backbone, MattingBase, MattingRefine
-from .reading import CheckpointError, read_state_dict, shown
+from .reading import CheckpointError, read_state_dict
 
 NetworkType = Literal["mattingbase", "mattingrefine"]
 
-# How many tensor names an error lists before it only counts.
-MAX_NAMES = 8
 _TRIED = 64  # side of the picture on which weights are tried, pixels
 
 
@@ -60,7 +59,7 @@ def identify(state: dict[str, Tensor], name: str = "the checkpoint") -> Architec
         raise CheckpointError(
             f"no MattingBase or MattingRefine was found in {name}: expected names such as "
             "backbone.features.0.0.weight or backbone.layer1.0.conv1.weight, got "
-            f"{_listed(list(state))}. Use a checkpoint of this method's PyTorch release or of "
+            f"{listed(list(state))}. Use a checkpoint of this method's PyTorch release or of "
             "this project"
         )
     kernel = state.get("refiner.conv1.weight")
@@ -72,72 +71,6 @@ def identify(state: dict[str, Tensor], name: str = "the checkpoint") -> Architec
             f"{tuple(kernel.shape)}"
         )
     return Architecture("mattingrefine", backbone, kernel.shape[-1])
-
-
-def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    """Loads a state dict of exactly the network's names and shapes, converting to its types.
-
-    Args:
-        network: any module.
-        state: tensors by name.
-        name: what to call the state dict in an error.
-
-    Raises:
-        CheckpointError: when names are missing or unexpected, shapes differ, or a value is of no
-            use, see `check_values`. The network is then unchanged.
-    """
-    own = network.state_dict()
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    reshaped = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
-    if missing or unexpected or reshaped:
-        parts = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
-        found = "; ".join(f"{what}: {_listed(names)}" for what, names in parts.items() if names)
-        raise CheckpointError(
-            f"{name} does not fit the network {type(network).__name__}. {found}. Use the "
-            "checkpoint of that network, or leave out --model-type, --model-backbone and "
-            "--model-refine-kernel-size: they are read from the file"
-        )
-    check_values({key: (state[key], own[key].dtype) for key in own}, name)
-    network.load_state_dict(state)
-
-
-def check_values(tensors: dict[str, tuple[Tensor, torch.dtype]], name: str) -> None:
-    """Refuses values that no network can compute with, once they are of the type wanted.
-
-    Args:
-        tensors: a tensor and the type that it is converted to, by name.
-        name: what to call them in an error.
-
-    Raises:
-        CheckpointError: for values that are not finite, integers where fractions are wanted, and
-            negative variances.
-    """
-    problems = {
-        "whole numbers instead of weights in": [
-            key
-            for key, (value, dtype) in tensors.items()
-            if dtype.is_floating_point > value.is_floating_point()
-        ],
-        "values that are not finite in": [
-            key for key, (value, dtype) in tensors.items() if not value.to(dtype).isfinite().all()
-        ],
-        "negative variances in": [
-            key
-            for key, (value, _) in tensors.items()
-            if key.endswith("running_var") and (value < 0).any()
-        ],
-    }
-    for what, keys in problems.items():
-        if keys:
-            raise CheckpointError(
-                f"{name} holds {what} {_listed(keys)}; it comes from a training that failed, or is "
-                "damaged. Take an earlier checkpoint"
-            )
 
 
 def load_network(
@@ -202,7 +135,7 @@ def initialise_from_deeplab(
     if not any(key.startswith("backbone.") for key in loaded):
         raise CheckpointError(
             f"no tensor of the DeepLabV3 weights fits the encoder; wanted names and shapes like "
-            f"{_listed(wanted)}, got {_listed(list(renamed))}. Use DeepLabV3 weights of the same "
+            f"{listed(wanted)}, got {listed(list(renamed))}. Use DeepLabV3 weights of the same "
             "backbone"
         )
     check_values({key: (renamed[key], own[key].dtype) for key in loaded}, "the DeepLabV3 weights")
@@ -222,11 +155,6 @@ def _deeplab_block(prefix: str, rest: str) -> str:
     block, _, tail = rest.partition(".")
     later = prefix == "backbone.high" and block.isdecimal()
     return f"{int(block) + 4 if later else block}.{tail}"
-
-
-def _listed(names: list[str]) -> str:
-    text = ", ".join(shown(name) for name in names[:MAX_NAMES])
-    return text + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
 @torch.inference_mode()

@@ -18,6 +18,10 @@ except ImportError:  # Windows
 # What to do about outputs that are there already.
 OnExisting = Literal["skip", "overwrite", "error"]
 
+# What comes with the program: weights, demo and configs stand in it. The project's root in a
+# checkout, the package `matting` where it is installed.
+SHIPPED = Path(__file__).resolve().parents[1]
+
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 

@@ -13,9 +13,10 @@ from torch.optim import Adam
 
 from model import MattingBase
 from model.reading import CheckpointError, read_training_state, shown
-from runtime.files import whole
+from runtime.files import SHIPPED, whole
 from runtime.plain_yaml import parse_yaml, write_yaml
 from runtime.settings import to_yaml
+from runtime.version import VERSION
 
 from .fields import check_fields, fit_optimiser, is_count
 from .processes import Processes
@@ -210,15 +211,16 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def find_revision() -> str:
-    """Finds the program's commit, `-dirty` behind it when files were changed; else "unknown"."""
+    """Finds the program's commit, `-dirty` behind it when files were changed; else its version."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    folder = Path(__file__).parent
+    if not (SHIPPED / ".git").exists():  # installed, maybe below somebody's own repository
+        return VERSION
     try:  # no part of the command comes from outside
         return subprocess.check_output(  # noqa: S603
-            command, cwd=folder, stderr=subprocess.DEVNULL, text=True
+            command, cwd=SHIPPED, stderr=subprocess.DEVNULL, text=True
         ).strip()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return VERSION
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from model import MattingBase, MattingRefine
+from model.loading import load_weights
+from model.reading import read_state_dict
 from model.refiner import HIDDEN_CHANNELS, Refiner
-from model.weights import identify, initialise_from_deeplab, load_weights, read_state_dict
+from model.weights import identify, initialise_from_deeplab
 
 from .settings import BaseModelSettings
 

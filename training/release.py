@@ -14,7 +14,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from model.weights import identify, load_weights, read_state_dict
+from model.loading import load_weights
+from model.reading import read_state_dict
+from model.weights import identify
 from runtime.files import write_whole
 from runtime.script import run_script
 from runtime.wording import visible

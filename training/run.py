@@ -13,7 +13,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam
 
 from model import MattingBase
-from model.weights import CheckpointError, load_weights
+from model.loading import load_weights
+from model.reading import CheckpointError
 from runtime.device import Precision, describe_device, precision_note
 from runtime.files import remove_leftovers
 from runtime.settings import to_yaml

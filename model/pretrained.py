@@ -1,0 +1,139 @@
+"""A network as a folder: `model.safetensors`, and `config.json` the arguments that build it."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors.torch import save
+from torch import nn
+
+from .loading import load_weights
+from .reading import CheckpointError, read_state_dict, shown
+
+_Hub: Any
+try:
+    from huggingface_hub import PyTorchModelHubMixin as _Hub
+except ImportError:
+    _Hub = object
+
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_MAX_CONFIG = 1 << 16  # bytes
+
+
+class Pretrained(_Hub, nn.Module):
+    """A network that can be saved as a folder and built from one.
+
+    With the package `huggingface_hub` the networks are `PyTorchModelHubMixin`s as well, which have
+    `push_to_hub`; `from_pretrained` then takes names of the Hub. Code and pickles are never loaded.
+    """
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments that would build the network as it is now."""
+        raise NotImplementedError
+
+    def save_pretrained(self, folder: str | Path, **ignored: Any) -> None:
+        """Writes the two files of the network, each whole or not at all.
+
+        Args:
+            folder: made where it is missing; files of these names are replaced.
+            ignored: what `push_to_hub` hands over for a model card, which is not written.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()
+        }
+        config = {"network": type(self).__name__, **self.arguments()}
+        _write(folder / WEIGHTS, save(state))
+        _write(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **download: Any) -> Self:
+        """Builds the network of a folder.
+
+        Args:
+            folder: that `save_pretrained` has written; or, with the package `huggingface_hub`, the
+                name of a repository of the Hub with such files.
+            download: `revision`, `token`, `cache_dir`, `local_files_only` and what else
+                `huggingface_hub.snapshot_download` takes, for a repository.
+
+        Returns:
+            The network on the CPU, in evaluation mode.
+
+        Raises:
+            CheckpointError: when the files are missing, damaged, or of another network.
+            ValueError: for arguments that are out of their range.
+        """
+        path = _find(folder, download)
+        arguments = _read_config(path / CONFIG)
+        _check_arguments(cls, arguments, path / CONFIG)
+        network = cls(**arguments)
+        load_weights(network, read_state_dict(path / WEIGHTS), str(path / WEIGHTS))
+        return network.eval()
+
+
+def _find(folder: str | Path, download: dict[str, Any]) -> Path:
+    """The folder, or where the Hub's repository of that name was downloaded to."""
+    path = Path(folder)
+    if path.is_dir():
+        return path
+    hint = "give a folder that save_pretrained has written"
+    if path.exists() or not isinstance(folder, str):
+        raise CheckpointError(f"{path} is no folder; {hint}")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise CheckpointError(
+            f"{path} is no folder; {hint}, or install huggingface_hub for names of the Hub"
+        ) from None
+    return Path(snapshot_download(folder, allow_patterns=[WEIGHTS, CONFIG], **download))
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """Reads the arguments of a network and its name, under `network`."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; save_pretrained writes it beside {WEIGHTS}")
+    if path.stat().st_size > _MAX_CONFIG:
+        raise CheckpointError(
+            f"{path} is larger than {_MAX_CONFIG} bytes: no settings of a network"
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no JSON: {shown(error)}") from None
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} must hold an object, got a {type(config).__name__}")
+    return config
+
+
+def _check_arguments(kind: type[Pretrained], config: dict[str, Any], path: Path) -> None:
+    """Takes the network's name from a config, and raises unless the rest are its arguments."""
+    if (name := config.pop("network", None)) != kind.__name__:
+        raise CheckpointError(
+            f"{path}: 'network' must be {kind.__name__}, got {shown(name)}; call "
+            "from_pretrained of the class that it names"
+        )
+    known = dict(list(inspect.signature(kind.__init__).parameters.items())[1:])
+    for key, value in config.items():
+        if key not in known:
+            raise CheckpointError(
+                f"{path}: unknown key {shown(key)}; {kind.__name__} has {', '.join(known)}"
+            )
+        default = known[key].default
+        wanted = str if default is inspect.Parameter.empty else type(default)
+        number = wanted is float and type(value) is int
+        if type(value) is not wanted and not number:
+            raise CheckpointError(
+                f"{path}: {key} must be of type {wanted.__name__}, got {shown(json.dumps(value))}"
+            )
+    for key, parameter in known.items():
+        if parameter.default is inspect.Parameter.empty and key not in config:
+            raise CheckpointError(f"{path}: the key {key} is missing")
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -1,0 +1,3 @@
+"""The version, in one place."""
+
+VERSION = "1.0.0"
