@@ -40,5 +40,10 @@ def build(settings: BaseSettings) -> MattingBase:
     return network
 
 
+def main() -> int:
+    """Runs the script; returns its exit code: 0 when the last epoch has ended."""
+    return run_command(BaseSettings, __doc__, train)
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(BaseSettings, __doc__, train))
+    sys.exit(main())

@@ -47,5 +47,10 @@ def build(settings: RefineSettings) -> MattingRefine:
     )
 
 
+def main() -> int:
+    """Runs the script; returns its exit code: 0 when the last epoch has ended."""
+    return run_command(RefineSettings, __doc__, train)
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(RefineSettings, __doc__, train))
+    sys.exit(main())

@@ -19,6 +19,7 @@ from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
 from runtime.wording import visible
 
+from . import CHECK
 from .inspection import Findings, index_clips, scan_backgrounds, scan_clips, scan_pictures
 from .settings import DatasetSettings, SourceSettings
 from .sources import find_files
@@ -66,7 +67,7 @@ class CheckReport:
 
 def main(args: list[str]) -> int:
     """Runs a command line without the program's name; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m dataset.check", description=__doc__)
+    parser = argparse.ArgumentParser(prog=CHECK, description=__doc__)
     parser.add_argument("config", type=Path, help="settings file of a training run")
     parser.add_argument("--dataset-name", help="data set to check instead of the file's own")
     limit = "decode no more than N pictures or frames a source"

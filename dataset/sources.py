@@ -10,6 +10,7 @@ from media.clips import CLIP_EXTENSIONS
 from media.fast_pictures import EncodedPicture, read_rgb
 from media.listing import EXTENSIONS, Listing, list_pictures
 
+from . import CHECK
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
 from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
 from .settings import SourceSettings
@@ -65,7 +66,7 @@ def open_source(settings: SourceSettings) -> Foregrounds:
         raise DatasetError(
             f"{len(found.unpaired)} files of {settings} have no partner: "
             f"{_name_reasons(found.unpaired)}. "
-            "Remove them or add their partners; `python -m dataset.check` lists them all"
+            f"Remove them or add their partners; `{CHECK}` lists them all"
         )
     if found.kind == "clips":
         return ClipPairs(found.pairs, index_pairs(found.pairs))
@@ -77,7 +78,7 @@ def _refuse_left_out(left_out: dict[Path, str], where: object) -> None:
         raise DatasetError(
             f"{len(left_out)} files or folders of {where} can't be taken: "
             f"{_name_reasons(left_out)}. "
-            "Convert or remove them; `python -m dataset.check` lists them all"
+            f"Convert or remove them; `{CHECK}` lists them all"
         )
 
 

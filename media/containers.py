@@ -65,7 +65,7 @@ def open_clip(
     assert isinstance(container, InputContainer)  # noqa: S101 - opened for reading
     if any(part in container.format.name for part in _PICTURES):
         container.close()
-        raise VideoError(f"{name}: a picture, not a video; inference_images.py mattes pictures")
+        raise VideoError(f"{name}: a picture, not a video; `matting images` mattes pictures")
     if tracks := find_tracks(container):
         return container, choose_track(tracks)
     kinds = " and ".join(sorted({stream.type for stream in container.streams}))

@@ -12,6 +12,7 @@ from time import perf_counter
 import torch
 from torch.nn.utils import clip_grad_norm_
 
+from dataset import CHECK
 from model import MattingBase
 from runtime.settings import to_plain
 
@@ -200,6 +201,6 @@ def _refuse_non_finite(run: Run, state: State, total: float, names: list[str]) -
     raise NonFiniteLossError(
         f"the loss is {total} at step {state.step}, epoch {state.epoch}, batch "
         f"{state.batch}. The samples: {'; '.join(names)}. The state before this step is saved as "
-        f"{where}. Look at these samples (python -m dataset.check), lower the learning rates, set "
+        f"{where}. Look at these samples ({CHECK}), lower the learning rates, set "
         "schedule.clip_norm or use --precision float32"
     )

@@ -202,7 +202,7 @@ def standard_input() -> Stream:
     if sys.stdin is None or sys.stdin.isatty():
         raise VideoError(
             "--video-src - reads frames from a pipe, but there is none; use it as in: "
-            "ffmpeg -i CLIP -f nut - | python inference_video.py --video-src - ..."
+            "ffmpeg -i CLIP -f nut - | matting video --video-src - ..."
         )
     file = sys.stdin.buffer
     return file if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else Pipe(file)
