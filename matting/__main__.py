@@ -47,7 +47,8 @@ def main() -> int:
     place = PROGRAMS[name][0]
     script = import_module(place if place[0] == "." else _BESIDE + place, __package__)
     # Help and errors name the program as it was called.
-    script.__doc__ = (script.__doc__ or "").replace(f"python {place}.py", f"matting {name}")
+    called = (script.__doc__ or "").replace(f"python {place}.py", f"matting {name}")
+    script.__doc__ = called.replace(f"{place}.py", f"-m matting {name}")  # behind torchrun
     sys.argv = [f"matting {name}", *flags]
     return script.main() if name.startswith("train-") else run_script(script.main)
 

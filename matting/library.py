@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from media.pictures import Picture
+from model.pretrained import WEIGHTS
 
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
@@ -127,7 +128,8 @@ class Matting:
         """Loads a network; without arguments the shipped weights, on the best device.
 
         Args:
-            checkpoint: weights, `.safetensors` or a `.pth` state dict.
+            checkpoint: weights, `.safetensors` or a `.pth` state dict; or a folder that
+                `save_pretrained` has written.
             quality: `auto`, `best`, `hd` or `4k`, see `resolve_budget`.
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
                 `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers`, of
@@ -139,7 +141,8 @@ class Matting:
         """
         if not isinstance(checkpoint, str | Path) or not str(checkpoint):
             raise ValueError(f"checkpoint must be the path of weights, got {checkpoint!r}")
-        model = ModelSettings(checkpoint=Path(checkpoint))
+        path = Path(checkpoint)
+        model = ModelSettings(checkpoint=path / WEIGHTS if path.is_dir() else path)
         return cls.from_settings(model, ComputeSettings(**compute), quality)
 
     @classmethod

@@ -11,12 +11,12 @@ from torch import nn
 from .loading import load_weights
 from .reading import CheckpointError, read_state_dict, shown
 
-_Hub: Any
 try:
-    from huggingface_hub import PyTorchModelHubMixin as _Hub
+    from huggingface_hub import PyTorchModelHubMixin
 except ImportError:
-    _Hub = object
-
+    _Hub: Any = type("_Hub", (), {})
+else:
+    _Hub = PyTorchModelHubMixin
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 _MAX_CONFIG = 1 << 16  # bytes

@@ -36,7 +36,7 @@ MUST_NOT_IMPORT = {
     "dataset.synthetic": {"dataset.disturbances", "dataset.sources", "dataset.samples"},
 }
 MAX_FILE, MAX_FUNCTION = 300, 60
-SCRIPTS = {path.stem for path in ROOT.glob("*.py")}
+SCRIPTS = {path.stem for path in ROOT.glob("*.py")} - {"hatch_build", "hubconf"}
 
 
 def sources(*roots: str) -> list[Path]:

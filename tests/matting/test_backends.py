@@ -34,7 +34,7 @@ def backends() -> list:
             name,
             marks=pytest.mark.skipif(
                 any(importlib.util.find_spec(p) is None for p in needed),
-                reason=f"{' and '.join(needed)} not installed (see requirements-dev.txt)",
+                reason=f"{' and '.join(needed)} not installed (the extra `dev`)",
             ),
         )
         for name, needed in packages.items()

@@ -10,7 +10,7 @@ from model import MattingBase, MattingRefine
 
 reference = pytest.importorskip(
     "BackgroundMattingV2.model.model",
-    reason="the authors' model files are not installed (see requirements-dev.txt)",
+    reason="the authors' model files are not installed (the extra `dev`)",
 )
 
 BACKBONES = ["mobilenetv2", "resnet50", "resnet101"]
