@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from .files import SHIPPED
+
 # A settings file is a page; these are far above, and read in a second.
 MAX_BYTES, MAX_VALUES, MAX_DEPTH = 1 << 20, 10_000, 20
 # Whole numbers up to here are exact in JSON, NumPy and PyTorch.
@@ -42,6 +44,11 @@ def read_yaml(path: Path) -> Any:
         raise SettingsError(
             f"settings file {path} can't be read: it is not UTF-8 text, byte {error.start} is "
             f"{error.object[error.start]:#04x}. Save it as UTF-8"
+        ) from error
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"settings file {path} can't be read: {error.strerror}; those of the program are in "
+            f"{SHIPPED / 'configs'}"
         ) from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"settings file {path} can't be read: {error}") from error

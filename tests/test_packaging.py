@@ -148,6 +148,20 @@ print(matte.alpha.shape, matte.composite("green").shape)
 
 
 @pytest.mark.slow
+def test_the_hub_needs_only_what_is_required(installed: Environment, tmp_path: Path) -> None:
+    lines = f"""
+import torch
+load = lambda name: torch.hub.load({str(REPOSITORY)!r}, name, source="local")
+src, bgr = torch.rand(2, 1, 3, 64, 64)
+print(load("matting_mobilenetv2")(src, bgr).pha.shape, load("predictor")(FRAME, PLATE).alpha.shape)
+""".replace("FRAME", repr(str(DEMO / "src/lawn.jpg"))).replace(
+        "PLATE", repr(str(DEMO / "bgr/lawn.jpg"))
+    )
+    out = installed.run("python", "-c", lines, cwd=tmp_path)
+    assert out == "torch.Size([1, 1, 64, 64]) (480, 640)\n"
+
+
+@pytest.mark.slow
 def test_every_installed_module_can_be_imported(installed: Environment, tmp_path: Path) -> None:
     names = [
         ".".join(path.relative_to(installed.site).with_suffix("").parts)
