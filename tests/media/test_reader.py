@@ -117,7 +117,7 @@ def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes, message: st
 
 def test_a_picture_is_refused(tmp_path: Path, photographs) -> None:
     path = photographs.save(tmp_path / "a.png", photographs.plate())
-    with pytest.raises(VideoError, match=r"a picture, not a video; inference_images"):
+    with pytest.raises(VideoError, match=r"a picture, not a video; `matting images`"):
         reader(path)
 
 
