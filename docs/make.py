@@ -13,6 +13,7 @@ from pathlib import Path
 from docs.making.augmentation import make_augmentation
 from docs.making.curve import make_curve
 from docs.making.demo import make_sheet, make_speed, make_webcam
+from docs.making.hair import make_hair
 from docs.making.sources import ROOT, MissingSourceError, Sources
 from docs.making.synthetic import make_synthetic
 from docs.making.tables import PAGE, make_performance
@@ -27,6 +28,7 @@ RECORD = "made.json"  # sha256 of the weights that each was made with
 
 # By the shipped weights; what is drawn or measured without them.
 BY_WEIGHTS: dict[str, Callable[[Sources, Path], None]] = {
+    "hair.webp": make_hair,
     "portrait.png": make_sheet,
     "lawn.png": make_sheet,
     "webcam.jpg": make_webcam,

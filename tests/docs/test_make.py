@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from benchmarks.speed import table
 from dataset.synthetic import SyntheticForegrounds
 from docs import make
-from docs.making import synthetic, tables
+from docs.making import hair, synthetic, tables
 from matting.quality import Budget
 
 Call = Callable[..., tuple[int, str, str]]
@@ -51,7 +51,9 @@ def test_every_picture_of_the_pages_can_be_remade() -> None:
     shown = {
         name
         for page in pages
-        for name in re.findall(r"\((?:docs/)?pictures/([\w.]+)\)", page.read_text("utf-8"))
+        for name in re.findall(
+            r"""(?:\(|src=")(?:docs/)?pictures/([\w.]+)[)"]""", page.read_text("utf-8")
+        )
     }
     assert shown | {make.PAGE.name} == make.MAKERS.keys()
     assert {path.name for path in make.PICTURES.iterdir()} == shown | {make.RECORD}
@@ -85,6 +87,31 @@ def test_drawn_pictures(
     assert size(tmp_path / "out/synthetic.png") == (4 * 2 * 178, 6 * 178)
     assert size(tmp_path / "out/augmentation.png") == (1460, 1000)
     assert {path: path.read_bytes() for path in make.PICTURES.iterdir()} == committed
+
+
+def test_animation_of_the_readme_fits_its_first_screen() -> None:
+    path = make.PICTURES / "hair.webp"
+    assert path.stat().st_size <= 3_000_000
+    with Image.open(path) as animation:
+        width, height = animation.size
+        assert height / width * 1000 <= 310, "GitHub shows READMEs at most about 1000 pixels wide"
+        assert (animation.n_frames, animation.info["loop"]) == (5 * hair.STEPS, 0)
+
+
+def test_animation_wipes_from_one_scene_to_the_next() -> None:
+    red, blue, green = (Image.new("RGB", hair.TILE, name) for name in ("red", "blue", "lime"))
+    pictures = list(hair.animate([green], [(red, red), (blue, blue)]))
+    assert [wait for _, wait in pictures] == 2 * [hair.HOLD, *(hair.STEPS - 1) * [hair.STEP]]
+    width, height = hair.TILE
+    middle = [*range(width // 2, 4 * width, width + hair.GAP)][:3]
+    halfway = pictures[hair.STEPS // 2][0]
+    at = [(0, 255, 0), *2 * [(255, 255, 255)]]
+    assert [halfway.getpixel((x, height // 2))[:3] for x in middle] == at
+    assert [halfway.getpixel((x - 20, height // 2))[2] for x in middle] == [0, 255, 255]
+    assert [halfway.getpixel((x + 20, height // 2))[0] for x in middle] == [0, 255, 255]
+    assert halfway.getpixel((width + hair.GAP // 2, height // 2))[3] == 0, "the gap is not clear"
+    assert halfway.getpixel((0, 0))[3] == 0, "the corner is not round"
+    assert pictures[hair.STEPS][0].getpixel((middle[1], 9))[:3] == (0, 0, 255)
 
 
 def test_training_curve(tmp_path: Path, call: Call) -> None:
@@ -144,13 +171,13 @@ def test_writing_is_asked_for(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
 @pytest.mark.slow
 def test_pictures_of_the_programs(tmp_path: Path, call: Call, photographs, clips) -> None:
     folder = tmp_path / "photographs"
-    name = "lomiri_aitzgorri_by_Aitzol_Berasategi.jpg"
-    photographs.save(folder / name, photographs.plate(576, 768))
+    for name in ("lomiri_aitzgorri_by_Aitzol_Berasategi.jpg", *hair.PHOTOGRAPHS):
+        photographs.save(folder / name, photographs.plate(576, 768))
     # Long enough to have the frame that is shown.
     still, last = photographs.plate(576, 768), clips.moving(1, 576, 768)[0]
     clip = clips.write(tmp_path / "a.mp4", [*[still] * 547, last], preset="ultrafast")
     code, *_ = call(
-        *("lawn.png", "webcam.jpg", "video.jpg", "video_jobs.jpg", "speed.png"),
+        *("hair.webp", "lawn.png", "webcam.jpg", "video.jpg", "video_jobs.jpg", "speed.png"),
         *("--photographs", folder, "--clip", clip),
     )
     assert code == 0
@@ -160,4 +187,4 @@ def test_pictures_of_the_programs(tmp_path: Path, call: Call, photographs, clips
     for name, found in sizes.items():
         with Image.open(make.PICTURES / name) as committed:
             assert found == committed.size, name
-    assert len(sizes) == 5
+    assert len(sizes) == 6
