@@ -23,13 +23,13 @@ from runtime.wording import visible
 
 @settings_group("")
 class PageSettings:
-    """What the page shows."""
+    """What the HTML page shows."""
 
     sort_by: Literal["mad", "mse", "sad", "grad", "conn", "fgr_mse", "dtssd"] = "mad"
-    """Metric by which images are sorted, the worst first (its value over the frame)."""
+    """Metric to sort images by, worst first (its value over the whole frame)."""
     page_images: Annotated[int, Field(ge=0)] = 50
-    """Images shown with pictures, the worst ones; 0 shows none. The numbers of all are in the
-    CSV."""
+    """Number of images shown with pictures, worst first; 0 shows none. The CSV has the figures of
+    all images."""
 
 
 @settings_group()
@@ -40,23 +40,23 @@ class EvaluationSettings:
     output_dir: Path = REQUIRED
     """Folder for evaluation.csv, evaluation.json and evaluation.html."""
     unknown_radius: Annotated[int, Field(ge=0)] = 10
-    """Without --trimap, how far in pixels the unknown region reaches from what is neither
-    background nor foreground in the true alpha."""
+    """Without --trimap, the unknown region reaches this far, in pixels, from every pixel whose true
+    alpha is neither 0 nor 1."""
     sequences: bool = False
-    """The pictures of each folder are the frames of a clip, in natural order (2 before 10):
-    measure dtSSD as well."""
+    """Treat the pictures of each folder as the frames of a clip, in natural order (2 before 10),
+    and measure dtSSD as well."""
     page: PageSettings = field(default_factory=PageSettings)
     num_workers: Annotated[int, Field(ge=1)] = 2
-    """Images that are compared at the same time."""
+    """Number of images to compare at the same time."""
     on_existing: OnExisting = "error"
-    """Outputs that are there already: skip keeps them and makes only what is missing, overwrite
-    replaces them, error stops before anything is done."""
+    """Outputs that exist: skip keeps them and makes only missing ones; overwrite replaces them;
+    error stops before any work."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
-    """The same as --on-existing overwrite, over which it wins."""
+    """Same as --on-existing overwrite, and overrides it."""
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
     def __post_init__(self) -> None:
         if self.page.sort_by == "fgr_mse" and self.inputs.pred_fgr is None:
@@ -80,7 +80,7 @@ def main() -> int:
     if not outputs:
         for note in notes:
             print(visible(f"note: {note}"))
-        print(visible(f"nothing to do: {settings.output_dir} holds all outputs already"))
+        print(visible(f"nothing to do: {settings.output_dir} already holds all outputs"))
         return 0
     plan = plan_comparisons(inputs, settings.sequences)
     check_writable(settings.output_dir)

@@ -40,35 +40,36 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "best"
-    """Chooses backbone scale and refined pixels: auto by each picture's size, hd or 4k as the paper
-    has them; best as auto, and looks a second time, at a larger, mirrored picture, for better
-    mattes in several times the time. --model-backbone-scale and --model-refine-sample-pixels
-    win."""
+    """Work per picture. auto chooses backbone scale and refined pixels by the picture's size. best
+    adds a second pass on a larger, mirrored picture: better mattes in several times the time. hd
+    and 4k are the paper's presets. --model-backbone-scale and --model-refine-sample-pixels override
+    it."""
     preprocess: PreprocessMode = "auto"
-    """auto checks each frame with its plate, says what is wrong with the capture, and aligns the
-    plate and matches its exposure where there is need; none does only what the next two ask for."""
+    """auto compares each frame with its plate, reports what is wrong with the capture, and aligns
+    the plate or matches its exposure where needed. none does only what --preprocess-alignment and
+    --preprocess-exposure ask for."""
     preprocess_alignment: bool = False
-    """Align the plate to each frame (for a hand-held camera), whatever the check says. Where that
-    is not safe the plate stays as it is, and the report says why."""
+    """Align the plate to each frame (hand-held camera), whatever the check finds. If that is not
+    safe, the plate stays unchanged and the report says why."""
     preprocess_exposure: bool = False
-    """Match the plate's exposure and white balance to each frame, whatever the check says, on the
-    same terms."""
+    """Match the plate's exposure and white balance to each frame, whatever the check finds. If that
+    is not safe, the plate stays unchanged and the report says why."""
     target_bgr: str | None = None
     """New background of com and sheet: a colour (green, #00b140), a picture, a folder of pictures
-    paired with the frames by relative path and stem, or blur."""
+    paired with the frames by relative path and stem, or blur (the plate blurred)."""
     on_existing: OnExisting = "error"
-    """Outputs that are there already: skip keeps them and makes only what is missing, overwrite
-    replaces them, error stops before anything is done."""
+    """Outputs that exist: skip keeps them and makes only missing ones; overwrite replaces them;
+    error stops before any work."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
-    """The same as --on-existing overwrite, over which it wins."""
+    """Same as --on-existing overwrite, and overrides it."""
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
 
 def main() -> int:
-    """Runs the script; returns its exit code: 0 only if all was done."""
+    """Runs the script; returns its exit code: 0 only if everything was done."""
     settings = parse_settings(Settings, __doc__, sys.argv[1:])
     if settings.print_config:
         print(to_yaml(settings), end="")
@@ -134,16 +135,16 @@ def matte_images(settings: Settings) -> int:
 
 
 def tell_results(settings: Settings, report: RunSummary, plan: Plan) -> None:
-    """Says where the results are, and which types there are at all."""
+    """Prints where the results are and which types were written."""
     there = {kind for entry in report.entries for kind in entry.outputs} | set(plan.kept.values())
     if types := [kind for kind in dict.fromkeys(settings.output.types) if kind in there]:
         print(visible(f"results are in {settings.output.dir}: {', '.join(types)}"))
 
 
 def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
-    """Mattes all jobs, several at a time, shows progress and notes, and yields what became of each.
+    """Mattes all jobs, several at a time, shows progress and notes, and yields each result.
 
-    While a frame or two are computed, as many are read as there are workers, and as many written.
+    While one or two frames are computed, each worker reads one and each writes one.
     """
     lanes = run.matting.predictor.lanes
     threads = 2 * workers + lanes

@@ -1,4 +1,4 @@
-"""Time the network alone, from files to files (--end-to-end), or as the paper's table (--table).
+"""Time the network alone, files to files (--end-to-end), or the paper's table (--table).
 
 Example: python inference_speed_test.py --model-backbone mobilenetv2 --resolution 1920 1080
 """
@@ -36,8 +36,8 @@ from runtime.wording import hide_folders, to_json, visible
 class Settings:
     """All settings of the script.
 
-    The shipped weights are used where they fit the network that is asked for, else random ones: the
-    speed depends on them only by which cells are refined.
+    Uses the included weights if they fit the requested network, else random ones. Weights affect
+    the speed only through which cells are refined.
     """
 
     measure: MeasureSettings = field(default_factory=MeasureSettings)
@@ -46,13 +46,13 @@ class Settings:
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     mode: ModeSettings = field(default_factory=ModeSettings)
     json: Path | None = None
-    """File for all that is printed."""
+    """Also write everything that is printed to this file."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace the files of --json and --plot."""
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def main() -> int:
     if settings.json:
         plain = to_plain(settings)
         write_whole(settings.json, to_json(hide_folders(result | {"settings": plain}, plain)))
-        print(visible(f"all of this is in {settings.json}"))
+        print(visible(f"everything above is in {settings.json}"))
     return 0
 
 

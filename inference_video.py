@@ -56,36 +56,37 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
-    """Chooses backbone scale and refined pixels: auto by the frames' size, hd or 4k as the paper
-    has them; best looks a second time, at a larger, mirrored picture, for better mattes in several
-    times the time. --model-backbone-scale and --model-refine-sample-pixels win."""
+    """Work per frame. auto chooses backbone scale and refined pixels by the frames' size. best adds
+    a second pass on a larger, mirrored picture: better mattes in several times the time. hd and 4k
+    are the paper's presets. --model-backbone-scale and --model-refine-sample-pixels override it."""
     bgr_from_frame: Annotated[int, Field(ge=0)] | None = None
-    """Number of the frame, from 0, in which the subject is away: it is the plate, instead of
-    --video-bgr."""
+    """Use this frame of the source as the plate, instead of --video-bgr: its number, from 0. The
+    subject must be absent from it."""
     bgr_median_frames: Annotated[int, Field(ge=5)] = 60
-    """Frames that the plate is the median of with --video-bgr median."""
+    """Number of frames whose median is the plate with --video-bgr median."""
     preprocess: PreprocessMode = "auto"
-    """auto checks how the plate was captured, on the first frames and now and then, says what is
-    wrong, and aligns it or matches its exposure where needed; none uses it as it is."""
+    """auto compares the plate with the first frames and some later ones, reports what is wrong with
+    the capture, and aligns it or matches its exposure where needed. none does only what
+    --preprocess-alignment and --preprocess-exposure ask for."""
     preprocess_alignment: bool = False
-    """Align the plate to every frame (for a hand-held camera), steadily."""
+    """Align the plate to every frame (hand-held camera), without jitter."""
     preprocess_exposure: bool = False
-    """Match the plate's exposure and white balance to every frame (for an automatic camera),
-    steadily."""
+    """Match the plate's exposure and white balance to every frame (automatic camera), without
+    flicker."""
     temporal_smoothing: Annotated[float, Field(ge=0, le=MAX_SMOOTHING)] = 0.0
-    """Smooth alpha over time where the picture stands still: 0 not at all, up to 0.95."""
+    """Smooth alpha over time where the picture is still: 0 is off, 0.95 the maximum."""
     resume: bool = False
-    """Continue image sequences: frames whose outputs are all there are not written again."""
+    """Continue image sequences: frames whose outputs all exist are not written again."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
-    """Replace outputs that are there."""
+    """Replace existing outputs."""
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
 
 def main() -> int:
-    """Runs the script; returns its exit code: 0 only if all was done."""
+    """Runs the script; returns its exit code: 0 only if everything was done."""
     settings = parse_settings(Settings, __doc__, sys.argv[1:])
     if settings.print_config:
         print(to_yaml(settings), end="")
@@ -142,7 +143,7 @@ def matte_video(settings: Settings) -> int:
 def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, Any]:
     """Refuses what would replace something that it should not; nothing has been written yet.
 
-    Returns what the run, or one that continues it, has to know of its beginning.
+    Returns what the run, or one that continues it, needs to know about its start.
     """
     if settings.resume and settings.output.format == "video":
         raise ValueError(
@@ -168,7 +169,7 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, 
 
 
 def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:
-    """Mattes all frames and ends the outputs, whole or not; returns the seconds that it took."""
+    """Mattes all frames and closes the outputs, whole or not; returns the seconds taken."""
     start, claimed = perf_counter(), run.source.info.duration
     # A guess for the time left; the source alone knows when it ends.
     total = round(claimed * run.source.info.rate) if claimed else None

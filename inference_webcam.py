@@ -38,24 +38,25 @@ class Settings:
     """All settings of the script."""
 
     camera: str = "0"
-    """Number of the camera (0 is the first), device, address, or a clip that stands in for one."""
+    """Number of the camera (0 is the first), device, address, or a clip to use instead of a camera.
+    """
     plate: Path | None = None
-    """Picture of the scene without the subject, instead of taking one with the camera."""
+    """Picture of the scene without the subject. If not given, the camera takes it."""
     targets: tuple[str, ...] = ("green", "blur", "none")
-    """New backgrounds to switch between: colours (green, #00b140), pictures, videos, blur, none (a
-    checkerboard; snapshots are transparent)."""
+    """New backgrounds to switch between: colours (green, #00b140), pictures, videos, blur, or none
+    (checkerboard; snapshots are transparent)."""
     mirror: Mirror = "preview"
-    """What is mirrored: the preview, as one sees oneself; all, outputs too; or none."""
+    """What to mirror: preview; all (preview and outputs); or none."""
     preview: Preview = "auto"
-    """Show a window: yes, no, or auto, which does without where there is no screen."""
+    """Show a window: yes, no, or auto (only if there is a screen)."""
     record: Path | None = None
-    """File to record into: .mp4, .mov or .webm."""
+    """Record to this file: .mp4, .mov or .webm."""
     virtual_camera: str | None = None
-    """Send the pictures to a virtual camera of this name; auto takes the first."""
+    """Send the pictures to the virtual camera of this name; auto takes the first."""
     output_dir: Path = Path("webcam")
     """Folder for plates, snapshots and summary.json."""
     keys: tuple[str, ...] = ()
-    """Keys to press by themselves, as 2.5:t for t after 2.5 seconds."""
+    """Keys to press automatically, as SECONDS:KEY: 2.5:t presses t after 2.5 seconds."""
     opening: CameraSettings = field(default_factory=CameraSettings)
     taking: PlateSettings = field(default_factory=PlateSettings)
     recording: RecordSettings = field(default_factory=RecordSettings)
@@ -63,22 +64,23 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
-    """Chooses backbone scale and refined pixels: auto by the pictures' size, hd or 4k as the paper
-    has them; best looks a second time, at a larger, mirrored picture, for better mattes in several
-    times the time. --model-backbone-scale and --model-refine-sample-pixels win."""
+    """Work per frame. auto chooses backbone scale and refined pixels by the pictures' size. best
+    adds a second pass on a larger, mirrored picture: better mattes in several times the time. hd
+    and 4k are the paper's presets. --model-backbone-scale and --model-refine-sample-pixels override
+    it."""
     preprocess: PreprocessMode = "auto"
-    """auto checks the plate, with the first pictures and now and then, says what is wrong with the
-    capture, and aligns it or matches its exposure where needed; none leaves it as it is."""
+    """auto compares the plate with the first pictures and some later ones, reports what is wrong
+    with the capture, and aligns it or matches its exposure where needed. none uses it as it is."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
-    """Replace a recording that is there."""
+    """Replace an existing recording."""
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
 
 def main() -> int:
-    """Runs the script; returns its exit code: 0 only if all went well until the user ended it."""
+    """Runs the script; returns its exit code: 0 only if nothing failed until the user ended it."""
     settings = parse_settings(Settings, __doc__, sys.argv[1:])
     if settings.print_config:
         print(to_yaml(settings), end="")

@@ -13,24 +13,24 @@ from runtime.wording import listed
 
 @settings_group("")
 class ComparedFolders:
-    """What to compare: folders of any program's results and of the truth.
+    """What to compare: the results of any program and the ground truth.
 
-    Files belong together by relative path and stem; 8 or 16 bits, any format.
+    Files are paired by relative path and stem. Any format, 8 or 16 bits.
     """
 
     pred_pha: Path = REQUIRED
-    """Predicted alphas: a folder or one file; grey, or RGBA, whose alpha channel counts."""
+    """Predicted alphas: a folder or one file; grey, or RGBA, of which the alpha channel is used."""
     true_pha: Path = REQUIRED
     """True alphas."""
     pred_fgr: Path | None = None
-    """Predicted foregrounds, not premultiplied, for the foreground's MSE."""
+    """Predicted foregrounds, not premultiplied, for foreground MSE."""
     true_fgr: Path | None = None
     """True foregrounds, not premultiplied."""
     trimap: Path | None = None
-    """Trimaps (about 128 of 255 is unknown); the unknown region is taken from the true alpha when
-    not given, see --unknown-radius."""
+    """Trimaps (about 128 of 255 means unknown). If not given, the unknown region is derived from
+    the true alpha; see --unknown-radius."""
     src: Path | None = None
-    """Frames, for the pictures of the page."""
+    """Frames, for the pictures on the HTML page."""
 
     def __post_init__(self) -> None:
         if (self.pred_fgr is None) != (self.true_fgr is None):

@@ -71,7 +71,7 @@ def check_figures(figures: dict, peak: float = PEAK) -> None:
 def test_no_folder_of_the_machine_stands_in_the_file(tmp_path: Path, call: Call) -> None:
     out = tmp_path / "a\x1b.json"
     run = call(*SMALL, "--model-type", "mattingbase", "--json", out)
-    run.check(0, r"all of this is in .*a\\x1b.json")
+    run.check(0, r"everything above is in .*a\\x1b.json")
     assert read(out)["settings"]["json"] == "…/a\x1b.json"
     assert read(out)["speed"]["weights"] == "…/mattingrefine_mobilenetv2.safetensors"
     assert str(Path.cwd()) not in out.read_text("utf-8")

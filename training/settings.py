@@ -249,9 +249,9 @@ class TrainingSettings:
     log: LogSettings = field(default_factory=LogSettings)
     validation: ValidationSettings = field(default_factory=ValidationSettings)
     config: Path | None = None
-    """YAML file of settings; the command line wins over it."""
+    """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
-    """Print the resolved settings as YAML and stop."""
+    """Print the resolved settings as YAML and exit."""
 
 
 @settings_group()

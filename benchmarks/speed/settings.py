@@ -19,29 +19,28 @@ class MeasureSettings:
     """What to time."""
 
     resolution: tuple[int, int] | None = None
-    """Width and height, pixels, to which pictures are resized; 1920 1080 where there is no
-    picture."""
+    """Resize pictures to this width and height, in pixels; 1920 1080 without pictures."""
     batch_size: Annotated[int, Field(ge=1)] = 1
-    """Frames of a call."""
+    """Frames per call."""
     warm_up: Annotated[int, Field(ge=0)] = 3
-    """Calls before those that are timed."""
+    """Calls before timing starts."""
     iterations: Annotated[int, Field(ge=1)] = 20
-    """Calls that are timed, for each picture. With --end-to-end, frames at least: the pictures are
-    taken in turns."""
+    """Timed calls per picture. With --end-to-end, the minimum number of frames; the pictures take
+    turns."""
     channels_last: bool = False
-    """Keep weights and frames in channels-last memory, for GPUs; on a CPU, mattingrefine does so
-    anyway."""
+    """Keep weights and frames in channels-last memory, for GPUs. On a CPU mattingrefine always
+    does."""
 
 
 @settings_group("image")
 class PictureSettings:
-    """Pictures to compute on; random noise where there are none."""
+    """Pictures to compute on; random noise if there are none."""
 
     src: Path | None = None
     """Frames: a picture, or a folder with subfolders; figures are means over its pictures."""
     bgr: Path | None = None
-    """Captured background plates: one for all frames, or a folder whose pictures have the frames'
-    relative paths and stems."""
+    """Captured background plates: one for all frames, or a folder paired with the frames by
+    relative path and stem."""
 
     def __post_init__(self) -> None:
         if self.src is None and self.bgr is None:
@@ -64,18 +63,18 @@ class ModeSettings:
     """What to measure instead of the network alone."""
 
     end_to_end: bool = False
-    """Time decoding, computing and encoding of the pictures (com and pha, into a temporary folder),
-    all at the same time and each alone."""
+    """Time decoding, computing and encoding (com and pha, into a temporary folder), overlapped and
+    each alone."""
     preprocess: PreprocessMode = "auto"
-    """What is done to the plates, as by inference_images.py; counts as decoding."""
+    """Preparation of the plates, as in inference_images.py; its time counts as decoding."""
     preprocess_alignment: bool = False
     """Align all plates to their frames."""
     preprocess_exposure: bool = False
     """Match the exposure of all plates."""
     table: bool = False
-    """Time the three backbones at HD and 4K, with the paper's figures beside."""
+    """Time the three backbones at HD and 4K, beside the paper's figures."""
     plot: Path | None = None
-    """PNG of seconds a frame over its megapixels, from 720p to 8K, to measure and draw."""
+    """Measure sizes from 720p to 8K, and draw seconds per frame over megapixels to this PNG."""
 
     def to_preprocess(self) -> Preprocess:
         """What is to be done to the plates."""
@@ -101,7 +100,7 @@ def check_modes(
         raise ValueError("--end-to-end and --table are two measurements; ask for one at a time")
     if mode.end_to_end and (resolution or measure.batch_size > 1):
         raise ValueError(
-            "--end-to-end takes pictures as they are, one by one; leave out --resolution and "
+            "--end-to-end takes pictures at their own size, one by one; leave out --resolution and "
             "--batch-size"
         )
     if mode.table and (model != ModelSettings() or pictures or resolution):

@@ -37,20 +37,20 @@ class VideoSettings:
     """Frames: a video file, a folder of numbered pictures, or - for a pipe (of raw frames with
     --video-size, else of Matroska, NUT or MPEG-TS)."""
     bgr: str | None = None
-    """Captured background plate, without the subject (not the new background, see
-    --video-target-bgr): a picture, a video that is matched by time, or median, which takes it from
-    the frames of a camera that stands still."""
+    """Captured background plate, without the subject: a picture, a video matched by time, or
+    median, which computes it from the frames of a static camera. The new background is
+    --video-target-bgr."""
     target_bgr: str | None = None
     """New background of com: a colour (green, #00b140), a picture, a video, or blur."""
     resize: tuple[Side, Side] | None = None
-    """Width and height that the frames get before everything else, pixels."""
+    """Resize the frames to this width and height, in pixels, before anything else."""
     rate: float | str | None = None
-    """Frames a second of a folder of pictures or of raw frames, as 30000/1001 or 29.97; 25 when not
-    given. Video files have time stamps of their own."""
+    """Frames per second of a folder of pictures or of raw frames, as 30000/1001 or 29.97; 25 if not
+    given. Video files have their own time stamps."""
     size: tuple[Side, Side] | None = None
-    """Width and height of a pipe of raw frames, pixels."""
+    """Width and height of raw frames from a pipe, in pixels."""
     pixel_format: str = "rgb24"
-    """Of a pipe of raw frames, as FFmpeg names it."""
+    """Pixel format of raw frames from a pipe, by FFmpeg's name."""
 
     def __post_init__(self) -> None:
         if self.exact_rate is not None and not 0 < self.exact_rate <= 1000:
@@ -58,7 +58,7 @@ class VideoSettings:
 
     @property
     def exact_rate(self) -> Fraction | None:
-        """The rate as a fraction; 29.97 and its like are the broadcast rates that they mean."""
+        """The rate as a fraction; 29.97 and the like become the exact broadcast rates."""
         if self.rate is None:
             return None
         try:
@@ -76,17 +76,17 @@ class VideoOutputSettings:
     """What to write."""
 
     dir: Path = REQUIRED
-    """Folder for the outputs: TYPE.mp4 (.mov, .webm), or TYPE/ with a picture a frame."""
+    """Output folder: TYPE.mp4 (.mov, .webm), or TYPE/ with one picture per frame."""
     format: OutputFormat = "video"
-    """video, or image_sequences."""
+    """Video files, or folders of pictures."""
     types: Annotated[tuple[VideoOutputType, ...], Field(min_length=1)] = ("com", "pha")
-    """com: the subject over --video-target-bgr, or with alpha without one; pha: alpha; fgr:
+    """com: the subject over --video-target-bgr, or with alpha if there is none; pha: alpha; fgr:
     foreground; err: predicted error; ref: refined cells."""
     picture_format: PictureFormat = "png"
-    """Of com and fgr as image sequences; all others are PNG."""
+    """Picture format of com and fgr as image sequences; the others are PNG."""
     bit_depth: Literal[8, 10] | None = None
-    """Bits a channel: 8, or 10 (16 in PNG). When not given, the source's where the format is one
-    that players decode: HEVC, ProRes, PNG; else 8."""
+    """Bits per channel: 8, or 10 (16 in PNG). If not given, those of the source for HEVC, ProRes
+    and PNG, which players decode at that depth; 8 for the others."""
 
 
 @settings_group("")
@@ -94,18 +94,18 @@ class EncodingSettings:
     """How to write videos."""
 
     codec: Codec = "h264"
-    """h264 and hevc (.mp4, no transparency), prores (4444, .mov) and vp9 (.webm), which have alpha
-    where com has no --video-target-bgr."""
+    """h264 and hevc (.mp4) have no transparency. prores (4444, .mov) and vp9 (.webm) keep alpha in
+    com if there is no --video-target-bgr."""
     crf: int | None = None
-    """Quality, less is better: 0-51 for h264 (18 when not given) and hevc (20), 0-63 for vp9 (24;
-    with alpha lossless, as alpha gets no quality of its own)."""
+    """Quality, lower is better: 0-51 for h264 (default 18) and hevc (20), 0-63 for vp9 (24;
+    lossless with alpha, because alpha shares the quality of the colours)."""
     bit_rate: float | None = None
-    """Million bits a second, instead of a quality; not for prores."""
+    """Megabits per second, instead of a quality; not for prores."""
     preset: str = "veryfast"
-    """Speed of h264 and hevc, from ultrafast to veryslow; on a CPU they share the cores with the
-    network."""
+    """Encoder speed of h264 and hevc, from ultrafast to veryslow. On a CPU the encoder shares the
+    cores with the network."""
     alpha: AlphaMode = "straight"
-    """Of com with alpha: straight, or premultiplied colours."""
+    """Colours of com with alpha: straight or premultiplied."""
     audio: bool = True
     """Copy the source's sound into com (fgr without com)."""
 
@@ -125,7 +125,7 @@ class EncodingSettings:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A codec in its container, so that what it writes plays where people play it."""
+    """A codec in its container, with settings that common players accept."""
 
     extension: str
     encoder: str  # as FFmpeg names it

@@ -15,14 +15,14 @@ from .settings import RECIPES, EncodingSettings, TargetFit, TargetLoop, VideoOut
 
 @settings_group("target")
 class TargetSettings:
-    """How a new background meets the frames."""
+    """How to fit a new background to the frames."""
 
     fit: TargetFit = "crop"
-    """Of a picture or video of another shape: crop covers the frame and cuts what stands over,
-    stretch distorts, pad shows all of it between black bars."""
+    """For a picture or video of another shape: crop covers the frame and cuts the rest, stretch
+    distorts, pad adds black bars."""
     loop: TargetLoop = "loop"
-    """Of a video that is shorter than the source: loop begins again, hold keeps its last frame,
-    stop ends the outputs with it. A longer one is cut."""
+    """For a video that is shorter than the source: loop starts again, hold keeps its last frame,
+    stop ends the outputs with it. A longer video is cut."""
 
 
 class TargetFeed:

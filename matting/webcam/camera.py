@@ -38,17 +38,17 @@ class CameraSettings:
     """How to open the camera."""
 
     size: tuple[Side, Side] = (1280, 720)
-    """Width and height to ask the driver for, pixels; it may give others."""
+    """Width and height to ask the driver for, in pixels. It may deliver others."""
     rate: Annotated[float, Field(gt=0, le=1000)] = 30.0
-    """Frames a second to ask for."""
+    """Frames per second to ask for."""
     format: Annotated[str, Field(min_length=4, max_length=4)] | None = None
-    """Four letters of the camera's own coding, as MJPG, which many need for HD at 30 frames a
-    second; the driver's choice when not given."""
+    """Four letters of the camera's stream format, as MJPG, which many cameras need for HD at 30
+    frames per second. The driver chooses if not given."""
     lock: bool = True
-    """Lock focus, exposure and white balance when the plate is taken, where the driver can."""
+    """Lock focus, exposure and white balance when the plate is taken, if the driver can."""
     pace: Pace = "live"
-    """Of a clip that stands in for a camera: live plays it at its own rate and drops what is late;
-    each takes one frame after the other, as fast as they are matted."""
+    """For a clip used instead of a camera: live plays it at its own rate and drops late frames;
+    each mattes every frame, one after another."""
 
 
 class CameraError(ValueError):

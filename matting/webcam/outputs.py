@@ -23,14 +23,14 @@ _WAITING = 4  # pictures that wait for the encoder before the camera's are dropp
 
 @settings_group("record")
 class RecordSettings:
-    """How to record; the name's extension chooses the codec."""
+    """How to record. The file's extension chooses the codec."""
 
     crf: int | None = None
-    """Quality, less is better; 18 (.mp4) or 24 (.webm) when not given."""
+    """Quality, lower is better; default 18 (.mp4) or 24 (.webm)."""
     bit_rate: float | None = None
-    """Million bits a second, instead of a quality; not for .mov."""
+    """Megabits per second, instead of a quality; not for .mov."""
     preset: str = "veryfast"
-    """Speed of .mp4, from ultrafast to veryslow; a live encoder has to keep up."""
+    """Encoder speed of .mp4, from ultrafast to veryslow. It must keep up with the camera."""
 
     def encoding(self, path: Path) -> EncodingSettings:
         """Chooses the codec of a .mp4, .mov or .webm; ValueError for others, or wrong settings."""

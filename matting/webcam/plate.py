@@ -25,11 +25,11 @@ class PlateSettings:
     """How to take the plate with the camera."""
 
     countdown: Annotated[float, Field(ge=0, le=600)] = 5.0
-    """Seconds to step out of the picture."""
+    """Countdown in seconds, to step out of the picture."""
     frames: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Frames that are averaged, against noise."""
+    """Number of frames to average, against noise."""
     save: bool = True
-    """Keep every plate that is taken, as OUTPUT_DIR/plate-TIME.png."""
+    """Save every plate as OUTPUT_DIR/plate-TIME.png."""
 
 
 @dataclass(frozen=True)
