@@ -299,40 +299,46 @@ def run_script(start_script: Callable[..., subprocess.Popen]) -> RunScript:
 
 
 @pytest.fixture(scope="session")
-def run_forked(
-    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunScript]:
+def run_forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
     """inference_images.py, see `fork_script`."""
-    yield from fork_script(IMAGES, run_script, tmp_path_factory.mktemp("forked"))
+    yield from fork_script(IMAGES, tmp_path_factory.mktemp("forked"))
 
 
 @pytest.fixture(scope="session")
-def run_video(
-    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunScript]:
+def run_video(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
     """inference_video.py, see `fork_script`."""
-    yield from fork_script(VIDEO, run_script, tmp_path_factory.mktemp("forked_video"))
+    yield from fork_script(VIDEO, tmp_path_factory.mktemp("forked_video"))
 
 
 @pytest.fixture(scope="session")
-def run_webcam(
-    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunScript]:
+def run_webcam(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
     """inference_webcam.py, see `fork_script`."""
-    yield from fork_script(WEBCAM, run_script, tmp_path_factory.mktemp("forked_webcam"))
+    yield from fork_script(WEBCAM, tmp_path_factory.mktemp("forked_webcam"))
 
 
-def fork_script(script: str, run_script: RunScript, folder: Path) -> Iterator[RunScript]:
+def fork_script(script: str, folder: Path) -> Iterator[RunScript]:
     """Runs a script in a process forked from one that has only imported what it imports.
 
-    The imports take seconds, and with this every case does not wait for them. Where the system
-    can't fork, the script is started afresh.
+    The imports take seconds, and with this every case does not wait for them. Elsewhere than on
+    Linux the script is started afresh: Windows can't fork, and macOS's libraries do not survive it.
     """
-    if not hasattr(os, "fork"):
+    if sys.platform != "linux":
 
-        def run_patched(*args: object, before: str = "", timeout: int = 120) -> Run:
-            command = (sys.executable, "-c", PATCHED, script, before)
-            return run_script(*args, command=command, timeout=timeout)
+        def run_patched(
+            *args: object, before: str = "", timeout: int = 120, stdin: Path | str = os.devnull
+        ) -> Run:
+            command = [sys.executable, "-c", PATCHED, script, before, *map(str, args)]
+            done = subprocess.run(
+                command,
+                cwd=REPOSITORY,
+                env=ENVIRONMENT,
+                stdin=(source := os.open(stdin, os.O_RDWR)),
+                capture_output=True,
+                encoding="utf-8",
+                timeout=timeout,
+            )
+            os.close(source)
+            return Run(done.returncode, done.stdout, done.stderr)
 
         yield run_patched
         return

@@ -1,9 +1,12 @@
 """inference_video.py --resume: what a continued run makes is what an uninterrupted one makes."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 
 # Ends the process, as `kill -9` does, when so many pictures have been written. The outputs of a
 # frame are written at the same time: without the lock, one more may appear before the process ends.

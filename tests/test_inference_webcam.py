@@ -1,6 +1,7 @@
 """inference_webcam.py from end to end, a clip of the test standing in for the camera."""
 
 import json
+import os
 import signal
 import sys
 from fractions import Fraction
@@ -93,6 +94,7 @@ ClipCamera.read = lose
     assert entry(out)["status"] == "failed"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_with_a_whole_recording(
     tmp_path: Path, clips, clip, plate, run_webcam, number
@@ -125,7 +127,7 @@ def test_wrong_input_is_refused_before_anything_is_made(tmp_path: Path, clip, ru
         'import os; os.environ.pop("DISPLAY", None); __import__("sys").modules["tkinter"] = None'
     )
     cases = [
-        (("--camera", clip, "--preview", "no"), "nothing would come out; add --record"),
+        (("--camera", clip, "--preview", "no"), "there would be no output; add --record"),
         (("--camera", clip), "a preview window needs tkinter.* Without a preview use"),
         (("--camera", tmp_path / "no.mp4", *talk), "neither the number of a camera"),
         (("--camera", clip, "--record", tmp_path / "a.avi"), "extension must be one of .mp4"),

@@ -156,11 +156,9 @@ def read_checkpoints(folder: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def run_training(
-    run_script: RunScript, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunScript]:
+def run_training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
     """train_base.py, see `fork_script`."""
-    yield from fork_script("train_base.py", run_script, tmp_path_factory.mktemp("forked_training"))
+    yield from fork_script("train_base.py", tmp_path_factory.mktemp("forked_training"))
 
 
 def test_training_with_validation(tmp_path: Path, run_training: RunScript) -> None:

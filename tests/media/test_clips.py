@@ -192,6 +192,7 @@ def test_a_name_is_a_file_whatever_it_looks_like(tmp_path: Path, clips, monkeypa
     assert len(index) == 3
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes of this kind, or other words")
 @pytest.mark.parametrize("kind", ["pipe", "folder", "loop"])
 def test_what_is_no_file_is_refused_without_waiting(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.mp4"

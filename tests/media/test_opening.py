@@ -15,6 +15,8 @@ from media import formats
 from media.fast_pictures import EncodedPicture
 from media.pictures import PictureError, read_channels, read_picture, write_jpeg, write_png
 
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files, or other words")
+
 
 def make_large(path: Path) -> None:
     with path.open("wb") as file:
@@ -24,10 +26,14 @@ def make_large(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (os.mkfifo, "not a file but a pipe"),
-        (lambda path: path.symlink_to("/dev/zero"), "not a file but a device"),
-        (lambda path: path.mkdir(), "not a file but a folder"),
-        (lambda path: path.symlink_to(path), "can't be read: Too many levels"),
+        pytest.param(lambda path: os.mkfifo(path), "not a file but a pipe", marks=POSIX),
+        pytest.param(
+            lambda path: path.symlink_to("/dev/zero"), "not a file but a device", marks=POSIX
+        ),
+        pytest.param(lambda path: path.mkdir(), "not a file but a folder", marks=POSIX),
+        pytest.param(
+            lambda path: path.symlink_to(path), "can't be read: Too many levels", marks=POSIX
+        ),
         (lambda path: path.symlink_to("nowhere"), "can't be read: No such file"),
         (make_large, "the file has 2.0 GiB, and pictures up to 2 GiB"),
     ],

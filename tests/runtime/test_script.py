@@ -1,5 +1,6 @@
 """What surrounds a script's work: streams that nobody reads, names in messages, threads."""
 
+import os
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ def start(code: str, **options) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, encoding="utf-8", **options)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="streams are closed by a POSIX shell")
 @pytest.mark.parametrize("closed", ["stdout", "stderr"])
 def test_work_goes_on_when_nobody_reads(tmp_path: Path, closed: str) -> None:
     done = tmp_path / "done"
@@ -82,6 +84,7 @@ sys.exit(run_script(work))
     assert (tmp_path / "done").read_text() == "done"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
 def test_interrupt_does_not_wait_for_a_thread_that_hangs(tmp_path: Path) -> None:
     process = start(
         """

@@ -104,7 +104,7 @@ def test_killed_and_resumed_is_bitwise_the_same(tmp_path: Path, refine: bool) ->
     finish(start(command))
     command, killed = write_config(tmp_path / "killed", refine)
     said = kill_and_resume(command, killed.run.checkpoint_dir / "run")
-    assert re.search(r"going on from .*epoch-\d-step-\d\.pth: epoch \d, step [2-6]", said)
+    assert re.search(r"continuing from .*epoch-\d-step-\d\.pth: epoch \d, step [2-6]", said)
     wanted, got = final_weights(whole), final_weights(killed)
     assert wanted.keys() == got.keys()
     different = [name for name in wanted if not torch.equal(wanted[name], got[name])]
@@ -124,6 +124,7 @@ def test_two_processes_resume_within_rounding(tmp_path: Path) -> None:
         assert torch.allclose(value, got[name], rtol=1e-4, atol=1e-6), name
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals of this kind")
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
@@ -135,7 +136,7 @@ def test_signals_save_and_exit(tmp_path: Path, number: signal.Signals) -> None:
     os.killpg(process.pid, number)  # workers get it too, as from a terminal
     said = finish(process, code=130)
     assert "stopped by a signal; saved as" in said
-    assert "--model-last-checkpoint auto goes on from here" in said
+    assert "--model-last-checkpoint auto continues from here" in said
     assert "Traceback" not in said
     checkpoint = load_checkpoint(newest_checkpoint(folder))
     assert checkpoint is not None
