@@ -17,7 +17,7 @@ _Cover = Annotated[float, Field(ge=1, le=20)]
 
 
 class PictureChange(NamedTuple):
-    """What happens to one foreground or background; the default is nothing."""
+    """Changes of one foreground or background; none by default."""
 
     rotation: float = 0.0  # degrees, clockwise as seen
     shear: float = 0.0  # degrees
@@ -35,35 +35,35 @@ class PictureChange(NamedTuple):
 
 @settings_group()
 class PictureSettings:
-    """What happens to a foreground or a background before they meet.
+    """Changes of a foreground or a background before compositing.
 
     Source: the paper, training; the release for what the numbers refer to.
     """
 
     rotation: Angle = 5.0
-    """Largest angle either way, degrees."""
+    """Largest angle in either direction, in degrees."""
     shift: Fraction = 0.1
-    """Largest way from the middle, a fraction of the picture as resized to cover the crop."""
+    """Largest shift from the centre, as a fraction of the picture resized to cover the crop."""
     shear: Shear = 5.0
-    """Largest angle either way, degrees."""
+    """Largest angle in either direction, in degrees."""
     scale: Scales = (1.0, 1.0)
-    """Smallest and largest size; 1 covers the square around the crop."""
+    """Smallest and largest scale; 1 covers the square around the crop."""
     flip: Fraction = 0.5
     """Probability of a horizontal flip."""
     brightness: Fraction = 0.15
-    """Largest change of the factor of all colours; 0.15 is 0.85 to 1.15."""
+    """Largest change of the brightness factor; 0.15 means 0.85 to 1.15."""
     contrast: Fraction = 0.15
-    """Largest change of the factor of the distance from the mean grey."""
+    """Largest change of the contrast factor (distance from the mean grey)."""
     saturation: Fraction = 0.15
-    """Largest change of the factor of the distance from each pixel's grey."""
+    """Largest change of the saturation factor (distance from each pixel's grey)."""
     hue: Hue = 0.05
-    """Largest turn of the colours either way, a fraction of the circle."""
+    """Largest hue rotation in either direction, as a fraction of the circle."""
     blur: Fraction = 0.1
-    """Probability of a box blur; of a foreground, its alpha goes with it."""
+    """Probability of a box blur. A foreground's alpha is blurred too."""
     blur_radius: Annotated[int, Field(ge=0, le=100)] = 5
-    """Largest radius of the blur, pixels of the crop; 0 to this one, equally often."""
+    """Largest blur radius, in pixels of the crop; drawn uniformly from 0."""
     sharpen: Fraction = 0.1
-    """Probability of sharpening; of a foreground, its alpha goes with it."""
+    """Probability of sharpening. A foreground's alpha is sharpened too."""
 
     def draw(self, rng: np.random.Generator) -> PictureChange:
         """Draws a change within the bounds; always as many numbers, whatever the bounds."""

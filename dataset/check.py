@@ -69,8 +69,10 @@ def main(args: list[str]) -> int:
     """Runs a command line without the program's name; returns the exit code."""
     parser = argparse.ArgumentParser(prog=CHECK, description=__doc__)
     parser.add_argument("config", type=Path, help="settings file of a training run")
-    parser.add_argument("--dataset-name", help="data set to check instead of the file's own")
-    limit = "decode no more than N pictures or frames a source"
+    parser.add_argument(
+        "--dataset-name", help="data set to check instead of the one that the file names"
+    )
+    limit = "decode at most N pictures or frames per source"
     parser.add_argument("--quick", type=int, metavar="N", help=limit)
     options = parser.parse_args(args)
     if options.quick is not None and options.quick < 1:
@@ -160,8 +162,8 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
         (findings.coloured, "alphas that are not grey, of which luma is taken: {:,}"),
         (
             findings.premultiplied,
-            f"premultiplied by alpha, it seems: {{:,}} of the {findings.judged:,} foregrounds with "
-            "soft edges to judge by; straight colours are wanted, lest edges turn dark",
+            f"apparently premultiplied by alpha: {{:,}} of the {findings.judged:,} foregrounds "
+            "with soft edges to judge by; use straight colours, or edges turn dark",
         ),
     ):
         if names:

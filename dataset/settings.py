@@ -17,13 +17,13 @@ class SourceSettings:
     fgr: Path | None = None
     """Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file."""
     pha: Path | None = None
-    """The same tree of alphas, paired by relative path and stem."""
+    """Folder of alphas with the same structure, paired by relative path and stem."""
     rgba: Path | None = None
     """Folder of RGBA pictures with straight alpha, or a file."""
     synthetic: Annotated[int, Field(ge=0)] = 0
-    """Drawn foregrounds an epoch."""
+    """Number of drawn foregrounds per epoch."""
     repeat: Annotated[int, Field(ge=1)] = 1
-    """Times that an epoch passes over the source."""
+    """How often an epoch uses the source."""
 
     def __post_init__(self) -> None:
         if (self.fgr is None) != (self.pha is None):
@@ -46,9 +46,9 @@ class SplitSettings:
     """The sources of a data set."""
 
     train: tuple[SourceSettings, ...]
-    """What the network learns from."""
+    """Sources to train on."""
     valid: tuple[SourceSettings, ...]
-    """What it is measured on."""
+    """Sources to validate on."""
 
     def __post_init__(self) -> None:
         if not self.train:
@@ -60,13 +60,15 @@ class DatasetSettings:
     """The data of a run."""
 
     name: str = REQUIRED
-    """Which of the data sets that the settings file describes."""
+    """Name of one of the data sets in the settings file."""
     datasets: tyro.conf.Suppress[dict[str, SplitSettings]] = field(default_factory=dict)
-    """Every data set's sources by name; only in the settings file."""
+    """Sources of each data set by name; only in the settings file."""
     train_backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs to train before; none: drawn ones."""
+    """Folders of photographs to use as backgrounds in training. If none is given, backgrounds are
+    drawn."""
     valid_backgrounds: tuple[Path, ...] = ()
-    """Folders of photographs to validate before; none: drawn ones."""
+    """Folders of photographs to use as backgrounds in validation. If none is given, backgrounds are
+    drawn."""
 
     def split(self) -> SplitSettings:
         """Looks up the sources of the data set called `name`, or raises a SettingsError."""

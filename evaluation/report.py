@@ -169,7 +169,7 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
     existing = [path for path in paths if os.path.lexists(path)]
     if existing and on_existing == "error":
         raise ValueError(
-            f"{len(existing)} of the outputs exist already: {', '.join(map(str, existing))}. Use "
+            f"{len(existing)} of the outputs already exist: {', '.join(map(str, existing))}. Use "
             "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
         )
     kept = [path for path in existing if path.is_file() and path.stat().st_size]

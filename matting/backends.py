@@ -33,7 +33,7 @@ _PRECISIONS = {
 def check_backend(
     backend: Backend, network: MattingBase, device: torch.device, precision: Precision
 ) -> None:
-    """Checks that a backend other than `pytorch`, which can do everything, can do what is asked.
+    """Checks that a backend other than `pytorch` supports what is asked for.
 
     Raises:
         ValueError: when it is not installed or does not know the device, network or precision.
@@ -51,7 +51,7 @@ def check_backend(
         )
     if not isinstance(network, MattingRefine):
         raise ValueError(
-            f"--backend {backend} takes a mattingrefine, got a mattingbase; use --backend pytorch"
+            f"--backend {backend} needs a mattingrefine, got a mattingbase; use --backend pytorch"
         )
     if precision not in _PRECISIONS[backend]:
         raise ValueError(
@@ -62,10 +62,10 @@ def check_backend(
 def accelerate_by(
     backend: Backend, network: MattingBase, precision: Precision
 ) -> tuple[FastMatting, float]:
-    """Lets a backend compute the coarse part of a network that `check_backend` has passed.
+    """Makes a backend compute the coarse part of a network that `check_backend` accepted.
 
     Returns:
-        What computes the network's predictions, and its difference from PyTorch's, see
+        The function that computes the network's predictions, and its difference from PyTorch's; see
         `measure_parity`.
     """
     assert isinstance(network, MattingRefine)  # noqa: S101 - checked before

@@ -1,4 +1,4 @@
-"""The library: a network and all that surrounds it, for pictures and videos of any size."""
+"""The library: reading, preparation, network and compositing, for pictures and videos."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -36,10 +36,10 @@ class Matte:
 
     Attributes:
         prediction: alpha, foreground, predicted error and refined cells.
-        preparation: the plate as it was used, and what was found out about it.
-        budget: the work that was spent.
-        notes: what is wrong with the capture or was changed on reading, in words.
-        icc_profile: what the colours of foreground, plate and composites are; None is sRGB.
+        preparation: the plate as it was used, and the reports about it.
+        budget: the work that was done.
+        notes: what is wrong with the capture or was changed on reading, as sentences.
+        icc_profile: colour profile of foreground, plate and composites; None is sRGB.
     """
 
     prediction: Prediction
@@ -100,7 +100,7 @@ class Matte:
 class Matting:
     """Mattes pictures and videos; may be called by several threads.
 
-    Model and quality hold for all calls that name no others.
+    Model and quality are defaults that a call may override.
 
     Example:
         >>> matting = Matting.load()
@@ -169,8 +169,8 @@ class Matting:
             src: the captured frame.
             bgr: its captured plate, the scene without the subject, of the same aspect; or what
                 `prepare` made of it.
-            preprocess: `auto` checks the pair, and aligns the plate and matches its exposure where
-                there is need; `none` uses the plate as it is; or a `Preprocess`.
+            preprocess: `auto` checks the pair, and aligns the plate or matches its exposure where
+                needed; `none` uses the plate as it is; or a `Preprocess`.
             quality: None takes that of the library.
             backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2]; None
                 leaves it to the quality, as it does the next two.
@@ -215,14 +215,14 @@ class Matting:
             bgr: the captured plate of all of them, of the same aspect. Pictures with a colour
                 profile are brought to sRGB.
             preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
-                matches its exposure where there is need; `none` uses it as it is; a `Preprocess`
-                does so to every frame.
+                matches its exposure where needed; `none` uses it as it is; a `Preprocess` does so
+                to every frame.
             smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
             quality: see `__call__`; frames get less work than photographs by default.
             choices: `backbone_scale`, `refine_sample_pixels` and `corrects_alpha` of `__call__`.
 
         Returns:
-            A matte of each frame, in turn; `notes` has what became known with it.
+            The matte of each frame, in order; `notes` has what was found at that frame.
 
         Raises:
             ValueError: at the call, when an argument can't be used or read, or the plate does not
@@ -244,7 +244,7 @@ class Matting:
     def prepare(
         src: PictureLike, bgr: PictureLike, preprocess: PreprocessMode | Preprocess = "auto"
     ) -> Preparation:
-        """Makes a plate fit its frame, as a call does before it predicts; see `__call__`."""
+        """Prepares a plate for its frame, as a call does before it predicts; see `__call__`."""
         frame, plate = (
             picture if isinstance(picture, Picture) else open_picture(picture)
             for picture in (src, bgr)
@@ -257,7 +257,7 @@ class Matting:
         return replace(prepared, notes=(note, *prepared.notes))
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
-        """Chooses the work for a picture: what a call names, else what the library was given."""
+        """Chooses the work for a picture: a call's arguments override those of the library."""
         named = {name: value for name, value in choices.items() if value is not None}
         model = self._model
         given = {

@@ -1,4 +1,4 @@
-"""Several pictures at a time, in order, with bounded memory."""
+"""Processing several pictures at a time, in order, with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -25,7 +25,7 @@ def map_ahead(
 ) -> Generator[Result, None, None]:
     """Applies a function in threads, and keeps the order.
 
-    What came before an error, of the items or of the function, is still handed over.
+    Results from before an error in the items or the function are still yielded.
 
     Args:
         function: of an item.
@@ -71,7 +71,7 @@ def map_ahead(
 def run_ahead(
     items: Iterator[Item], workers: int, ahead: int = AHEAD
 ) -> Generator[Item, None, None]:
-    """Goes through items in a thread of their own, some ahead; 0 workers do so in the caller's."""
+    """Iterates over items in a separate thread, some ahead; with 0 workers in the caller's."""
     end = object()
     for item in map_ahead(lambda _: next(items, end), count(), workers, ahead):
         if item is end:

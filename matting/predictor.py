@@ -1,4 +1,4 @@
-"""The predictor: pictures of any size in, mattes of that size out."""
+"""The predictor: mattes of pictures of any size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _MIN_SIDE = 32
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture as the network takes it, for a plate that serves for many frames."""
+    """A picture in the form that the network takes, for a plate shared by many frames."""
 
     tensor: Tensor
     """(1, 3, H', W') float32 on the device, RGB in [0, 1], padded."""
@@ -52,8 +52,8 @@ class Predictor:
         device: where to compute.
         precision: of the convolutions.
         backend: what computes the coarse network.
-        lanes: pictures that are computed at a time; further threads wait. 1 with a backend other
-            than `pytorch`.
+        lanes: pictures that are computed at the same time; further threads wait. 1 with a backend
+            other than `pytorch`.
 
     Attributes:
         compute: what computes the network's predictions, see `model.fast.accelerate`.
@@ -164,7 +164,7 @@ class Predictor:
         return pha, fgr, err, F.interpolate(ref_sm, src.shape[2:], mode="nearest")
 
     def _coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
-        """The same of MattingBase: predicted at a coarse size and resized, nothing refined."""
+        """The same for MattingBase: predicted at a coarse size and resized, nothing refined."""
         size = budget.coarse_size(*src.shape[2:])
         src_sm, bgr_sm = (
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
@@ -179,7 +179,7 @@ class Predictor:
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
-        """Repeats the last row and column up to a size that the network takes."""
+        """Pads with the last row and column to a size that the network takes."""
         bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
         if not (bottom or right):
             return picture
@@ -230,7 +230,7 @@ def load_model(model: ModelSettings) -> MattingBase | MattingRefine:
 
 
 def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -> None:
-    """Sets how a network that nobody else has yet refines, if it does."""
+    """Sets the refinement of a network that is not shared yet, if it has a refiner."""
     if isinstance(network, MattingRefine):
         network.refiner.mode = model.refine_mode
         network.refiner.threshold = model.refine_threshold
@@ -256,10 +256,10 @@ def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
 def describe_setup(
     predictor: Predictor, model: ModelSettings, compute: ComputeSettings
 ) -> tuple[dict[str, str], list[str]]:
-    """Prints which network runs where.
+    """Prints the network, the device and the backend.
 
     Returns:
-        The same for the summary; and what a user should know, in words.
+        The same facts for the summary, and notes for the user.
     """
     facts = {
         "network": str(identify(predictor.network.state_dict())),
@@ -276,8 +276,8 @@ def describe_setup(
 
 
 def explain_non_finite(what: str, precision: Precision) -> str:
-    """Says what is not finite, and what to do about it in a precision."""
-    advice = "The weights are damaged or of a training that failed; take others"
+    """Says which values are not finite, and what to do in a precision."""
+    advice = "The weights are damaged or from a failed training run; use others"
     if precision != "float32":
-        advice = f"Numbers leave the range of {precision}: use --precision float32"
+        advice = f"Values exceed the range of {precision}: use --precision float32"
     return f"the network computes values that are not finite (NaN or infinity): {what}. {advice}"

@@ -1,4 +1,4 @@
-"""How much work a picture gets: the scale of the coarse input and the pixels to refine."""
+"""The work per picture: scale of the coarse input and pixels to refine."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -21,7 +21,7 @@ class Budget:
     refine_sample_pixels: int
     """Pixels to refine in mode `sampling`."""
     second_look: bool = False
-    """Whether the picture is seen again, mirrored and larger; see `matting.second_look`."""
+    """Whether a second pass on the mirrored, larger picture is added; see `matting.second_look`."""
     corrects_alpha: bool = False
     """Whether alpha is corrected by the compositing equation; see `model.correction`."""
 
@@ -45,7 +45,7 @@ def resolve_budget(
     refine_sample_pixels: int | None = None,
     corrects_alpha: bool | None = None,
 ) -> Budget:
-    """Chooses the work for a picture: what is asked for explicitly, else by quality and size.
+    """Chooses the work for a picture: explicit arguments, else by quality and size.
 
     `auto` keeps the coarse input at the presets' 480 x 270 pixels in area, so that subjects have
     the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Pixels to
@@ -84,7 +84,7 @@ def resolve_budget(
 
 
 def is_number(value: object, kind: type = Real) -> bool:
-    """Whether a value is a number of a kind; True and False are none."""
+    """Whether a value is a number of a kind; booleans are not."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 

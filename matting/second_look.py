@@ -1,4 +1,4 @@
-"""What quality `best` adds: a second look, mirrored and larger, and no faint islands."""
+"""What quality `best` adds: a second, mirrored and larger pass, and no faint islands."""
 
 import math
 from collections.abc import Callable
@@ -50,8 +50,7 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
         Weighted means of what `compute` returns for both, at the size of `src`; refined is what
         either look has refined.
 
-    Source: ours, because who mattes photographs has time for it; docs/evaluation.md has what it
-        gains.
+    Source: ours, because photographs allow more time; docs/evaluation.md has the gain.
     """
     *first, ref = compute(src, bgr, budget)
     scale = budget.backbone_scale * _COARSE_GROWTH

@@ -1,4 +1,4 @@
-"""The account of a run: on screen and in summary.json."""
+"""The summary of a run, on screen and in summary.json."""
 
 import json
 import os
@@ -19,22 +19,22 @@ Status = Literal["done", "skipped", "failed", "not reached"]
 
 @dataclass
 class SummaryEntry:
-    """What became of one input."""
+    """The result of one input."""
 
     name: str
     status: Status
     reason: str | None = None
-    """Why it failed, in words."""
+    """Why it failed."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Written files by type."""
     notes: list[str] = field(default_factory=list)
-    """What a user should know, in words."""
+    """Notes for the user."""
     details: dict[str, Any] = field(default_factory=dict)
-    """Numbers, for the file alone."""
+    """Figures for summary.json."""
 
 
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """Reads what a run wrote; None where there is nothing, or something else."""
+    """Reads a run's summary; None if there is none or the file is something else."""
     try:
         if not path.is_file():  # a pipe would be waited for
             return None
@@ -46,7 +46,7 @@ def read_summary(path: Path) -> dict[str, Any] | None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises ValueError where a summary would replace a file that is none."""
+    """Raises ValueError if a summary would replace a file that is not one."""
     if os.path.lexists(path) and read_summary(path) is None:
         raise ValueError(
             f"{path} is not a summary that this program wrote and would be replaced; move it or "
@@ -55,7 +55,7 @@ def check_replaceable(path: Path) -> None:
 
 
 class RunSummary:
-    """What became of all inputs of a run, and facts of the run: settings, device, network."""
+    """The results of all inputs of a run, and its settings, device and network."""
 
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
@@ -70,7 +70,7 @@ class RunSummary:
     def write(self, path: Path, ended: bool = True) -> None:
         """Writes everything as JSON; OSError when that fails.
 
-        Of paths that are absolute in the settings the last part alone is written, everywhere.
+        Absolute paths in the settings are reduced to their last part, everywhere in the file.
 
         Args:
             path: where.
@@ -89,7 +89,7 @@ class RunSummary:
         write_whole(path, to_json(hide_folders(content, self.facts.get("settings"))))
 
     def tell(self) -> None:
-        """Prints the counts, and what failed and why (to stderr)."""
+        """Prints the counts and, to stderr, each failure with its reason."""
         seconds = time.perf_counter() - self._start
         counts = ", ".join(f"{count} {status}" for status, count in self._counts().items())
         print(f"{counts} in {seconds:.1f} s ({self.count('done') / seconds:.2f} images/s)")

@@ -10,7 +10,7 @@ _SAME = 0.01  # part of the width; a row or column more or less in small picture
 
 
 def to_aspect(pixels: np.ndarray, have: Fraction, want: Fraction = Fraction(1)) -> np.ndarray:
-    """Makes pixels (H, W, C) or (H, W) of another aspect (width over height); loses none.
+    """Resamples (H, W, C) or (H, W) to another pixel aspect (width over height); loses no detail.
 
     The picture is widened, or made higher, and is the same object where the two agree.
     """

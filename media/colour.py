@@ -1,4 +1,4 @@
-"""Between what decoders and encoders hold (YUV, tagged, perhaps turned) and upright RGB."""
+"""Conversion between a codec's frames (tagged YUV, perhaps rotated) and upright RGB."""
 
 from dataclasses import dataclass
 from functools import cache

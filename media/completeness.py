@@ -1,4 +1,4 @@
-"""Whether the data of a PNG or JPEG ends before its pixels do: decoders fill the rest in silence.
+"""Detects PNG and JPEG files that end early; decoders fill the rest silently.
 
 What is filled looks alike. Only where the end of a picture does is its data gone through once more,
 which takes about as long as decoding it.

@@ -1,4 +1,4 @@
-"""Opening video files: local ones alone, by their names as they are, and one of their tracks."""
+"""Opening video files: local files only, by their literal names, and one of their tracks."""
 
 import io
 import stat

@@ -1,4 +1,4 @@
-"""Counting what a decoder could not give whole, so that damage inside a file is told."""
+"""Counting frames that a decoder could not decode completely, to report damage inside a file."""
 
 from sys import maxsize
 
@@ -82,7 +82,7 @@ class Damage:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found, in words."""
+        """The findings as notes."""
         notes = []
         # An error has mostly cost one of the frames that are missing.
         lost = max(self._missing + len(self._waiting) * self._ended, self._errors)

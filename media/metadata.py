@@ -201,7 +201,7 @@ def _by_numbers(chunks: dict[bytes, bytes]) -> SaidColour:
         curve = _SRGB_CURVE if gamma is None else 1 / gamma
         return SaidColour(build_profile(white, primaries, curve))
     except ValueError:
-        return SaidColour(None, ("gAMA and cHRM that no colours have are left out",))
+        return SaidColour(None, ("invalid gAMA or cHRM left out",))
 
 
 def _by_exif(exif: Image.Exif) -> SaidColour:

@@ -28,7 +28,7 @@ class Picture:
             raise ValueError("icc_profile of a Picture must be a sound RGB profile or None")
 
     def in_profile(self, profile: bytes | None) -> "Picture":
-        """The picture with its colours brought to the space of an RGB profile; None is sRGB."""
+        """The picture with its colours converted to an RGB profile; None is sRGB."""
         pixels = bring(self.pixels, self.icc_profile, profile)
         return replace(self, pixels=pixels, icc_profile=profile)
 

@@ -1,4 +1,4 @@
-"""Pipes that hear an interrupt while they wait for what another program writes."""
+"""Pipes that can be interrupted while they wait for another program's output."""
 
 import io
 import os
@@ -12,7 +12,7 @@ _PATIENCE = 0.2  # seconds between two looks for an interrupt
 
 
 class InterruptedRead(Exception):  # noqa: N818 - what a user wants is no error
-    """The user wants to stop while nothing comes.
+    """The user interrupted a wait for data.
 
     FFmpeg's callbacks hand this on, but not a KeyboardInterrupt.
     """

@@ -1,4 +1,4 @@
-"""Colour profiles: which are sound, building them, and bringing pictures from one to another.
+"""Colour profiles: validating and building them, and converting pictures between them.
 
 LittleCMS computes, by imagecodecs, since Pillow's ImageCms knows 8 bits only. The intent is
 relative colorimetric: matrix profiles know no other, and white stays white.
@@ -134,7 +134,7 @@ def convert(
 
 
 def bring(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
-    """Brings (H, W, 3) RGB from the space of one profile to that of another; None is sRGB.
+    """Converts (H, W, 3) RGB from one profile to another; None is sRGB.
 
     uint8 and uint16 keep their type, floats in [0, 1] their range. The same object comes back where
     both spaces are the same.
@@ -209,7 +209,7 @@ def manage_colours(
         if own not in wanted:
             of = {"grey": "grey", "rgb": "RGB", "cmyk": "CMYK"}
             notes.append(
-                f"colour profile left out: it is of {of[own]}, the picture of {of[model]}"
+                f"colour profile left out: it is for {of[own]}, the picture is {of[model]}"
                 if own
                 else OF_OTHERS
                 if _is_whole(profile)

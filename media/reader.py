@@ -106,7 +106,9 @@ class ClipReader:
         joins = self._joins.notes(self._origin * self.info.time_base)
         notes = [*self._damage.notes, *joins]
         if self._untimed:
-            notes.append(f"{self._untimed} frames had no time of their own and follow the rate")
+            notes.append(
+                f"{self._untimed} frames had no time stamp of their own and follow the frame rate"
+            )
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
         # What a file says may be of its sound, which lasts longer.
         end = max(end, float(self._joins.end - self._origin * self.info.time_base))
@@ -250,7 +252,7 @@ class ClipReader:
         if alpha or stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, a stream beside it
             notes.append("alpha channel dropped")
         if first.interlaced_frame:
-            notes.append("the source is interlaced; its frames are taken as they are")
+            notes.append("the source is interlaced; its frames are not deinterlaced")
         if self._container.streams.subtitles:
             notes.append("subtitles are not copied")
         return tuple(notes)

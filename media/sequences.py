@@ -188,4 +188,6 @@ def _find_gaps(paths: list[Path]) -> tuple[str, ...]:
         return ()
     shown = ", ".join(str(number) for number in gaps[:_SHOWN])
     more = ", ..." if len(gaps) > _SHOWN else ""
-    return (f"numbers are missing behind {shown}{more}; the frames around follow each other",)
+    return (
+        f"numbers are missing after {shown}{more}; the frames around a gap are read as consecutive",
+    )

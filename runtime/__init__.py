@@ -1,1 +1,1 @@
-"""What every script stands on: devices, interrupts, files that appear whole."""
+"""Shared by all scripts: settings, devices, interrupts, and files written completely."""

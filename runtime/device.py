@@ -59,14 +59,14 @@ def describe_device(device: torch.device) -> str:
 
 
 def precision_note(device: torch.device, precision: Precision) -> str | None:
-    """Warns where a precision is computed by emulation.
+    """Warns if a precision is only emulated on a device.
 
     Args:
         device: where the network runs.
         precision: of its convolutions.
 
     Returns:
-        A sentence for the user, or None where the precision is worth its name.
+        A sentence for the user, or None if the device computes in this precision.
     """
     if device.type != "cpu" or precision == "float32" or not torch.backends.mkldnn.is_available():
         return None
@@ -80,7 +80,7 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Runs convolutions in the given precision; weights and pictures stay float32.
+    """Runs convolutions in a precision; weights and pictures stay float32.
 
     Pictures are not rounded, so the foreground (frame plus residual) keeps its full depth.
 

@@ -1,4 +1,4 @@
-"""Writing files: each appears whole or not at all."""
+"""Writing files completely or not at all."""
 
 import errno
 import os
@@ -26,16 +26,16 @@ _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 
 class Partial:
-    """A new file that takes the name of the one to be written when it is whole.
+    """A temporary file that gets its final name when it is complete.
 
-    It is created, so that no file or link of its name is ever followed, and locked as long as it
-    is written, so that `remove_leftovers` knows it from what a killed run has left. Where there
-    are no locks (Windows, some network disks), left-over files stay.
+    The file is created exclusively, so no existing file or link is followed. It is locked while it
+    is written, so `remove_leftovers` can tell it from files that a killed run left. Without locks
+    (Windows, some network disks) left-over files stay.
 
     Args:
         path: the file to be written; missing folders are made.
-        shown: whether it is named after that file, with its extension, for what others may open
-            before it is whole. Else it is hidden.
+        shown: whether its name shows the final name and extension, for a file that others may open
+            before it is complete. Otherwise it is hidden.
 
     Raises:
         OSError: when it can't be created.
@@ -51,7 +51,7 @@ class Partial:
             self._create(shown)
 
     def finish(self) -> None:
-        """Gives it its final name, and replaces a file of that name; OSError when that fails."""
+        """Renames it to its final name and replaces a file of that name; OSError if that fails."""
         self.path.replace(self._final)
         self.close()
 
@@ -61,7 +61,7 @@ class Partial:
         self.close()
 
     def close(self) -> None:
-        """Leaves it as it is, to be removed by a later run."""
+        """Closes it and leaves it for a later run to remove."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -76,7 +76,7 @@ class Partial:
 
 
 def remove_leftovers(folder: Path, path: Path | None = None) -> None:
-    """Removes the unfinished files that killed runs have left in a folder, which may be missing.
+    """Removes unfinished files that killed runs left in a folder, which may be missing.
 
     Args:
         folder: of the outputs of this run.
@@ -103,7 +103,7 @@ def _remove_unlocked(path: str) -> None:
 
 
 def _lock(file: int, wait: bool = False) -> bool:
-    """Locks an open file until it is closed; whether nobody else has it and the system can."""
+    """Locks an open file until it is closed; returns whether that was possible."""
     if fcntl is None:
         return False
     try:
@@ -115,7 +115,7 @@ def _lock(file: int, wait: bool = False) -> bool:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Gives a temporary name in a file's folder, to be written under, and renames it at the end.
+    """Yields a temporary name in a file's folder to write to, and renames it at the end.
 
     Args:
         path: where; missing folders are made, an existing file is replaced.
@@ -153,7 +153,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Makes a folder, tries to write in it, and removes what killed runs have left there.
+    """Makes a folder, tests that it is writable, and removes what killed runs left there.
 
     Args:
         folder: an output folder.
@@ -176,7 +176,7 @@ def check_writable(folder: Path) -> None:
 
 
 def explain_failure(error: Exception) -> str:
-    """Why a file can't be read or written, by the system or FFmpeg; a full disk comes first."""
+    """Says why a file can't be read or written, in the words of the system or FFmpeg."""
     reason = getattr(error, "strerror", None) or str(error)
     if isinstance(error, FileExistsError):  # of `mkdir` alone
         reason = "what is there is no folder"
@@ -185,7 +185,7 @@ def explain_failure(error: Exception) -> str:
 
 
 def explain(error: Exception) -> str:
-    """What went wrong, for the user: of an expected error its text, else its type as well."""
+    """Describes an error for the user: its text, and for unexpected errors its type."""
     if isinstance(error, OSError) and isinstance(error.filename, str):
         return f"{error.filename}: {explain_failure(error)}"
     expected = isinstance(error, ValueError | OSError)

@@ -1,4 +1,4 @@
-"""Names of settings: nested in groups, as a YAML file may have them, and in one level, as flags."""
+"""Names of settings: nested in groups, as in a YAML file, or flat, as flags."""
 
 import dataclasses
 import difflib
@@ -33,7 +33,7 @@ def list_flags(group: Any, keys: tuple[str, ...] = ()) -> dict[str, tuple[str, .
 
 
 def nest(content: dict[Any, Any], flags: dict[str, tuple[str, ...]]) -> dict[Any, Any]:
-    """Puts what a settings file names like its flag, with hyphens or underscores, in its group.
+    """Moves settings that a file names like flags, with hyphens or underscores, to their groups.
 
     Args:
         content: of the file; its groups are changed.
@@ -64,7 +64,7 @@ def nest(content: dict[Any, Any], flags: dict[str, tuple[str, ...]]) -> dict[Any
 
 
 def check_flags(args: list[str], flags: dict[str, tuple[str, ...]]) -> None:
-    """Raises SettingsError for a long flag that there is not, and names the nearest."""
+    """Raises SettingsError for an unknown long flag, and names the nearest one."""
     for arg in args:
         name = arg.partition("=")[0].replace("_", "-")
         known = name[2:] in {*flags, "config", "help"} or name.removeprefix("--no-") in flags

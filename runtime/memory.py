@@ -8,7 +8,7 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def free_memory() -> int | None:
-    """Bytes that can still be taken, also of a container's limit; None where nothing tells them."""
+    """Returns the free memory in bytes, within a container's limit; None if it is unknown."""
     try:
         found = re.search(r"^MemAvailable:\s+(\d+) kB", _SYSTEM.read_text(), re.MULTILINE)
     except OSError:

@@ -1,4 +1,4 @@
-"""YAML as settings need it: names, texts, numbers and lists, in files of a bounded size."""
+"""Plain YAML for settings: names, texts, numbers and lists, in files of limited size."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ _FLOAT = (
 
 
 class SettingsError(ValueError):
-    """A settings file that can't be used; the message names the file, the key and what to do."""
+    """An unusable settings file; the message names the file, the key and what to do."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -83,7 +83,7 @@ def parse_yaml(text: str, name: str) -> Any:
 
 
 def write_yaml(plain: Any) -> str:
-    """Writes what `parse_yaml` reads back as it was."""
+    """Writes values as YAML that `parse_yaml` reads back unchanged."""
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
@@ -94,7 +94,7 @@ def brief(value: object) -> str:
 
 
 def _check_events(text: str) -> None:
-    """Looks for what is not read before anything is built of it."""
+    """Refuses unsupported YAML before any value is built."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -115,7 +115,7 @@ def _check_events(text: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's, with numbers as everyone writes them and no key twice."""
+    """PyYAML's loader with plain decimal numbers, which refuses duplicate keys."""
 
     # PyYAML's own table, copied to be changed.
     yaml_implicit_resolvers = {  # noqa: RUF012
@@ -156,10 +156,10 @@ for _kind, _pattern in (("int", _INTEGER), ("float", _FLOAT)):
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's, which quotes what the loader here would take for a number."""
+    """PyYAML's dumper, which quotes texts that the loader above would read as numbers."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
     def ignore_aliases(self, data: object) -> bool:
-        """Writes what stands twice twice."""
+        """Disables aliases: repeated values are written in full."""
         return True

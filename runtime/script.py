@@ -1,4 +1,4 @@
-"""What every script does around its work: exit codes for tracebacks, interrupts that wait."""
+"""The frame of every script: errors become messages and exit codes, interrupts are deferred."""
 
 import io
 import os
@@ -21,12 +21,12 @@ _came = Event()  # an interrupt that `deferred_interrupts` has turned into a que
 
 
 def run_script(work: Callable[[], int]) -> int:
-    """Runs a script's work and turns what a user can cause into a message and an exit code.
+    """Runs a script's work; turns errors that a user can cause into a message and an exit code.
 
-    Work goes on when nobody reads what it prints any more.
+    The work continues when its output is no longer read.
 
     Args:
-        work: returns the exit code: 0 only if all was done.
+        work: returns the exit code: 0 only if everything was done.
 
     Returns:
         Its exit code; 2 for wrong input, 130 when it was interrupted. Threads that do not end then
@@ -47,10 +47,10 @@ def run_script(work: Callable[[], int]) -> int:
 
 @contextmanager
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
-    """Turns the first SIGINT (Ctrl-C) or SIGTERM into a question that the program asks.
+    """Turns the first SIGINT (Ctrl-C) or SIGTERM into a flag that the program polls.
 
-    So none falls between writing a frame and telling of it. A second one raises KeyboardInterrupt
-    at once. To be used in the main thread.
+    So no interrupt comes between writing a frame and recording it. A second one raises
+    KeyboardInterrupt at once. For the main thread only.
 
     Yields:
         A function: whether an interrupt has come.
@@ -71,17 +71,17 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
 
 
 def interrupted() -> bool:
-    """Whether a deferred interrupt has come, for waits in other threads; see above."""
+    """Returns whether a deferred interrupt has come, for waits in other threads; see above."""
     return _came.is_set()
 
 
 def raise_interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """A signal handler that raises KeyboardInterrupt, as Python's own for SIGINT does."""
+    """A signal handler that raises KeyboardInterrupt, like Python's for SIGINT."""
     raise KeyboardInterrupt
 
 
 class _LastingWriter(io.FileIO):
-    """Writes to a file; once nobody reads its pipe any more, or its disk is full, to nowhere."""
+    """Writes to a file; discards the output once its pipe is closed or its disk is full."""
 
     def write(self, data: Any) -> int:
         """Writes bytes and returns how many."""
@@ -98,7 +98,7 @@ class _LastingWriter(io.FileIO):
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """Makes stdout and stderr outlast their reader, and show names that are no text as escapes."""
+    """Lets stdout and stderr survive a closed pipe, and escapes names that are not valid text."""
     for number in range(3):  # of a closed one, the next file would take the number, and its text
         with suppress(OSError):
             if (nowhere := os.open(os.devnull, os.O_RDWR)) > number:
@@ -136,7 +136,7 @@ def _outlast(stream: Any) -> Any:
 
 
 def _end_threads() -> None:
-    """Waits for threads a moment, then ends the process though one reads or computes still."""
+    """Waits briefly for threads, then ends the process even if one still reads or computes."""
     end = time.monotonic() + _PATIENCE
     main = threading.main_thread()
     threads = [t for t in threading.enumerate() if t is not main and not t.daemon]

@@ -1,4 +1,4 @@
-"""Settings of a script: frozen dataclasses from a YAML file and the command line.
+"""Settings of a script: frozen dataclasses, filled from a YAML file and the command line.
 
 Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
 the project but its YAML and the names of flags.
@@ -208,7 +208,7 @@ def _expand_homes(content: Any) -> Any:
 
 
 def _find_empty(content: Any, key: str = "") -> str | None:
-    """The key of an empty text, which would be the present folder where a path is wanted."""
+    """Finds the key of an empty text, which as a path would mean the current folder."""
     if isinstance(content, str) and not content.strip():
         return key or "the file"
     items: Iterable[tuple[Any, Any]] = ()
@@ -219,7 +219,7 @@ def _find_empty(content: Any, key: str = "") -> str | None:
 
 
 def _explain(error: ValidationError, settings_type: type | None = None) -> str:
-    """What is wrong with each key, and the nearest one that is known where it is not."""
+    """Says what is wrong with each key; names the nearest known key for an unknown one."""
     details = error.errors(include_url=False)
     said = [_explain_one(detail, settings_type) for detail in details[:_MAX_PROBLEMS]]
     if len(details) > _MAX_PROBLEMS:

@@ -1,4 +1,4 @@
-"""Words for messages, and names of files in them."""
+"""Text of messages: lists, file names and escapes."""
 
 import json
 import re
@@ -15,28 +15,28 @@ _UNSEEN = re.compile(
 
 
 def listed(items: Sequence[object]) -> str:
-    """Lists the first five of something, and tells how many more there are."""
+    """Lists the first five items and counts the others."""
     shown = ", ".join(str(item) for item in items[:_SHOWN])
     return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
 def visible(text: object) -> str:
-    """Makes one line of a text, in which what a terminal would obey is escaped."""
+    """Returns a text as one line with terminal control characters escaped."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], str(text))
 
 
 def to_json(content: Any) -> bytes:
-    """Writes JSON for people and programs; what is no visible text becomes an escape."""
+    """Writes readable JSON; characters that are not visible text become escapes."""
     text = json.dumps(content, indent=2, ensure_ascii=False)
     lines = (_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", x) for x in text.split("\n"))
     return ("\n".join(lines) + "\n").encode()
 
 
 def hide_folders(content: Any, settings: Any) -> Any:
-    """Shortens the absolute paths of settings, wherever they stand: `/home/me/b.png` to `…/b.png`.
+    """Shortens absolute paths of settings wherever they occur: `/home/me/b.png` to `…/b.png`.
 
-    Files that are handed on tell nothing of the machine that they come from; relative paths, as a
-    user gave them, stay.
+    Shared files then reveal nothing about the machine they come from. Relative paths stay as the
+    user gave them.
 
     Args:
         content: dicts, lists, strings and numbers.

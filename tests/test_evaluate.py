@@ -131,7 +131,7 @@ def test_existing_outputs_are_kept_unless_told(tmp_path: Path, evaluate) -> None
     precious = tmp_path / "out/evaluation.csv"
     precious.parent.mkdir()
     precious.write_text("mine")
-    evaluate(*arguments(tmp_path)).check(2, "1 of the outputs exist already.*--on-existing skip")
+    evaluate(*arguments(tmp_path)).check(2, "1 of the outputs already exist.*--on-existing skip")
     assert [path.name for path in precious.parent.iterdir()] == ["evaluation.csv"]
     evaluate(*arguments(tmp_path, "--on-existing", "skip")).check(0, "evaluation.json")
     assert precious.read_text() == "mine"
@@ -207,6 +207,7 @@ def test_names_are_shown_escaped_and_are_no_formulas(tmp_path: Path, evaluate) -
     assert str(tmp_path) not in texts[2]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_looks_like_an_alpha_and_is_not_taken_is_listed(tmp_path: Path, evaluate) -> None:
     (tmp_path / "disk").mkdir()
     for folder in ("true", "pred"):

@@ -265,7 +265,7 @@ def test_existing_outputs_are_not_replaced_unasked(refuse, paths: tuple) -> None
     out = paths[2]
     (out / "pha").mkdir(parents=True)
     (out / "pha/a.png").write_bytes(b"mine")
-    refuse(r"1 of the outputs exist already: \S*pha/a\.png\. Use --on-existing skip.*-y")
+    refuse(r"1 of the outputs already exist: \S*pha/a\.png\. Use --on-existing skip.*-y")
     assert (out / "pha/a.png").read_bytes() == b"mine"
 
 
@@ -317,7 +317,7 @@ def test_outputs_inside_the_source_folder_are_no_frames(paths: tuple, run_forked
         assert list_files(src) == sorted(
             ["a.png", "matted/com/a.png", "matted/pha/a.png", "matted/summary.json"]
         )
-    run.check(0, "matted lies in the source folder and is not taken for frames")
+    run.check(0, "matted is inside the source folder and is not read as frames")
     assert (src / "a.png").read_bytes() == before
 
 

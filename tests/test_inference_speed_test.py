@@ -306,7 +306,7 @@ def test_end_to_end_passes_every_picture_and_leaves_nothing(
         (("--table", "--model-backbone", "resnet50"), "leave out --model-"),
         (("--plot", "a.jpg"), "writes PNG, got a.jpg; name it a.png"),
         (("--json", "."), "is a folder"),
-        ((*SMALL, "--backend", "openvino", "--model-type", "mattingbase"), "takes a mattingrefine"),
+        ((*SMALL, "--backend", "openvino", "--model-type", "mattingbase"), "needs a mattingrefine"),
     ],
 )
 def test_bad_settings_are_refused(call: Call, arguments: tuple, message: str) -> None:

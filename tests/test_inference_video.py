@@ -125,7 +125,7 @@ def test_without_a_target_mp4_is_green_and_says_so(tmp_path: Path, clips, plate,
     src = clips.write(tmp_path / "a.mp4", clips.moving(2), crf="4")
     out = tmp_path / "out"
     run = run_video("--video-src", src, "--video-bgr", plate, "--output-dir", out, *FAST)
-    run.check(0, "com stands over green, as its format has no transparency")
+    run.check(0, "com has a green background, because its format has no transparency")
     com = clips.read(out / "com.mp4")[0]
     assert np.abs(com[4, 60].astype(int) - (0, 177, 64)).max() < 12
 
@@ -201,7 +201,7 @@ def test_folder_of_pictures_resumes(tmp_path: Path, clips, plate, photographs, r
     wanted = [f"shot_{number}" for number in range(8, 13)]
     assert names(out / "com") == sorted(f"{name}.jpg" for name in wanted)
     assert names(out / "pha") == sorted(f"{name}.png" for name in wanted)
-    run_video(*line).check(2, "outputs exist already")
+    run_video(*line).check(2, "outputs already exist")
     (out / "pha" / "shot_10.png").unlink()
     run_video(*line, "--resume").check(2, "--resume continues the run of .* settings: output")
     resumed = (*line, "--output-picture-format", "jpeg", "--resume")

@@ -28,7 +28,7 @@ _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
 
 @dataclass
 class State:
-    """What changes while a run goes on; see `Checkpoint` for its numbers."""
+    """The state that changes during a run; see `Checkpoint` for its numbers."""
 
     network: MattingBase
     optimiser: Adam
@@ -94,7 +94,7 @@ def restore(
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"the checkpoint's optimiser does not fit the run: {shown(error)}. Another part may "
-            "have been frozen by a learning rate of 0; to begin anew from its weights choose "
+            "have been frozen by a learning rate of 0; to start again from its weights choose "
             "another --model-name"
         ) from error
     old = flatten(shorten_paths(parse_yaml(checkpoint.settings, "the checkpoint's settings")))
@@ -113,8 +113,8 @@ def restore(
     ]
     if len(checkpoint.random) != processes.world_size:
         notes.append(
-            f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout is "
-            "seeded anew, and the order of samples changes"
+            f"{len(checkpoint.random)} processes before, {processes.world_size} now: dropout "
+            "gets a new seed, and the order of samples changes"
         )
         return notes
     random = checkpoint.random[processes.rank]
@@ -153,7 +153,7 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
         newest = newest_checkpoint(path.parent)
         kept = f"; the last one that is whole is {newest}" if newest else ""
         raise CheckpointError(
-            f"checkpoint {path} can't be written: {error}{kept}. Make room and go on with "
+            f"checkpoint {path} can't be written: {error}{kept}. Make room and continue with "
             "--model-last-checkpoint auto"
         ) from error
 

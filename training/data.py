@@ -152,7 +152,7 @@ def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) 
     """Composes a loader's batch for the network, as `Feed` does ahead."""
     # Before pairing, which copies them: a GPU does that in no time.
     pictures = {name: batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr")}
-    batch = pair_anew({**batch, **pictures}, settings.pairings)
+    batch = pair_with_others({**batch, **pictures}, settings.pairings)
     sample = synthesise(batch, device)
     if settings.channels_last:
         src, bgr = (x.contiguous(memory_format=torch.channels_last) for x in sample[:2])
@@ -160,8 +160,8 @@ def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) 
     return Batch(batch["name"], sample)
 
 
-def pair_anew(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
-    """Lets foregrounds meet the backgrounds of other samples of their batch as well.
+def pair_with_others(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
+    """Composites foregrounds over the backgrounds of other samples of their batch as well.
 
     The collated batch is followed by itself with every foreground mirrored over the background of
     the sample after it, disturbed as the one after that; then with every foreground over the second
@@ -230,7 +230,7 @@ def _make_loader(
 
 
 def _begin_worker(worker: int) -> None:
-    """Leaves interrupts to the training process, which comes to an orderly end."""
+    """Ignores interrupts in workers; the training process handles them."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

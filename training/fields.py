@@ -1,4 +1,4 @@
-"""What the fields of a checkpoint must be: they come from a file, which may hold anything."""
+"""Checks of a checkpoint's fields, which come from an untrusted file."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Weights to begin with: of a checkpoint, of DeepLabV3, or random."""
+"""Initial weights: from a checkpoint, from DeepLabV3, or random."""
 
 from pathlib import Path
 from typing import cast
@@ -16,7 +16,7 @@ from .settings import BaseModelSettings
 
 
 def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
-    """Gives a new run's network weights of a checkpoint, of DeepLabV3, or random ones.
+    """Initialises a new run's network from a checkpoint, from DeepLabV3, or at random.
 
     The checkpoint is one of the same network, or of one that has, or lacks, only a refiner. Returns
     in words what was done. Raises CheckpointError when a file is missing or does not fit.

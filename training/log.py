@@ -1,4 +1,4 @@
-"""What a run reports: TensorBoard, a progress bar, and nothing from any but the first process."""
+"""The log of a run: TensorBoard and a progress bar, from the first process only."""
 
 import math
 import sys
@@ -97,7 +97,7 @@ class Log:
             getattr(self._writer, method)(*values, **options)
         except OSError as error:
             self._writer = None
-            self.print(f"warning: the log can't be written, the run goes on without: {error}")
+            self.print(f"warning: the log can't be written; the run continues without it: {error}")
 
     def text(self, name: str, text: str) -> None:
         """Stores a text, as it is."""

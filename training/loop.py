@@ -1,6 +1,6 @@
-"""The training loop of both stages: each step from its batch to the optimiser, and what is between.
+"""The training loop of both stages: steps, validation and checkpoints.
 
-`training.run` gives weights and optimiser their beginning, `training.data` composes the batches.
+`training.run` initialises weights and optimiser, `training.data` composes the batches.
 """
 
 import math
@@ -54,7 +54,7 @@ def fit(run: Run, state: State) -> bool:
     if state.step != validated:
         metrics = validate(run, state)
     if settings.run.batch_norm_samples:
-        log.print(f"running statistics counted anew; saved as {save(run, state)}")
+        log.print(f"running statistics computed again; saved as {save(run, state)}")
     log.result(flatten(to_plain(settings)), metrics)
     log.print(f"finished: {settings.run.checkpoint_dir / settings.model.name}")
     return True
@@ -129,7 +129,7 @@ def train_step(
 
 
 def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
-    """Puts a network in training mode, but for its frozen parts, and batch norms if so asked."""
+    """Sets training mode, except for frozen parts and, if asked for, batch norms."""
     network.train()
     for part in network.children():
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
@@ -138,7 +138,7 @@ def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
 
 
 def validate(run: Run, state: State) -> dict[str, float]:
-    """Judges the network on the fixed samples, logs that, and keeps it if it is the best so far."""
+    """Validates on the fixed samples, logs the result, and saves the best network so far."""
     if run.data.validation is None:
         return {}
     with _saves_first(run, state):
@@ -158,7 +158,7 @@ def validate(run: Run, state: State) -> dict[str, float]:
 
 @torch.no_grad()
 def recount_statistics(run: Run, state: State) -> None:
-    """Counts batch norm's running statistics anew, on samples of the epoch after the last."""
+    """Computes batch norm's running statistics again, on samples of the epoch after the last."""
     settings, model = run.settings.run, run.settings.model
     each_step = settings.batch_size * settings.pairings * run.processes.world_size
     steps = -(-settings.batch_norm_samples // each_step)
@@ -182,7 +182,7 @@ def _take(run: Run, state: State, feed: Feed) -> Batch:
 
 @contextmanager
 def _saves_first(run: Run, state: State) -> Iterator[None]:
-    """Saves the state between two steps when what is done there fails, before that is told."""
+    """Saves the state if work between two steps fails, before the error is raised."""
     try:
         yield
     except Exception:

@@ -101,7 +101,7 @@ def run_command(
         with start_processes(resolve_device(settings.run.device)) as processes:
             if train(settings, processes):
                 return 0
-        _say_once("interrupted; --model-last-checkpoint auto goes on from here")
+        _say_once("interrupted; --model-last-checkpoint auto continues from here")
         return 130
     except OtherProcessError:
         return 1

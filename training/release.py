@@ -1,6 +1,6 @@
-"""Packs the weights of a checkpoint into a small file to be given away.
+"""Packs the weights of a checkpoint into a small file for release.
 
-Of several checkpoints of one line of training, their mean; the refiner can be another one's.
+Several checkpoints of one training history are averaged; the refiner can come from another one.
 
 Example: python -m training.release checkpoint/default_refine/best.pth weights/mine.safetensors
 """
@@ -97,10 +97,10 @@ def main() -> int:
     """Reads the command line and writes the file; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "checkpoints", nargs="+", type=Path, help="several of one network give their mean"
+        "checkpoints", nargs="+", type=Path, help="several checkpoints of one network are averaged"
     )
     parser.add_argument("output", type=Path, help="a .safetensors file, which must not exist")
-    parser.add_argument("--refiner", type=Path, help="a checkpoint whose refiner is taken instead")
+    parser.add_argument("--refiner", type=Path, help="take the refiner from this checkpoint")
     args = parser.parse_args()
     if args.output.suffix != ".safetensors":
         raise ValueError(f"the output must end in .safetensors, got {args.output}")

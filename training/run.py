@@ -1,4 +1,4 @@
-"""A run: what it is made of, how it starts or goes on, and how it is saved."""
+"""A training run: its parts, how it starts or resumes, and how it is saved."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ from .statistics import check_statistics
 
 @dataclass(frozen=True)
 class Run:
-    """What stays the same while a run goes on."""
+    """The parts of a run that do not change."""
 
     settings: Settings
     processes: Processes
@@ -56,7 +56,7 @@ class Run:
 def start(
     settings: Settings, processes: Processes, data: Data, network: MattingBase, loss: Loss
 ) -> Iterator[tuple[Run, State]]:
-    """Starts a run, or goes on with it, and prints with what.
+    """Starts or resumes a run, and prints its configuration.
 
     Yields:
         What `fit` takes; the network has its weights, device and memory format. Until the block
@@ -106,7 +106,7 @@ def start(
 def begin(
     network: MattingBase, settings: Settings, processes: Processes, precision: Precision
 ) -> tuple[State, list[str]]:
-    """Makes the state of a run that begins, or goes on; says in words what was done.
+    """Makes the state of a new or resumed run; also returns notes on what was done.
 
     The network, as built, gets its weights and its device. Raises CheckpointError when a file does
     not fit, or a new run would mix its checkpoints with an earlier one's.
@@ -128,7 +128,7 @@ def begin(
         )
     if checkpoint:
         load_weights(network, checkpoint.network, f"checkpoint {path}")
-        notes = [f"going on from {path}: epoch {checkpoint.epoch}, step {checkpoint.step}"]
+        notes = [f"continuing from {path}: epoch {checkpoint.epoch}, step {checkpoint.step}"]
     else:
         notes = [initialise(network, model, path or model.initial_checkpoint)]
     network.to(processes.device)

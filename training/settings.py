@@ -34,17 +34,18 @@ class BaseModelSettings:
     """The network, and where its weights come from."""
 
     name: str = REQUIRED
-    """Names the run: checkpoints are kept in CHECKPOINT_DIR/NAME, logs in LOG_DIR/NAME."""
+    """Name of the run. Checkpoints go to CHECKPOINT_DIR/NAME, logs to LOG_DIR/NAME."""
     backbone: Backbone = "mobilenetv2"
-    """Of the encoder."""
+    """Backbone of the encoder."""
     pretrain_initialization: Path | None = None
     """DeepLabV3 weights for encoder and ASPP."""
     initial_checkpoint: Path | None = None
-    """Weights to begin with: a checkpoint of an earlier stage, of this program or of the authors'.
+    """Weights to start from: a checkpoint of an earlier stage, from this program or from the
+    authors' release.
     """
     last_checkpoint: str | None = None
-    """What to go on with: auto for the newest checkpoint of this run, if there is one, or a file. A
-    file of a run of another name gives its weights only."""
+    """Checkpoint to continue from: auto for the newest one of this run, if there is one, or a file.
+    From a run of another name only the weights are used."""
 
     def __post_init__(self) -> None:
         if isinstance(self.name, str) and (not self.name or Path(self.name).name != self.name):
@@ -56,7 +57,7 @@ class BaseModelSettings:
             )
 
     def draw_arguments(self, seed: int, step: int) -> dict[str, float]:
-        """Arguments of a step's call of the network, beside its pictures; MattingBase has none."""
+        """Arguments of the network in a step beside its pictures; MattingBase has none."""
         return {}
 
 
@@ -65,21 +66,21 @@ class RefineModelSettings(BaseModelSettings):
     """The network with its refiner, and where its weights come from."""
 
     backbone_scale: CoarseScale = 0.25
-    """Size of the coarse input as a fraction of the crop's, in (0, 1/2]."""
+    """Scale of the coarse network's input relative to the crop, in (0, 1/2]."""
     backbone_scale_largest: CoarseScale | None = None
-    """Where given, each step draws its scale: backbone_scale, this one or the one between, so that
-    one refiner serves small and large pictures."""
+    """If given, each step draws its scale from backbone_scale, this value and their mean, so that
+    one refiner works for small and large pictures."""
     refine_mode: RefineMode = "sampling"
     """How refined cells are chosen."""
     refine_sample_pixels: int = 80_000
-    """Pixels of each picture to refine in mode sampling."""
+    """Number of pixels to refine per picture in mode sampling."""
     refine_threshold: float = 0.1
-    """Predicted error in [0, 1], for mode thresholding."""
+    """Threshold of predicted error, in [0, 1], for mode thresholding."""
     refine_kernel_size: Literal[3, 1] = 3
-    """Of the refiner's convolutions."""
+    """Kernel size of the refiner's convolutions."""
     corrects_alpha: bool = False
-    """Bring refined alpha nearer to the compositing equation, as inference does by default: the
-    foreground then learns to serve that."""
+    """Correct refined alpha by the compositing equation, as inference does by default, so that the
+    foreground is trained for it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,10 +92,9 @@ class RefineModelSettings(BaseModelSettings):
             )
 
     def draw_arguments(self, seed: int, step: int) -> dict[str, float]:
-        """Draws a step's scale of the coarse input, the same for all processes.
+        """Draws the coarse input's scale for a step, the same in all processes.
 
-        Source: ours; three of them, because a GPU is slow on each size that it meets for the first
-            time.
+        Source: ours; only three values, because the first step of each size is slow on a GPU.
         """
         largest = self.backbone_scale_largest or self.backbone_scale
         place = np.random.default_rng((seed, step)).integers(_SCALES) / (_SCALES - 1)
@@ -104,31 +104,31 @@ class RefineModelSettings(BaseModelSettings):
 
 @settings_group("learning-rate")
 class LearningRates:
-    """Adam's learning rates of the network's parts; 0 freezes a part, its statistics too."""
+    """Adam's learning rates by part of the network. 0 freezes a part and its running statistics."""
 
     backbone: Rate = REQUIRED
-    """Of the encoder."""
+    """Learning rate of the encoder."""
     aspp: Rate = REQUIRED
-    """Of the pyramid pooling."""
+    """Learning rate of the pyramid pooling."""
     decoder: Rate = REQUIRED
-    """Of the decoder."""
+    """Learning rate of the decoder."""
     refiner: Rate | None = None
-    """Of the refiner; MattingBase has none."""
+    """Learning rate of the refiner; MattingBase has none."""
 
 
 @settings_group("schedule")
 class ScheduleSettings:
-    """How learning rates change over the run. The published recipe keeps them constant."""
+    """How learning rates change during the run. The published recipe keeps them constant."""
 
     kind: Literal["constant", "cosine"] = "constant"
-    """constant, or cosine from the full rates to a hundredth of them at the last step."""
+    """constant, or cosine: from the full rates to 1% of them at the last step."""
     warm_up: NotNegative = 0
-    """Steps over which the rates grow from 0."""
+    """Number of steps over which the rates rise from 0."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
-    """Largest norm of the gradient; null does not clip."""
+    """Clip the gradient to this norm; null does not clip."""
 
     def factor_of_step(self, step: int, total_steps: int, place: int | None = None) -> float:
-        """Computes the factor of all learning rates in a step, from 0, of the whole run's steps.
+        """Computes the factor of all learning rates at a step (from 0) of the run.
 
         Where the size of a step has changed since the run began, `place` is the number of steps of
         the present size that the samples so far would have been: so the cosine follows the samples.
@@ -151,43 +151,43 @@ class RunSettings:
     """Length of the run, and where and how to compute."""
 
     batch_size: Count = REQUIRED
-    """Samples of each process in a step."""
+    """Samples per process and step."""
     pairings: int = 1
-    """Backgrounds of the batch that each of its foregrounds meets. With 2, a step has twice
-    batch_size samples, for which only batch_size were read or drawn."""
+    """Number of the batch's backgrounds that each foreground is composited over. With 2, a step has
+    twice batch_size samples, but only batch_size are read or drawn."""
     num_workers: NotNegative = 2
-    """Processes that prepare samples, beside each training process."""
+    """Worker processes that prepare samples, per training process."""
     epoch_start: NotNegative = 0
-    """First epoch of a new run; a resumed one goes on where it was."""
+    """First epoch of a new run; a resumed run continues where it stopped."""
     epoch_end: int = REQUIRED
-    """Epoch before which the run ends."""
+    """The run ends before this epoch."""
     seed: NotNegative = 0
-    """Decides weights, order, crops and augmentation."""
+    """Seed of weights, order, crops and augmentation."""
     device: DeviceName = "auto"
     """auto takes CUDA, then MPS, then the CPU."""
     precision: TrainingPrecision = "auto"
-    """Of the convolutions; auto is float16 on CUDA, bfloat16 on a CPU that computes in it, else
-    float32."""
+    """Number format of the convolutions; auto is float16 on CUDA, bfloat16 on a CPU that supports
+    it, else float32."""
     sync_batch_norm: bool = True
-    """Normalise over the samples of all processes, on CUDA. Without, and on CPUs, each process
-    normalises over its own and the first one's running statistics are kept."""
+    """On CUDA, batch norm uses the samples of all processes. Otherwise each process uses its own,
+    and the running statistics of the first process are saved."""
     freeze_batch_norm: bool = False
-    """Normalise by the running statistics of the weights that the run began with, and keep them:
-    for going on with few samples a step."""
+    """Freeze batch norm's running statistics at those of the initial weights: for fine-tuning with
+    few samples per step."""
     batch_norm_samples: NotNegative = 0
-    """Samples over which batch norm's running statistics are counted anew when the last epoch has
-    ended; 0 keeps what the steps have left, as the published recipe does. With epoch_end equal to
-    epoch_start nothing else is done: so are those of a mean of weights made."""
+    """Number of samples over which batch norm's running statistics are computed again after the
+    last epoch; 0 keeps those from training, as the published recipe does. With epoch_end equal to
+    epoch_start only this is done, for example for a mean of weights."""
     channels_last: bool = False
     """Memory format of network and pictures."""
     compile: bool = False
     """Compile the network with torch.compile."""
     checkpoint_dir: Path = Path("checkpoint")
-    """Parent of the runs' folders of checkpoints."""
+    """Folder that holds a folder of checkpoints for each run."""
     checkpoint_interval: Count = 5000
-    """Steps between checkpoints; one is also written at each epoch's end."""
+    """Steps between checkpoints. One is also written at the end of each epoch."""
     checkpoint_keep: Count = 3
-    """Newest checkpoints to keep beside the best one."""
+    """Number of newest checkpoints to keep, in addition to the best one."""
 
     def __post_init__(self) -> None:
         if isinstance(self.batch_size, int) and not 1 <= self.pairings <= self.batch_size:
@@ -197,43 +197,44 @@ class RunSettings:
             )
         if self.freeze_batch_norm and self.batch_norm_samples:
             raise ValueError(
-                "running statistics are either kept (freeze_batch_norm) or counted anew, got "
-                f"batch_norm_samples {self.batch_norm_samples} beside it; give one of them"
+                "running statistics are either frozen (freeze_batch_norm) or computed again, got "
+                f"batch_norm_samples {self.batch_norm_samples} as well; give one of them"
             )
         first_end = self.epoch_start + (self.batch_norm_samples == 0)
         if isinstance(self.epoch_end, int) and self.epoch_end < first_end:
             raise ValueError(
-                "epoch_end must be above epoch_start (or equal to it, to count running statistics "
-                f"alone: batch_norm_samples above 0), got {self.epoch_start} to {self.epoch_end}"
+                "epoch_end must be above epoch_start (or equal to it, to compute only running "
+                f"statistics: batch_norm_samples above 0), got {self.epoch_start} to "
+                f"{self.epoch_end}"
             )
 
 
 @settings_group("log")
 class LogSettings:
-    """What is logged, in steps."""
+    """What to log, and how often."""
 
     dir: Path = Path("log")
-    """Parent of the runs' TensorBoard folders."""
+    """Folder that holds a TensorBoard folder for each run."""
     train_loss_interval: Count = 10
     """Steps between scalars."""
     train_images_interval: Count = 2000
     """Steps between pictures of the training batch."""
     valid_interval: Count = 5000
-    """Steps between validations; one is also made at the run's end."""
+    """Steps between validations. One is also made at the end of the run."""
 
 
 @settings_group("valid")
 class ValidationSettings:
-    """Fixed samples on which the network is judged; the same at every validation."""
+    """Fixed validation samples, the same at every validation."""
 
     samples: Count = 64
     """Number of samples; fewer if the validation set is smaller."""
     size: Annotated[int, Field(ge=32, multiple_of=4)] = 512
     """Height and width of their crops in pixels."""
     batch_size: Count = 4
-    """Samples of each process at a time."""
+    """Batch size per process."""
     seed: int = 0
-    """Chooses backgrounds, crops and disturbances."""
+    """Seed of backgrounds, crops and disturbances."""
 
 
 @settings_group()

@@ -1,4 +1,4 @@
-"""Batch norm's running statistics: counted anew with the weights as they are, or kept."""
+"""Batch norm's running statistics: computed again with the final weights, or frozen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

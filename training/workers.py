@@ -1,4 +1,4 @@
-"""The loader's worker processes: what is said of one that died, and when it is heard."""
+"""The loader's worker processes: messages for one that died, and when they are raised."""
 
 import re
 import signal

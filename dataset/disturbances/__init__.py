@@ -43,7 +43,7 @@ class Disturbance:
     """
 
     probability: Fraction = 0.0
-    """Share of samples."""
+    """Fraction of samples."""
 
     def draw(self, rng: np.random.Generator) -> Any:
         """Draws a `Drawn` within the bounds; always as many numbers, whatever the bounds."""

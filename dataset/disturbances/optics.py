@@ -23,16 +23,16 @@ _Factor = Annotated[float, Field(ge=1, le=8)]
 
 @settings_group()
 class PlatePosition(Disturbance):
-    """Position of the captured plate against the frame's background.
+    """Position of the captured plate relative to the frame's background.
 
     Source: the paper, training; the reflection is ours, because a real plate has no black edges.
     """
 
     probability: Fraction = 0.3
     rotation: Angle = 1.0
-    """Largest angle either way, degrees."""
+    """Largest angle in either direction, in degrees."""
     shift: Fraction = 0.01
-    """Largest way either way, a fraction of the crop."""
+    """Largest shift in either direction, as a fraction of the crop."""
 
     class Drawn(NamedTuple):
         """How the plate moves, about its middle."""
@@ -71,7 +71,7 @@ class Defocus(Disturbance):
     """
 
     radius: Annotated[tuple[_Radius, _Radius], ASCENDING] = (1.0, 4.0)
-    """Smallest and largest radius of the disc of confusion, pixels of the crop."""
+    """Smallest and largest radius of the disc of confusion, in pixels of the crop."""
 
     class Drawn(NamedTuple):
         """The disc."""
@@ -95,13 +95,13 @@ class Defocus(Disturbance):
 
 @settings_group()
 class Zoom(Disturbance):
-    """A part of the captured pictures and of the truth, enlarged to the size of the crop.
+    """Enlarges a part of the captured pictures and of the ground truth to the size of the crop.
 
     Source: ours, because `--quality best` enlarges small pictures, their noise and JPEG with them.
     """
 
     factor: Annotated[tuple[_Factor, _Factor], ASCENDING] = (1.25, 2.0)
-    """Smallest and largest."""
+    """Smallest and largest factor."""
 
     class Drawn(NamedTuple):
         """The part: (0, 0) is at the left and the top, (1, 1) at the right and the bottom."""

@@ -15,13 +15,13 @@ from . import Disturbance, Fraction, Hue, split_pieces
 
 @settings_group()
 class Exposure(Disturbance):
-    """Exposure of the plate against the frame's, as an automatic camera changes it.
+    """Exposure difference between plate and frame, as from an automatic camera.
 
     Source: ours, because users report it.
     """
 
     stops: Annotated[float, Field(ge=0, le=4)] = 0.5
-    """Largest change either way; a stop is twice the light."""
+    """Largest change in either direction; a stop doubles the light."""
 
     class Drawn(NamedTuple):
         """The change, which `PlateColour` applies."""
@@ -35,13 +35,13 @@ class Exposure(Disturbance):
 
 @settings_group()
 class WhiteBalance(Disturbance):
-    """White balance of the plate against the frame's.
+    """White balance difference between plate and frame.
 
     Source: ours, because users report it.
     """
 
     strength: Fraction = 0.1
-    """Largest change of the factors of red and of blue, each for itself."""
+    """Largest change of the factors of red and of blue, drawn separately."""
 
     class Drawn(NamedTuple):
         """Factors, which `PlateColour` applies."""
@@ -56,20 +56,20 @@ class WhiteBalance(Disturbance):
 
 @settings_group()
 class PlateColour(Disturbance):
-    """Colours of the captured plate, which is never captured perfectly.
+    """Colour differences of the captured plate.
 
     Source: the release, whose version of kornia adds the brightness and multiplies by the contrast.
     """
 
     probability: Fraction = 0.8
     brightness: Fraction = 0.18
-    """Largest offset either way, as a fraction of white."""
+    """Largest brightness offset in either direction, as a fraction of white."""
     contrast: Fraction = 0.18
-    """Largest change of the factor of all colours."""
+    """Largest change of the contrast factor of all colours."""
     saturation: Fraction = 0.18
-    """Largest change of the factor of the distance from each pixel's grey."""
+    """Largest change of the saturation factor (distance from each pixel's grey)."""
     hue: Hue = 0.1
-    """Largest turn of the colours either way, a fraction of the circle."""
+    """Largest hue rotation in either direction, as a fraction of the circle."""
 
     class Drawn(NamedTuple):
         """An offset, two factors and a turn."""

@@ -32,13 +32,13 @@ _TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 @settings_group()
 class DarkNoise(Disturbance):
-    """Sensor noise that grows with darkness, on the composite and, as strong, on the plate.
+    """Sensor noise that grows with darkness, equally strong on composite and plate.
 
     Source: ours, because webcams and dim rooms show it.
     """
 
     sigma: Fraction = 0.06
-    """Largest standard deviation in black, as a fraction of white; 0 to this one."""
+    """Largest standard deviation in black, as a fraction of white; drawn from 0."""
 
     class Drawn(NamedTuple):
         """The standard deviation in black; `Noise` applies it."""
@@ -59,7 +59,8 @@ class Noise(Disturbance):
 
     probability: Fraction = 0.4
     sigma: Fraction = 0.03
-    """Largest standard deviation, as a fraction of white; 0 to this one, for each of the two."""
+    """Largest standard deviation, as a fraction of white; drawn from 0, separately for frame and
+    plate."""
 
     class Drawn(NamedTuple):
         """Standard deviations, and the seed of all noise of the sample, from 0 to below 2^63."""
@@ -108,13 +109,13 @@ def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[
 
 @settings_group()
 class Jpeg(Disturbance):
-    """JPEG compression of the composite and of the plate, each with a quality of its own.
+    """JPEG compression of composite and plate, with separate qualities.
 
     Source: ours, because webcams and videos show it.
     """
 
     quality: Annotated[tuple[_Quality, _Quality], ASCENDING] = (40, 95)
-    """Smallest and largest, as libjpeg counts it."""
+    """Smallest and largest quality, as libjpeg counts it."""
 
     class Drawn(NamedTuple):
         """Qualities; 0 leaves a picture as it is."""

@@ -33,17 +33,17 @@ class Shadow(Disturbance):
 
     probability: Fraction = 0.3
     rotation: Angle = 5.0
-    """Largest angle of the shadow against the matte either way, degrees."""
+    """Largest angle between shadow and matte in either direction, in degrees."""
     shear: Shear = 5.0
-    """Largest angle either way, degrees."""
+    """Largest angle in either direction, in degrees."""
     shift: Fraction = 0.2
-    """Largest way either way, a fraction of the crop."""
+    """Largest shift in either direction, as a fraction of the crop."""
     scale: Scales = (0.5, 1.5)
-    """Smallest and largest size against the matte."""
+    """Smallest and largest scale relative to the matte."""
     blur: Annotated[tuple[_Side, _Side], ASCENDING] = (20, 39)
-    """Smallest and largest side of the box blur, pixels of the crop."""
+    """Smallest and largest side of the box blur, in pixels of the crop."""
     strength: Fraction = 0.3
-    """Largest darkness, as a fraction of white; 0 to this one."""
+    """Largest darkening, as a fraction of white; drawn from 0."""
 
     class Drawn(NamedTuple):
         """How the matte becomes the shadow; `blur` is the side of the box."""
@@ -91,7 +91,7 @@ class Shadow(Disturbance):
 
 @settings_group()
 class SceneChange(Disturbance):
-    """Small places where the scene changed between plate and frame though no subject is there.
+    """Small places without a subject where the scene changed between plate and frame.
 
     Half of the samples have steam, before the frame's scene or the plate; in the others something
     on the plate has moved, as leaves do, or a near edge when the camera moves.
@@ -100,13 +100,13 @@ class SceneChange(Disturbance):
     """
 
     size: Annotated[tuple[_Width, _Width], ASCENDING] = (0.02, 0.12)
-    """Smallest and largest width of a typical place, a fraction of the crop."""
+    """Smallest and largest width of a typical place, as a fraction of the crop."""
     share: Fractions = (0.002, 0.03)
-    """Smallest and largest share of the crop that changes."""
+    """Smallest and largest fraction of the crop that changes."""
     opacity: Fractions = (0.2, 1.0)
     """Smallest and largest opacity of the steam where it is thickest."""
     shift: Fraction = 0.015
-    """Largest way either way that things move, a fraction of the crop."""
+    """Largest movement in either direction, as a fraction of the crop."""
 
     class Drawn(NamedTuple):
         """Places, by a seed from 0 to below 2^63, and steam (`opacity`, `grey`) or shift there."""

@@ -1,1 +1,1 @@
-"""Photographs: what belongs together, and one frame's way from files to files."""
+"""Photographs: pairing of files, and the processing of one frame."""

@@ -80,12 +80,12 @@ def compare_runs(
                 f"{name} was {was}, now {now}" for name, (was, now) in changes.items()
             )
             notes.append(
-                f"{len(files)} outputs that are kept were made with other settings: {named}. "
-                "-y makes all anew"
+                f"{len(files)} kept outputs were made with other settings: {named}. "
+                "-y makes all of them again"
             )
         else:
             notes.append(
-                f"{len(files)} outputs are kept, and no summary.json tells with what settings they "
-                "were made; -y makes all anew"
+                f"{len(files)} outputs were kept, and no summary.json says with which settings "
+                "they were made; -y makes all of them again"
             )
     return groups, notes

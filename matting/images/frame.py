@@ -1,4 +1,4 @@
-"""One photograph's way from files to files: read, prepare, matte, write."""
+"""Processing of one photograph: read, prepare, matte, write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -35,7 +35,7 @@ _SMALL = 4_000_000  # need half a gigabyte, of which nobody asks
 
 @dataclass(frozen=True)
 class LoadedFrame:
-    """A frame with what it needs: its plate, prepared, and its new background or None."""
+    """A frame with its prepared plate, and its new background or None."""
 
     src: Picture
     plate: Preparation
@@ -64,10 +64,10 @@ class ImagesRun:
         self._large = Lock()
 
     def __call__(self, job: Job) -> SummaryEntry | None:
-        """Takes a frame from files to files.
+        """Reads a frame and its plate, mattes it and writes the outputs.
 
         Returns:
-            What became of it, also where it failed; None where the run was to stop before.
+            Its result, also if it failed; None if the run was to stop before it.
         """
         entry = SummaryEntry(job.name, "done")
         try:
@@ -91,7 +91,7 @@ class ImagesRun:
         return entry
 
     def _wait(self, turn: ExitStack, frame: LoadedFrame) -> bool:
-        """Waits for a lane, or for all of them where a frame is large; returns whether it is."""
+        """Waits for a lane, or for all lanes if a frame is large; returns whether it is."""
         height, width = frame.src.pixels.shape[:2]
         if height * width < _LARGE:
             turn.enter_context(self._turn)
@@ -122,7 +122,7 @@ def load_frame(
 
 
 def check_memory(job: Job, frame: LoadedFrame, matting: Matting) -> None:
-    """Raises ValueError where the system would end the run, because memory is too small."""
+    """Raises ValueError if a frame needs more memory than is free."""
     height, width = frame.src.pixels.shape[:2]
     if height * width < _SMALL or matting.predictor.device.type != "cpu":
         return
@@ -141,7 +141,7 @@ def check_memory(job: Job, frame: LoadedFrame, matting: Matting) -> None:
 
 
 def matte_frame(frame: LoadedFrame, matting: Matting) -> tuple[Matte, float]:
-    """Predicts the matte of a frame; tells the seconds that it took."""
+    """Predicts the matte of a frame; also returns the seconds it took."""
     start = perf_counter()
     return matting(frame.src, frame.plate), perf_counter() - start
 
@@ -171,7 +171,7 @@ def write_outputs(
 
 
 def describe_matte(matte: Matte, seconds: float) -> dict[str, Any]:
-    """The numbers of a matte for the summary: reports of the plate, the work, the time."""
+    """Figures of a matte for the summary: reports of the plate, work and time."""
     plate = matte.preparation
     reports = {
         "alignment": plate.alignment,

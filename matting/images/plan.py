@@ -1,4 +1,4 @@
-"""Planning a run over folders: what belongs together, what is made and what is there already."""
+"""Planning a run over folders: pairs of frame and plate, outputs to make, outputs that exist."""
 
 import os
 from collections import Counter
@@ -33,15 +33,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do, and what a user should know before, in words."""
+    """What a run will do, with notes for the user."""
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    """Names of frames whose outputs are all there."""
+    """Names of frames whose outputs all exist."""
     failed: dict[str, str] = field(default_factory=dict)
-    """Names of frames that can't be matted, and of what looks like one, with the reason."""
+    """Names of frames, or files that look like frames, that can't be matted, with the reason."""
     kept: dict[Path, OutputType] = field(default_factory=dict)
-    """Outputs that are there and stay."""
+    """Existing outputs that are kept."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -119,12 +119,14 @@ def _find_existing(
 def _tell_of_existing(existing: list[Path], on_existing: OnExisting, plan: Plan) -> None:
     if existing and on_existing == "error":
         raise ValueError(
-            f"{len(existing)} of the outputs exist already: {listed(existing)}. Use "
+            f"{len(existing)} of the outputs already exist: {listed(existing)}. Use "
             "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
         )
     broken = [path for path in existing if path not in plan.kept]
     if broken and on_existing == "skip":
-        plan.notes.append(f"made anew, because what is there is no whole PNG: {listed(broken)}")
+        plan.notes.append(
+            f"made again, because the existing file is not a complete PNG: {listed(broken)}"
+        )
 
 
 def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: Plan) -> list[Path]:
@@ -138,7 +140,7 @@ def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: 
     inside = [p for p in others if p.exists() and _follow(p).is_relative_to(_follow(src))]
     inside += sorted(earlier)
     plan.notes.extend(
-        f"{path} lies in the source folder and is not taken for frames" for path in inside
+        f"{path} is inside the source folder and is not read as frames" for path in inside
     )
     if not sources:
         raise ValueError(f"{src} holds only outputs of an earlier run; name a folder of frames")

@@ -1,4 +1,4 @@
-"""Pictures and new backgrounds as callers of the library hand them over."""
+"""Pictures and new backgrounds that callers of the library pass."""
 
 from pathlib import Path
 from typing import get_args

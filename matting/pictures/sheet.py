@@ -1,4 +1,4 @@
-"""The contact sheet: everything about one frame in one picture."""
+"""The contact sheet of one frame."""
 
 import cv2
 import numpy as np

@@ -1,1 +1,1 @@
-"""One preparation of captured plates: check, alignment, exposure."""
+"""Preparation of captured plates: check, alignment, exposure."""

@@ -1,4 +1,4 @@
-"""Move a captured plate onto its frame, or leave it as it is and say why.
+"""Aligns a captured plate to its frame, or leaves it unchanged and says why.
 
 One homography from SIFT matches, refined on the pixels, applied only if it passes every guard: a
 wrong warp costs more than none. Source: ours; the published method aligns so as well, unguarded.
@@ -38,7 +38,7 @@ Features = tuple[np.ndarray, np.ndarray]  # positions (N, 2) and SIFT descriptor
 
 @dataclass(frozen=True)
 class AlignmentReport:
-    """What was found out about one plate; None for what was not reached.
+    """Results for one plate; None for steps that were not reached.
 
     Residuals are grey levels: how far the fine detail of frame and plate differ, lower third over
     the pixels that the warp would change.
@@ -92,7 +92,7 @@ def align_plate(
 def find_alignment(
     src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
 ) -> tuple[np.ndarray | None, AlignmentReport]:
-    """Finds what takes a captured plate to its frame; arguments and errors of `align_plate`.
+    """Finds the homography of a plate to its frame; arguments and errors as `align_plate`.
 
     Returns a (3, 3) homography from pixels of the plate to those of the frame, or None where none
     passes the guards; and the report.

@@ -1,7 +1,7 @@
-"""Compare a frame with its captured plate and say in plain words what is wrong with the capture.
+"""Compares a frame with its captured plate and says what is wrong with the capture.
 
-Decided from the two pictures at a small size. A false alarm on a good capture is worse than
-silence: what is in doubt is not said. Source: ours; `docs/capture.md` has what was measured.
+Works on the two pictures at a small size. A false alarm on a good capture is worse than a missed
+fault, so doubtful faults are not reported. Source: ours; `docs/capture.md` has what was measured.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ class CaptureVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class CaptureReport:
-    """What was found out about one frame and its plate; empty for a good capture."""
+    """Findings about one frame and its plate; empty for a good capture."""
 
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()  # a sentence for each: what was seen, what was done, what to do
@@ -82,7 +82,7 @@ class CaptureReport:
 
 
 def needs_alignment(src: np.ndarray, bgr: np.ndarray) -> bool:
-    """Whether alignment, which has guards of its own, is worth a try; takes some ten milliseconds.
+    """Whether to try alignment, which has its own safeguards; takes about 10 ms.
 
     Both are as `reduce_colours` makes them, the plate best at the frame's exposure.
     """
@@ -103,7 +103,7 @@ def check_capture(
     alignment: AlignmentReport | None,
     exposure: ExposureReport | None,
 ) -> CaptureReport:
-    """Says what is wrong between a frame and its plate, after what could be done about it.
+    """Reports what is wrong between a frame and its plate after preparation.
 
     Both are as `reduce_colours` makes them, the plate as it is going to be used. `alignment` is
     None where it lay on the frame, `exposure` where matching was not tried.
@@ -175,12 +175,11 @@ _SUBJECT = (
     "picture"
 )
 _SWAPPED = (
-    "plate and frame seem to be swapped: what differs stands in front of the scene in the plate, "
-    "not in the frame. --images-src takes the frames with the subject, --images-bgr the plate "
-    "without"
+    "plate and frame seem to be swapped: the subject is in the plate, not in the frame. "
+    "--images-src takes the frames with the subject, --images-bgr the plate without"
 )
 _NO_DIFFERENCE = (
-    "the frame shows nothing but the plate: nobody is in it, or the plate has the subject in it"
+    "the frame shows only the plate: it has no subject, or the plate shows the subject too"
 )
 
 
@@ -207,7 +206,7 @@ def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list
     """In which picture somebody stands, for each larger area that differs; largest first.
 
     Colours change across the outline of a subject in the picture that shows it; in the other one
-    the scene goes on. So are ghosts told in background subtraction.
+    the scene continues. Background subtraction detects ghosts in the same way.
     """
     count, labels, statistics, _ = cv2.connectedComponentsWithStats(differing.astype(np.uint8))
     sizes = statistics[1:, cv2.CC_STAT_AREA] / differing.size

@@ -1,4 +1,4 @@
-"""Compare pictures of one scene: where both show the same, and what moved between them.
+"""Compares two pictures of a scene: where they agree, and how the camera moved between them.
 
 Motion is a homography that takes positions in the plate to positions in the frame, in pixels of
 the pictures at hand; whole numbers are pixel centres. Exposure changes no result. Source: ours.
@@ -36,7 +36,7 @@ MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only softens nois
 
 
 class AlignmentVerdict(StrEnum):
-    """What became of an alignment; all but the first leave the plate as captured."""
+    """Outcomes of an alignment; all but the first leave the plate as captured."""
 
     ALIGNED = "aligned"
     ALREADY_FITS = "already aligned"
@@ -156,7 +156,7 @@ def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Brings the detail of plate and frame together by Gauss-Newton steps on the homography.
+    """Refines the homography by Gauss-Newton steps on the detail of plate and frame.
 
     `transform` is to be right to a few pixels; the best one met is returned. Geman-McClure weights
     leave out what does not fit, the subject above all; a ninth parameter takes up contrast.
@@ -197,7 +197,7 @@ def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarra
 
 
 def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Refusal | None]:
-    """Judges whether a hand that held a camera can have moved it so.
+    """Judges whether a motion is plausible for a hand-held camera.
 
     `covered` is (H, W) bool, of the frame by the warped plate. Returns the largest shift of a
     corner, pixels; and why not to warp, or None.
@@ -230,7 +230,7 @@ def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Ref
 def judge_residual(
     src: np.ndarray, bgr: np.ndarray, transform: np.ndarray
 ) -> tuple[float | None, float | None, Refusal | None]:
-    """Judges whether the detail of a plate fits the frame's better when it is warped.
+    """Judges whether a plate's detail fits the frame better after warping.
 
     Returns residuals before and after, grey levels (the lower third over the pixels that the warp
     changes), or None; and why not to warp, or None.

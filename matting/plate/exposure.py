@@ -1,4 +1,4 @@
-"""Bring a captured plate to its frame's exposure and white balance, or leave it and say why.
+"""Matches a captured plate to its frame's exposure and white balance, or leaves it and says why.
 
 Where an automatic camera meters the scene anew, plate and frame differ by a gain (a stop doubles
 the light, which multiplies coded values by 2^(1/2.2)) and a bias (of flare and tone curves) in each
@@ -40,7 +40,7 @@ Colour = tuple[float, float, float]
 
 
 class ExposureVerdict(StrEnum):
-    """What became of a match; all but the first leave the plate as captured."""
+    """Outcomes of a match; all but the first leave the plate as captured."""
 
     MATCHED = "matched"
     ALREADY_MATCHED = "already matched"
@@ -51,7 +51,7 @@ class ExposureVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class ExposureReport:
-    """What was found out about one plate; None for what was not reached.
+    """Results for one plate; None for steps that were not reached.
 
     Residuals are grey levels: how far the background of frame and plate differ, median.
     """
@@ -76,7 +76,7 @@ class ExposureReport:
 def estimate_exposure(
     src: np.ndarray, bgr: np.ndarray, pha: np.ndarray | None = None
 ) -> ExposureReport:
-    """Finds what brings a plate to its frame's exposure, and whether to do it.
+    """Finds gain and bias from a plate to its frame's exposure, and whether to apply them.
 
     Both are as `reduce_colours` makes them. `pha` is a first matte in [0, 1] of any size, which
     tells the background; None judges it from the two pictures.
@@ -143,7 +143,7 @@ def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def apply_exposure(bgr: np.ndarray, report: ExposureReport | None) -> np.ndarray:
-    """Does what a report says, as `apply_match`; `bgr` itself where it says nothing."""
+    """Applies a report's match with `apply_match`; returns `bgr` itself if there is none."""
     if not (report and report.applied and report.gain and report.bias):
         return bgr
     return apply_match(bgr, report.gain, report.bias)

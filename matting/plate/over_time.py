@@ -1,7 +1,8 @@
-"""Prepare the plate of a camera over time, for videos and live cameras.
+"""Prepares the plate of a camera over time, for videos and live cameras.
 
-The check of photographs sees the first frames, one now and then, and one after a cut or a change
-that lasts. What it finds to be needed a tracker does from that frame on. Source: ours.
+The check of photographs runs on the first frames, on one frame at regular intervals, and after a
+cut or a lasting change. If it finds a need, a tracker corrects every frame from there on. Source:
+ours.
 """
 
 from collections import Counter
@@ -31,7 +32,7 @@ CHANGED = 6.0  # grey levels, the median: a cut, other light, a camera that turn
 
 
 class PlateOverTime:
-    """Makes a plate fit the frames of one camera, in their order.
+    """Prepares a plate for the frames of one camera, in order.
 
     Mode auto checks, and tracks place and exposure where that finds the need; what the other
     fields of `preprocess` ask for is tracked in every frame from the first on.
@@ -55,7 +56,7 @@ class PlateOverTime:
         self._confirm = 0  # number of a frame to be checked because of doubts
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> Preparation:
-        """Makes the plate of the next frame.
+        """Prepares the plate for the next frame.
 
         Args:
             src: (H, W, 3) uint8 or uint16, RGB, the frame.
@@ -90,7 +91,7 @@ class PlateOverTime:
         return Preparation(used, placed, found.alignment, found.exposure, found.capture, notes)
 
     def conclude(self) -> tuple[str, ...]:
-        """What can be said only behind the last frame, for people."""
+        """Notes for the user that are known only after the last frame."""
         always = [problem for problem, count in self._found.items() if count == self._checks]
         return tuple(self._sentences[problem] for problem in always if problem not in self._told)
 
@@ -132,7 +133,7 @@ class PlateOverTime:
         return placed, used
 
     def _switch_on(self, found: Preparation) -> bool:
-        """Makes the trackers that a check asks for; whether there is a new one."""
+        """Makes the trackers that a check asks for; returns whether one is new."""
         switched = False
         if not self._alignment and found.alignment and found.alignment.applied:
             self._alignment, switched = AlignmentTracker(holds=True), True
@@ -142,7 +143,7 @@ class PlateOverTime:
         return switched
 
     def _learn(self, found: Preparation, switched: bool) -> tuple[str, ...]:
-        """Counts problems; returns what is to be said: what is mended, and faults seen twice."""
+        """Counts problems; returns the notes: corrections, and faults that were seen twice."""
         self._checks += 1
         if found.capture is None:
             return ()

@@ -1,4 +1,4 @@
-"""Let a placed plate follow what moved by itself: near things, when a camera changed its place.
+"""Corrects an aligned plate for parallax: near objects move separately if the camera moved.
 
 Found by optical flow; the plate is moved only where it then shows the frame's texture. Source:
 ours, on Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".

@@ -1,4 +1,4 @@
-"""Making a plate fit its frame before the network: size, place, exposure, and the capture check."""
+"""Prepares a plate for its frame: size, alignment, exposure and the capture check."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -28,7 +28,7 @@ class Preprocess:
     """What is to be done to plates."""
 
     mode: PreprocessMode = "auto"
-    """auto checks every pair and aligns and matches where the check finds the need; none does only
+    """auto checks every pair, and aligns or matches where the check finds a need; none does only
     what the next two ask for."""
     alignment: bool = False
     """Align every plate, if that is safe."""
@@ -37,7 +37,7 @@ class Preprocess:
 
 
 def resolve_preprocess(preprocess: PreprocessMode | Preprocess) -> Preprocess:
-    """Takes a mode for what it does; ValueError where it is none."""
+    """Turns a mode into a `Preprocess`; ValueError for an unknown one."""
     if isinstance(preprocess, Preprocess):
         return preprocess
     if preprocess not in get_args(PreprocessMode):
@@ -50,7 +50,7 @@ def resolve_preprocess(preprocess: PreprocessMode | Preprocess) -> Preprocess:
 
 @dataclass(frozen=True)
 class Preparation:
-    """A plate that was made to fit its frame; a report is None where nothing was tried."""
+    """A plate prepared for its frame; a report is None if nothing was tried."""
 
     bgr: np.ndarray
     """(H, W, 3), the plate for the network, of the frame's type."""
@@ -65,10 +65,10 @@ class Preparation:
 
 
 def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> Preparation:
-    """Makes a plate fit its frame.
+    """Prepares a plate for its frame.
 
     Exposure is matched first, as far as it can be told from a plate that may lie beside the frame:
-    alignment compares grey levels. Once aligned, it is matched anew.
+    alignment compares grey levels. After alignment it is matched again.
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
@@ -107,7 +107,7 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
 
 
 def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) -> Preparation:
-    """Matches the exposure of a plate anew where a first matte, `pha`, shows the background.
+    """Matches a plate's exposure again on the background of a first matte, `pha`.
 
     The preparation comes back where its exposure was not changed, or the matte leaves too little.
     """
@@ -124,7 +124,7 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
 def predict_prepared(
     predictor: Predictor, src: np.ndarray, preparation: Preparation, budget: Budget
 ) -> tuple[Preparation, Prediction]:
-    """Predicts a matte; where exposure was matched, first a coarse one to match it anew by.
+    """Predicts a matte. If exposure was matched, first predicts a coarse one to match it again.
 
     Returns the preparation that was used, and the matte, on which the budget is spent.
     """
@@ -184,7 +184,7 @@ def match_grey(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[s
 
 
 def is_grey(picture: np.ndarray) -> bool:
-    """Whether (H, W, 3) uint8 or uint16 has no colour, apart from what JPEG leaves."""
+    """Whether (H, W, 3) uint8 or uint16 has no colour beyond JPEG artefacts."""
     return bool((_sample_colour(picture) <= GREY).all())
 
 

@@ -1,7 +1,7 @@
-"""Follow a plate's place and exposure from frame to frame, without trembling.
+"""Tracks a plate's position and exposure from frame to frame, without jitter.
 
-What changed by more than a fit's error is followed at once, what changed less slowly; or else the
-edges of the matte would tremble by the fit's tenths of a pixel or grey level. Source: ours.
+Changes above a fit's error are followed at once, smaller ones slowly. Otherwise the edges of the
+matte would jitter by the fit's error: tenths of a pixel or grey level. Source: ours.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # gain and bias, RGB
 
 
 class Outcome(StrEnum):
-    """What was done to the plate of a frame."""
+    """How the plate of a frame was obtained."""
 
     ALIGNED = "aligned"
     MATCHED = "matched"
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 
 class Tracker:
-    """What the two trackers share: outcomes, and a last fit that serves for some frames."""
+    """Base of both trackers: outcomes, and a last fit that is reused for some frames."""
 
     def __init__(self) -> None:
         self.counts: Counter[Outcome] = Counter()  # of frames
@@ -86,7 +86,7 @@ class AlignmentTracker(Tracker):
     def follow(
         self, src: np.ndarray, bgr: np.ndarray, guide: np.ndarray | None = None
     ) -> np.ndarray:
-        """Moves a plate onto the next frame; arguments and errors of `align_plate`.
+        """Aligns a plate to the next frame; arguments and errors as in `align_plate`.
 
         Returns the plate on the frame, with the frame's own pixels where it does not reach; `bgr`
         itself where that is not safe.
@@ -169,7 +169,7 @@ class ExposureTracker(Tracker):
 
 
 def _approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) -> np.ndarray:
-    """Between the last value and the one found, half the way where they are an error apart."""
+    """Blends the last value and the new one; halfway if they differ by one error."""
     result: np.ndarray = last + changed**2 / (changed**2 + error**2) * (found - last)
     return result
 

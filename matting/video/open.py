@@ -1,4 +1,4 @@
-"""Opening what a user names as a video, and following one by time."""
+"""Opening videos that a user names, and reading one by time."""
 
 import os
 import stat
@@ -198,7 +198,7 @@ def _read_pipe(
 
 
 def standard_input() -> Stream:
-    """The pipe that the program was given; a VideoError when it is a keyboard."""
+    """The pipe on standard input; a VideoError if that is a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         raise VideoError(
             "--video-src - reads frames from a pipe, but there is none; use it as in: "

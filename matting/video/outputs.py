@@ -1,4 +1,4 @@
-"""All outputs of a video together: planned, opened, written in step, finished or abandoned."""
+"""All outputs of a video: planned, opened, written frame by frame, finished or abandoned."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
     ]
     if there:
         raise ValueError(
-            f"{len(there)} of the outputs exist already: {listed(there)}. Use -y to replace them, "
+            f"{len(there)} of the outputs already exist: {listed(there)}. Use -y to replace them, "
             "another --output-dir, or --resume to continue picture sequences"
         )
 

@@ -36,7 +36,7 @@ def open_plate(
     reopen_source: Callable[[], VideoSource] | None,
     frames: VideoInfo,
 ) -> tuple[PlateAt, list[str]]:
-    """Opens what a user names as the plate: a path, `median`, or the number of a frame, from 0.
+    """Opens the plate that a user names: a path, `median`, or the number of a frame, from 0.
 
     `reopen_source` is None where the source can be read only once; `frames` has their size and
     their pixels' aspect when they are matted. Returns the plate by time, and
@@ -67,7 +67,7 @@ def open_plate(
     notes = [f"plate: median of {median.frames} frames"]
     if median.unsure > _UNSURE:
         notes.append(
-            f"the median is unsure of {median.unsure:.0%} of the plate: the camera moves, or "
+            f"the median is uncertain in {median.unsure:.0%} of the plate: the camera moves, or "
             "something stands still for half of the time; a captured plate is better"
         )
     return lambda _: pixels, notes
@@ -90,7 +90,7 @@ def _read_frame(source: VideoSource, number: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class MedianPlate:
-    """A plate, of how many frames, and how sure it is."""
+    """A median plate, its number of frames, and its uncertain fraction."""
 
     pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB
     frames: int

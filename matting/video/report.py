@@ -1,4 +1,4 @@
-"""What a video run tells: what was read, made and how fast, for the screen and summary.json."""
+"""The report of a video run: inputs, outputs and speed, for the screen and summary.json."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -90,7 +90,7 @@ def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Summ
 
 
 def begin_summary(report: RunSummary, name: str, summary: Path) -> int:
-    """Writes the summary of a run that has made nothing yet, lest it be killed before it can.
+    """Writes the summary of a run before its first output, in case the run is killed.
 
     Returns the time from which on pictures are those of the run, or of one that it continues:
     nanoseconds, by the clock of the disk. OSError when it can't be written.
@@ -119,7 +119,7 @@ def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
 
 
 def read_inputs(named: Mapping[str, Path]) -> dict[str, str]:
-    """What tells each file or folder of frames from others of its name, by whatever names it.
+    """Identifies input files and folders by content, so that replaced ones are noticed.
 
     By the size, beginning and end of its pictures, as one that was copied is the same. Without what
     can't be read, is no file (as a pipe) or not there.

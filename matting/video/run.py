@@ -1,4 +1,4 @@
-"""A video run: the frames of a source on their way to files."""
+"""A video run: from the frames of a source to files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -25,7 +25,7 @@ from .target import TargetFeed
 
 @dataclass(frozen=True)
 class FrameInWork:
-    """A frame with what it needs."""
+    """A frame with its plate and new background."""
 
     frame: Frame  # resized if that was asked for
     bgr: Prepared | None  # its plate; None where nothing has to be computed
@@ -37,7 +37,7 @@ class FrameInWork:
 
 @dataclass
 class Progress:
-    """What became of a run so far."""
+    """State of a run so far."""
 
     done: int = 0  # frames that are written
     kept: int = 0  # frames that were there already

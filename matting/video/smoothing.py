@@ -1,4 +1,4 @@
-"""Smoothing of alpha over time where nothing moves, and a measure of what trembles there."""
+"""Smooths alpha over time where nothing moves, and measures flicker there."""
 
 from math import sqrt
 
@@ -15,7 +15,7 @@ _MOVED = 0.5  # stillness below which a pixel counts as moved, for the measure
 
 
 class AlphaSmoother:
-    """Blends alpha with that of the frame before, as far as the picture stands still.
+    """Blends alpha with that of the previous frame where the picture is still.
 
     alpha'_t = alpha_t + s g (alpha'_(t-1) - alpha_t), with the strength s and the stillness
     g = exp(-(d / 3)^2), where d is how much the frame's 5 x 5 neighbourhood has changed in grey
@@ -44,7 +44,7 @@ class AlphaSmoother:
         return smooth
 
     def flicker(self) -> dict[str, float] | None:
-        """How much alpha trembles `before` and `after` smoothing; None without a pair of frames.
+        """Flicker of alpha `before` and `after` smoothing; None without a pair of frames.
 
         100 times the root of the mean squared change of alpha from frame to frame over the pixels
         that stand still, mean over the pairs: dtSSD (Erofeev et al. 2015, as video matting reports

@@ -1,4 +1,4 @@
-"""Copying sound, which never ends a run: what does not fit is mended or left out, with a note."""
+"""Copying sound; packets that do not fit are corrected or left out, with a note."""
 
 import ctypes
 import io
@@ -101,11 +101,11 @@ class SoundCopy:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out or mended, in words."""
+        """Notes on what was left out or corrected."""
         notes = list(dict.fromkeys(self._lost))
         if self._moved:
             notes.append(
-                "packets of sound without a time of their own, or with one that can't be right: "
+                "packets of sound with a missing or impossible time stamp: "
                 f"{self._moved}; they follow those before, or are left out"
             )
         if self._broken:

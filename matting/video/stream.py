@@ -1,4 +1,4 @@
-"""A frame's way through a video: read, prepare, matte, smooth, write; several frames at a time."""
+"""Processing of video frames: read, prepare, matte, smooth, write; several frames at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -23,7 +23,7 @@ from .smoothing import AlphaSmoother
 
 @dataclass
 class FrameMatter:
-    """What is done to each frame of one camera; `prepare` and `smooth` must see all in turn."""
+    """Processing of one camera's frames; `prepare` and `smooth` must get all, in order."""
 
     predictor: Predictor
     budget: Budget

@@ -99,7 +99,7 @@ def open_target(
     if text is not None or not opaque or "com" not in output.types:
         return TargetFeed(text, settings, aspect=aspect), []
     note = (
-        "com stands over green, as its format has no transparency: name a new background with "
-        "--video-target-bgr, or use --codec prores or vp9, or PNG image sequences"
+        "com has a green background, because its format has no transparency: name a new background "
+        "with --video-target-bgr, or use --codec prores or vp9, or PNG image sequences"
     )
     return TargetFeed("green", settings), [note]

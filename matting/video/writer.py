@@ -1,4 +1,4 @@
-"""Writing a video file that has its final name only when it is whole."""
+"""Writing video files, which get their final name only when they are complete."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -26,7 +26,7 @@ _CLUSTERS = {"flush_packets": "1", "cluster_time_limit": "1000"}
 
 @dataclass(frozen=True)
 class Layout:
-    """What a video file is told before its first frame."""
+    """Properties of a video file that are fixed before its first frame."""
 
     height: int  # of the pictures, pixels
     width: int

@@ -1,1 +1,1 @@
-"""A live camera: captured newest first, matted over its own plate, shown, recorded and sent on."""
+"""A live camera: its newest picture is matted, shown, recorded and sent on."""

@@ -150,9 +150,9 @@ class DriverCamera:
         if not capture.isOpened():
             self.close()
             raise CameraError(
-                f"{self._name} can't be opened: is it plugged in, is another program using it, may "
-                f"this one use it{_PERMISSIONS.get(sys.platform, '')}? --camera takes a number (0 "
-                "is the first), a device, an address or a clip"
+                f"{self._name} can't be opened: is it plugged in, is another program using it, "
+                f"is this one allowed to use it{_PERMISSIONS.get(sys.platform, '')}? --camera "
+                "takes a number (0 is the first), a device, an address or a clip"
             )
         # The coding first: it decides which sizes and rates there are.
         if settings.format is not None:
@@ -176,7 +176,7 @@ class DriverCamera:
         now = time.perf_counter()
         if pixels is None:
             raise CameraError(
-                f"{self._name} gives no picture any more after {self._frames} frames; is it still "
+                f"{self._name} stopped giving pictures after {self._frames} frames; is it still "
                 "plugged in?"
             )
         self._start = now if self._start is None else self._start

@@ -1,4 +1,4 @@
-"""The thread that reads a camera: it keeps the newest picture alone."""
+"""The thread that reads a camera and keeps only the newest picture."""
 
 import time
 from threading import Condition, Thread
@@ -10,7 +10,7 @@ _PATIENCE = 2.0  # seconds that a driver which hangs is waited for at the end
 
 
 class Capture:
-    """Reads, locks and closes a camera in a thread of its own, so that what is shown is never old.
+    """Reads, locks and closes a camera in its own thread, so that the picture shown is never old.
 
     Of a live camera only the newest picture is kept: one that nobody took in time is dropped and
     counted. Of a clip that is read frame by frame none is dropped; the thread waits instead.

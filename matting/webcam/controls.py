@@ -1,4 +1,4 @@
-"""What a user switches while a camera runs: keys, where presses come from, new backgrounds."""
+"""Controls while a camera runs: keys, their sources, and new backgrounds."""
 
 import sys
 from collections.abc import Callable, Sequence

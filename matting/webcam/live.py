@@ -1,4 +1,4 @@
-"""The live loop: newest picture, matte, new background, out."""
+"""The live loop: take the newest picture, matte it, composite it, output it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ class Live:
             self.journal.note(*self.matter.plates.conclude())
 
     def _hear_keys(self) -> None:
-        """Does what the keys say that were pressed since the last call."""
+        """Handles the keys that were pressed since the last call."""
         for key in (key for source in self.keys for key in source(self._time)):
             if key in NUMBERS:
                 self.backgrounds.choose(NUMBERS.index(key))

@@ -1,4 +1,4 @@
-"""What takes the finished pictures beside the preview: a recorded file, a virtual camera."""
+"""Outputs besides the preview: a recorded file and a virtual camera."""
 
 import importlib
 from collections import deque

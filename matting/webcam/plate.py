@@ -97,7 +97,7 @@ class PlateTaker:
         changed = (self._small_high - self._small_low).max(axis=-1) > _STILL
         moved, notes = float(changed.mean()), []
         if moved > _EVERYWHERE:
-            what = "the light or the camera changed"
+            what = "the light changed or the camera moved"
             notes.append(f"{what} while the plate was taken; take it again (key b)")
         elif moved > _MOVED:
             what = f"something moved in {moved:.1%} of the picture"

@@ -1,4 +1,4 @@
-"""What happened in a live run: printed at once, and kept for the summary."""
+"""Events of a live run: printed at once and kept for the summary."""
 
 import sys
 import time
@@ -108,7 +108,7 @@ class Journal:
         self.entry.details["locks"] = {name: reason is None for name, reason in locks.items()}
         if held := [name for name, reason in locks.items() if reason is None]:
             print(visible(f"locked: {', '.join(held)}"))
-        advice = "switch its automatic off in the camera's own program"
+        advice = "turn its automatic mode off in the camera's own program"
         for name, reason in locks.items():
             if reason is not None:
                 self.note(f"{name} could not be locked: {reason}; {advice}")
@@ -126,7 +126,7 @@ class Journal:
 
     @contextmanager
     def catch_failures(self) -> Iterator[None]:
-        """Notes what a camera, an output or a plate that does not fit raises, and goes on."""
+        """Records errors of a camera, an output or a plate that does not fit, and continues."""
         try:
             yield
         except (ValueError, OSError) as error:
@@ -164,7 +164,7 @@ class Journal:
         path = next(path for name in names if not (path := self._folder / f"{name}.png").exists())
         try:
             write_png(path, picture)
-        except OSError as error:  # the show goes on
+        except OSError as error:  # the run continues
             text = f"{path} can't be written: {explain_failure(error)}"
             self.fail(text)
             print(visible(f"note: {text}"))

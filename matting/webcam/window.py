@@ -1,4 +1,4 @@
-"""The preview window, of tkinter, which Python brings along where it was built with it."""
+"""The preview window, with tkinter, which most builds of Python include."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -71,8 +71,8 @@ def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, l
         return None, []
     if preview == "no":
         raise ValueError(
-            "nothing would come out; add --record FILE.mp4 or --virtual-camera, or leave "
-            "--preview no away"
+            "there would be no output; add --record FILE.mp4 or --virtual-camera, or remove "
+            "--preview no"
         )
     try:
         return Window("Background matting"), []

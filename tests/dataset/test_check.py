@@ -133,7 +133,7 @@ def test_what_deserves_a_look_is_a_warning(tmp_path: Path, check) -> None:
         ("zero everywhere, usual only in clips: 1", "0"),
         ("never reach 255: 1", "1"),
         ("not grey, of which luma is taken: 1", "2"),
-        ("premultiplied by alpha, it seems: 1 of the", "3"),
+        ("apparently premultiplied by alpha: 1 of the", "3"),
     ):
         lines = text.split(warning)[1].splitlines()
         assert lines[1].endswith(f"fgr/{name}.jpg")

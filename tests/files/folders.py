@@ -313,7 +313,7 @@ ROWS = [
         code=1,
         args=PLATES,
     ),
-    Folder("earlier outputs", make_earlier, says="old/com lies in the source folder", notes=2),
+    Folder("earlier outputs", make_earlier, says="old/com is inside the source folder", notes=2),
     Folder(
         "turned plate",
         lambda root: [

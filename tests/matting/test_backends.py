@@ -81,7 +81,7 @@ def test_pytorch_has_no_parity_to_report() -> None:
     ("backend", "network", "device", "precision", "message"),
     [
         ("openvino", "refine", "cuda", "float32", "runs on the CPU, got device cuda"),
-        ("openvino", "base", "cpu", "float32", "takes a mattingrefine"),
+        ("openvino", "base", "cpu", "float32", "needs a mattingrefine"),
         ("onnxruntime", "refine", "cpu", "bfloat16", "computes in float32, got bfloat16"),
         ("openvino", "refine", "cpu", "float16", "computes in float32 or bfloat16, got float16"),
     ],

@@ -184,7 +184,7 @@ def spoil(network: MattingRefine, value: float) -> MattingRefine:
 
 
 @pytest.mark.parametrize(
-    ("precision", "advice"), [("float32", "take others"), ("bfloat16", "--precision float32")]
+    ("precision", "advice"), [("float32", "use others"), ("bfloat16", "--precision float32")]
 )
 def test_no_prediction_that_is_not_finite_gets_out(
     network: MattingRefine, precision: str, advice: str
@@ -200,7 +200,7 @@ def test_weights_by_which_a_layer_overflows_are_refused_on_loading(
     spoilt = spoil(network, 3e38)
     torch.save(spoilt.state_dict(), tmp_path / "a.pth")
     with pytest.raises(
-        CheckpointError, match=r"a\.pth: .*its layer backbone\.features\.0\.0\. .*take others"
+        CheckpointError, match=r"a\.pth: .*its layer backbone\.features\.0\.0\. .*use others"
     ):
         load_predictor(ModelSettings(checkpoint=tmp_path / "a.pth"), ComputeSettings(device="cpu"))
     network = copy.deepcopy(network).eval()

@@ -217,7 +217,7 @@ def test_numbered_pictures_are_sorted_by_number(tmp_path: Path, photographs) -> 
     (tmp_path / "notes.txt").write_text("not a picture")
     source = PictureReader(tmp_path, Fraction(24))
     assert source.info.notes == (
-        "numbers are missing behind 2, 10; the frames around follow each other",
+        "numbers are missing after 2, 10; the frames around a gap are read as consecutive",
     )
     frames = read_all(source)
     assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [1, 2, 9, 10, 30]

@@ -89,7 +89,7 @@ def test_sigterm_to_torchrun_and_its_processes_saves_and_is_told_once(tmp_path: 
         os.kill(pid, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     said = finish(process, code=1)  # torchrun's own
-    assert own_words(said) == "interrupted; --model-last-checkpoint auto goes on from here"
+    assert own_words(said) == "interrupted; --model-last-checkpoint auto continues from here"
     assert said.count("stopped by a signal; saved as") == 1
     assert 'train_base.py", line' not in said, "a traceback of ours"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.data import Feed, compose, pair_anew
+from training.data import Feed, compose, pair_with_others
 from training.loop import fit
 from training.processes import Processes
 from training.run import begin
@@ -20,7 +20,7 @@ def test_pairings_lay_each_foreground_over_other_backgrounds_too(
 ) -> None:
     run, _ = make_run(make_settings(tmp_path, batch_size=4))
     batch = next(iter(run.data.loader))
-    three = pair_anew(batch, 3)
+    three = pair_with_others(batch, 3)
     for key in ("fgr", "pha"):
         first, mirrored, second = three[key].split(4)
         assert torch.equal(first, batch[key])
@@ -39,7 +39,7 @@ def test_pairings_lay_each_foreground_over_other_backgrounds_too(
     assert three["name"][7] == (
         f"{batch['name'][3]}, mirrored, over the background of {batch['name'][0]}"
     )
-    assert pair_anew(batch, 1) is batch
+    assert pair_with_others(batch, 1) is batch
 
 
 def test_a_run_with_pairings_trains_on_all_of_them(make_run: MakeRun, tmp_path: Path) -> None:

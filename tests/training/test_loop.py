@@ -243,7 +243,9 @@ def test_a_full_disk_for_the_log_ends_the_log_and_not_the_run(
         log._writer._get_file_writer().event_writer._async_writer._writer.write = fill
         assert fit(run, state)
     said = capsys.readouterr()
-    assert said.out.count("the log can't be written, the run goes on without: [Errno 28] No") == 1
+    assert (
+        said.out.count("the log can't be written; the run continues without it: [Errno 28] No") == 1
+    )
     assert "Traceback" not in said.err
     assert newest_checkpoint(folder_of(settings)).name == "epoch-2-step-8.pth"
 

@@ -79,7 +79,7 @@ def test_skip_makes_what_is_missing(tree) -> None:
         ("c.jpg", ["com", "pha"]),
     ]
     assert len(plan(root, on_existing="overwrite").jobs) == 3
-    with pytest.raises(ValueError, match="3 of the outputs exist already: .*--on-existing skip"):
+    with pytest.raises(ValueError, match="3 of the outputs already exist: .*--on-existing skip"):
         plan(root)
 
 
@@ -102,7 +102,7 @@ def test_skip_trusts_nothing_that_does_not_open(tree) -> None:
     assert got.skipped == ["whole.jpg"]
     assert len(got.jobs) == len(contents) - 1 + 2
     assert len(got.notes) == 1
-    assert got.notes[0].startswith("made anew, because what is there is no whole PNG: ")
+    assert got.notes[0].startswith("made again, because the existing file is not a complete PNG: ")
 
 
 def test_outputs_of_an_earlier_run_are_no_frames(tree) -> None:
@@ -112,8 +112,8 @@ def test_outputs_of_an_earlier_run_are_no_frames(tree) -> None:
     got = plan(root)
     # Only what lies beside a summary, and of that only the folders of outputs.
     assert [job.name for job in got.jobs] == ["a.jpg", "mine/com/c.png", "old/b.jpg"]
-    assert [note for note in got.notes if "not taken for frames" in note] == [
-        f"{root / 'src/old' / kind} lies in the source folder and is not taken for frames"
+    assert [note for note in got.notes if "not read as frames" in note] == [
+        f"{root / 'src/old' / kind} is inside the source folder and is not read as frames"
         for kind in ("com", "pha")
     ]
     (root / "src/old/b.jpg").unlink()
@@ -164,7 +164,7 @@ def test_plates_targets_and_outputs_inside_the_source_are_no_frames(tree) -> Non
         on_existing="overwrite",
     )
     assert [job.name for job in got.jobs] == ["a.jpg"]
-    assert sum("lies in the source folder" in note for note in got.notes) == 3
+    assert sum("is inside the source folder" in note for note in got.notes) == 3
 
 
 def test_output_folder_that_is_an_input_folder_is_refused(tree) -> None:

@@ -156,7 +156,7 @@ def test_nobody_at_first_is_no_fault(scene: np.ndarray) -> None:
     empty = [photograph(scene, seed=number) for number in range(60, 64)]
     over_time = PlateOverTime(AUTO)
     assert notes_of(prepare_all(over_time, empty, plate)) == {}
-    assert "nothing but the plate" in over_time.conclude()[0]
+    assert "shows only the plate" in over_time.conclude()[0]
     assert notes_of(prepare_all(over_time, film(scene, 10), plate)) == {}
     assert over_time.conclude() == (), "somebody came"
 

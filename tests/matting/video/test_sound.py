@@ -53,7 +53,7 @@ def write(source: Path, path: Path, time: Callable[[int, av.Packet], int | None]
 def test_time_stamps_of_sound_are_mended(tmp_path: Path, clips, time, kept: float) -> None:
     source = clips.write(tmp_path / "a.mkv", clips.moving(25), sound="aac")
     notes = write(source, tmp_path / "com.mp4", time)
-    assert "packets of sound without a time of their own, or with one that can't be" in notes[0]
+    assert "packets of sound with a missing or impossible time stamp" in notes[0]
     found = [moment for moment, _ in clips.sound(tmp_path / "com.mp4")]
     assert found == sorted(set(found))
     assert kept * len(clips.sound(source)) <= len(found) + 1

@@ -388,7 +388,7 @@ def test_plate_of_an_empty_scene_is_told_of_once(tmp_path: Path, photographs) ->
     rig = Rig(tmp_path, FakeCamera([photographs.plate(240, 320)] * 150), lock=False).run()
     assert rig.predictor.prepared == 1
     (note,) = rig.report.notes
-    assert "the frame shows nothing but the plate" in note
+    assert "the frame shows only the plate" in note
 
 
 def test_plate_that_is_taken_again_is_checked_again(tmp_path: Path, photographs) -> None:
