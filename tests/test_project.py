@@ -1,9 +1,11 @@
 """What surrounds the program: citation, workflows, image, forms. They agree with the project."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -222,3 +224,23 @@ def test_image_leaves_out_what_is_no_part_of_the_program() -> None:
     wanted = [*packages, "weights/README.md", "demo/src/lawn.jpg", "configs/demo.yaml"]
     wanted += ["README.md", "LICENSE", "pyproject.toml", "requirements.txt", "train_base.py"]
     assert [name for name in wanted if name != "tests" and is_ignored(name)] == []
+
+
+@pytest.mark.slow
+def test_image_has_all_that_the_wheel_is_built_from(tmp_path: Path) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in tracked:
+        if not is_ignored(name):
+            (tmp_path / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / "source" / name)
+    wheels = []
+    for number, source in enumerate((ROOT, tmp_path / "source")):
+        folder = tmp_path / str(number)
+        options = ("--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
+        command = [sys.executable, "-m", "pip", "wheel", *map(str, options)]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            wheels.append({info.filename: info.CRC for info in wheel.infolist()})
+    assert wheels[0] == wheels[1]
