@@ -562,7 +562,7 @@ def test_skip_says_with_what_settings_kept_outputs_were_made(
     run = run_forked(*line, *skip, "--target-bgr", "green").check(0, "0 done, 2 skipped")
     assert "target_bgr was blue, now green" in run.out
     (out / "summary.json").unlink()
-    run = run_forked(*line, *skip).check(0, "2 outputs are kept, and no summary.json tells")
+    run = run_forked(*line, *skip).check(0, "2 outputs were kept, and no summary.json says")
     run = run_forked(*line, "-y").check(0, "2 done")
     assert "kept" not in run_forked(*line, *skip).check(0, "0 done, 2 skipped").out
 
@@ -585,9 +585,7 @@ frame.write_outputs = write_and_die
     summary = json.loads((out / "summary.json").read_text("utf-8"))
     assert (summary["interrupted"], summary["settings"]["target_bgr"]) == (True, "red")
     run = run_forked(*line, "--target-bgr", "blue", "--on-existing", "skip")
-    run.check(
-        0, "2 outputs that are kept were .* target_bgr was red, now blue", "1 done, 1 skipped"
-    )
+    run.check(0, "2 kept outputs were .* target_bgr was red, now blue", "1 done, 1 skipped")
 
 
 def test_results_name_only_what_is_there(easy, run_forked) -> None:

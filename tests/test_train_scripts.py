@@ -136,7 +136,7 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
         (("--batch-norm-samples", "-1"), "batch_norm_samples.*greater than or equal to 0, got -1"),
         (
             ("--freeze-batch-norm", "--batch-norm-samples", "8"),
-            "batch_norm_samples 8 beside it",
+            "batch_norm_samples 8 as well",
         ),
         (("--freeze-batch-norm",), "backbone.features.0.1 has none yet; give weights"),
         (("--device", "cuda"), "device cuda was asked for, but there is none"),

@@ -337,7 +337,7 @@ TIMES = [
     ClipRow("late.ts", x264(pts=[*range(1_250_000, 1_250_000 + COUNT)]), drawn),
     # What lies before 0 is hidden by an edit list.
     ClipRow("negative.mp4", x264(pts=[*range(-3, COUNT - 3)]), None, frames=COUNT - 3),
-    ClipRow("raw.h264", x264(), drawn, says="no time of their own"),
+    ClipRow("raw.h264", x264(), drawn, says="no time stamp of their own"),
     ClipRow("together.mp4", sounded(), many, sound=0.0),
     ClipRow("sound_later.mkv", sounded(begins=Fraction(1, 10)), many, sound=0.1),
     ClipRow(
