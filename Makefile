@@ -3,12 +3,13 @@
 #   make test    the tests (a few minutes)
 #   make test-files   the table of files: pictures, clips, weights and settings of every kind
 #   make check   lint, format, types and tests: what every change must pass
+#   make docs    the documentation as a site, in site/
 #   make docs-pictures   remake the pictures and tables of docs/, by the weights as they are
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-files test-slow check lint types format docs-pictures clean
+.PHONY: demo test test-files test-slow check lint types format docs docs-pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python inference_images.py --config configs/demo.yaml
@@ -24,7 +25,7 @@ test-files: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow -s
 
-check: lint types test test-files
+check: lint types docs test test-files
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
@@ -37,12 +38,15 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 # Photographs and clip: see `python -m docs.make --help`.
 docs-pictures: $(VENV)/.installed-dev
 	$(BIN)/python -m docs.make --write
 
 clean:
-	rm -rf $(VENV) demo/output
+	rm -rf $(VENV) demo/output site
 
 $(VENV)/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with make PYTHON=...")'

@@ -84,7 +84,7 @@ def is_command(span: str) -> bool:
 
 def complete(command: str, flags: str) -> str:
     """Adds flags to a command, in place of those of the same name."""
-    words, added = shlex.split(command), shlex.split(flags)
+    words, added = shlex.split(command, comments=True), shlex.split(flags)
     kept: list[str] = []
     dropping = False
     for word in words:

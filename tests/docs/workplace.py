@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import ENVIRONMENT, Clips, Photographs
@@ -137,7 +137,11 @@ def make_workplace(root: Path) -> Path:
     root.mkdir(exist_ok=True)
     for path in (ROOT / "configs", *ROOT.glob("*.py")):
         (root / path.name).symlink_to(path)
-    shutil.copytree(ROOT / "demo", root / "demo", ignore=shutil.ignore_patterns("output"))
+    for path in (ROOT / "demo").glob("*/*.jpg"):
+        small = root / path.relative_to(ROOT)
+        small.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(path) as opened:
+            opened.reduce(4).save(small)
     python, programs = shlex.quote(sys.executable), root / "bin"
     programs.mkdir()
     (programs / "ffmpeg.py").write_text(FFMPEG, "utf-8")
