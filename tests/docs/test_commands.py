@@ -22,11 +22,11 @@ from training.settings import BaseSettings, RefineSettings
 # Commands that are not run, because of what they need; their flags and settings are checked.
 UNRUN = {
     r"configs/stage\d": "the data may not be redistributed, and take GPUs",
-    r"configs/synthetic_(base|refine)\.yaml --": "half an hour; the smoke settings run the same loop",
+    r"configs/synthetic_(base|refine)\.yaml --": "half an hour; smoke.yaml runs the same loop",
     r"--virtual-camera|--camera (/dev|rtsp|\d)|--camera-size": "a camera, or a driver of one",
     r"--precision float16": "a GPU",
     r"--methods .*(rvm|closed-form)": "packages of other methods that the tests do not install",
-    r"-m docs\.make": "photographs and clips that are no part of the project; tests/docs/test_make.py",
+    r"-m docs\.make": "photographs that are no part of the project; see tests/docs/test_make.py",
 }
 # Commands of other programs, and where they are tried.
 ELSEWHERE = {
@@ -125,7 +125,7 @@ def test_commands_do_what_they_say(
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
-class Parsed(Exception):
+class ParsedError(Exception):
     """The command line was taken."""
 
 
@@ -153,7 +153,7 @@ def parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
     def stop(*args: object, **options: object) -> None:
         parse_args(*args, **options)
-        raise Parsed
+        raise ParsedError
 
     if words[0] == "matting":
         words = ["python", SCRIPTS[words[1]], *words[2:]]
@@ -169,7 +169,7 @@ def parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
     monkeypatch.setattr(sys, "argv", words[2:])
     module = importlib.import_module(words[2])
-    with pytest.raises(Parsed):
+    with pytest.raises(ParsedError):
         module.main(words[3:]) if words[2] == "dataset.check" else module.main()
 
 
@@ -185,8 +185,10 @@ def test_no_rule_is_left_over() -> None:
         assert any(re.search(rule, command) for _, command in COMMANDS), rule
 
 
-PYTHON = {page: [b for b in BLOCKS if b.language == "python" and b.page == page]
-          for page in sorted({block.page for block in BLOCKS})}
+PYTHON = {
+    page: [b for b in BLOCKS if b.language == "python" and b.page == page]
+    for page in sorted({block.page for block in BLOCKS})
+}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", folder]
     done = subprocess.run(
         build,
         cwd=ROOT,
@@ -46,8 +46,13 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
 
 def test_links_between_the_pages_are_those_of_the_site() -> None:
     text = "[a](docs/video.md#plate) ![p](docs/pictures/x.png) [m](weights/README.md)"
-    assert relink(text, "README.md") == "[a](video.md#plate) ![p](pictures/x.png) [m](model-card.md)"
+    assert (
+        relink(text, "README.md") == "[a](video.md#plate) ![p](pictures/x.png) [m](model-card.md)"
+    )
     assert relink("[c](../configs/demo.yaml) [t](#top)", "docs/video.md") == "c [t](#top)"
     assert relink("[w](../docs/making/video.py), [w](src)", "demo/CREDITS.md") == "w, w"
-    assert relink("[e](https://a.org/b) [s](video.md)", "docs/x.md") == "[e](https://a.org/b) [s](video.md)"
+    assert (
+        relink("[e](https://a.org/b) [s](video.md)", "docs/x.md")
+        == "[e](https://a.org/b) [s](video.md)"
+    )
     assert relink("[![b](../../x.svg)](../../x)\nnext", "README.md") == "next"

@@ -1,4 +1,4 @@
-"""A folder with the files that the pages' commands name, small ones, and the programs on its path."""
+"""A folder with small files of the names in the pages' commands, and the programs on its path."""
 
 import os
 import shlex
@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -127,8 +128,12 @@ FILES: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("PHOTOGRAPHS", "OTHERS", "HELD_OUT"), folder(False, *PHOTOGRAPH)),
     "MATTES": mattes,
     "PAIRS": pairs,
-    "CLIP": lambda path: clip(60)(path.with_suffix(".mp4")) or path.with_suffix(".mp4").rename(path),
-    **dict.fromkeys(("RUN", "BEFORE", "COUNTED"), lambda path: torch.save(load_file(WEIGHTS), path)),
+    "CLIP": lambda path: (
+        clip(60)(path.with_suffix(".mp4")) or path.with_suffix(".mp4").rename(path)
+    ),
+    **dict.fromkeys(
+        ("RUN", "BEFORE", "COUNTED"), lambda path: torch.save(load_file(WEIGHTS), path)
+    ),
 }
 
 
@@ -165,10 +170,8 @@ def environment(root: Path) -> dict[str, str]:
 def make_files(root: Path, commands: tuple[str, ...]) -> None:
     """Makes the files that commands read, where none of these has made them."""
     words = [word for command in commands for word in ["", *shlex.split(command.replace("=", " "))]]
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in pairwise(words):
         name = word.rstrip("/")
         if name in FILES and before not in WRITTEN and not (root / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             FILES[name](root / name)
-
-
