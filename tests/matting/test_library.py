@@ -1,4 +1,4 @@
-"""The library: its lines as README has them, the script's bits, every kind of picture, errors."""
+"""The library: the script's bits, every kind of picture, errors."""
 
 import re
 import subprocess
@@ -37,30 +37,6 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def matte(matting: Matting, pair: tuple[np.ndarray, np.ndarray]) -> Matte:
     return matting(*pair)
-
-
-def test_readmes_lines_run_as_written(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = readme[readme.index("## In Python") :]
-    lines = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
-    for name, size in (("frame.jpg", (320, 240)), ("plate.jpg", (320, 240))):
-        source = SRC if name.startswith("frame") else BGR
-        Image.open(source).resize(size).save(tmp_path / name, quality=95)
-    Image.open(BGR).resize((200, 150)).save(tmp_path / "beach.jpg")
-    write_clip = (
-        "import av\n"
-        "with av.open('clip.mp4', 'w') as out:\n"
-        "    stream = out.add_stream('libx264', rate=5)\n"
-        "    stream.width, stream.height = 320, 240\n"
-        "    frame = av.VideoFrame.from_image(__import__('PIL.Image').Image.open('frame.jpg'))\n"
-        "    for packet in [*stream.encode(frame), *stream.encode(None)]:\n"
-        "        out.mux(packet)\n"
-    )
-    program = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{write_clip}{lines}"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("quality", ["auto", pytest.param("best", marks=pytest.mark.slow)])
