@@ -1,6 +1,5 @@
 """The library: the script's bits, every kind of picture, errors."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
