@@ -29,3 +29,13 @@ def test_no_sentence_of_readme_is_long() -> None:
 def test_sentences_are_told_apart() -> None:
     text = "# A title\nOne. Two [words](a.md) `x y z`.\n| a | b: c |\n```bash\nls\n```\n- d"
     assert sentences(text) == ["A title", "One.", "Two words CODE.", "a", "b: c", "d"]
+
+
+def test_readme_opens_with_what_a_new_reader_needs() -> None:
+    """What fits a screen of 1280 x 800 pixels with a picture at most 350 pixels high."""
+    head = (ROOT / "README.md").read_text("utf-8").split("\n## ")[0]
+    parts = ["![", "the plate", "badge.svg", "Results:", "pip install .", "matting images --"]
+    places = [head.index(part) for part in parts]
+    assert places == sorted(places)
+    assert len(head.splitlines()) <= 18
+    assert len(sentences(head)) <= 14
