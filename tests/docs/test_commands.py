@@ -30,8 +30,7 @@ UNRUN = {
 }
 # Commands of other programs, and where they are tried.
 ELSEWHERE = {
-    r"^python3? -m venv |^pip install|^\. \.venv/bin/activate|^git clone|^cd ": "tests/test_packaging.py",
-    r"^docker ": "tests/test_packaging.py",
+    r"^(python3? -m venv|\. \.venv/bin/activate|pip install|docker)": "tests/test_packaging.py",
     r"^tensorboard ": "a server",
     r"^matting app": "tests/app",
 }

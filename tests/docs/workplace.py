@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tests.conftest import ENVIRONMENT, Clips, Photographs
 from tests.docs.pages import ROOT
@@ -59,6 +59,13 @@ def camera(path: Path) -> None:
     Clips.write(path, still + Clips.moving(10), time_base=Fraction(1, 5))
 
 
+def nameless_clip(path: Path) -> None:
+    """Makes a clip of five seconds without an extension."""
+    named = path.with_suffix(".mp4")
+    clip(130)(named)
+    named.rename(path)
+
+
 def alphas(path: Path) -> None:
     """Makes a folder of two alphas."""
     for name in ("a.png", "b.png"):
@@ -99,14 +106,10 @@ def settings(path: Path) -> None:
 
 
 def weights(path: Path) -> None:
-    """Makes a file of weights, or a link to those of the project."""
-    if path.suffix == ".pth":
-        torch.save(load_file(WEIGHTS), path)
-    else:
-        save_file(load_file(WEIGHTS), path)
+    """Makes a checkpoint of the project's weights."""
+    torch.save(load_file(WEIGHTS), path)
 
 
-PHOTOGRAPH = "b.png", "c.png"
 FILES: dict[str, Callable[[Path], object]] = {
     "photos": folder(True, "a.png", "b.png"),
     "plates": folder(False, "a.png", "b.png"),
@@ -119,21 +122,16 @@ FILES: dict[str, Callable[[Path], object]] = {
     "hd.mp4": clip(2, 1080, 1920),
     "camera.mp4": camera,
     "mine.yaml": settings,
-    **dict.fromkeys(("weights.pth", "weights.safetensors"), weights),
     **dict.fromkeys(("mattes/pha", "truth/pha"), alphas),
     **dict.fromkeys(("mattes/fgr", "truth/fgr"), folder(True, "a.png", "b.png")),
     **dict.fromkeys(("clips/pha", "truth/clips"), clip_alphas),
     "trimaps": trimaps,
     # Words in capitals stand for folders and files of the reader's.
-    **dict.fromkeys(("PHOTOGRAPHS", "OTHERS", "HELD_OUT"), folder(False, *PHOTOGRAPH)),
+    **dict.fromkeys(("PHOTOGRAPHS", "OTHERS", "HELD_OUT"), folder(False, "b.png", "c.png")),
     "MATTES": mattes,
     "PAIRS": pairs,
-    "CLIP": lambda path: (
-        clip(60)(path.with_suffix(".mp4")) or path.with_suffix(".mp4").rename(path)
-    ),
-    **dict.fromkeys(
-        ("RUN", "BEFORE", "COUNTED"), lambda path: torch.save(load_file(WEIGHTS), path)
-    ),
+    "CLIP": nameless_clip,
+    **dict.fromkeys(("weights.pth", "RUN", "BEFORE", "COUNTED"), weights),
 }
 
 
