@@ -39,7 +39,7 @@ BESIDE = {
     r"^matting webcam(?!.* --camera )": "--camera camera.mp4 --camera-pace each",
     r"^matting webcam(?!.* --record )": "--record seen.mp4",
     r"^matting webcam(?!.* --preview )": "--preview no",
-    r"^matting speed(?!.*--(end-to-end|image-src))": "--iterations 1 --warm-up 0",
+    r"^matting speed": "--iterations 1 --warm-up 0",
     r"benchmarks\.compare_reference": "--backbones mobilenetv2 --sizes HD --rounds 1",
     r"benchmarks\.profile_parts": "--backbones mobilenetv2 --sizes HD --rounds 1",
     r"benchmarks\.data_throughput": "--samples 2",

@@ -93,9 +93,9 @@ def mattes(path: Path) -> None:
 
 
 def pairs(path: Path) -> None:
-    """Makes NAME_src.png, NAME_bgr.png and NAME_reference.png of a subject."""
+    """Makes plate.png, NAME_src.png and NAME_reference.png of a subject."""
     picture(path / "a_src.png", subject=True)
-    picture(path / "a_bgr.png")
+    picture(path / "plate.png")
     alpha = Photographs.disc(HEIGHT, WIDTH).astype(np.uint8) * 255
     Photographs.save(path / "a_reference.png", alpha)
 
@@ -120,6 +120,7 @@ FILES: dict[str, Callable[[Path], object]] = {
     **dict.fromkeys(("clip.mp4", "phone.mov", "waves.mp4"), clip(4)),
     "clip.avi": clip(35),
     "hd.mp4": clip(2, 1080, 1920),
+    "empty-hd.jpg": lambda path: picture(path, False, 1080, 1920),
     "camera.mp4": camera,
     "mine.yaml": settings,
     **dict.fromkeys(("mattes/pha", "truth/pha"), alphas),
@@ -132,6 +133,8 @@ FILES: dict[str, Callable[[Path], object]] = {
     "PAIRS": pairs,
     "CLIP": nameless_clip,
     **dict.fromkeys(("weights.pth", "RUN", "BEFORE", "COUNTED"), weights),
+    "checkpoint/stage4_resnet50/best.pth": weights,
+    "checkpoint/synthetic_refine/best.pth": weights,
 }
 
 
