@@ -18,6 +18,7 @@ PLACES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
     "weights/README.md": "model-card.md",
     "demo/CREDITS.md": "credits.md",
     "LICENSE": "LICENSE.txt",
