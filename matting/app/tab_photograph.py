@@ -24,7 +24,7 @@ def build_photograph(site: Site) -> None:
         with gr.Column(scale=5, min_width=300):
             with gr.Row():
                 frame = picture_upload("Frame", "the photo with the subject", "frame", height=240)
-                plate = picture_upload("Plate", "the same view, empty,", "plate", height=240)
+                plate = picture_upload("Plate", "the same view, empty", "plate", height=240)
             button = gr.Button("Cut out the subject", variant="primary", elem_id="cut")
             pairs = list_examples()
             examples = gr.Dataset(

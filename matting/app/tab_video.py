@@ -31,7 +31,7 @@ def build_video(site: Site) -> None:
             )
             with gr.Column(min_width=0) as of_picture:
                 picture = picture_upload(
-                    "Plate picture", "the same view, empty,", "clip-plate", height=160
+                    "Plate picture", "the same view, empty", "clip-plate", height=160
                 )
             with gr.Column(visible=False, min_width=0) as of_number:
                 number = gr.Number(

@@ -11,7 +11,7 @@ def picture_upload(label: str, what: str, name: str, **options: Any) -> gr.Image
         gr.Image(
             label=label,
             sources=["upload"],
-            placeholder=f"Drop {what} here, or click to choose it",
+            placeholder=f"Drop or choose {what}",
             type="filepath",
             image_mode=None,
             buttons=["fullscreen"],
