@@ -24,6 +24,12 @@ class Page:
     def close(self, verbose: bool) -> None: ...
 
 
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets back what the program sets, which a server of other tests may need."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+
+
 def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr(sys, "argv", ["app"])
@@ -52,7 +58,6 @@ def test_it_listens_here_alone_unless_asked(
 
     monkeypatch.setattr(run, "prepare_page", prepare_other)
     monkeypatch.setattr(sys, "argv", ["app", *flags])
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "set back afterwards")
     assert run.main() == 0
     told = capsys.readouterr()
     assert page.launched["server_name"] == host
