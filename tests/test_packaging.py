@@ -2,12 +2,14 @@
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import venv
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from packaging.requirements import Requirement
@@ -159,6 +161,24 @@ print(load("matting_mobilenetv2")(src, bgr).pha.shape, load("predictor")(FRAME, 
     )
     out = installed.run("python", "-c", lines, cwd=tmp_path)
     assert out == "torch.Size([1, 1, 64, 64]) (480, 640)\n"
+
+
+@pytest.mark.slow
+def test_an_installed_page_opens(wheel: Path, tmp_path: Path) -> None:
+    environment = Environment(tmp_path / "with_app", wheel, ["app"])
+    command = [environment.bin / "matting", "app", "--device", "cpu"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment.variables, stdout=subprocess.PIPE, text=True
+    ) as page:
+        try:
+            assert page.stdout
+            said = page.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+", said)
+            assert address, said
+            content = urlopen(address[0], timeout=60).read().decode()
+        finally:
+            page.terminate()
+    assert "Background matting" in content
 
 
 @pytest.mark.slow

@@ -85,9 +85,7 @@ def prepare_page(settings: Settings, folder: Path) -> tuple[Any, dict[str, Any]]
         import gradio  # noqa: F401
         import safehttpx
     except ImportError as error:
-        raise ValueError(
-            f'the page needs Gradio ({error}): pip install "background-matting[app]"'
-        ) from error
+        raise ValueError(f'the page needs Gradio ({error}): pip install "gradio>=6.31"') from error
     from .page import build_page
     from .style import CSS, make_theme
     from .visits import Site, Visits

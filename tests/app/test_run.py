@@ -33,9 +33,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_gradio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr(sys, "argv", ["app"])
-    with pytest.raises(
-        ValueError, match=r'needs Gradio .*: pip install "background-matting\[app\]"'
-    ):
+    with pytest.raises(ValueError, match=r'needs Gradio .*: pip install "gradio>=6'):
         run.main()
 
 
