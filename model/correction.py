@@ -1,11 +1,11 @@
-"""Alpha after the network: brought nearer to what the compositing equation says.
+"""Corrects refined alpha by the compositing equation.
 
-The frame is alpha * foreground + (1 - alpha) * plate. With the foreground that the network predicts
-and the plate that was captured, only alpha is left to solve for; how far each of the three can be
-trusted decides how much of it counts.
+The frame is alpha * foreground + (1 - alpha) * plate. The predicted foreground and the captured
+plate are known, so alpha can be solved for. The correction is weighted by the variances of the
+predicted alpha, the predicted foreground and the frame.
 
-Source: ours, because solving divides, which the refiner's few channels do not learn; the update is
-Kalman's (1960), of one value.
+Source: ours, because solving needs a division, which the refiner's few channels do not learn; the
+update is the scalar form of Kalman's (1960).
 """
 
 import torch
@@ -16,12 +16,12 @@ from .outputs import RefineOutput
 from .patches import crop_patches, replace_patches, select_cells
 from .refiner import CELL
 
-# Standard deviations, as fractions of white: of the frame's noise, the predicted foreground and the
-# captured plate; and, in pixels, of the place where the plate was captured.
+# Standard deviations of the frame's noise, the predicted foreground and the captured plate, as
+# fractions of white; and of the plate's position, in pixels.
 _FRAME, _FOREGROUND, _PLATE = 0.03, 0.07, 0.06
 _PLACE = 2.0
-# The light on the background is judged within this many coarse pixels, twice; where it is dark,
-# this floor of squared values keeps it at 1.
+# The light on the background is estimated within this many coarse pixels, twice. This floor of
+# squared values keeps the estimate at 1 where the background is dark.
 _LIGHT_REACH = 2
 _LIGHT_FLOOR = 0.02
 _LIGHT_RANGE = 0.4, 1.6
@@ -37,14 +37,14 @@ def correct_alpha(
         bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
         src_sm: (B, 3, h, w), the frame at the coarse size.
         bgr_sm: (B, 3, h, w), the plate at the coarse size.
-        output: of `MattingRefine`, for these. The memory of its alpha may be used again.
+        output: what `MattingRefine` predicts for them. The memory of its alpha may be reused.
 
     Returns:
-        The same with another alpha, in float32 at least. It changes by
+        `output` with the corrected alpha, in float32 or float64. The correction is
         K d . (src - alpha fgr - (1 - alpha) plate), where d = fgr - plate,
-        K = err^2 / (err^2 |d|^2 + v), err is the predicted error and v the variance of what the
-        equation is made of; the plate is in the frame's light. Gradients reach alpha and
-        foreground.
+        K = err^2 / (err^2 |d|^2 + v), err is the predicted error and v the variance of frame,
+        foreground and plate. The plate is first multiplied by the estimated light of the frame.
+        Gradients reach alpha and foreground.
     """
     exact = torch.promote_types(output.pha.dtype, torch.float32)
     with torch.autocast(src.device.type, enabled=False):
@@ -77,10 +77,10 @@ def correct_alpha(
 
 @torch.no_grad()
 def _estimate_light(frame: Tensor, plate: Tensor, pha: Tensor, fgr: Tensor) -> Tensor:
-    """Estimates by what factor the background's light differs from the plate's: shadows.
+    """Estimates the factor of the frame's light to the plate's on the background, for shadows.
 
     Returns:
-        (B, 1, h, w); least squares over the neighbourhood of each coarse pixel.
+        (B, 1, h, w): the least-squares factor over the neighbourhood of each coarse pixel.
     """
     shown = 1 - pha
     seen = (shown * (frame - pha * fgr) * plate).sum(1, keepdim=True)
@@ -93,6 +93,6 @@ def _estimate_light(frame: Tensor, plate: Tensor, pha: Tensor, fgr: Tensor) -> T
 
 
 def _squared_slope(plate: Tensor) -> Tensor:
-    """Mean square of what patches (P, 3, 4, 4) change by from pixel to pixel, (P, 1, 1, 1)."""
+    """Mean squared difference of adjacent pixels of patches (P, 3, 4, 4), as (P, 1, 1, 1)."""
     across, down = (plate.diff(dim=dim).square().mean((1, 2, 3)) for dim in (3, 2))
     return (across + down)[:, None, None, None]

@@ -1,4 +1,4 @@
-"""The decoder: from coarse features back to the input's size."""
+"""The decoder: coarse features to the input's size."""
 
 from typing import cast
 
@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 
 class Decoder(nn.Module):
-    """Four steps of upsampling to a skip's size, concatenation and 3x3 convolution.
+    """Four steps of upsampling to the skip's size, concatenation and 3x3 convolution.
 
-    Batch norm and ReLU follow every convolution but the last, which alone has a bias.
+    Batch norm and ReLU follow the first three convolutions. The last has a bias instead.
 
     Args:
         channels: widths of the input and of the four convolutions, five numbers.
@@ -35,7 +35,7 @@ class Decoder(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels[3])
         self.conv4 = nn.Conv2d(channels[3] + skip_channels[3], channels[4], 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
-        # How many of the last channels, the first ones, are computed.
+        # The last convolution computes its first `computed_channels` outputs only.
         self.computed_channels = channels[4]
 
     def forward(self, x: Tensor, *skips: Tensor) -> Tensor:
@@ -46,8 +46,8 @@ class Decoder(nn.Module):
             skips: four tensors (B, skip_channels[i], h_i, w_i), coarsest first.
 
         Returns:
-            (B, channels[4], h_3, w_3): the size of the last skip; fewer channels if
-            `computed_channels` says so.
+            (B, channels[4], h_3, w_3), the size of the last skip; fewer channels if
+            `computed_channels` is smaller.
         """
         x = self.features(x, *skips)
         count = self.computed_channels
@@ -57,7 +57,7 @@ class Decoder(nn.Module):
         return F.conv2d(x, self.conv4.weight[:count], bias[:count], padding=1)
 
     def features(self, x: Tensor, *skips: Tensor) -> Tensor:
-        """Decodes up to what the last convolution takes; arguments as in `forward`."""
+        """Computes the input of the last convolution; arguments as in `forward`."""
         x = self.relu(self.bn1(self.conv1(_concat_upsampled(x, skips[0]))))
         x = self.relu(self.bn2(self.conv2(_concat_upsampled(x, skips[1]))))
         x = self.relu(self.bn3(self.conv3(_concat_upsampled(x, skips[2]))))

@@ -5,10 +5,10 @@ from torchvision.models import mobilenet_v2, resnet50, resnet101
 
 
 class ResNetEncoder(nn.Module):
-    """The feature stages of torchvision's ResNet for any number of input channels.
+    """The feature stages of torchvision's ResNet, for any number of input channels.
 
-    The last stage is dilated instead of strided, and the classifier is left out. Module names are
-    torchvision's, so that its weights fit.
+    The last stage is dilated instead of strided, and there is no classifier. Module names are
+    torchvision's, so its weights can be loaded.
 
     Args:
         variant: `resnet50` or `resnet101`.
@@ -56,10 +56,10 @@ class ResNetEncoder(nn.Module):
 
 
 class MobileNetV2Encoder(nn.Module):
-    """The feature blocks of torchvision's MobileNetV2 for any number of input channels.
+    """The feature blocks of torchvision's MobileNetV2, for any number of input channels.
 
-    Block 14 is not strided and blocks 15 to 17 are dilated; the last 1x1 block (1280 channels) and
-    the classifier are left out. Module names are torchvision's, so that its weights fit.
+    Block 14 is not strided and blocks 15 to 17 are dilated. The last 1x1 block (1280 channels) and
+    the classifier are left out. Module names are torchvision's, so its weights can be loaded.
 
     Args:
         in_channels: channels of the input.

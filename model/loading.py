@@ -1,11 +1,11 @@
-"""Loading weights into a network, once they are known to be of use."""
+"""Checks weights and loads them into a network."""
 
 import torch
 from torch import Tensor, nn
 
 from .reading import CheckpointError, shown
 
-# How many tensor names an error lists before it only counts.
+# An error lists this many tensor names and counts the others.
 MAX_NAMES = 8
 
 
@@ -15,11 +15,11 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
     Args:
         network: any module.
         state: tensors by name.
-        name: what to call the state dict in an error.
+        name: name of the state dict in error messages.
 
     Raises:
-        CheckpointError: when names are missing or unexpected, shapes differ, or a value is of no
-            use, see `check_values`. The network is then unchanged.
+        CheckpointError: when names are missing or unexpected, shapes differ, or `check_values`
+            refuses a value. The network is then unchanged.
     """
     own = network.state_dict()
     missing = [key for key in own if key not in state]
@@ -30,7 +30,7 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
         if key in state and own[key].shape != state[key].shape
     ]
     if missing or unexpected or reshaped:
-        parts = {"missing": missing, "unexpected": unexpected, "of another shape": reshaped}
+        parts = {"missing": missing, "unexpected": unexpected, "of wrong shape": reshaped}
         found = "; ".join(f"{what}: {listed(names)}" for what, names in parts.items() if names)
         raise CheckpointError(
             f"{name} does not fit the network {type(network).__name__}. {found}. Use the "
@@ -42,18 +42,18 @@ def load_weights(network: nn.Module, state: dict[str, Tensor], name: str) -> Non
 
 
 def check_values(tensors: dict[str, tuple[Tensor, torch.dtype]], name: str) -> None:
-    """Refuses values that no network can compute with, once they are of the type wanted.
+    """Refuses values that no network can compute with, checked after conversion to the wanted type.
 
     Args:
         tensors: a tensor and the type that it is converted to, by name.
-        name: what to call them in an error.
+        name: their name in error messages.
 
     Raises:
-        CheckpointError: for values that are not finite, integers where fractions are wanted, and
-            negative variances.
+        CheckpointError: for values that are not finite, integers instead of floats, and negative
+            variances.
     """
     problems = {
-        "whole numbers instead of weights in": [
+        "integers instead of weights in": [
             key
             for key, (value, dtype) in tensors.items()
             if dtype.is_floating_point > value.is_floating_point()
@@ -70,12 +70,12 @@ def check_values(tensors: dict[str, tuple[Tensor, torch.dtype]], name: str) -> N
     for what, keys in problems.items():
         if keys:
             raise CheckpointError(
-                f"{name} holds {what} {listed(keys)}; it comes from a training that failed, or is "
-                "damaged. Take an earlier checkpoint"
+                f"{name} holds {what} {listed(keys)}; its training failed, or the file is damaged. "
+                "Use an earlier checkpoint"
             )
 
 
 def listed(names: list[str]) -> str:
-    """The first of many names of tensors, for an error."""
+    """Lists the first names of tensors and counts the others, for an error message."""
     text = ", ".join(shown(name) for name in names[:MAX_NAMES])
     return text + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")

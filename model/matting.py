@@ -19,7 +19,7 @@ Backbone = Literal["resnet50", "resnet101", "mobilenetv2"]
 
 # Frame and plate, three channels each.
 IN_CHANNELS = 6
-# Alpha 1, foreground residual 3, error 1, hidden features.
+# Channels: alpha 1, foreground residual 3, error 1, hidden features.
 OUT_CHANNELS = 1 + 3 + 1 + HIDDEN_CHANNELS
 ASPP_RATES = [3, 6, 9]
 DECODER_CHANNELS = (256, 128, 64, 48, OUT_CHANNELS)
@@ -59,15 +59,15 @@ class MattingBase(Pretrained):
         self.decoder = Decoder(DECODER_CHANNELS, widths[1:])
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that would build the network as it is now."""
+        """The arguments that build the network with its present settings."""
         return {"backbone": self._backbone_name}
 
     @property
     def predicts_hidden(self) -> bool:
-        """Whether the hidden features are computed; without, `hid` has no channels.
+        """Whether the hidden features are computed; if not, `hid` has 0 channels.
 
-        Stage 1 learns nothing about them, and its steps are a third shorter without (float32, two
-        CPU cores, 192 pixels). MattingRefine needs them.
+        Stage 1 does not train them, and its steps take a third less time without them (float32,
+        two CPU cores, 192 pixels). MattingRefine needs them.
         """
         return self.decoder.computed_channels == OUT_CHANNELS
 
@@ -103,8 +103,8 @@ class MattingBase(Pretrained):
 class MattingRefine(MattingBase):
     """The coarse network on a reduced frame, and the refiner at full resolution.
 
-    `backbone_scale`, `corrects_alpha` and the refiner's `mode`, `sample_pixels` and `threshold` are
-    defaults that a call may override; several threads may call one network in evaluation mode.
+    `backbone_scale`, `corrects_alpha` and the refiner's `sample_pixels` are defaults that a call
+    may override. Several threads may call one network in evaluation mode.
     `model.fast.accelerate` computes the same predictions 3 to 7 times faster on a CPU.
 
     Args:
@@ -114,10 +114,10 @@ class MattingRefine(MattingBase):
         refine_sample_pixels: pixels of each frame to refine.
         refine_threshold: predicted error in [0, 1].
         refine_kernel_size: 1 or 3.
-        refine_prevent_oversampling: False only to time constant work.
+        refine_prevent_oversampling: False makes the work constant, for timing.
         refine_patch_crop_method: `unfold`, `roi_align` or `gather`.
         refine_patch_replace_method: `scatter_nd` or `scatter_element`.
-        corrects_alpha: whether refined alpha is brought nearer to the compositing equation, see
+        corrects_alpha: whether refined alpha is corrected by the compositing equation, see
             `correct_alpha`; not in the paper.
 
     Raises:
@@ -191,14 +191,14 @@ class MattingRefine(MattingBase):
         refine_sample_pixels: int | None = None,
         corrects_alpha: bool | None = None,
     ) -> RefineOutput:
-        """Predicts the matte coarsely and refines it.
+        """Predicts the coarse matte and refines it.
 
         Args:
             src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
             bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
-            backbone_scale: of this call, see the class; None takes the attribute.
-            refine_sample_pixels: of this call; None takes the refiner's `sample_pixels`.
-            corrects_alpha: of this call; None takes the attribute.
+            backbone_scale: for this call, see the class; None means the attribute.
+            refine_sample_pixels: for this call; None means the refiner's `sample_pixels`.
+            corrects_alpha: for this call; None means the attribute.
 
         Returns:
             See `RefineOutput`.
@@ -226,7 +226,7 @@ class MattingRefine(MattingBase):
         return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
 
     def resolve_scale(self, backbone_scale: float | None) -> float:
-        """Returns the scale of a call, checked: the attribute where the call names none."""
+        """Checks and returns the scale of a call; None means the attribute."""
         if backbone_scale is None:
             return self.backbone_scale
         return check_backbone_scale(backbone_scale)
@@ -244,7 +244,7 @@ def reduce(picture: Tensor, scale: float) -> Tensor:
 
 
 def check_backbone_scale(scale: float) -> float:
-    """Returns a size of the coarse input as a fraction of the frame's, or raises ValueError."""
+    """Returns the scale, or raises ValueError if it is outside (0, 1/2]."""
     if not 0 < scale <= MAX_BACKBONE_SCALE:
         raise ValueError(
             f"backbone scale must be above 0 and at most {MAX_BACKBONE_SCALE}, got {scale}"

@@ -1,4 +1,4 @@
-"""What the networks predict."""
+"""The outputs of the networks."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class BaseOutput(NamedTuple):
-    """What MattingBase predicts, everything at the input's size.
+    """Output of MattingBase, at the input's size.
 
     Attributes:
         pha: (B, 1, H, W) alpha in [0, 1].
@@ -22,7 +22,7 @@ class BaseOutput(NamedTuple):
 
 
 class RefineOutput(NamedTuple):
-    """What MattingRefine predicts, at the input's size and at the coarse size (`_sm`).
+    """Output of MattingRefine, at the input's size and at the coarse size (`_sm`).
 
     Attributes:
         pha: (B, 1, H, W) alpha in [0, 1].

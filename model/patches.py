@@ -1,8 +1,8 @@
-"""Cropping patches around selected cells and putting patches back: pure tensor functions.
+"""Crops patches around selected cells and writes patches back: pure tensor functions.
 
 A *cell* is a position (image, row, column) of a coarse grid laid over a picture; a grid step is
-`size` pixels of that picture. The variants compute the same values: `unfold` and `scatter_nd` are
-the fast ones in eager PyTorch, the others use only operators that exporters know.
+`size` pixels of that picture. All methods give the same values. `unfold` and `scatter_nd` are the
+fastest in eager PyTorch; the others use only operators that exporters support.
 """
 
 from typing import Any, Literal, NamedTuple, get_args
@@ -41,14 +41,14 @@ def select_cells(selection: Tensor) -> Cells:
 def crop_patches(
     picture: Tensor, cells: Cells, size: int, margin: int, method: CropMethod = "unfold"
 ) -> Tensor:
-    """Crops the neighbourhood of every cell; zeros stand outside the picture.
+    """Crops the neighbourhood of every cell, with zeros outside the picture.
 
     Args:
         picture: (B, C, H, W), H and W divisible by `size`.
         cells: P cells of the (H / size, W / size) grid.
         size: side of a cell, pixels.
         margin: pixels added on each side of the cell.
-        method: how to crop; the values are the same.
+        method: how to crop; all give the same values.
 
     Returns:
         (P, C, size + 2 * margin, size + 2 * margin).
@@ -79,13 +79,13 @@ def crop_patches(
 def replace_patches(
     picture: Tensor, patches: Tensor, cells: Cells, method: ReplaceMethod = "scatter_nd"
 ) -> Tensor:
-    """Puts a patch in the place of every listed cell.
+    """Replaces every listed cell by its patch.
 
     Args:
         picture: (B, C, H, W), H and W divisible by the patches' side. Its memory may be reused.
         patches: (P, C, size, size), of any floating type; cast to the picture's.
-        cells: P cells of the (H / size, W / size) grid, none twice.
-        method: how to replace; the values are the same.
+        cells: P different cells of the (H / size, W / size) grid.
+        method: how to replace; all give the same values.
 
     Returns:
         (B, C, H, W).
@@ -114,12 +114,12 @@ def _crop_windows(padded: Tensor, cells: Cells, size: int, side: int) -> Tensor:
 
 
 class _CropWindows(torch.autograd.Function):
-    """`_crop_windows` with a backward pass that holds one picture, not one for each window.
+    """`_crop_windows` with a backward pass that needs memory for one picture only.
 
-    PyTorch's own makes a gradient of all windows of the picture, of which most stay zero. Here a
-    window is a grid of blocks of the cells' size, and blocks are added where they came from.
+    PyTorch's backward pass allocates a gradient of all windows of the picture, most of it zero.
+    Here a window is divided into blocks of the cells' size, each of which is added at its position.
 
-    Source: ours, because windows of 8 pixels every 2 are 16 times the picture.
+    Source: ours, because windows of 8 pixels every 2 pixels take 16 times the picture's memory.
     """
 
     @staticmethod
@@ -143,7 +143,7 @@ class _CropWindows(torch.autograd.Function):
         total = parts.new_zeros(batch * rows * columns, channels * size**2)
         first = (image * rows + row) * columns + column
         for down in range(blocks):
-            for right in range(blocks):  # no cell twice: each adds to places of its own
+            for right in range(blocks):  # cells differ, so no two add at the same position
                 total.index_add_(0, first + down * columns + right, parts[down, right])
         grid = total.view(batch, rows, columns, channels, size, size).permute(0, 3, 1, 4, 2, 5)
         return grid.reshape(ctx.shape).to(gradient.dtype), None, None, None, None, None

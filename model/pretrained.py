@@ -1,4 +1,4 @@
-"""A network as a folder: `model.safetensors`, and `config.json` the arguments that build it."""
+"""A network as a folder: weights in `model.safetensors`, arguments in `config.json`."""
 
 import inspect
 import json
@@ -25,20 +25,21 @@ _MAX_CONFIG = 1 << 16  # bytes
 class Pretrained(_Hub, nn.Module):
     """A network that can be saved as a folder and built from one.
 
-    With the package `huggingface_hub` the networks are `PyTorchModelHubMixin`s as well, which have
-    `push_to_hub`; `from_pretrained` then takes names of the Hub. Code and pickles are never loaded.
+    If the package `huggingface_hub` is installed, the networks are also `PyTorchModelHubMixin`s:
+    they have `push_to_hub`, and `from_pretrained` takes names of the Hub. Code and pickles are
+    never loaded.
     """
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that would build the network as it is now."""
+        """The arguments that build the network with its present settings."""
         raise NotImplementedError
 
     def save_pretrained(self, folder: str | Path, **ignored: Any) -> None:
         """Writes the two files of the network, each whole or not at all.
 
         Args:
-            folder: made where it is missing; files of these names are replaced.
-            ignored: what `push_to_hub` hands over for a model card, which is not written.
+            folder: created if missing; files of the same names are replaced.
+            ignored: arguments of `push_to_hub` for a model card, which is not written.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,20 +52,20 @@ class Pretrained(_Hub, nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **download: Any) -> Self:
-        """Builds the network of a folder.
+        """Builds a network from a folder.
 
         Args:
-            folder: that `save_pretrained` has written; or, with the package `huggingface_hub`, the
-                name of a repository of the Hub with such files.
-            download: `revision`, `token`, `cache_dir`, `local_files_only` and what else
-                `huggingface_hub.snapshot_download` takes, for a repository.
+            folder: written by `save_pretrained`; or, with the package `huggingface_hub`, the name
+                of a repository of the Hub with such files.
+            download: arguments of `huggingface_hub.snapshot_download` for a repository, such as
+                `revision`, `token`, `cache_dir` and `local_files_only`.
 
         Returns:
             The network on the CPU, in evaluation mode.
 
         Raises:
             CheckpointError: when the files are missing, damaged, or of another network.
-            ValueError: for arguments that are out of their range.
+            ValueError: for arguments out of range.
         """
         path = _find(folder, download)
         arguments = _read_config(path / CONFIG)
@@ -75,45 +76,45 @@ class Pretrained(_Hub, nn.Module):
 
 
 def _find(folder: str | Path, download: dict[str, Any]) -> Path:
-    """The folder, or where the Hub's repository of that name was downloaded to."""
+    """Returns the folder, or the folder to which the Hub's repository was downloaded."""
     path = Path(folder)
     if path.is_dir():
         return path
-    hint = "give a folder that save_pretrained has written"
+    hint = "give a folder written by save_pretrained"
     if path.exists() or not isinstance(folder, str):
-        raise CheckpointError(f"{path} is no folder; {hint}")
+        raise CheckpointError(f"{path} is not a folder; {hint}")
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         raise CheckpointError(
-            f"{path} is no folder; {hint}, or install huggingface_hub for names of the Hub"
+            f"{path} is not a folder; {hint}, or install huggingface_hub to use names of the Hub"
         ) from None
     return Path(snapshot_download(folder, allow_patterns=[WEIGHTS, CONFIG], **download))
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """Reads the arguments of a network and its name, under `network`."""
+    """Reads the arguments of a network, and its class name under `network`."""
     if not path.is_file():
         raise CheckpointError(f"{path} is missing; save_pretrained writes it beside {WEIGHTS}")
     if path.stat().st_size > _MAX_CONFIG:
         raise CheckpointError(
-            f"{path} is larger than {_MAX_CONFIG} bytes: no settings of a network"
+            f"{path} is larger than {_MAX_CONFIG} bytes, so it is not a network's config"
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is no JSON: {shown(error)}") from None
+        raise CheckpointError(f"{path} is not JSON: {shown(error)}") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold an object, got a {type(config).__name__}")
     return config
 
 
 def _check_arguments(kind: type[Pretrained], config: dict[str, Any], path: Path) -> None:
-    """Takes the network's name from a config, and raises unless the rest are its arguments."""
+    """Removes the network's name from a config; raises unless the rest are its arguments."""
     if (name := config.pop("network", None)) != kind.__name__:
         raise CheckpointError(
             f"{path}: 'network' must be {kind.__name__}, got {shown(name)}; call "
-            "from_pretrained of the class that it names"
+            "from_pretrained of that class"
         )
     known = dict(list(inspect.signature(kind.__init__).parameters.items())[1:])
     for key, value in config.items():

@@ -1,4 +1,4 @@
-"""Reading weights files as data: every file is treated as untrusted, and nothing in it is run."""
+"""Reads weights files as data: every file is untrusted, and no code in it is run."""
 
 import io
 import math
@@ -13,20 +13,20 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-# The largest published checkpoint is 0.25 GB; more than this is not a matting network.
+# The largest published checkpoint has 0.25 GB; a larger file than this is not a matting network.
 MAX_BYTES = 1 << 30
-# Steps of a pickle that are looked at; the largest checkpoint of a network here has 100,000.
+# Opcodes of a pickle that are examined; the largest checkpoint of a network here has 100,000.
 _MAX_STEPS = 1_000_000
-# Bytes of a list of contents (an archive's parts, its pickle, safetensors' header); those of the
-# largest checkpoint are 1 MB.
+# Bytes of a list of contents (an archive's directory, its pickle, safetensors' header); the
+# largest checkpoint has 1 MB.
 _MAX_PART = 4 << 20
-# Characters of a file's own words that an error repeats.
+# Characters of a file's text that an error quotes.
 _MAX_SHOWN = 200
 
 _ZIP, _LEGACY = b"PK", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-# What PyTorch wrote before 1.6: magic number, version, system, the objects, names of storages.
+# Pickles in files of PyTorch before 1.6: magic number, version, system, objects, storage names.
 _LEGACY_PICKLES = 5
-# All that plain tensors, and containers of them, are made of.
+# The globals that pickles of plain tensors and their containers use.
 _PLAIN = {
     "collections OrderedDict",
     "torch Size",
@@ -54,11 +54,11 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
 
     Args:
         path: a safetensors file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict or a
-            checkpoint of this project's training, of which the network is taken; told apart by
-            their content.
+            checkpoint of this project's training, from which the network is taken. The content
+            decides which of these it is, not the name.
 
     Returns:
-        Plain tensors by name: dense, of 16 to 64 bits or integers.
+        Plain tensors by name: dense, of floats of 16 to 64 bits or of integers.
 
     Raises:
         CheckpointError: when the file is missing, too large, damaged, holds code or is not a
@@ -76,8 +76,8 @@ def read_training_state(path: Path | str) -> dict[str, Any] | None:
     """Reads a checkpoint of this project's training, without running anything in it.
 
     Returns:
-        Tensors, numbers, strings, lists and dicts by name, of which only `network` is checked to be
-        a state dict; None if the file holds weights alone.
+        Tensors, numbers, strings, lists and dicts by name; only `network` is checked to be a state
+        dict. None if the file holds weights only.
 
     Raises:
         CheckpointError: as `read_state_dict`.
@@ -90,7 +90,7 @@ def read_training_state(path: Path | str) -> dict[str, Any] | None:
 
 
 def is_plain(value: object) -> TypeGuard[Tensor]:
-    """Whether a value is a dense tensor of ordinary numbers whose every value is stored."""
+    """Whether a value is a dense tensor of ordinary numbers with storage for every value."""
     return (
         isinstance(value, Tensor)
         and value.layout == torch.strided
@@ -102,7 +102,7 @@ def is_plain(value: object) -> TypeGuard[Tensor]:
 
 
 def shown(text: object) -> str:
-    """Words of a file for an error: on one line, without control characters, not too many."""
+    """Text of a file for an error: on one line, without control characters, shortened."""
     plain = str(text).strip().split("\n")[0][: _MAX_SHOWN + 1]
     plain = plain.encode("unicode_escape").decode()
     return plain if len(plain) <= _MAX_SHOWN else f"{plain[:_MAX_SHOWN]}..."
@@ -122,7 +122,7 @@ def _check_tensors(state: dict[Any, Any], path: Path | str) -> dict[str, Tensor]
                 "floats of 16 to 64 bits or of integers. Save the network's weights in float32 or "
                 "float16"
             )
-    # Of tensors that share their values each counts.
+    # Tensors that share a storage are counted separately.
     _check_size(path, sum(value.nbytes for value in state.values()))
     return state
 
@@ -153,11 +153,11 @@ def _read_file(path: Path) -> object:
             raise CheckpointError(f"checkpoint {path} does not exist or is not a regular file")
         _check_size(path, path.stat().st_size)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PyTorch's, of damaged files
+            warnings.simplefilter("ignore")  # of PyTorch, about damaged files
             return _read_content(path)
     except CheckpointError:
         raise
-    except Exception as error:  # a damaged file can make the readers raise anything
+    except Exception as error:  # the readers can raise any exception for a damaged file
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise CheckpointError(
             f"checkpoint {path} can't be read; it is damaged or not a weights file. "
@@ -172,7 +172,7 @@ def _read_content(path: Path) -> object:
         _check_zip(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     if start[:1] == _LEGACY[:1]:
-        # In memory, where a length that is longer than the file takes no room.
+        # From memory, where a stated length beyond the end of the file allocates nothing.
         content = io.BytesIO(path.read_bytes())
         for _ in range(_LEGACY_PICKLES if start.startswith(_LEGACY) else 1):
             _check_pickle(path, content)
@@ -186,10 +186,10 @@ def _read_content(path: Path) -> object:
 
 
 class _Parts(io.FileIO):
-    """An archive that is read in pieces, so that no list of a million parts is built."""
+    """An archive read in limited pieces, so that a directory of a million parts is refused."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Reads bytes; ValueError for too many at once."""
+        """Reads bytes; raises ValueError for too many at once."""
         if size is None or size < 0:  # to the end
             size = os.fstat(self.fileno()).st_size - self.tell()
         _check_part(size)
@@ -197,20 +197,20 @@ class _Parts(io.FileIO):
 
 
 def _check_zip(path: Path) -> None:
-    """Refuses archives whose content is damaged, unpacks to too much or is not tensors alone."""
+    """Refuses archives that are damaged, unpack to too much, or hold more than tensors."""
     with _Parts(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
         # A compressed entry could unpack to far more than the file's size.
         _check_size(path, sum(entry.file_size for entry in entries))
         names = [entry.filename for entry in entries]
         if len(set(names)) < len(names):
-            raise ValueError("two of its parts have one name")
-        # PyTorch does not look at the checksums.
+            raise ValueError("two of its parts have the same name")
+        # PyTorch does not check the checksums.
         if (damaged := archive.testzip()) is not None:
             raise ValueError(f"the checksum of its part {damaged} is wrong")
         if any(name.endswith("/constants.pkl") for name in names):
             raise CheckpointError(
-                f"checkpoint {path} is a TorchScript program, of which no weights are read; take "
+                f"checkpoint {path} is a TorchScript program, which can't be read as weights; use "
                 "the PyTorch checkpoint of the same release (a state dict)"
             )
         for name in names:
@@ -219,21 +219,21 @@ def _check_zip(path: Path) -> None:
 
 
 def _check_pickle(path: Path, content: io.BytesIO) -> None:
-    """Reads one pickle without building anything, and refuses what is not made of plain tensors."""
+    """Checks one pickle without building any object, and refuses all but plain tensors."""
     for steps, (code, argument, _) in enumerate(pickletools.genops(content)):
         if steps > _MAX_STEPS:
-            raise ValueError(f"it is made of more than {_MAX_STEPS} steps")
+            raise ValueError(f"its pickle has more than {_MAX_STEPS} opcodes")
         if code.name not in ("GLOBAL", "INST", "STACK_GLOBAL") or argument in _PLAIN:
             continue
         name = shown(str(argument or "a name of another pickle protocol").replace(" ", "."))
         if name.startswith("torch"):
             raise CheckpointError(
-                f"checkpoint {path} is refused: it holds tensors of a kind that no network here "
-                f"has, or is damaged. Save the weights as plain float32 tensors. (found {name})"
+                f"checkpoint {path} is refused: it holds a kind of tensor that no network here "
+                f"has, or it is damaged. Save the weights as plain float32 tensors. (found {name})"
             )
         raise CheckpointError(
             f"checkpoint {path} is refused: it holds Python objects other than tensors, which "
-            "could run code when opened. Save the state dict alone (torch.save(model.state_dict(),"
+            "could run code when opened. Save only the state dict (torch.save(model.state_dict(),"
             f" ...)) or convert it to safetensors. (found {name})"
         )
 
@@ -246,6 +246,6 @@ def _check_part(size: int) -> None:
 def _check_size(path: Path | str, size: int) -> None:
     if size > MAX_BYTES:
         raise CheckpointError(
-            f"checkpoint {path} holds {math.ceil(size / 2**20)} MiB; at most {MAX_BYTES >> 20} MiB "
-            "is read"
+            f"checkpoint {path} has {math.ceil(size / 2**20)} MiB; the limit is "
+            f"{MAX_BYTES >> 20} MiB"
         )

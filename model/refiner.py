@@ -16,17 +16,17 @@ HIDDEN_CHANNELS = 32
 
 
 class Refiner(nn.Module):
-    """Selects the most error-prone 4x4-pixel cells and computes them at full resolution.
+    """Selects the 4x4-pixel cells of largest predicted error and computes them at full resolution.
 
     `mode`, `sample_pixels` and `threshold` may be changed on a built module.
 
     Args:
         mode: `sampling` refines the cells of largest predicted error, `thresholding` all cells of
-            predicted error above `threshold`, `full` everything, by ordinary convolutions.
+            predicted error above `threshold`, `full` the whole frame, by ordinary convolutions.
         sample_pixels: pixels of each frame to refine in mode `sampling`; more than the frame has
             means all of them.
         threshold: predicted error in [0, 1] above which mode `thresholding` refines.
-        kernel_size: 3, or 1 for convolutions that see no neighbours.
+        kernel_size: 3, or 1 for convolutions of single pixels.
         prevent_oversampling: mode `sampling` leaves out cells of predicted error 0, even if fewer
             than `sample_pixels` remain. False makes the work constant, for timing.
         crop_method: see `crop_patches`.
@@ -128,7 +128,7 @@ class Refiner(nn.Module):
             fgr: (B, 3, h, w) float, coarse foreground residual.
             err: (B, 1, h, w) float in [0, 1], coarse predicted error.
             hid: (B, 32, h, w) float, coarse hidden features.
-            sample_pixels: of this call; None takes the attribute.
+            sample_pixels: for this call; None means the attribute.
 
         Returns:
             Alpha (B, 1, H, W) and foreground residual (B, 3, H, W), neither clamped, and the
@@ -151,7 +151,7 @@ class Refiner(nn.Module):
         ref = self.select(resize(err, height // CELL, width // CELL), sample_pixels)
         cells = select_cells(ref)
         out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
-        # Processes that share statistics must all come to the batch norms, also without a patch.
+        # With synchronised batch norms every process must run them, even without a patch.
         shared = self.training and not isinstance(self.bn1, nn.BatchNorm2d)
         if len(cells.image) or shared:
             half = resize(features, height // 2, width // 2)
@@ -164,7 +164,7 @@ class Refiner(nn.Module):
         return out[:, :1], out[:, 1:], ref
 
     def select(self, err: Tensor, sample_pixels: int | None = None) -> Tensor:
-        """Selects cells by predicted error, (B, 1, H / 4, W / 4): 1 where selected, else 0."""
+        """Selects cells by predicted error: (B, 1, H / 4, W / 4), 1 where selected, else 0."""
         if self.mode == "thresholding":
             return (err > self.threshold).to(err.dtype)
         pixels = self.sample_pixels
@@ -179,10 +179,10 @@ class Refiner(nn.Module):
         return ref.view_as(err)
 
     def _convolve(self, half: Tensor, pictures: Tensor) -> Tensor:
-        """The convolution stack, for whole frames and for patches alike.
+        """The convolutions, for whole frames and for patches.
 
-        From features and pictures at half resolution (N, 42, y, x) and pictures (N, 6, Y, X), all
-        with their margins, to alpha and residual without, (N, 4, ., .).
+        Takes features and pictures at half resolution (N, 42, y, x) and pictures (N, 6, Y, X), all
+        with their margins. Returns alpha and residual without margins, (N, 4, ., .).
         """
         x = self.relu(self.bn1(self.conv1(half)))
         x = self.relu(self.bn2(self.conv2(x)))
@@ -192,7 +192,7 @@ class Refiner(nn.Module):
 
 
 def resize(x: Tensor, height: int, width: int) -> Tensor:
-    """Resizes (B, C, h, w) bilinearly, as all of the refiner's inputs are."""
+    """Resizes (B, C, h, w) bilinearly to (B, C, height, width)."""
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
 
 

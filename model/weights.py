@@ -1,4 +1,4 @@
-"""From a weights file to the network that it belongs to."""
+"""Builds the network that a weights file belongs to."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,19 +14,19 @@ from .reading import CheckpointError, read_state_dict
 
 NetworkType = Literal["mattingbase", "mattingrefine"]
 
-_TRIED = 64  # side of the picture on which weights are tried, pixels
+_TRIED = 64  # side in pixels of the picture on which weights are tested
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a state dict tells about its network; `mattingbase` has no refiner's kernel size."""
+    """The architecture of a state dict; `refine_kernel_size` is None for `mattingbase`."""
 
     type: NetworkType
     backbone: Backbone
     refine_kernel_size: int | None
 
     def build(self) -> MattingBase | MattingRefine:
-        """Builds the network with random weights, in training mode; ValueError for what is none."""
+        """Builds the network with random weights in training mode; ValueError for unknown types."""
         if self.type == "mattingbase":
             return MattingBase(self.backbone)
         if self.type == "mattingrefine":
@@ -39,11 +39,11 @@ class Architecture:
 
 
 def identify(state: dict[str, Tensor], name: str = "the checkpoint") -> Architecture:
-    """Reads the architecture off the published names and the shapes of a state dict.
+    """Finds the architecture by the tensor names and shapes of a state dict.
 
     Args:
         state: tensors by name.
-        name: what to call the state dict in an error.
+        name: name of the state dict in error messages.
 
     Raises:
         CheckpointError: when the names are not those of a matting network.
@@ -80,22 +80,22 @@ def load_network(
     backbone: Backbone | None = None,
     refine_kernel_size: int | None = None,
 ) -> MattingBase | MattingRefine:
-    """Rebuilds the network of a checkpoint; what it is made of is read from the file.
+    """Builds the network of a checkpoint; the file determines the architecture.
 
-    The other arguments only state what the file is expected to hold. One exception: a
-    MattingRefine file also serves the type `mattingbase`, without its refiner.
+    `type`, `backbone` and `refine_kernel_size` only state what the file must hold. One exception:
+    for the type `mattingbase`, a MattingRefine file is accepted and its refiner ignored.
 
     Args:
         path: see `read_state_dict`.
-        type: the network type wanted, or None for the file's.
-        backbone: the backbone wanted, or None for the file's.
-        refine_kernel_size: the refiner's kernel size wanted, or None for the file's.
+        type: the expected network type, or None for any.
+        backbone: the expected backbone, or None for any.
+        refine_kernel_size: the refiner's expected kernel size, or None for any.
 
     Returns:
         The network on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: when the file can't be used or is of another network.
+        CheckpointError: when the file can't be used or holds another network.
     """
     state = read_state_dict(path)
     found = identify(state, f"checkpoint {path}")
@@ -110,18 +110,19 @@ def load_network(
 def initialise_from_deeplab(
     network: MattingBase, state: dict[str, Tensor]
 ) -> tuple[list[str], list[str]]:
-    """Initialises encoder and ASPP from DeepLabV3 weights; what does not fit keeps its values.
+    """Initialises encoder and ASPP from DeepLabV3 weights; other tensors keep their values.
 
-    The source's ASPP names begin `classifier.classifier.0`; its MobileNetV2 features are split in
-    `low_level_features` (blocks 0 to 3) and `high_level_features` (from 4 on). The first
-    convolution takes 3 channels there and 6 here, so it is always skipped.
+    In DeepLabV3, ASPP names begin with `classifier.classifier.0`, and MobileNetV2 features are
+    split into `low_level_features` (blocks 0 to 3) and `high_level_features` (from 4 on). The first
+    convolution has 3 input channels there and 6 here, so it is always skipped.
 
     Args:
         network: the network to initialise.
         state: DeepLabV3 tensors by name.
 
     Returns:
-        The network's names that were loaded, and its encoder and ASPP names that were not.
+        Names of the network's tensors that were loaded, and of its encoder and ASPP tensors that
+        were not.
 
     Raises:
         CheckpointError: when none of the encoder's tensors fits.
@@ -134,8 +135,8 @@ def initialise_from_deeplab(
     loaded = [key for key in wanted if key in renamed and renamed[key].shape == own[key].shape]
     if not any(key.startswith("backbone.") for key in loaded):
         raise CheckpointError(
-            f"no tensor of the DeepLabV3 weights fits the encoder; wanted names and shapes like "
-            f"{listed(wanted)}, got {listed(list(renamed))}. Use DeepLabV3 weights of the same "
+            f"no tensor of the DeepLabV3 weights fits the encoder; expected names and shapes such "
+            f"as {listed(wanted)}, got {listed(list(renamed))}. Use DeepLabV3 weights of the same "
             "backbone"
         )
     check_values({key: (renamed[key], own[key].dtype) for key in loaded}, "the DeepLabV3 weights")
@@ -159,13 +160,13 @@ def _deeplab_block(prefix: str, rest: str) -> str:
 
 @torch.inference_mode()
 def find_overflow(network: MattingBase, device: torch.device) -> str | None:
-    """Finds the first layer that gives infinity or NaN on a small picture.
+    """Finds the first layer whose output has infinity or NaN, on a small test picture.
 
-    What the layers after it make of that can look like a matte: clamped, all opaque.
+    The network's output does not show this: after clamping it can look like an opaque matte.
 
     Args:
         network: on the device, in evaluation mode.
-        device: where to compute, by the caller's `torch.autocast`.
+        device: where to compute, in the precision of the caller's `torch.autocast`.
 
     Returns:
         The layer's name, or None.

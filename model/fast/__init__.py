@@ -1,6 +1,6 @@
-"""The networks' predictions computed faster: the same results, asked for by name.
+"""Faster inference with the same results, used where a program asks for it.
 
-`accelerate` chooses by the network's device; a way for another kind of device goes there.
+`accelerate` chooses the implementation by the network's device; add other devices there.
 """
 
 from .network import FastMatting, Prediction, accelerate

@@ -1,7 +1,7 @@
-"""Which blocks of cells the refiner computes at once.
+"""Groups selected cells into blocks that the refiner computes together.
 
-Neighbouring cells share most of what their convolutions see, so a block of cells costs far less
-than its cells one by one, if enough of them are selected.
+The receptive fields of adjacent cells overlap, so a block costs less than its cells one by one if
+enough of them are selected.
 """
 
 from typing import NamedTuple
@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 
 class Blocks(NamedTuple):
-    """Blocks of one size, in a grid of their own size over the cells."""
+    """Blocks of one size. Their grid divides the cells into squares of that size."""
 
     side: int
-    """Cells a side."""
+    """Cells per side of a block."""
     image: Tensor
-    """(k,) int64, index in the batch; row and column alike, of the grid of blocks."""
+    """(k,) int64, index in the batch; `row` and `column` are (k,) int64, in the grid of blocks."""
     row: Tensor
     column: Tensor
     selected: Tensor
@@ -27,11 +27,13 @@ class Blocks(NamedTuple):
 def plan_blocks(selection: Tensor, costs: dict[int, float]) -> list[Blocks]:
     """Covers the selected cells with blocks of the least total cost.
 
-    Every block of the largest size is either computed whole or divided into four, each of which is
-    treated alike. Cells (B, 1, rows, columns) are selected where not zero; costs are those of a
-    block by its side (1, 2, 4 and so on), in any unit.
+    Every block of the largest size is either computed whole or divided into four, recursively.
 
-    Source: ours, because most cells have selected neighbours but on noisy pictures they have none.
+    Args:
+        selection: (B, 1, rows, columns), not zero where a cell is selected.
+        costs: cost of a block by its side in cells (1, 2, 4 and so on), in any unit.
+
+    Source: ours, because most selected cells are adjacent, but on noisy pictures they are isolated.
     """
     sides = sorted(costs)
     rows, columns = selection.shape[2:]
@@ -57,6 +59,6 @@ def plan_blocks(selection: Tensor, costs: dict[int, float]) -> list[Blocks]:
 
 
 def _sum_of_four(grid: Tensor) -> Tensor:
-    """(B, rows, columns) to half as many each way."""
+    """Sums squares of 2x2: (B, rows, columns) to (B, rows / 2, columns / 2)."""
     rows = grid[:, ::2] + grid[:, 1::2]
     return rows[..., ::2] + rows[..., 1::2]

@@ -1,4 +1,4 @@
-"""The coarse network for inference: batch norms folded, hidden features left to the refiner."""
+"""The coarse network for inference: batch norms folded; the refiner computes hidden features."""
 
 import copy
 import itertools
@@ -14,15 +14,15 @@ from ..decoder import Decoder
 
 M = TypeVar("M", bound=nn.Module)
 
-# The coarse network: reduced frame and plate to (B, 5, h, w), alpha, residual and error, not
-# clamped, and to what the hidden features are computed from.
+# From reduced frame and plate to (B, 5, h, w), alpha, residual and error, not clamped; and to the
+# input of the convolution that computes the hidden features.
 CoarseFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 PREDICTED = 5  # alpha, residual, error
 
 
 class CoarseNetwork(nn.Module):
-    """Encoder, ASPP and decoder, folded, up to alpha, residual and error: no hidden features."""
+    """Encoder, ASPP and decoder, folded: alpha, residual and error, but no hidden features."""
 
     def __init__(self, backbone: nn.Module, aspp: nn.Module, decoder: Decoder) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ def inference_convolution(
 ) -> nn.Conv2d:
     """Copies a convolution, or some of its outputs, into channels-last memory, without gradients.
 
-    Of `in_channels`, those beyond the convolution's own have no effect.
+    If `in_channels` is larger than the convolution's own, the additional channels have no effect.
     """
     weight, bias = convolution.weight[outputs], convolution.bias
     count, inputs, side = weight.shape[:3]
@@ -60,11 +60,13 @@ def inference_convolution(
 def fold_batch_norms(network: M) -> M:
     """Copies a network and folds every batch norm into the convolution registered before it.
 
-    The copy evaluates to the same within rounding and needs no gradients. ValueError in training
-    mode, where statistics are the batch's.
+    The copy gives the same results within rounding and computes no gradients.
+
+    Raises:
+        ValueError: in training mode, where batch norms use the batch's statistics.
     """
     if network.training:
-        raise ValueError("batch norms fold in evaluation mode only; call eval() first")
+        raise ValueError("batch norms can be folded in evaluation mode only; call eval() first")
     folded = copy.deepcopy(network).requires_grad_(False)
     for module in folded.modules():
         children = list(module.named_children())

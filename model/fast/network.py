@@ -1,4 +1,4 @@
-"""Inference on a CPU without the work that the training path wastes: the same results, faster."""
+"""Faster inference on a CPU, with the same results."""
 
 import math
 import weakref
@@ -17,26 +17,27 @@ from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
 from .refiner import BlockRefiner
 from .resampling import enlarge, reduce
 
-# Computes what a network's forward computes, from the same arguments.
+# Same arguments and results as a network's `forward`.
 Prediction = Callable[..., BaseOutput | RefineOutput]
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
-# Pieces of memory that are kept though nobody holds them.
+# Unused pieces of memory that are kept.
 _KEPT = 4
 
 
 def accelerate(
     network: MattingBase | MattingRefine, coarse: CoarseFunction | None = None
 ) -> Prediction:
-    """Finds what computes a network's predictions fastest where the network is.
+    """Returns the fastest implementation of a network for the network's device.
 
     Args:
         network: in evaluation mode, on its device.
-        coarse: computes the coarse network, in a runtime of its own.
+        coarse: computes the coarse network in another runtime.
 
     Returns:
-        `FastMatting` for a MattingRefine on a CPU, else the network itself. It is called as the
-        network is, by several threads if need be, without gradients, and has the weights of now.
+        `FastMatting` for a MattingRefine on a CPU, else the network itself. Call it as the
+        network, without gradients; several threads may. Later changes of the network's weights
+        have no effect on `FastMatting`.
 
     Raises:
         ValueError: when a MattingRefine on a CPU is in training mode.
@@ -48,10 +49,10 @@ def accelerate(
 
 
 class FastMatting:
-    """Computes what a `MattingRefine` in evaluation mode computes, from a folded copy of it.
+    """Gives the results of a `MattingRefine` in evaluation mode, from a folded copy of it.
 
-    Mode, threshold, and what a call does not name are those that the network has when this is
-    called. Weights are those that it had when this was built.
+    The refiner's mode and threshold, and the defaults of a call, are read from the network at each
+    call. The weights are copied once, at construction.
 
     Args:
         network: in evaluation mode.
@@ -66,7 +67,7 @@ class FastMatting:
         self.memory = Memory()
         folded = fold_batch_norms(network)
         self.refine = BlockRefiner(folded.refiner, folded.decoder.conv4)
-        # A compiled module has no truth value, so that `or` would not do.
+        # Not `coarse or ...`: a compiled module has no truth value.
         self.coarse: CoarseFunction = (
             coarse
             if coarse is not None
@@ -84,7 +85,7 @@ class FastMatting:
     ) -> RefineOutput:
         """Predicts; arguments, result and errors are those of `MattingRefine.forward`.
 
-        Pictures are float32, float64 or bfloat16, others raise ValueError too.
+        Raises ValueError also for pictures other than float32, float64 or bfloat16.
         """
         check_pair(src, bgr, CELL)
         if src.dtype not in _DTYPES:
@@ -120,19 +121,19 @@ class FastMatting:
 
 
 class Memory:
-    """Gives out tensors, and takes their memory again after the last reference to them is gone.
+    """Allocates tensors, and reuses their memory after the last reference to them is gone.
 
-    New memory of many megabytes comes from the system page by page, and each page is cleared when
-    it is first touched: for the outputs of a 4K frame that takes longer than computing them.
+    The system clears each page of new memory at its first access. For the outputs of a 4K frame
+    this takes longer than computing them.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        # A tensor holds the array that it was made from, and so does every view of it.
+        # A tensor made from an array holds a reference to it, and so does every view.
         self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Gives a tensor of any numbers on the CPU, in memory that nobody else holds."""
+        """Returns an uninitialised tensor on the CPU, in memory that nothing else uses."""
         size = math.prod(shape) * dtype.itemsize
         if size == 0:
             return torch.empty(shape, dtype=dtype)

@@ -1,10 +1,10 @@
 """The refiner in blocks of cells, on windows of the frame, for inference.
 
-Only selected cells are written at full resolution, nothing is built at half, and hidden features
-are computed only where blocks look.
+Only selected cells are written at full resolution, no picture is built at half resolution, and
+hidden features are computed only where blocks read them.
 
 Source: ours, because patches of single cells compute their neighbours' features up to nine times,
-and full-frame features cost more than the patches that are cut from them.
+and features of the full frame cost more than the patches cut from them.
 """
 
 import torch
@@ -16,26 +16,27 @@ from .blocks import Blocks, plan_blocks
 from .coarse import PREDICTED, inference_convolution
 from .resampling import Table, window_tables
 
-# Side of the squares in which hidden features are computed, pixels of the coarse input.
+# Side of the tiles in which hidden features are computed, in pixels of the coarse input.
 _TILE = 8
-# Tiles compute their borders, too: of more than this share of them, the whole costs less.
+# Tiles compute their borders too, so with more than this fraction of them the whole is cheaper.
 _DENSE_SHARE = (_TILE / (_TILE + 2)) ** 2
-# Blocks are computed in groups that hold about this many pixels of the frame, to stay in the cache.
+# Blocks are computed in groups of about this many pixels of the frame, which fit in the cache.
 _GROUP_PIXELS = 131_072
-# Time that a block takes by its side in cells; measured on two AVX2 cores, where 1 is 30 us.
+# Time of a block by its side in cells; measured on two AVX2 cores, where 1 is 30 us.
 _BLOCK_COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
-# Room for frame and plate, 6 channels, beside the 36 of the coarse network; a multiple of four is
-# copied faster.
+# 36 channels of the coarse network and 6 of frame and plate, padded to a multiple of four, which
+# is copied faster.
 _ROOM = 8
-# Several neighbouring values are copied as one number of this many bytes.
+# Several adjacent values are copied as one number of this many bytes.
 _PIECES = ((16, torch.complex128), (8, torch.complex64))
 
 
 class BlockRefiner:
     """Refines the selected cells of a frame.
 
-    Takes a refiner whose batch norms are folded, and the decoder's last convolution, whose last
-    outputs are the hidden features.
+    Args:
+        refiner: with folded batch norms.
+        last: the decoder's last convolution, whose last outputs are the hidden features.
     """
 
     def __init__(self, refiner: Refiner, last: nn.Conv2d) -> None:
@@ -45,8 +46,8 @@ class BlockRefiner:
         self.conv2, self.conv3, self.conv4 = map(
             inference_convolution, (refiner.conv2, refiner.conv3, refiner.conv4)
         )
-        # Pixels around a block: at half resolution, at full, and of the window that holds both,
-        # which is a multiple of four, so that windows are copied in pieces.
+        # Margins of a block in pixels: at half resolution, at full resolution, and of the window
+        # that contains both. The last is a multiple of four, so windows can be copied in pieces.
         self.margins = (3, 2, 8) if refiner.kernel_size == 3 else (0, 0, 0)
 
     def __call__(
@@ -62,13 +63,13 @@ class BlockRefiner:
         """Computes the cells where ref (B, 1, H / 4, W / 4) is not zero, and writes them.
 
         Args:
-            src: (B, 3, H, W) float, RGB in [0, 1], as is bgr.
-            bgr: see src.
-            features: (B, C, h, w), what the hidden features are computed from.
+            src: (B, 3, H, W) float, RGB in [0, 1].
+            bgr: (B, 3, H, W) float, RGB in [0, 1].
+            features: (B, C, h, w), from which the hidden features are computed.
             coarse: (B, 4, h, w), coarse alpha in [0, 1] and foreground residual.
-            ref: see above.
-            pha: (B, 1, H, W), changed in those cells, as is fgr (B, 3, H, W).
-            fgr: see pha.
+            ref: (B, 1, H / 4, W / 4), not zero in the cells to refine.
+            pha: (B, 1, H, W), changed in place in those cells.
+            fgr: (B, 3, H, W), changed in place in those cells.
         """
         groups = plan_blocks(ref, _BLOCK_COSTS)
         if not groups:
@@ -86,10 +87,10 @@ class BlockRefiner:
     def _hidden(
         self, features: Tensor, groups: list[Blocks], tables: list[tuple[Table, Table]]
     ) -> Tensor:
-        """Hidden features where blocks look, in channels-last memory; anything elsewhere.
+        """Computes hidden features where blocks read them; elsewhere values are undefined.
 
-        (B, 44, h, w) of which the first 32 channels are set; room for alpha, residual and, in the
-        windows that are upsampled from it, for frame and plate.
+        Returns (B, 44, h, w) in channels-last memory, of which the first 32 channels are set. The
+        others hold alpha and residual later and, in the upsampled windows, frame and plate.
         """
         batch, _, h, w = features.shape
         rows, columns = -(-h // _TILE), -(-w // _TILE)
@@ -105,7 +106,7 @@ class BlockRefiner:
             computed = F.relu_(F.conv2d(features, weight, bias, padding=1))
             hidden[..., :HIDDEN_CHANNELS] = computed.permute(0, 2, 3, 1)
             return hidden.permute(0, 3, 1, 2)
-        # Tiles that nobody looks at remain as they are: any number.
+        # Tiles that no block reads stay uninitialised.
         image, row, column = torch.nonzero(looked_at, as_tuple=True)
         side = _TILE + 2
         tiles = crop_windows(features, image, row * _TILE - 1, column * _TILE - 1, side, side)
@@ -128,8 +129,8 @@ class BlockRefiner:
     ) -> None:
         """Computes blocks and writes their selected cells into pha and fgr.
 
-        Those are views by cell, (B, H / 4, W / 4, C, 4, 4); see `_hidden` for the features, which
-        here have alpha and residual too.
+        Both are views by cell, (B, H / 4, W / 4, C, 4, 4). The features are those of `_hidden`,
+        with alpha and residual set.
         """
         margin_half, margin_full, margin = self.margins
         full = blocks.side * CELL
@@ -182,7 +183,7 @@ def _upsample(
     weights_down, weights_across = down.weights[row], across.weights[column]
     size = weights_down.shape[2], weights_across.shape[2]
     coarse = crop_windows(hidden, image, down.origin[row], across.origin[column], *size)
-    with torch.autocast("cpu", enabled=False):  # which may compute convolutions in less
+    with torch.autocast("cpu", enabled=False):  # which may compute in lower precision
         coarse = torch.bmm(weights_down, coarse.permute(0, 2, 3, 1).flatten(2))
         coarse = coarse.view(-1, size[1], hidden.shape[1])  # k*y x_coarse C
         weights_across = weights_across.repeat_interleave(out.shape[1], 0)
@@ -190,7 +191,7 @@ def _upsample(
 
 
 def _steps(window: int) -> list[int]:
-    """Places of a window that together lie in all tiles that it touches."""
+    """Positions in a window that together lie in all tiles that it overlaps."""
     return [*range(0, window - 1, _TILE), window - 1]
 
 
@@ -210,8 +211,8 @@ def crop_windows(
 ) -> Tensor:
     """Crops k windows of (B, C, H, W) to (k, C, height, width), with zeros outside the picture.
 
-    Image in the batch, first row and first column of each, which may lie outside, are (k,) int64.
-    The memory format stays the picture's.
+    The index in the batch, first row and first column of each window are (k,) int64; windows may
+    reach beyond the picture. The result has the picture's memory format.
     """
     rows, columns = picture.shape[2] - height, picture.shape[3] - width
     border = (top < 0) | (top > rows) | (left < 0) | (left > columns)
@@ -238,10 +239,10 @@ def crop_windows(
 def _crop_inside(
     picture: Tensor, image: Tensor, top: Tensor, left: Tensor, height: int, width: int
 ) -> Tensor:
-    """`crop_windows` of windows that lie inside the picture."""
+    """`crop_windows` for windows inside the picture."""
     channels_last = picture.shape[1] > 1 and picture.stride(1) == 1
     if channels_last:
-        # Pixel by pixel: the channels of a pixel are neighbours in memory.
+        # Pixel by pixel: the channels of a pixel are adjacent in memory.
         pixels = picture.permute(0, 2, 3, 1)
         piece, kind = _piece(pixels, pixels.shape[3])
         windows = pixels.view(kind).unfold(1, height, 1).unfold(2, width, 1)
@@ -256,7 +257,7 @@ def _crop_inside(
 
 
 def _piece(picture: Tensor, count: int) -> tuple[int, torch.dtype]:
-    """How many of `count` values that are neighbours in memory are copied as one, and as what."""
+    """How many of `count` adjacent values are copied as one number, and that number's type."""
     for size_in_bytes, kind in _PIECES:
         piece = size_in_bytes // picture.itemsize
         others = (*picture.stride()[:-1], picture.storage_offset(), picture.shape[-1], count)

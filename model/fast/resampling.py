@@ -1,7 +1,7 @@
-"""Bilinear resampling, as `F.interpolate` does it: whole pictures, and tables for windows of them.
+"""Bilinear resampling with the results of `F.interpolate`: of whole pictures and of windows.
 
-Source: ours, because `F.interpolate` takes ten times as long to read a 4K frame as its few rows
-need, and passes over a 4K output again for what is added to it.
+Source: ours, because `F.interpolate` takes 10 times longer to reduce a 4K frame than reading the
+rows that it needs, and needs a second pass over a 4K output to add a picture.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Rows of the output that are made at once, so that they are still in the cache for what follows.
+# Rows of the output that are made at once, few enough to stay in the cache for the next step.
 _ROWS = 32
 
 
@@ -21,7 +21,7 @@ def reduce(picture: Tensor, height: int, width: int) -> Tensor:
     rows, columns = picture.shape[2], picture.shape[3]
     if rows % height or columns % width:
         return F.interpolate(picture, (height, width), mode="bilinear", align_corners=False)
-    # At a whole factor the two rows and columns around the middle of each pixel count alike.
+    # At an integer factor the two rows and columns around a pixel's centre have equal weights.
     down, across = rows // height, columns // width
     pairs = picture[:, :, (down - 1) // 2 :: down] + picture[:, :, down // 2 :: down]
     return (pairs[..., (across - 1) // 2 :: across] + pairs[..., across // 2 :: across]) / 4
@@ -30,13 +30,13 @@ def reduce(picture: Tensor, height: int, width: int) -> Tensor:
 def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
     """Resizes (B, C, h, w) into `out` (B, C, H, W), larger, as `F.interpolate` does.
 
-    Where another picture like `out` is given, adds it and clamps to [0, 1].
+    If `added` is given, of the shape of `out`, adds it and clamps to [0, 1].
     """
     batch, channels, height, width = out.shape
     wide = F.interpolate(picture, (picture.shape[2], width), mode="bilinear", align_corners=False)
     count = -(-height // _ROWS)
     origins, weights = upsampling_table(count, _ROWS, 0, picture.shape[2], height, picture.dtype)
-    # Not in the lower precision that may be set for convolutions.
+    # The program may have set a lower precision for convolutions.
     with torch.autocast(out.device.type, enabled=False):
         for i, origin in enumerate(origins.tolist()):
             part = out[:, :, i * _ROWS : (i + 1) * _ROWS]
@@ -50,20 +50,20 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
 
 
 class Table(NamedTuple):
-    """Bilinear upsampling inside windows that lie on a grid, along one axis."""
+    """Weights of bilinear upsampling along one axis, for windows on a grid."""
 
     origin: Tensor
-    """(count,) int64, where the window of the coarse picture begins."""
+    """(count,) int64, first coarse pixel of each window."""
     weights: Tensor
-    """(count, length, window), from the coarse window to the fine one; 0 outside the picture."""
+    """(count, length, window), weights of coarse pixels by fine pixel; 0 outside the picture."""
 
 
 @lru_cache(maxsize=64)
-@torch.inference_mode(False)  # a table may be used outside of it later
+@torch.inference_mode(False)  # a table may be used outside inference mode later
 def upsampling_table(
     count: int, step: int, margin: int, coarse: int, fine: int, dtype: torch.dtype
 ) -> Table:
-    """Tabulates the bilinear upsampling from `coarse` to `fine` pixels for windows, along one axis.
+    """Tabulates bilinear upsampling from `coarse` to `fine` pixels along one axis, for windows.
 
     Window i of `count` covers fine pixels from `i * step - margin` to `(i + 1) * step + margin`,
     with zeros outside the picture.
@@ -91,7 +91,7 @@ def window_tables(
     fine: Sequence[int],
     dtype: torch.dtype,
 ) -> list[tuple[Table, Table]]:
-    """Tables, down and across, of windows that lie every `step` pixels; sizes are height, width."""
+    """Vertical and horizontal tables of windows every `step` pixels; sizes are height, width."""
     return [
         (
             upsampling_table(-(-fine[0] // step), step, margin, coarse[0], fine[0], dtype),

@@ -162,7 +162,7 @@ ROWS = [
     Row("large.pth", pth(last=lambda x: x.double() * 1e300), says="not finite in", **REFUSED),
     Row("overflow.pth", pth(last=lambda x: x * 1e38), says=f"NaN.*layer {LAST[:13]}", **REFUSED),
     Row("negative.pth", pth(variance=Tensor.neg), says="negative variances in", **REFUSED),
-    Row("integer.pth", pth(last=Tensor.long), says="whole numbers instead", **REFUSED),
+    Row("integer.pth", pth(last=Tensor.long), says="integers instead", **REFUSED),
     # Kinds of tensors.
     Row(
         "float8.pth",

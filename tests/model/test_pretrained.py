@@ -96,9 +96,9 @@ def test_refuses_arguments_that_are_not_the_networks(
     [
         (CONFIG, None, "config.json is missing"),
         (WEIGHTS, None, WEIGHTS),
-        (CONFIG, b"{", "is no JSON"),
-        (CONFIG, b"\xff\xfe", "is no JSON"),
-        (CONFIG, b"[" * 20_000, "is no JSON"),
+        (CONFIG, b"{", "is not JSON"),
+        (CONFIG, b"\xff\xfe", "is not JSON"),
+        (CONFIG, b"[" * 20_000, "is not JSON"),
         (CONFIG, b"[]", "must hold an object, got a list"),
         (CONFIG, b" " * 70_000, "larger than"),
         (CONFIG, b'{"network": "MattingRefine"}', "the key backbone is missing"),
@@ -147,7 +147,7 @@ except ValueError as error:
     assert done.returncode == 0, done.stderr
     scale, message = done.stdout.splitlines()
     assert scale == "0.5"
-    assert "someone/matting is no folder" in message
+    assert "someone/matting is not a folder" in message
     assert "install huggingface_hub" in message
 
 

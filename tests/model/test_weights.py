@@ -174,7 +174,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         for _ in range(1025):
             entry.write(bytes(1 << 20))
     assert path.stat().st_size < 4 << 20
-    with pytest.raises(CheckpointError, match="holds 1025 MiB; at most 1024 MiB"):
+    with pytest.raises(CheckpointError, match="has 1025 MiB; the limit is 1024 MiB"):
         read_state_dict(path)
 
 
