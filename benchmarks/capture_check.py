@@ -1,4 +1,4 @@
-"""What preprocessing does for pictures captured badly, and what the capture check says of them.
+"""Measures the effect of preprocessing on badly captured pictures, and what the check reports.
 
 Example: python -m benchmarks.capture_check --mattes MATTES --backgrounds PHOTOGRAPHS
 """
@@ -23,7 +23,7 @@ from media.listing import list_pictures
 from model.weights import load_network
 from training.metrics import gradient_error, mean_absolute_difference
 
-# What the degraded captures below have beside: noise and JPEG 88, and no shadow (docs/capture.md).
+# The degraded captures below also have noise and JPEG 88, but no shadow (docs/capture.md).
 FIXED: Capture = {name: CAPTURE[name] for name in ("noise", "jpeg")}
 
 
@@ -58,7 +58,7 @@ def judge(predictor: Predictor, pairs: Iterable[Pair]) -> tuple[dict[str, list[f
         pairs: frames, plates and true alphas.
 
     Returns:
-        Means of MAD and Grad (thousands) by mode; and how often the check told each problem.
+        Means of MAD and Grad (thousands) by mode; and how often the check reported each problem.
     """
     errors: dict[str, list[list[float]]] = {name: [] for name in MODES}
     problems: Counter = Counter()
@@ -78,13 +78,13 @@ def judge(predictor: Predictor, pairs: Iterable[Pair]) -> tuple[dict[str, list[f
 
 
 def spoil(pairs: list[Pair]) -> dict[str, Iterator[tuple[np.ndarray, np.ndarray]]]:
-    """Makes what the check is to find, of pairs in which it is to find nothing.
+    """Makes faulty captures that the check should report, from pairs without faults.
 
     Args:
-        pairs: of composites; neighbours have another subject or another background.
+        pairs: of composites; adjacent ones differ in subject or background.
 
     Returns:
-        Frames and plates by what is wrong with them.
+        Frames and plates by the name of the fault.
     """
     turned = [*pairs[1:], pairs[0]]
 
@@ -92,7 +92,7 @@ def spoil(pairs: list[Pair]) -> dict[str, Iterator[tuple[np.ndarray, np.ndarray]
         return cover(picture, *src.shape[:2])
 
     def move(src: np.ndarray, bgr: np.ndarray, true: np.ndarray) -> np.ndarray:
-        """The subject in the plate, a tenth of the width aside."""
+        """Pastes the subject into the plate, shifted by a tenth of the width."""
         step = src.shape[1] // 10
         there = np.roll(true, step, axis=1)[..., None] > 0.5
         return np.where(there, np.roll(src, step, axis=1), bgr)
@@ -109,7 +109,7 @@ def spoil(pairs: list[Pair]) -> dict[str, Iterator[tuple[np.ndarray, np.ndarray]
 
 
 def clip_pairs(clip: Path) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Makes pairs of a clip by a fixed camera: against its median, and against other frames."""
+    """Makes pairs from a clip of a fixed camera: frames with its median, and with other frames."""
     reader = cv2.VideoCapture(str(clip))
     frames = []
     while (read := reader.read())[0]:
@@ -124,7 +124,7 @@ def clip_pairs(clip: Path) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
 
 
 def tell_problems(name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
-    """Prints what the check tells of frames and plates, and how long the preparation takes."""
+    """Prints what the check reports for frames and plates, and the time of the preparation."""
     problems: Counter = Counter()
     total, start = 0, perf_counter()
     for src, bgr in pairs:
@@ -141,9 +141,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--mattes", type=Path, required=True)
     parser.add_argument("--backgrounds", type=Path, required=True)
-    parser.add_argument("--clip", type=Path, help="by a fixed camera, with moving people")
-    parser.add_argument("--every", type=int, default=1, help="take every so many of the composites")
-    parser.add_argument("--conditions", nargs="*", help="all when not given, none when empty")
+    parser.add_argument("--clip", type=Path, help="clip of moving people by a fixed camera")
+    parser.add_argument("--every", type=int, default=1, help="use every N-th composite")
+    parser.add_argument("--conditions", nargs="*", help="all by default, none if empty")
     args = parser.parse_args()
     cv2.setNumThreads(1)
 
@@ -152,7 +152,7 @@ def main() -> None:
     def composites(capture: Capture) -> list[Pair]:
         return list(compose(subjects, photographs, capture))[:: args.every]
 
-    print("what the check tells")
+    print("what the check reports")
     for name in ("perfect", "as a camera captures"):
         for wrong, pairs in spoil(composites(CONDITIONS[name])).items():
             tell_problems(f"{name}: {wrong}", pairs)

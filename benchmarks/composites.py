@@ -1,4 +1,4 @@
-"""Pictures with a known alpha that nobody trained on: subjects laid over backgrounds, and pairs."""
+"""Test pictures with known alpha: composites of subjects and backgrounds, and captured pairs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from matting.plate.align import align_plate
 from media.pictures import read_picture
 
 Capture = Mapping[str, Mapping[str, float]]  # as `make_disturbance` takes it
-# How composites are captured, beside perfectly: noise, JPEG 88, a shadow of a quarter, the plate
+# A realistic capture of composites: noise, JPEG 88, a shadow of 25%, the plate
 # moved by 0.2% and 4% brighter.
 CAPTURE: Capture = {
     "noise": {"src": 0.01, "bgr": 0.01},
@@ -28,7 +28,7 @@ CAPTURE: Capture = {
 
 
 class Subject(NamedTuple):
-    """What is laid over backgrounds.
+    """A foreground with its alpha.
 
     Attributes:
         name: for tables.
@@ -42,7 +42,7 @@ class Subject(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A frame with its plate and the alpha that should come out.
+    """A frame with its plate and its true alpha.
 
     Attributes:
         name: for tables.
@@ -65,7 +65,7 @@ def read_mattes(folder: Path) -> list[Subject]:
     """
     paths = sorted(folder.glob("*_pha.png"))
     if not paths:
-        raise ValueError(f"{folder} holds no NAME_pha.png; give a folder of NAME_fgr.png with them")
+        raise ValueError(f"{folder} has no NAME_pha.png; give a folder of NAME_fgr.png with them")
     subjects = []
     for path in paths:
         fgr = read_picture(path.with_name(path.name.replace("_pha", "_fgr"))).pixels
@@ -74,7 +74,7 @@ def read_mattes(folder: Path) -> list[Subject]:
 
 
 def read_people(pairs: Path) -> list[Subject]:
-    """Takes the person out of every NAME_src.png by its NAME_reference.png.
+    """Cuts the person out of every NAME_src.png, with NAME_reference.png as alpha.
 
     The colours of the foreground are estimated by pymatting.
 
@@ -87,7 +87,7 @@ def read_people(pairs: Path) -> list[Subject]:
         from pymatting import estimate_foreground_ml
     except ImportError as error:
         raise ValueError(
-            "people are taken out of their frames by pymatting: pip install pymatting"
+            "cutting people out of their frames needs pymatting: pip install pymatting"
         ) from error
     subjects = []
     for path in sorted(pairs.glob("*_src.png")):
@@ -97,12 +97,12 @@ def read_people(pairs: Path) -> list[Subject]:
         fgr = (np.clip(fgr, 0, 1) * 255 + 0.5).astype(np.uint8)
         subjects.append(Subject(path.stem.removesuffix("_src"), fgr, pha))
     if not subjects:
-        raise ValueError(f"{pairs} holds no NAME_src.png; give a folder of frames and references")
+        raise ValueError(f"{pairs} has no NAME_src.png; give a folder of frames and references")
     return subjects
 
 
 def draw_subjects(count: int, height: int, width: int) -> list[Subject]:
-    """Draws subjects, for when there are no mattes."""
+    """Draws synthetic subjects, for use without mattes."""
     subjects = []
     for number in range(count):
         fgr, pha = draw_foreground(np.random.default_rng(number), height, width)
@@ -116,13 +116,13 @@ def compose(
     capture: Capture,
     likeness: float = 0.0,
 ) -> Iterator[Pair]:
-    """Lays every subject over every background and captures both.
+    """Composites every subject over every background and disturbs frame and plate.
 
     Args:
-        subjects: what is laid.
+        subjects: foregrounds with alpha.
         backgrounds: photographs; each is resized and cropped to the subject's size.
         capture: disturbances of frame and plate, as `make_disturbance` takes them.
-        likeness: how far the subject's colours are brought to the background's, from 0 to 1.
+        likeness: how similar the subject's colours are made to the background's, from 0 to 1.
 
     Yields:
         See `Pair`.
@@ -148,13 +148,13 @@ def compose(
 
 
 def imitate(fgr: np.ndarray, pha: np.ndarray, bgr: np.ndarray, likeness: float) -> np.ndarray:
-    """Brings mean and deviation of a foreground's colours to those of the background behind it.
+    """Changes mean and deviation of a foreground's colours towards those of the background.
 
     Args:
         fgr: (H, W, 3) uint8, RGB.
-        pha: (H, W) float64 in [0, 1]; how much each pixel counts.
+        pha: (H, W) float64 in [0, 1], the weight of each pixel.
         bgr: (H, W, 3) uint8, RGB.
-        likeness: 0 leaves the foreground, 1 brings it all the way.
+        likeness: 0 leaves the foreground unchanged, 1 gives the background's mean and deviation.
 
     Returns:
         (H, W, 3) uint8, RGB.
@@ -175,7 +175,7 @@ def imitate(fgr: np.ndarray, pha: np.ndarray, bgr: np.ndarray, likeness: float) 
 
 
 def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes a picture to cover a size, and crops its middle."""
+    """Resizes a picture to cover a size, and crops its centre."""
     scale = max(height / picture.shape[0], width / picture.shape[1])
     size = (
         max(width, round(picture.shape[1] * scale)),
@@ -187,12 +187,12 @@ def cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def planes(picture: np.ndarray) -> torch.Tensor:
-    """(H, W, C) to a batch of one, (1, C, H, W)."""
+    """Converts (H, W, C) to a batch of one, (1, C, H, W)."""
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
 
 
 def captured(pairs: Path) -> Iterator[Pair]:
-    """Reads NAME_src.png with plate.png, aligned, and NAME_reference.png."""
+    """Reads each NAME_src.png with plate.png, which it aligns, and NAME_reference.png."""
     plate = read_picture(pairs / "plate.png").pixels
     for path in sorted(pairs.glob("*_src.png")):
         src = read_picture(path).pixels

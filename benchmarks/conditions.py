@@ -1,4 +1,4 @@
-"""What goes wrong when a plate and a frame are captured, one thing at a time and in steps."""
+"""Conditions of the robustness benchmark: one fault of capture each, at several strengths."""
 
 from dataclasses import dataclass, field
 
@@ -7,13 +7,13 @@ from benchmarks.composites import CAPTURE, Capture
 
 @dataclass(frozen=True)
 class Condition:
-    """One way to capture a scene.
+    """One fault of capture, at one strength.
 
     Attributes:
-        name: of what is disturbed; one word, for the command line.
-        strength: how much, in words.
+        name: of the fault; one word, for the command line.
+        strength: description of the strength.
         capture: disturbances, as `dataset.augmentation.make_disturbance` takes them.
-        likeness: how far the subject's colours are brought to the background's, from 0 to 1.
+        likeness: how similar the subject's colours are made to the background's, from 0 to 1.
     """
 
     name: str
@@ -26,7 +26,7 @@ def _shadow(strength: float) -> Capture:
     return {"shadow": {**CAPTURE["shadow"], "strength": strength}}
 
 
-# Of the plate where nothing else is said.
+# Disturbances of the plate, unless the strength names the frame or both.
 CONDITIONS = (
     Condition("none"),
     Condition("capture", "noise, JPEG 88, shadow 25%, shift 0.2%, 4% brighter", CAPTURE),
@@ -77,8 +77,8 @@ def choose_conditions(names: list[str] | None) -> list[Condition]:
     """Chooses conditions by name.
 
     Args:
-        names: names of conditions, each for all of its strengths, or NAME:NUMBER for the one of
-            them that the number counts (from 1); None for all.
+        names: NAME for all strengths of a condition, or NAME:NUMBER for one of them, counted from
+            1; None for all.
 
     Returns:
         The conditions, in the table's order.

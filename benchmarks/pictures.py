@@ -1,4 +1,4 @@
-"""Picture files to measure on: HD JPEGs of foregrounds, alphas and backgrounds."""
+"""Picture files for benchmarks: HD JPEGs of foregrounds, alphas and backgrounds."""
 
 from pathlib import Path
 
@@ -17,16 +17,16 @@ def write_hd_pictures(root: Path, mattes: Path | None, backgrounds: Path | None)
     """Writes 8 foregrounds, alphas and backgrounds of 1920 x 1080 as JPEG.
 
     Args:
-        root: an existing folder; gets the folders fgr, pha and bgr.
-        mattes: folder of NAME_fgr.png and NAME_pha.png, brought to HD; None draws them.
-        backgrounds: folder of photographs, brought to HD; None draws them.
+        root: an existing folder, in which the folders fgr, pha and bgr are created.
+        mattes: folder of NAME_fgr.png and NAME_pha.png, resized to HD; None draws them.
+        backgrounds: folder of photographs, resized to HD; None draws them.
 
     Raises:
-        ValueError: when a folder holds no such pictures.
+        ValueError: when a folder has no such pictures.
     """
     pairs = sorted(mattes.glob("*_fgr.png")) if mattes else []
     if mattes and not pairs:
-        raise ValueError(f"{mattes} holds no NAME_fgr.png; give a folder of mattes, or none")
+        raise ValueError(f"{mattes} has no NAME_fgr.png; give a folder of mattes, or leave it out")
     photographs = list_pictures(backgrounds).pictures if backgrounds else []
     for n in range(COUNT):
         rng = np.random.default_rng(n)

@@ -1,4 +1,4 @@
-"""Times the parts of the network on a real frame, beside what the machine can multiply at most.
+"""Times the parts of the network on a real frame, and compares them with the machine's peak.
 
 Example: python -m benchmarks.profile_parts --backends pytorch openvino
 """
@@ -21,7 +21,7 @@ from matting.settings import DEFAULT_CHECKPOINT
 from model.fast import FastMatting
 
 Run = Callable[[FastMatting], object]
-PARTS = ("coarse", "_hidden", "_refine")  # of `FastMatting`, and of its refiner
+PARTS = ("coarse", "_hidden", "_refine")  # methods of `FastMatting` and of its refiner
 
 
 def measure_parts(
@@ -30,14 +30,14 @@ def measure_parts(
     """Times the parts of our network, and counts their multiply-adds.
 
     Args:
-        fast: is timed.
-        plain: the same network in PyTorch, whose work is counted.
-        run: calls what it is given on a frame.
-        rounds: calls of each, of which the median counts.
+        fast: the network to time.
+        plain: the same network in PyTorch, whose multiply-adds are counted.
+        run: calls a network on a frame.
+        rounds: calls of each; medians are returned.
 
     Returns:
-        Seconds of the whole; seconds and multiply-adds by part. `rest` is what is left of the
-        whole: reducing the frame, selecting cells, and the outputs.
+        Seconds of the whole; seconds and multiply-adds by part. `rest` is the remaining time:
+        reducing the frame, selecting cells, and making the outputs.
     """
     calls: dict[str, list[tuple[Any, ...]]] = {name: [] for name in PARTS}
     with ExitStack() as patches:
@@ -67,7 +67,7 @@ def _owner(network: FastMatting, part: str) -> Any:
 
 
 def _noting(part: Any, calls: list[tuple[Any, ...]]) -> Callable[..., Any]:
-    """The same function, which notes its arguments."""
+    """Wraps a function so that it records its arguments."""
 
     def call(*args: Any) -> Any:
         calls.append(args)
@@ -77,7 +77,7 @@ def _noting(part: Any, calls: list[tuple[Any, ...]]) -> Callable[..., Any]:
 
 
 def print_parts(title: str, whole: float, parts: dict[str, tuple[float, int]], peak: float) -> None:
-    """Prints the parts, and what share of the machine's peak each reaches."""
+    """Prints the parts, with the percentage of the machine's peak that each reaches."""
     print(f"\n{title}: {whole * 1e3:.0f} ms; peak of matrix products {peak / 1e9:.0f} GFLOP/s")
     for part, (seconds, macs) in parts.items():
         share = (

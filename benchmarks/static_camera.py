@@ -1,9 +1,9 @@
-"""Whether people in front of a camera that stands still are found, and nothing else is.
+"""Checks that mattes of a fixed camera's clip contain all people and nothing else.
 
 Example: python -m benchmarks.static_camera CLIP --every 20 --picture sheet.png
 
-The plate is the median of the clip. There is no true alpha: people are what differs clearly from
-the plate and is tall enough, which a still camera by daylight allows.
+The plate is the median of the clip. There is no true alpha: areas that differ clearly from the
+plate and are tall enough count as people. This works for a fixed camera in daylight.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from matting.video.settings import VideoSettings
 from media.pictures import write_png
 
 CLEAR = 40  # grey levels of difference from the plate
-NEAR = 12  # pixels round what differs clearly that still count as people: shoes, shadowed edges
-COVERED = 0.5  # of a person's pixels, with an alpha above 1/2: found
+NEAR = 12  # pixels around clear differences that also count as people: shoes, shadowed edges
+COVERED = 0.5  # a person is found if more of their pixels than this have an alpha above 1/2
 PLATE_FRAMES = 60
-SHOWN = 4  # frames of the picture
+SHOWN = 4  # frames in the picture
 
 
 class Person(NamedTuple):
-    """A piece of the frame that differs from the plate.
+    """An area of the frame that differs from the plate.
 
     Attributes:
         box: left, top, width, height, pixels.
@@ -46,10 +46,10 @@ def find_people(src: np.ndarray, bgr: np.ndarray, height: int) -> tuple[list[Per
     Args:
         src: (H, W, 3) uint8, RGB.
         bgr: (H, W, 3) uint8, RGB.
-        height: of the smallest, pixels.
+        height: people are taller than this, in pixels.
 
     Returns:
-        The people that are taller, and (H, W) bool: where nothing differs clearly, tall or small.
+        People above this height, and (H, W) bool: where nothing differs clearly.
     """
     difference = plate_difference(*(cv2.GaussianBlur(p, (0, 0), 1.5) for p in (src, bgr)))
     clear = cv2.morphologyEx(
@@ -66,13 +66,13 @@ def find_people(src: np.ndarray, bgr: np.ndarray, height: int) -> tuple[list[Per
 
 
 def main() -> None:
-    """Reads the command line and prints what was found."""
+    """Reads the command line and prints the people found."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("clip", type=Path)
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
-    parser.add_argument("--every", type=int, default=20, help="take one frame of so many")
-    parser.add_argument("--height", type=int, default=40, help="people taller than this, pixels")
-    parser.add_argument("--picture", type=Path, help="PNG of the frames with people lost or most")
+    parser.add_argument("--every", type=int, default=20, help="use every N-th frame")
+    parser.add_argument("--height", type=int, default=40, help="people are taller, in pixels")
+    parser.add_argument("--picture", type=Path, help="PNG of the frames with the least covered")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     settings = VideoSettings(args.clip)
@@ -112,7 +112,7 @@ def main() -> None:
 
 
 def draw(src: np.ndarray, pha: np.ndarray, people: list[Person], lost: list) -> np.ndarray:
-    """Frame and alpha side by side; a box round each person, red where lost."""
+    """Draws frame and alpha side by side, with a box around each person, red if not found."""
     grey = cv2.cvtColor((pha * 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
     both = [src.copy(), grey]
     for picture in both:

@@ -1,4 +1,4 @@
-"""Measuring a computation: how long it takes, what it multiplies, what the machine can do."""
+"""Measures a computation: its time, its multiply-adds, and the machine's peak rate."""
 
 import os
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from runtime.device import DTYPES, Precision
 from runtime.progress import show_progress
 
-# Sides of the products that look for the machine's peak; small ones do not reach it, and one that
-# takes longer than this many seconds is large enough.
+# Sides of the matrix products that measure the machine's peak. Small ones do not reach it; the
+# search ends with the first that takes longer than this many seconds.
 _SIDES = (512, 1024, 2048, 4096, 8192)
 _LONG_ENOUGH = 0.05
 _REPEATS = 5
@@ -22,36 +22,36 @@ _REPEATS = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each call of something, in order; at least one."""
+    """Seconds of each timed call, in order; at least one."""
 
     seconds: tuple[float, ...]
 
     @property
     def disturbed(self) -> bool:
-        """Whether other programs seem to compute, too: a tenth or so of the calls takes 3x as long.
+        """Whether other programs seem to run: the 95th percentile is above 3 times the median.
 
-        Twenty calls alone on a machine differ by some percent.
+        On an idle machine, twenty calls differ by some percent.
         """
         return len(self.seconds) > 4 and self.percentile(95) > 3 * self.percentile(50)
 
     @property
     def mean(self) -> float:
-        """Seconds of a call on average."""
+        """Mean seconds of a call."""
         return sum(self.seconds) / len(self.seconds)
 
     def percentile(self, percent: float) -> float:
-        """Seconds that so many percent of the calls do not exceed, linearly interpolated."""
+        """A percentile of the seconds of a call, linearly interpolated."""
         return float(np.percentile(self.seconds, percent))
 
 
 def time_calls(
     call: Callable[[], object], device: torch.device, warm_up: int, iterations: int
 ) -> Timing:
-    """Times calls one by one, each until the device has finished: CUDA events on a GPU.
+    """Times calls one by one, each until the device has finished; with CUDA events on a GPU.
 
-    Not by `torch.utils.benchmark`: its `Timer` gives means of blocks of calls, where the 95th
-    percentile needs each call, adds warm-up calls of its own, and its import warns on stderr where
-    CUDA's files are and no GPU is.
+    `torch.utils.benchmark` does not fit: its `Timer` returns means of blocks of calls, but the 95th
+    percentile needs each call; it adds warm-up calls; and its import warns on stderr if CUDA is
+    installed without a GPU.
 
     Raises:
         ValueError: for a negative number of warm-up calls, or no iteration.
@@ -82,7 +82,7 @@ def count_cores() -> int:
 
 
 def synchronise(device: torch.device) -> None:
-    """Waits until a device has done what it was given; a CPU always has."""
+    """Waits until a device has finished all work; returns at once for a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -92,7 +92,7 @@ def synchronise(device: torch.device) -> None:
 def count_macs(call: Callable[[], object]) -> int:
     """Counts the multiply-adds of all convolutions that a call computes in PyTorch.
 
-    Products of matrices are not counted: these networks interpolate with them.
+    Matrix products are not counted, because these networks use them for interpolation only.
 
     Source: the paper, table 3, which leaves out interpolation and cropping.
     """
@@ -103,16 +103,16 @@ def count_macs(call: Callable[[], object]) -> int:
 
 
 def measure_peak(device: torch.device, precision: Precision) -> float:
-    """Measures what a machine computes at most: products of square matrices, larger and larger.
+    """Measures a machine's peak rate, by products of square matrices of increasing size.
 
-    Where PyTorch lets convolutions on a GPU round float32 to TF32, so do these products.
+    If PyTorch lets convolutions on a GPU round float32 to TF32, these products do so too.
 
     Returns:
-        Floating-point operations a second, two for a multiply-add; of the best product of 5 of
-        every size.
+        Floating-point operations per second, two for a multiply-add: the best of all products, 5 of
+        each size.
     """
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":  # products of float32 round as convolutions do
+    if device.type == "cuda":  # round float32 as convolutions do
         torch.set_float32_matmul_precision("high" if torch.backends.cudnn.allow_tf32 else "highest")
     best = 0.0
     try:

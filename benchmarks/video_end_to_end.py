@@ -1,13 +1,12 @@
-"""Frames a second of a video run beside those of its parts alone: decode, network, encode.
+"""Frames per second of a video run, and of its parts alone: decoding, network, encoding.
 
 Example: python -m benchmarks.video_end_to_end CLIP --frames 200
 
-What is timed alone may use the whole machine; together they share it. The network alone is timed as
-the program runs it, two frames at a time on a CPU, and a frame at a time with all threads; the
-faster of the two counts. Where cores are fewer than what the parts use, the most that overlapping
-can reach is the processor time of all, spread over the cores; `in turn` is the rate of one after
-the other. An H.264 encoder holds back some 40 frames: of a shorter clip than a few times that, it
-does its work when nothing else is left to overlap with.
+A part that is timed alone can use the whole machine; in a run all parts share it. The network alone
+is timed as the program runs it, two frames at a time on a CPU, and one frame at a time with all
+threads; the faster of the two is used. With fewer cores than the parts use, overlapping is bound by
+the processor time of all parts divided by the cores. An H.264 encoder holds back about 40 frames,
+so use a clip of several times that length; else encoding overlaps with nothing.
 """
 
 import argparse
@@ -40,7 +39,7 @@ from matting.video.target import TargetFeed, TargetSettings
 from media.frames import Frame, VideoInfo, VideoSource
 
 NEW_BACKGROUND = "green"
-# Mattes that are kept to be encoded, shown to and fro: 400 MB of 768 x 576 pixels.
+# Mattes that are kept for encoding, played forwards and backwards: 400 MB at 768 x 576 pixels.
 _HELD = 40
 
 
@@ -71,12 +70,12 @@ class FirstFrames:
 
 
 class Parts:
-    """The parts of a run over the first frames of a clip, and all of it.
+    """The parts of a run over the first frames of a clip, and the whole run.
 
     Args:
-        clip: a video of a camera that stands still.
+        clip: a video by a fixed camera.
         bgr: its plate: a picture, or `median`.
-        count: frames.
+        count: number of frames.
         predictor: computes the mattes.
         model: its settings.
     """
@@ -114,11 +113,11 @@ class Parts:
                 pass
 
     def network(self) -> None:
-        """Mattes the frames, as many at a time as the program does."""
+        """Mattes the frames, as many at a time as the program."""
         self._matte_all(1, self._predictor.lanes)
 
     def one_at_a_time(self) -> None:
-        """Mattes a frame after the other."""
+        """Mattes one frame at a time."""
         self._matte_all(0, 1)
 
     def _matte_all(self, workers: int, lanes: int) -> None:
@@ -131,7 +130,7 @@ class Parts:
             pass
 
     def encode(self) -> None:
-        """Writes com and pha of as many frames by the mattes of the first, and checks them."""
+        """Writes com and pha of all frames with the mattes that were kept, and checks them."""
         target = TargetFeed(NEW_BACKGROUND, TargetSettings()).at(Fraction(0), self._bgr)
         with tempfile.TemporaryDirectory() as folder:
             outputs = self._open_outputs(folder)
@@ -141,7 +140,7 @@ class Parts:
             outputs.finish(())
 
     def together(self) -> None:
-        """The run, overlapped, as the program makes it."""
+        """The whole run, overlapped as in the program."""
         with tempfile.TemporaryDirectory() as folder, closing(self._open()) as source:
             outputs = self._open_outputs(folder)
             targets = TargetFeed(NEW_BACKGROUND, TargetSettings())
@@ -156,11 +155,11 @@ class Parts:
 def measure(
     parts: dict[str, Callable[[], None]], frames: int, rounds: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Times the parts in turn, several rounds.
+    """Times the parts one after the other, in several rounds.
 
     Returns:
-        Of each, for every round: frames a second, and processor seconds of a frame, of all threads
-        together.
+        For each part and round: frames per second, and processor seconds per frame over all
+        threads.
     """
     rates: dict[str, list[float]] = {name: [] for name in parts}
     spent: dict[str, list[float]] = {name: [] for name in parts}
@@ -174,14 +173,14 @@ def measure(
 
 
 def compare(rates: dict[str, list[float]]) -> tuple[list[float], list[float]]:
-    """Compares all together with the parts of the same round, since the machine's speed drifts.
+    """Compares the whole run with the parts of the same round, because the machine's speed drifts.
 
     Args:
         rates: see `measure`.
 
     Returns:
-        For every round: the rate together as a share of the slowest part's, and as a multiple of
-        the rate of one part after the other.
+        For every round: the rate of the whole run as a fraction of the slowest part's, and as a
+        multiple of the rate of one part after the other.
     """
     shares, gains = [], []
     for together, decode, *network, encode in zip(
@@ -203,8 +202,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="pytorch")
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--backbone-scale", type=float, help="by size when not given")
-    parser.add_argument("--refine-sample-pixels", type=int, help="by size when not given")
+    parser.add_argument("--backbone-scale", type=float, help="default: by size")
+    parser.add_argument("--refine-sample-pixels", type=int, help="default: by size")
     args = parser.parse_args()
     cv2.setNumThreads(1)
     model = ModelSettings(
@@ -220,13 +219,13 @@ def main() -> None:
     together, one_at_a_time = alone.pop("together"), alone.pop("one_at_a_time")
     print(f"{torch.get_num_threads()} threads, {args.frames} frames, medians of {args.rounds} runs")
     print(", ".join(f"{name} alone {rate:.2f}" for name, rate in alone.items()) + " frames/s")
-    print(f"network alone, a frame at a time {one_at_a_time:.2f} frames/s")
+    print(f"network alone, one frame at a time {one_at_a_time:.2f} frames/s")
     print(
-        f"together {together:.2f} frames/s: {median(shares):.2f} of the slowest of its round "
+        f"together {together:.2f} frames/s: {median(shares):.2f} of the slowest part of its round "
         f"({min(shares):.2f} to {max(shares):.2f}), {median(gains):.2f} times one after the other"
     )
     told = ", ".join(f"{name} {1000 * median(values):.1f}" for name, values in spent.items())
-    print(f"processor time of a frame, ms: {told}; {count_cores()} cores")
+    print(f"processor time per frame, ms: {told}; {count_cores()} cores")
 
 
 if __name__ == "__main__":

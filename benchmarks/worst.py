@@ -1,4 +1,4 @@
-"""A picture of the worst cases: frame, plate, true alpha, predicted alpha and error."""
+"""Draws the worst cases: frame, plate, true alpha, predicted alpha and error."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ _INK, _PAPER = (235, 235, 235), (24, 24, 24)
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst picture of a condition.
+    """The picture of a condition with the largest MAD.
 
     Attributes:
         title: the condition.
@@ -34,13 +34,13 @@ class Worst:
 
 
 def draw_worst(cases: list[Worst]) -> np.ndarray:
-    """Draws the worst cases, a row each, the worst first.
+    """Draws the worst cases, one row each, sorted by MAD, largest first.
 
     Args:
-        cases: one a condition.
+        cases: one per condition.
 
     Returns:
-        (h, w, 3) uint8, RGB. In the error, orange is too much alpha and blue too little.
+        (h, w, 3) uint8, RGB. In the error, orange means too much alpha and blue too little.
     """
     shown = sorted(cases, key=lambda case: -case.mad)[:_SHOWN]
     rows = [_draw_row(case) for case in shown]

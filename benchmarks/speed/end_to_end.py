@@ -1,4 +1,4 @@
-"""Speed from files to files, and of each part of the way alone, so that the bound is seen."""
+"""Speed from input files to output files, and of each part alone, which bounds it."""
 
 from functools import lru_cache, partial
 from itertools import cycle, islice
@@ -19,7 +19,7 @@ from matting.settings import ModelSettings
 from media.pictures import read_picture
 from runtime.progress import show_progress
 
-# Mattes that are kept, with their frames, for the parts that need them: 0.9 GB at 4K.
+# Mattes kept with their frames, as input of parts that are timed alone: 0.9 GB at 4K.
 _HELD = 4
 _NAMES = {
     "frames_per_second": "frames/s from files to files",
@@ -38,22 +38,23 @@ def measure_end_to_end(
     workers: int,
     frames: int,
 ) -> dict[str, Any]:
-    """Times decoding, computing and encoding: all at the same time, and each alone.
+    """Times decoding, computing and encoding, overlapped and each alone.
 
     Args:
         jobs: frames. Their outputs are removed as soon as they are written.
         predictor: computes the mattes.
-        model: scale and pixels, where they are given; else those of the quality `auto`.
-        preprocess: what is to be done to the plates, which counts as decoding.
-        workers: threads that decode and as many that encode.
-        frames: to pass at least; every job passes once at least, in turns.
+        model: scale and pixels; values that are not given are those of the quality `auto`.
+        preprocess: preparation of the plates; its time counts as decoding.
+        workers: number of decoding threads, and of encoding threads.
+        frames: minimum number of frames; every job is used at least once.
 
     Returns:
-        Rates in frames a second: `frames_per_second` of everything; `decode`, `compute` (a frame at
-        a time or as many as there are lanes, the faster), `encode` and `decode_encode` alone;
-        `in_turn`, compute and decode_encode one after the other; `most`, where the
-        `processor_seconds` of a frame, of all threads, fill all `cores`. And everything divided by
-        the slower of compute and decode_encode (`share_of_bound`) and by in_turn.
+        Rates in frames per second: `frames_per_second` of everything; `decode`, `compute` (a frame
+        at a time or one per lane, whichever is faster), `encode` and `decode_encode` alone;
+        `in_turn`, compute and decode_encode one after the other; `most`, if the
+        `processor_seconds` of a frame, over all threads, filled all `cores`. And
+        `share_of_bound`, everything divided by the slower of compute and decode_encode;
+        `gain_over_in_turn`, everything divided by `in_turn`.
 
     Raises:
         ValueError: when a picture can't be read or does not fit its plate.
@@ -63,7 +64,7 @@ def measure_end_to_end(
     passing = list(islice(cycle(jobs), max(frames, len(jobs))))
     rate = partial(parts.measure, passing, predictor.lanes)
     decode, _ = rate(workers, parts.load, _nothing, _nothing)
-    # The faster of a frame at a time and of several.
+    # The faster of one frame and several frames at a time.
     ways = (0, workers) if predictor.lanes > 1 else (0,)
     compute, computing = max(rate(way, _nothing, parts.compute_held, _nothing) for way in ways)
     encode, _ = rate(workers, _nothing, parts.take_held, parts.store)
@@ -90,24 +91,24 @@ def measure_end_to_end(
 
 
 def format_rates(rates: dict[str, Any]) -> str:
-    """Writes the figures of `measure_end_to_end` for a reader, one a line."""
+    """Formats the figures of `measure_end_to_end`, one per line."""
     lines = [f"{text:<30}{rates[name]:.2f}" for name, text in _NAMES.items()]
     bound = "the slower of the network alone and decoding and encoding"
-    gain = f"{rates['gain_over_in_turn']:.2f} times the rate of the two in turn"
+    gain = f"{rates['gain_over_in_turn']:.2f} times the rate of the two one after the other"
     compute, others = rates["processor_seconds"].values()
     most = (
-        f"{compute:.3f} and {others:.3f} processor seconds a frame would fill {rates['cores']} "
+        f"{compute:.3f} and {others:.3f} processor seconds per frame would fill {rates['cores']} "
         f"cores at {rates['most']:.2f} frames/s"
     )
     return "\n".join([*lines, f"{rates['share_of_bound']:.1%} of {bound}", gain, most])
 
 
-# A frame, its matte, and the seconds that it took.
+# A frame, its matte, and the seconds that computing it took.
 MattedFrame = tuple[LoadedFrame, Matte, float]
 
 
 class _Parts:
-    """The parts of the way; some mattes, made beforehand, stand for those that a part lacks."""
+    """The parts of a run. Mattes made beforehand are the input of parts that are timed alone."""
 
     def __init__(
         self, jobs: list[Job], predictor: Predictor, model: ModelSettings, preprocess: Preprocess
@@ -116,13 +117,13 @@ class _Parts:
         # A plate that serves many frames is decoded once, as in inference_images.py.
         self.read_plate = lru_cache(maxsize=4)(read_picture)
         chosen = jobs[:: -(-len(jobs) // _HELD)]
-        self._held = cycle([self.compute(job, self.load(job)) for job in chosen])  # a warm-up, too
+        self._held = cycle([self.compute(job, self.load(job)) for job in chosen])  # also warms up
         self._lock = Lock()
 
     def measure(
         self, passing: list[Job], lanes: int, workers: int, load: Any, process: Any, save: Any
     ) -> tuple[float, float]:
-        """Frames a second of a way through some parts, and processor seconds of a frame."""
+        """Frames per second through the given parts, and processor seconds per frame."""
         self.read_plate.cache_clear()
         start, spent = perf_counter(), process_time()
         turn = BoundedSemaphore(lanes)
@@ -133,7 +134,7 @@ class _Parts:
                 result = process(job, loaded)
             save(job, result)
 
-        threads = 2 * workers + lanes if workers else 0  # as inference_images.py has
+        threads = 2 * workers + lanes if workers else 0  # as in inference_images.py
         ways = map_ahead(take, passing, threads, lanes=lanes)
         for _ in show_progress(ways, "passing frames", len(passing), "frame"):
             pass
@@ -150,7 +151,7 @@ class _Parts:
         for _ in write_outputs(job, *matted, 8):
             pass
         for path in job.outputs.values():
-            path.unlink(missing_ok=True)  # the disk does not fill
+            path.unlink(missing_ok=True)  # so that the disk does not fill
 
     def take_held(self, *passed: object) -> MattedFrame:
         with self._lock:
@@ -161,4 +162,4 @@ class _Parts:
 
 
 def _nothing(*passed: object) -> None:
-    """Stands for a part that is left out."""
+    """Replaces a part that is left out."""

@@ -1,4 +1,4 @@
-"""What the speed test computes on: noise, or pictures with their plates."""
+"""Input of the speed test: noise, or pictures with their plates."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,24 +25,24 @@ NO_TARGET = Target("none")
 def make_noise(
     width: int, height: int, batch_size: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Draws a frame and a plate, (B, 3, H, W) each, uniform in [0, 1]; always the same."""
+    """Draws a frame and a plate, (B, 3, H, W) each, uniform in [0, 1], with a fixed seed."""
     generator = torch.Generator().manual_seed(0)
     src, bgr = torch.rand(2, batch_size, 3, height, width, generator=generator)
     return src.to(device), bgr.to(device)
 
 
 def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
-    """Finds frames and plates as `inference_images.py` does, one job for each frame.
+    """Finds frames and plates in the same way as `inference_images.py`, one job per frame.
 
     Args:
         image: frames and plates.
-        output_dir: where the outputs com and pha would go; nothing may be there yet.
+        output_dir: folder of the outputs com and pha, which must be empty.
 
     Raises:
-        ValueError: when a path holds no picture or a frame has no plate.
+        ValueError: when a path has no picture or a frame has no plate.
     """
     if image.src is None or image.bgr is None:
-        raise ValueError("pictures are needed; name them with --image-src and --image-bgr")
+        raise ValueError("no pictures were given; name them with --image-src and --image-bgr")
     plan = plan_jobs(image.src, image.bgr, NO_TARGET, output_dir, ("com", "pha"), "error")
     if plan.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
@@ -53,13 +53,13 @@ def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
 def load_frames(
     image: PictureSettings, measure: MeasureSettings, device: torch.device, preprocess: Preprocess
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Brings frames and plates to the device, one pair at a time.
+    """Loads frames and plates onto the device, one pair at a time.
 
-    Noise where `image` names none; plates are prepared without a first matte.
+    If `image` names no pictures, yields noise. Plates are prepared without a first matte.
 
     Yields:
-        Name, src and bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1]; H and W of pictures
-        are the next multiples of 4, to which the last row and column are repeated.
+        Name, src and bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1]. Pictures are padded to
+        multiples of 4 by repeating the last row and column.
 
     Raises:
         ValueError: when a picture can't be read, or a frame has no plate that fits.
@@ -80,7 +80,7 @@ def load_frames(
 
 
 def _to_batch(picture: np.ndarray, measure: MeasureSettings, device: torch.device) -> Tensor:
-    """Repeats a picture, resized where that is asked for, to a batch that any network takes."""
+    """Makes a batch of a picture, resized if `measure` says so and padded for any network."""
     if measure.resolution:
         width, height = measure.resolution
         picture = resize(picture, height, width)

@@ -1,4 +1,4 @@
-"""What is timed: the network and the machine that it runs on."""
+"""The network to time, and the machine that it runs on."""
 
 import importlib.metadata
 import platform
@@ -15,7 +15,7 @@ from model.weights import Architecture, identify, read_state_dict
 from runtime.device import describe_device, precision_note
 from runtime.wording import visible
 
-# A predictor, and facts about its network by name.
+# A predictor, and properties of its network by name.
 Opened = tuple[Predictor, dict[str, Any]]
 
 
@@ -26,13 +26,13 @@ def open_predictor(
     device: torch.device,
     noise: bool,
 ) -> Opened:
-    """Opens what is to be timed.
+    """Opens the network to time.
 
-    Where the checkpoint is the shipped one and does not fit, weights are random. With these, or on
-    noise, all of the pixels to refine are refined, as in the authors' test.
+    If no checkpoint is given and the shipped one does not fit, weights are random. With random
+    weights, or on noise, the whole budget of pixels is refined, as in the authors' test.
 
     Returns:
-        The predictor, and facts about it: `network`, `weights` (a file or `random`), `backend`,
+        The predictor, and its properties: `network`, `weights` (a file or `random`), `backend`,
         `parity` (see `Predictor`) and `notes` on what the figures depend on.
 
     Raises:
@@ -44,15 +44,13 @@ def open_predictor(
     notes = []
     if weights == "random":
         notes.append(
-            "random weights: the speed depends on them only by which cells are refined; on a CPU, "
-            "cells that lie together take less"
+            "random weights: they affect the speed only by which cells are refined; on a CPU, "
+            "adjacent cells take less time"
         )
     if isinstance(network, MattingRefine) and (noise or weights == "random"):
         network.refiner.prevent_oversampling = False
         if model.refine_mode == "sampling":
-            notes.append(
-                "all of the pixels to refine are refined, also where no error is predicted"
-            )
+            notes.append("the whole budget of pixels is refined, also where no error is predicted")
     lanes = choose_lanes(device, compute)
     predictor = Predictor(network, device, compute.precision, compute.backend, lanes)
     return predictor, {
@@ -65,7 +63,7 @@ def open_predictor(
 
 
 def print_network(opened: Opened) -> Opened:
-    """Prints what is timed, and returns it."""
+    """Prints the properties of the network, and returns its argument."""
     about = opened[1]
     text = f"{about['network']}, weights {about['weights']}, backend {about['backend']}"
     print(visible(text))
@@ -77,7 +75,7 @@ def print_network(opened: Opened) -> Opened:
 
 
 def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dict[str, Any], float]:
-    """Prints what a figure depends on: device, threads, system, versions and the peak.
+    """Prints device, threads, system, versions and the peak, on which figures depend.
 
     Returns:
         The same by name, and the peak; see `measure_peak`.
@@ -93,7 +91,7 @@ def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dic
         "versions": {"python": platform.python_version(), **versions},
     }
     slow = precision_note(device, precision)
-    # What emulates a precision computes in float32.
+    # An emulated precision is computed in float32.
     peak = measure_peak(device, "float32" if slow else precision)
     shown = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     print(f"device {machine['device']}, {machine['system']}, {shown}")
@@ -104,7 +102,7 @@ def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dic
 
 
 def _open_network(model: ModelSettings) -> tuple[MattingBase | MattingRefine, str]:
-    """The network, in evaluation mode, and where its weights are from: a file, or `random`."""
+    """The network in evaluation mode, and the source of its weights: a file, or `random`."""
     shipped = identify(read_state_dict(DEFAULT_CHECKPOINT))  # its weights serve both types
     backbone = model.backbone or shipped.backbone
     kernel_size = model.refine_kernel_size or shipped.refine_kernel_size

@@ -1,4 +1,4 @@
-"""Settings of the speed test: what to time, on frames of which size, and what contradicts."""
+"""Settings of the speed test: what to time, frames and sizes, and checks for contradictions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from matting.settings import ModelSettings
 from model.refiner import CELL
 from runtime.settings import settings_group
 
-# What is timed where there is no picture and no size is given.
+# The size of noise if none is given.
 DEFAULT_RESOLUTION = (1920, 1080)
 
 
@@ -77,7 +77,7 @@ class ModeSettings:
     """Measure sizes from 720p to 8K, and draw seconds per frame over megapixels to this PNG."""
 
     def to_preprocess(self) -> Preprocess:
-        """What is to be done to the plates."""
+        """Combines the settings of the plates' preparation."""
         return Preprocess(self.preprocess, self.preprocess_alignment, self.preprocess_exposure)
 
 
@@ -87,7 +87,7 @@ def check_modes(
     """Refuses settings that contradict each other.
 
     Raises:
-        ValueError: says what to leave out or to add.
+        ValueError: the message says what to leave out or to add.
     """
     pictures, resolution = image.src is not None, measure.resolution is not None
     prepares = mode.preprocess_alignment or mode.preprocess_exposure
@@ -97,28 +97,26 @@ def check_modes(
             "none; name them with --image-src and --image-bgr"
         )
     if mode.end_to_end and mode.table:
-        raise ValueError("--end-to-end and --table are two measurements; ask for one at a time")
+        raise ValueError("--end-to-end and --table can't be combined; give one of them")
     if mode.end_to_end and (resolution or measure.batch_size > 1):
         raise ValueError(
-            "--end-to-end takes pictures at their own size, one by one; leave out --resolution and "
+            "--end-to-end uses pictures at their own size, one by one; leave out --resolution and "
             "--batch-size"
         )
     if mode.table and (model != ModelSettings() or pictures or resolution):
         raise ValueError(
-            "--table times its own networks and sizes on noise; leave out --model-*, --image-* and "
+            "--table times fixed networks and sizes on noise; leave out --model-*, --image-* and "
             "--resolution"
         )
     if mode.plot and not mode.end_to_end and (pictures or resolution):
-        raise ValueError(
-            "--plot times its own sizes on noise; leave out --image-* and --resolution"
-        )
+        raise ValueError("--plot times fixed sizes on noise; leave out --image-* and --resolution")
 
 
 def check_resolution(width: int, height: int, refines: bool) -> None:
-    """Refuses a size, in pixels, that a network does not take.
+    """Refuses a size, in pixels, that a network does not support.
 
     Raises:
-        ValueError: names the nearest size that it takes.
+        ValueError: the message names the nearest supported size.
     """
     step = CELL if refines else 1
     if width > 0 and height > 0 and not width % step and not height % step:
@@ -132,12 +130,12 @@ def check_resolution(width: int, height: int, refines: bool) -> None:
 
 
 def check_new_file(flag: str, path: Path, overwrite: bool) -> None:
-    """Refuses to replace a file, unless that is wanted, before anything is measured for it.
+    """Refuses to replace a file without `overwrite`; call it before measuring.
 
     Raises:
-        ValueError: when `path` is a folder, or a file that must stay.
+        ValueError: when `path` is a folder, or an existing file without `overwrite`.
     """
     if path.is_dir():
-        raise ValueError(f"{flag} names a file to write, and {path} is a folder; name a file in it")
+        raise ValueError(f"{flag} takes a file to write, but {path} is a folder; name a file in it")
     if path.exists() and not overwrite:
-        raise ValueError(f"{flag} {path} exists already; name another or replace it (--overwrite)")
+        raise ValueError(f"{flag} {path} exists already; name another file or add --overwrite")

@@ -1,4 +1,4 @@
-"""The speed of a network alone, on tensors that are on the device already."""
+"""The speed of a network alone, on tensors that are already on the device."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from runtime.wording import listed
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a network is on frames of one size.
+    """Speed of a network on frames of one size.
 
     Attributes:
         work: `width`, `height` and `batch_size` of a call; `backbone_scale`; `refine_mode`, None
@@ -39,7 +39,7 @@ class Speed:
     memory: int | None
 
     def figures(self, peak: float) -> dict[str, Any]:
-        """All of it by name; times are of a call, `gmac` of a frame; `peak`: see `measure_peak`."""
+        """All figures by name: times per call, `gmac` per frame; `peak` as of `measure_peak`."""
         mean, batch_size = self.timing.mean, self.work["batch_size"]
         return {
             **self.work,
@@ -57,16 +57,16 @@ class Speed:
 def measure_speed(
     predictor: Predictor, src: Tensor, bgr: Tensor, model: ModelSettings, measure: MeasureSettings
 ) -> Speed:
-    """Times a network, then counts what it computes.
+    """Times a network, then counts its multiply-adds.
 
     Args:
         predictor: runs the network.
         src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
             divisible by 4. So is `bgr`.
         bgr: see `src`.
-        model: scale and pixels, where they are given; else those of the quality `auto`, and for
+        model: scale and pixels; values that are not given are those of the quality `auto`, and for
             MattingBase the frames' own size.
-        measure: how often.
+        measure: numbers of calls.
 
     Raises:
         ValueError: when the scale leaves no pixel.
@@ -80,7 +80,7 @@ def measure_speed(
     if isinstance(network, MattingRefine):
         refiner, pixels = network.refiner, budget.refine_sample_pixels
         asked = {"backbone_scale": scale, "refine_sample_pixels": pixels}
-        asked["corrects_alpha"] = bool(model.corrects_alpha)  # the paper's network, unless asked
+        asked["corrects_alpha"] = bool(model.corrects_alpha)  # off by default, as in the paper
         work["refine_mode"] = refiner.mode
         work["refine_sample_pixels"] = pixels if refiner.mode == "sampling" else None
     else:
@@ -92,7 +92,7 @@ def measure_speed(
         timing = time_calls(
             lambda: predictor.run(src, bgr, **asked), device, measure.warm_up, measure.iterations
         )
-    # As PyTorch computes it: other backends do not tell what they compute.
+    # Counted in PyTorch, because other backends do not report their operations.
     counted = accelerate(network)
     with torch.inference_mode(), autocast(device, predictor.precision):
         macs = count_macs(lambda: counted(src, bgr, **asked))
@@ -109,11 +109,12 @@ def measure_frames(
     """Times a network on each of several frames with their plates, and prints the figures.
 
     Returns:
-        Facts about the network; `Speed.figures` of all: means over all calls and the largest
-        memory, and None for a size or work that is not the same for all; and `frames`, by name.
+        Properties of the network; `Speed.figures` of all frames (means over all calls, the largest
+        memory, and None for a size or work that differs between frames); and those of each frame
+        by name, in `frames`.
 
     Raises:
-        ValueError: for a resolution that the network does not take, or see `measure_speed`.
+        ValueError: for a resolution that the network does not support, and as `measure_speed`.
     """
     predictor, about = opened
     if measure.resolution:
@@ -137,21 +138,21 @@ def measure_frames(
 
 
 def note_disturbance(speeds: Mapping[str, Speed]) -> list[str]:
-    """Prints and returns what to do where other programs have disturbed measurements, by name."""
+    """Prints and returns advice if other programs have disturbed measurements, with their names."""
     names = [name for name, speed in speeds.items() if speed.timing.disturbed]
     if not names:
         return []
     note = (
         f"the machine is busy: for {listed(names)} the slowest calls took over 3 times as long as "
-        "the usual ones. Stop other programs; with fewer free cores than threads, give PyTorch "
-        f"fewer (OMP_NUM_THREADS=1, now {torch.get_num_threads()})"
+        "the median. Stop other programs. If fewer cores than threads are free, give PyTorch "
+        f"fewer threads (OMP_NUM_THREADS=1, now {torch.get_num_threads()})"
     )
     print(f"note: {note}")
     return [note]
 
 
 def format_figures(figures: dict[str, Any]) -> str:
-    """Writes figures (see `Speed.figures`) for a reader, one a line."""
+    """Formats figures (see `Speed.figures`), one per line."""
     size = f"{figures['width']} x {figures['height']}" if figures["width"] else "of several sizes"
     scale, pixels = figures["backbone_scale"], figures["refine_sample_pixels"]
     mode = figures["refine_mode"] or "no refiner"
@@ -170,7 +171,7 @@ def format_figures(figures: dict[str, Any]) -> str:
 
 
 def _choose_work(network: MattingBase, height: int, width: int, model: ModelSettings) -> Budget:
-    """Chooses the work of a network for frames of height x width pixels."""
+    """Chooses scale and pixels of a network for frames of height x width pixels."""
     budget = resolve_budget(height, width, "auto", model.backbone_scale, model.refine_sample_pixels)
     if not isinstance(network, MattingRefine):
         budget = replace(budget, backbone_scale=model.backbone_scale or 1.0)

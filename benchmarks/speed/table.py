@@ -1,4 +1,4 @@
-"""The paper's table of speeds with ours beside, and a plot of seconds over the size of a frame."""
+"""The paper's table of speeds compared with ours, and a plot of seconds by frame size."""
 
 import importlib.util
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from runtime.wording import visible
 
 @dataclass(frozen=True)
 class Preset:
-    """A size of frames, pixels, and the paper's work for it."""
+    """A frame size in pixels, with the paper's scale and pixels for it."""
 
     name: str
     width: int
@@ -30,7 +30,7 @@ class Preset:
 
 
 PRESETS = (Preset("HD", 1920, 1080, HD), Preset("4K", 3840, 2160, UHD_4K))
-# Frames a second and GMac of a frame. Source: the paper, table 3, float32 and batch 1.
+# Frames per second and GMac per frame. Source: the paper, table 3, float32 and batch 1.
 PUBLISHED: dict[tuple[Backbone, str], tuple[float, float]] = {
     ("resnet50", "HD"): (60.0, 34.3),
     ("resnet50", "4K"): (33.2, 41.5),
@@ -53,10 +53,10 @@ def measure_table(
     measure: MeasureSettings,
     peak: float,
 ) -> list[dict[str, Any]]:
-    """Times each backbone, opened by `open_one`, by each preset on noise, and prints the table.
+    """Times each backbone, opened by `open_one`, with each preset on noise; prints the table.
 
     Returns:
-        For each row: facts about the network, `backbone` and `preset`, `Speed.figures`, and the
+        For each row: properties of the network, `backbone` and `preset`, `Speed.figures`, and the
         paper's `published_frames_per_second` and `published_gmac`.
     """
     print(TABLE_HEAD)
@@ -81,7 +81,7 @@ def measure_table(
 
 
 def measure_preset(predictor: Predictor, preset: Preset, measure: MeasureSettings) -> Speed:
-    """Times a network on noise by one of the paper's presets; see `measure_speed`."""
+    """Times a network on noise with one of the paper's presets; see `measure_speed`."""
     budget = preset.budget
     model = replace(
         ModelSettings(),
@@ -97,10 +97,10 @@ def measure_plot(
 ) -> dict[str, Any]:
     """Times a network on noise from 720p to 8K, prints the figures and draws the PNG.
 
-    Where `model` gives no scale, the coarse input is of 480 x 270 pixels at every size.
+    If `model` gives no scale, the coarse input has 480 x 270 pixels at every size.
 
     Returns:
-        Facts about the network, and `sizes`: `Speed.figures` by the size's name.
+        Properties of the network, and `sizes`: `Speed.figures` by the size's name.
 
     Raises:
         OSError: when the plot can't be written.
@@ -118,10 +118,10 @@ def measure_plot(
 
 
 def check_plot(path: Path) -> None:
-    """Checks that a plot can be drawn, before anything is measured for it.
+    """Checks that a plot can be drawn; call it before measuring.
 
     Raises:
-        ValueError: when `path` is no PNG or matplotlib is missing.
+        ValueError: when `path` is not a PNG or matplotlib is missing.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"--plot writes PNG, got {path}; name it {path.with_suffix('.png')}")
@@ -145,7 +145,7 @@ def _to_markdown(row: dict[str, Any]) -> str:
 
 
 def _draw_plot(path: Path, speeds: dict[str, Speed], title: str) -> None:
-    """Draws seconds of a frame over its megapixels."""
+    """Draws seconds per frame over megapixels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")
@@ -155,9 +155,9 @@ def _draw_plot(path: Path, speeds: dict[str, Speed], title: str) -> None:
     seconds = [speed.timing.mean / speed.work["batch_size"] for speed in speeds.values()]
     axes.plot(megapixels, seconds, marker="o")
     for index, (name, x, y) in enumerate(zip(speeds, megapixels, seconds, strict=True)):
-        above_or_below = (0, -16) if index % 2 else (0, 8)  # 720p and HD are neighbours
+        above_or_below = (0, -16) if index % 2 else (0, 8)  # labels would overlap
         axes.annotate(name, (x, y), above_or_below, textcoords="offset points", ha="center")
-    axes.set(title=title, xlabel="megapixels of a frame", ylabel="seconds a frame")
+    axes.set(title=title, xlabel="megapixels per frame", ylabel="seconds per frame")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

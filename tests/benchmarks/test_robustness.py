@@ -106,7 +106,7 @@ def test_trimap_is_unknown_near_the_keys_edge() -> None:
 
 
 def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="holds no NAME_pha.png"):
+    with pytest.raises(ValueError, match="has no NAME_pha.png"):
         read_mattes(tmp_path)
     with pytest.raises(ValueError, match=r"rvm.onnx does not exist"):
         open_methods(["rvm"], Path("w"), tmp_path / "rvm.onnx", 400)

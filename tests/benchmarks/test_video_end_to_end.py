@@ -18,7 +18,7 @@ def test_program_tells_each_part(
     video_end_to_end.main()
     out = capsys.readouterr().out
     assert "3 frames, medians of 1 runs" in out
-    parts = "decode alone", "network alone", "encode alone", "together", "processor time of a frame"
+    parts = "decode alone", "network alone", "encode alone", "together", "processor time per frame"
     for part in parts:
         assert part in out
 
