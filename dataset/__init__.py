@@ -1,4 +1,4 @@
-"""From files to CPU samples."""
+"""Reads files and makes training samples on the CPU."""
 
-# How to run `check`: below `matting` where the program is installed.
+# The command that runs `check`; in an installed wheel the package is `matting.dataset`.
 CHECK = f"python -m {__package__}.check"

@@ -1,8 +1,8 @@
 """The augmentation of training samples: its settings, and the order in which its numbers are drawn.
 
-The defaults are the published recipe; what goes beyond it is off. A sample's numbers depend on its
-seed alone. They are drawn in the order in which disturbances came to be, so that older runs go on
-with theirs; `synthesis` applies them in the order in which light meets them.
+The defaults are the published recipe; additions to it are off. A sample's numbers depend only on
+its seed. They are drawn in the order in which disturbances were added to this project, so older
+runs can be resumed. `synthesis` applies them in their physical order, from scene to file.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from .disturbances.scene import SceneChange, Shadow
 
 @settings_group()
 class AugmentationSettings:
-    """All augmentations of training; a group each. New disturbances go last: see `_LATER`."""
+    """All augmentations of training, one group each. Add new disturbances last: see `_LATER`."""
 
     foreground: ForegroundSettings = field(default_factory=ForegroundSettings)
     background: BackgroundSettings = field(default_factory=BackgroundSettings)
@@ -40,29 +40,29 @@ class AugmentationSettings:
     scene_change: SceneChange = field(default_factory=SceneChange)
 
 
-# First the values of all of these are drawn, then whether each is chosen, then the noise's seed.
+# First the values of all of these are drawn, then whether each is used, then the noise's seed.
 _FIRST = (
     *("shadow", "plate_position", "plate_colour", "noise", "exposure", "white_balance"),
     *("dark_noise", "defocus", "jpeg"),
 )
-# Then the values of each of the others, and whether it is chosen, in the order of the fields.
+# Then, for each other field in order, its values and whether it is used.
 _LATER = tuple(each.name for each in fields(AugmentationSettings))[2 + len(_FIRST) :]
-# What does nothing: the disturbances by the names of their settings, each with its defaults.
+# A sample without disturbances: by the names of the settings, each `Drawn` with its defaults.
 UNDISTURBED: Mapping[str, Any] = MappingProxyType(
     {name: getattr(AugmentationSettings(), name).Drawn() for name in (*_FIRST, *_LATER)}
 )
 
 
 def make_disturbance(**values: Mapping[str, float]) -> dict[str, Any]:
-    """Makes `UNDISTURBED` with other values, as by `make_disturbance(zoom={"factor": 2.0})`."""
+    """Returns `UNDISTURBED` with some values changed: `make_disturbance(zoom={"factor": 2.0})`."""
     made = {name: UNDISTURBED[name]._replace(**given) for name, given in values.items()}
     return {**UNDISTURBED, **made}
 
 
 def draw_disturbance(rng: np.random.Generator, settings: AugmentationSettings) -> dict[str, Any]:
-    """Draws the disturbances of a sample; always as many numbers, whatever the settings.
+    """Draws the disturbances of a sample; the count of numbers drawn does not depend on settings.
 
-    Returns those of `UNDISTURBED` where one was not chosen; but `noise` has a seed in any case.
+    Disturbances that are not used have the values of `UNDISTURBED`, but `noise` always has a seed.
     """
     drawn = dict(UNDISTURBED)
     groups = {name: getattr(settings, name) for name in drawn}

@@ -1,4 +1,4 @@
-"""Which samples make a batch, of what size, and in which order: seeded, sharded, resumable."""
+"""Samples, order and crop size of batches: seeded, sharded over processes, resumable."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -11,7 +11,7 @@ from runtime.settings import settings_group
 
 from .samples import Request
 
-_ORDER, _SIZE = 0, 1  # streams of random numbers that share a seed
+_ORDER, _SIZE = 0, 1  # independent streams of random numbers with the same seed
 
 
 @settings_group("crop")
@@ -28,7 +28,7 @@ class CropSettings:
     def __post_init__(self) -> None:
         if not self.choices:
             raise ValueError(
-                f"there is no multiple of {self.multiple} from {self.smallest} to {self.largest}"
+                f"no multiple of {self.multiple} lies between {self.smallest} and {self.largest}"
             )
 
     @property
@@ -41,22 +41,22 @@ class CropSettings:
 class Batches:
     """A batch sampler: lists of requests for one process.
 
-    Every epoch has another order. Runs (consecutive frames of a clip; single pictures) stay in
-    order and are read by one worker: a global batch takes a sample of as many runs as it has
-    places, and workers take batches in turn, each with runs of its own. All processes together take
-    each sample once; what does not fill a batch is left out.
+    Every epoch has a different order. A run (consecutive frames of a clip, or a single picture) is
+    read in order by one worker. Each sample of a global batch comes from a different run; workers
+    take batches in turn and do not share runs. All processes together use each sample once, except
+    samples left over from the last full batch.
 
     Args:
         runs: global indices to be read in order, which together are the epoch.
-        batch_size: samples of each process in a batch.
-        crop, seed: sizes of the crops; with the epoch, the seed decides everything.
-        workers: of each process's loader; 0 counts as 1.
+        batch_size: samples per batch and process.
+        crop, seed: sizes of the crops; seed and epoch determine order and sizes.
+        workers: workers of each process's loader; 0 counts as 1.
         rank, world_size: this process, from 0, and the number of processes.
 
     Raises:
         ValueError: when there are not enough samples for one batch.
 
-    Source: ours, because decoding a clip forward costs a frame and seeking costs many.
+    Source: ours, because decoding the next frame of a clip costs one frame, and seeking costs many.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Batches:
         self._length = samples // (batch_size * world_size)
 
     def begin(self, epoch: int, start: int = 0) -> None:
-        """Chooses the epoch, and the batch in it to begin with, for the next iteration."""
+        """Sets the epoch and its first batch for the next iteration."""
         self.epoch, self.start = epoch, start
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class Batches:
         rng = np.random.default_rng((self.seed, self.epoch, _ORDER))
         runs = (self.runs[number] for number in rng.permutation(len(self.runs)))
         places = self.batch_size * self.world_size
-        # A lane takes the next run that is left when its own has ended, and at last of any lane.
+        # After its run a lane takes the next unused run, and at last samples of other lanes.
         lanes = [chain.from_iterable(runs) for _ in range(self.slots * places)]
         for number in range(self._length):
             first = number % self.slots * places

@@ -1,4 +1,4 @@
-"""What happens to a foreground or a background before they meet: settings, draw and colours."""
+"""Changes of a foreground or background before compositing: settings, drawing and colours."""
 
 import math
 from typing import Annotated, NamedTuple
@@ -11,7 +11,7 @@ from runtime.settings import settings_group
 
 from .disturbances import ASCENDING, Angle, Fraction, Hue, Scales, Shear
 
-_GREY = np.array((0.299, 0.587, 0.114))  # ITU-R BT.601, as Pillow and torchvision weigh colours
+_GREY = np.array((0.299, 0.587, 0.114))  # ITU-R BT.601, the weights of Pillow and torchvision
 _SHARPEN = np.array(((-2, -2, -2), (-2, 32, -2), (-2, -2, -2)), np.float32) / 16
 _Cover = Annotated[float, Field(ge=1, le=20)]
 
@@ -21,15 +21,15 @@ class PictureChange(NamedTuple):
 
     rotation: float = 0.0  # degrees, clockwise as seen
     shear: float = 0.0  # degrees
-    shift_x: float = 0.0  # to the right, a fraction of the width of the picture resized to cover
-    shift_y: float = 0.0  # down, a fraction of the height of the picture resized to cover
+    shift_x: float = 0.0  # to the right, as a fraction of the resized picture's width
+    shift_y: float = 0.0  # down, as a fraction of the resized picture's height
     scale: float = 1.0  # 1 covers the square around the crop
-    flip: bool = False  # whether left and right change places, last
-    brightness: float = 1.0  # factor, as the next two
+    flip: bool = False  # mirrors left and right, after the other changes
+    brightness: float = 1.0  # factor, as are the next two
     contrast: float = 1.0
     saturation: float = 1.0
     hue: float = 0.0  # fraction of the circle, from red towards yellow
-    blur_radius: int = 0  # pixels of the crop; 0 is no blur
+    blur_radius: int = 0  # in pixels of the crop; 0 means none
     sharpen: bool = False
 
 
@@ -66,7 +66,7 @@ class PictureSettings:
     """Probability of sharpening. A foreground's alpha is sharpened too."""
 
     def draw(self, rng: np.random.Generator) -> PictureChange:
-        """Draws a change within the bounds; always as many numbers, whatever the bounds."""
+        """Draws a change within the bounds; draws the same count of numbers for any bounds."""
         either, chance = rng.uniform(-1, 1, 8).tolist(), rng.random(4).tolist()
         radius = int(chance[3] * (self.blur_radius + 1))
         return PictureChange(
@@ -87,14 +87,14 @@ class PictureSettings:
 
 @settings_group()
 class ForegroundSettings(PictureSettings):
-    """`PictureSettings` of foregrounds; `scale` is that of stage 1, and 0.3 to 1 in stage 2."""
+    """`PictureSettings` of foregrounds; `scale` is that of stage 1, stage 2 uses 0.3 to 1."""
 
     scale: Scales = (0.4, 1.0)
 
 
 @settings_group()
 class BackgroundSettings(PictureSettings):
-    """`PictureSettings` of backgrounds; below a scale of 1 they would not cover the crop."""
+    """`PictureSettings` of backgrounds; scales below 1 would not cover the crop."""
 
     scale: Annotated[tuple[_Cover, _Cover], ASCENDING] = (1.0, 2.0)
 
@@ -110,12 +110,12 @@ def linear_part(rotation: float, shear: float, scale: float) -> np.ndarray:
 
 
 def tint_matrix(saturation: float, hue: float) -> np.ndarray:
-    """Computes the (3, 3) matrix, for RGB, that changes saturation and then hue; see the settings.
+    """Computes the (3, 3) matrix, for RGB, that changes saturation, then hue; see the settings.
 
-    The hue turns about the axis of greys, which keeps greys and is linear; a turn in HSV, as in
-    the authors' release, is neither a matrix nor keeps the brightness.
+    The hue rotates about the axis of greys, which leaves greys unchanged and is linear. A rotation
+    in HSV, as in the authors' release, is not linear and changes the brightness.
 
-    Source: ours, because matrices compose into one pass over the pixels, in 1/180 of the time of
+    Source: ours, because matrices combine into one pass over the pixels, 180 times faster than
         torchvision's jitter.
     """
     grey = np.broadcast_to(_GREY, (3, 3))
@@ -131,11 +131,11 @@ def tint_matrix(saturation: float, hue: float) -> np.ndarray:
 
 
 def jitter_matrix(change: PictureChange, mean: float) -> np.ndarray:
-    """Composes brightness, contrast about a mean, saturation, hue: (3, 4), the last is added."""
+    """Combines brightness, contrast about a mean, saturation and hue: (3, 4), last column added."""
     factor = change.brightness * change.contrast
     offset = (1 - change.contrast) * change.brightness * mean
     tint = tint_matrix(change.saturation, change.hue)
-    # Neither saturation nor hue changes greys, and so not the offset.
+    # The offset is grey, so saturation and hue do not change it.
     return np.column_stack((factor * tint, np.full(3, offset)))
 
 
@@ -144,7 +144,7 @@ def change_colours(
 ) -> np.ndarray:
     """Changes the colours of an (H, W, 3) uint8 picture in one pass; returns it if nothing changes.
 
-    It counts for its mean grey where `shown`, (H, W) uint8, is above 0; everywhere for None.
+    Its mean grey is taken where `shown`, (H, W) uint8, is above 0, or everywhere if that is None.
     """
     if (change.brightness, change.contrast, change.saturation, change.hue) == (1, 1, 1, 0):
         return picture
@@ -153,9 +153,9 @@ def change_colours(
 
 
 def blur_and_sharpen(picture: np.ndarray, change: PictureChange) -> np.ndarray:
-    """Box-blurs and sharpens an (H, W, C) uint8 picture; returns it itself when nothing changes.
+    """Box-blurs and sharpens an (H, W, C) uint8 picture; returns it if nothing changes.
 
-    Source: the release, whose kernels are Pillow's.
+    Source: the release, which uses Pillow's kernels.
     """
     if change.blur_radius:
         side = 2 * change.blur_radius + 1

@@ -1,7 +1,7 @@
-"""Check the data of a training run before it starts, and say what is wrong with it.
+"""Checks the data of a training run before it starts, and reports faults.
 
 Example: python -m dataset.check configs/synthetic_base.yaml --quick 100
-Exits 0 when training would run on the data, 1 when it would fail, 2 for bad settings.
+Exit code: 0 if training would run on the data, 1 if it would fail, 2 for bad settings.
 """
 
 import argparse
@@ -25,34 +25,34 @@ from .settings import DatasetSettings, SourceSettings
 from .sources import find_files
 
 _SMALL = 512  # pixels; the shorter side of the first stage's crops
-_NAMED = 10  # names in a warning; errors name all
+_NAMED = 10  # names listed in a warning; errors list all
 
 
 class CheckReport:
-    """Prints what is found, and counts the errors and warnings."""
+    """Prints findings, and counts errors and warnings."""
 
     def __init__(self) -> None:
         self.errors = self.warnings = 0
 
     def print_fact(self, name: str, text: str, names: Sequence[str] = ()) -> None:
-        """Prints a line of the table, and the names that it is about."""
+        """Prints a line of the table, and the names that it concerns."""
         print(visible(f"  {name:<12}{text}"), flush=True)
         for line in names:
             print(visible(f"  {'':<12}  {line}"), flush=True)
 
     def print_error(self, text: str, names: Sequence[str] = ()) -> None:
-        """Prints what training would fail on."""
+        """Prints a fault that would make training fail."""
         self.errors += 1
         self.print_fact("ERROR", text, names)
 
     def print_left_out(self, left_out: Mapping[Path, str]) -> None:
-        """Prints what looks like a file to train on and can't be taken, if there is any."""
+        """Prints files that look like training data but can't be used, if there are any."""
         if left_out:
             names = [f"{path}: {why}" for path, why in sorted(left_out.items())]
-            self.print_error(f"can't be taken: {len(names):,}; convert or remove them", names)
+            self.print_error(f"can't be used: {len(names):,}; convert or remove them", names)
 
     def print_warning(self, text: str, names: Sequence[str] = ()) -> None:
-        """Prints what training would run with, but perhaps should not."""
+        """Prints a possible fault that would not stop training."""
         self.warnings += 1
         more = [f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else []
         self.print_fact("warning", text, [*names[:_NAMED], *more])
@@ -82,7 +82,7 @@ def main(args: list[str]) -> int:
 
 def check(config: Path, name: str | None, quick: int | None) -> int:
     """Checks a data set of a settings file; returns the exit code or raises SettingsError."""
-    cv2.setNumThreads(1)  # pictures are decoded side by side
+    cv2.setNumThreads(1)  # pictures are decoded in parallel
     settings = read_section(config, "dataset", DatasetSettings)
     if name:
         settings = replace(settings, name=name)
@@ -91,11 +91,11 @@ def check(config: Path, name: str | None, quick: int | None) -> int:
     split = settings.split()
     print(visible(f"Data set {settings.name} of {config}"))
     if quick:
-        print(f"Quick: {quick} of each source are decoded, chosen at random; not all.")
+        print(f"Quick: only {quick} per source are decoded, chosen at random.")
     report = CheckReport()
     for part, sources in (("train", split.train), ("valid", split.valid)):
         for number, source in enumerate(sources, 1):
-            times = f", {source.repeat} times an epoch" if source.repeat > 1 else ""
+            times = f", {source.repeat} times per epoch" if source.repeat > 1 else ""
             of = f"{part}, source {number} of {len(sources)}: {source}{times}"
             print(f"\n{visible(of)}", flush=True)
             check_source(report, source, quick)
@@ -107,9 +107,9 @@ def check(config: Path, name: str | None, quick: int | None) -> int:
 
 
 def check_source(report: CheckReport, source: SourceSettings, quick: int | None) -> None:
-    """Checks a source of foregrounds, of which `quick` pictures or frames are decoded, or all."""
+    """Checks a source of foregrounds; decodes `quick` of its pictures or frames, or all."""
     if source.synthetic:
-        report.print_fact("drawn", f"{source.synthetic:,} foregrounds an epoch; no files")
+        report.print_fact("drawn", f"{source.synthetic:,} foregrounds per epoch; no files")
         return
     try:
         found = find_files(source)
@@ -119,7 +119,7 @@ def check_source(report: CheckReport, source: SourceSettings, quick: int | None)
     report.print_left_out(found.left_out)
     if found.unpaired:
         report.print_error(
-            f"files without partner: {len(found.unpaired):,}; remove them or add their partners",
+            f"files without a partner: {len(found.unpaired):,}; remove them or add their partners",
             [f"{path}: {why}" for path, why in found.unpaired.items()],
         )
     if found.kind == "clips":
@@ -137,7 +137,7 @@ def check_source(report: CheckReport, source: SourceSettings, quick: int | None)
 
 
 def print_findings(report: CheckReport, findings: Findings) -> None:
-    """Prints what was found: how many pictures, which are unreadable, their sizes and alphas."""
+    """Prints findings: number of pictures, unreadable ones, sizes and alphas."""
     report.print_fact("decoded", f"{findings.checked:,}")
     if findings.unreadable:
         report.print_error(f"unreadable: {len(findings.unreadable):,}", sorted(findings.unreadable))
@@ -154,16 +154,16 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
     share = f"{len(empty):,} empty ({len(empty) / findings.checked:.1%})"
     report.print_fact("alpha", f"{low} to {high}; {share}")
     if high == 0:
-        report.print_warning("every alpha is empty: there is nothing to learn")
+        report.print_warning("every alpha is empty, so there is nothing to learn")
         empty = []
     for names, text in (
-        (empty, "alphas that are zero everywhere, usual only in clips: {:,}"),
+        (empty, "alphas that are zero everywhere, which is usual only in clips: {:,}"),
         (findings.never_opaque, "alphas that never reach 255: {:,}"),
-        (findings.coloured, "alphas that are not grey, of which luma is taken: {:,}"),
+        (findings.coloured, "alphas that are not grey, of which luma is used: {:,}"),
         (
             findings.premultiplied,
             f"apparently premultiplied by alpha: {{:,}} of the {findings.judged:,} foregrounds "
-            "with soft edges to judge by; use straight colours, or edges turn dark",
+            "with enough soft edge to tell; use straight colours, or edges turn dark",
         ),
     ):
         if names:
@@ -173,7 +173,7 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
 def check_backgrounds(
     report: CheckReport, split: str, folders: tuple[Path, ...], quick: int | None
 ) -> None:
-    """Checks the photographs of a split, of which `quick` are decoded, or all."""
+    """Checks the photographs of a split; decodes `quick` of them, or all."""
     where = ", ".join(map(str, folders)) or "none given; they are drawn"
     print(f"\n{split}, backgrounds: {visible(where)}", flush=True)
     if not folders:
@@ -191,7 +191,7 @@ def check_backgrounds(
     print_findings(report, findings)
     small = sum(times for size, times in findings.sizes.items() if min(size) < _SMALL)
     if small:
-        report.print_warning(f"shorter side below {_SMALL} pixels, to be enlarged: {small:,}")
+        report.print_warning(f"shorter side below {_SMALL} pixels, enlarged in training: {small:,}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Foregrounds and alphas in pairs of clips, by frame."""
+"""Reads foregrounds and alphas from pairs of clips, by frame."""
 
 import os
 from collections import OrderedDict
@@ -11,11 +11,12 @@ from media.clips import ClipIndex, IndexedClip, index_clip
 
 from .pairing import DatasetError, check_sizes
 
-# Frames of a clip to be read one after the other: what makes up for seeking.
+# Consecutive frames that are read from a clip, enough to outweigh the cost of seeking.
 RUN_LENGTH = 16
-_OPEN_PAIRS = 2  # clips kept open; a decoder of 4K holds some 200 MB
-# A forked worker would share the files' positions with its parent, and ending the readers waits for
-# ever: their threads are in the parent alone. So they are neither used nor freed.
+_OPEN_PAIRS = 2  # clips kept open; a 4K decoder needs about 200 MB
+# A forked worker shares the files' positions with its parent, and closing the readers there would
+# wait for ever, because their threads exist only in the parent. So workers neither use nor free
+# readers that the parent opened.
 _inherited: list[object] = []
 
 
@@ -83,16 +84,17 @@ class ClipPairs:
 
 
 def index_pairs(pairs: list[tuple[Path, Path]]) -> list[tuple[ClipIndex, ClipIndex]]:
-    """Finds the frames of pairs of clips, several pairs at a time; see `index_pair`."""
-    with ThreadPoolExecutor() as pool:  # reading packets leaves Python's lock alone
+    """Indexes the frames of pairs of clips, several pairs in parallel; see `index_pair`."""
+    with ThreadPoolExecutor() as pool:  # reading packets releases Python's lock
         return list(pool.map(index_pair, pairs))
 
 
 def index_pair(pair: tuple[Path, Path]) -> tuple[ClipIndex, ClipIndex]:
-    """Finds the frames of a foreground and its alpha; a MediaError names what can't be used."""
+    """Indexes the frames of a foreground and its alpha; a MediaError names the clip at fault."""
     fgr, pha = (index_clip(path) for path in pair)
     if len(fgr) != len(pha):
         raise DatasetError(
-            f"{pair[0]} has {len(fgr)} frames and {pair[1]} {len(pha)}; a pair must have as many"
+            f"{pair[0]} has {len(fgr)} frames and {pair[1]} {len(pha)}; both must have the same "
+            "number"
         )
     return fgr, pha

@@ -1,4 +1,4 @@
-"""Geometry of a training sample: from a picture straight to the crop, in one resampling."""
+"""Geometry of a training sample: one resampling from picture to crop."""
 
 import math
 
@@ -7,16 +7,16 @@ import numpy as np
 
 from .changes import PictureChange, linear_part
 
-# Pixels of the crop by which the colours of a foreground continue beyond its picture, where alpha
-# is 0: more than resampling, sharpening or a loss at a coarser size reach.
+# Pixels of the crop by which a foreground's colours are extended beyond its picture, where alpha is
+# 0. Resampling, sharpening and losses at a coarser size read fewer.
 _CONTINUED = 6
 
 
 def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, int]) -> np.ndarray:
-    """Computes where the points of a picture lie in the crop.
+    """Computes the affine map from a picture to the crop.
 
-    The picture is resized to cover the square around the crop, changed about its middle, which
-    comes to lie on the crop's middle, and moved. Sizes are height and width in pixels.
+    The picture is resized to cover the square around the crop, centred on the crop, changed about
+    its centre, and shifted. Sizes are height and width in pixels.
 
     Returns:
         (2, 3) float64, from (x, y) in the picture to (x, y) in the crop, in pixels, where (0, 0)
@@ -35,14 +35,15 @@ def crop_map(change: PictureChange, source: tuple[int, int], crop: tuple[int, in
 
 
 def needed_side(change: PictureChange, crop: tuple[int, int]) -> int:
-    """Computes the shorter side, pixels, at which a picture is neither enlarged nor reduced."""
+    """Computes the shorter side in pixels at which a picture is neither enlarged nor reduced."""
     return math.ceil(change.scale * max(crop))
 
 
 def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
-    """Reduces an (H, W) or (H, W, 3) uint8 picture so that what is left to resample does not alias.
+    """Reduces an (H, W) or (H, W, 3) uint8 picture so that resampling it does not alias.
 
-    The factor is whole and leaves the shorter side so many pixels, and less than twice as many.
+    The factor is an integer; the shorter side keeps at least `shorter_side` pixels, and less than
+    twice as many.
     """
     height, width = picture.shape[:2]
     factor = min(height, width) // shorter_side
@@ -56,10 +57,10 @@ def reduce_picture(picture: np.ndarray, shorter_side: int) -> np.ndarray:
 def warp_foreground(
     fgr: np.ndarray, pha: np.ndarray, change: PictureChange, crop: tuple[int, int]
 ) -> np.ndarray:
-    """Brings (H, W, 3) uint8 colours and their alpha, (H, W) of any size, to the crop: (h, w, 4).
+    """Warps (H, W, 3) uint8 colours and their alpha, (H, W) of any size, to the crop: (h, w, 4).
 
-    Beyond the picture alpha is 0; the colours go on for as far as anything reaches that is done to
-    them later, and are black from there.
+    Beyond the picture alpha is 0. The colours are extended as far as later steps read them, and are
+    black beyond.
     """
     if pha.shape != fgr.shape[:2]:
         pha = cv2.resize(pha, fgr.shape[1::-1], interpolation=cv2.INTER_AREA)
@@ -67,14 +68,14 @@ def warp_foreground(
     gain = change.scale * max(crop) / min(pha.shape)
     margin = math.ceil((_CONTINUED + 2 * change.blur_radius) / gain) + 1
     sides = (margin,) * 4
-    # OpenCV warps four channels twice as fast as three.
+    # OpenCV warps four channels 2 times faster than three.
     both = cv2.cvtColor(cv2.copyMakeBorder(fgr, *sides, cv2.BORDER_REPLICATE), cv2.COLOR_RGB2RGBA)
     cv2.insertChannel(cv2.copyMakeBorder(pha, *sides, cv2.BORDER_CONSTANT, value=0), both, 3)
     return _warp(both, matrix, (margin, margin), crop)
 
 
 def warp_background(bgr: np.ndarray, change: PictureChange, crop: tuple[int, int]) -> np.ndarray:
-    """Brings an (H, W, 3) uint8 background to the crop (h, w); free corners show its reflection."""
+    """Warps an (H, W, 3) uint8 background to the crop (h, w); reflection fills free corners."""
     height, width = bgr.shape[:2]
     matrix = crop_map(change, (height, width), crop)
     corners = np.array(((0, 0), (crop[1], 0), (0, crop[0]), crop[::-1]), float)
@@ -92,7 +93,7 @@ def _warp(
     picture: np.ndarray, matrix: np.ndarray, start: tuple[int, int], crop: tuple[int, int]
 ) -> np.ndarray:
     """Resamples, where the map's origin lies at pixel `start` (x, y) of the picture."""
-    # From corners to OpenCV's middles of pixels, and the other way in the crop.
+    # From pixel corners to OpenCV's pixel centres, and back in the crop.
     offset = matrix[:, 2] + matrix[:, :2] @ (0.5 - np.array(start)) - 0.5
     centred = np.column_stack((matrix[:, :2], offset))
     return cv2.warpAffine(

@@ -1,4 +1,4 @@
-"""Decoding a whole source, or a part of it, and what `python -m dataset.check` looks for there."""
+"""Decodes all or a part of a source, and inspects it for `python -m dataset.check`."""
 
 import os
 from collections import Counter
@@ -30,44 +30,44 @@ IndexedPair = tuple[Pair, tuple[ClipIndex, ClipIndex]]
 OPAQUE = 250
 _PARTIAL = (32, 223)  # alphas at which premultiplied colours differ clearly from straight ones
 _NEARBY = 20.0  # pixels to the opaque pixel that a colour is compared with
-_BRIGHT = 40  # grey levels: below, rounding and noise decide
+_BRIGHT = 40  # grey levels; below, rounding and noise dominate
 _ENOUGH = 200  # pixels
-# Of `measure_darkening`: straight pictures measured -0.3 to 0.5 (once 1.45: dark hair beside
+# For `measure_darkening`: straight pictures measured -0.3 to 0.5 (once 1.45: dark hair beside
 # a bright face), premultiplied ones 0.8 to 1.1.
 _PREMULTIPLIED = (0.65, 1.25)
 _GREY_TOLERANCE = 8  # levels between the channels of a grey JPEG
-_JUDGED_FRAMES = 16  # of so many frames of a clip, one is looked at for premultiplied colours
-_GIVEN_UP = 5  # unreadable frames after which a clip is left
-_CHUNK = 16  # pictures a task
+_JUDGED_FRAMES = 16  # one in so many frames of a clip is checked for premultiplied colours
+_GIVEN_UP = 5  # unreadable frames after which a clip is abandoned
+_CHUNK = 16  # pictures per task
 
 
 @dataclass(frozen=True)
 class PictureFacts:
-    """What was found in a background, or a foreground with its alpha."""
+    """Findings about a background, or a foreground with its alpha."""
 
     name: str
     size: tuple[int, int]  # height and width, pixels
-    alpha: tuple[int, int] | None = None  # least and greatest; None for a background
-    grey: bool = True  # whether the alpha's file holds grey only
+    alpha: tuple[int, int] | None = None  # smallest and largest; None for a background
+    grey: bool = True  # whether the alpha's file is grey
     darkening: float | None = None  # see `measure_darkening`; None also where not measured
 
 
 @dataclass
 class Findings:
-    """What was found in a source, added up over its pictures or frames."""
+    """Findings about a source, summed over its pictures or frames."""
 
-    checked: int = 0  # decoded
+    checked: int = 0  # pictures or frames decoded
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (height, width)
-    alpha: tuple[int, int] | None = None  # least and greatest of all
+    alpha: tuple[int, int] | None = None  # smallest and largest of all
     judged: int = 0  # foregrounds with enough soft edge to tell whether they are premultiplied
     empty: list[str] = field(default_factory=list)  # alphas that are zero everywhere
     never_opaque: list[str] = field(default_factory=list)  # others that do not reach 255
     coloured: list[str] = field(default_factory=list)  # alphas that are not grey
     premultiplied: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)  # why each file can't be read, in words
+    unreadable: list[str] = field(default_factory=list)  # why each file can't be read
 
     def add(self, facts: PictureFacts | MediaError) -> None:
-        """Adds a picture, or why it can't be read."""
+        """Adds a picture's facts, or the error of reading it."""
         if isinstance(facts, MediaError):
             self.unreadable.append(str(facts))
             return
@@ -90,7 +90,7 @@ class Findings:
 
 
 def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
-    """Finds the frames of clips; returns the usable pairs with them, and why others are not."""
+    """Indexes clips; returns usable pairs with their frames, and the errors of the others."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tasks = pool.map(partial(_attempt, index_pair), pairs)
         results = list(show_progress(tasks, "finding frames", len(pairs), "pair"))
@@ -100,7 +100,7 @@ def index_clips(pairs: list[Pair]) -> tuple[list[IndexedPair], list[str]]:
 
 
 def scan_clips(clips: list[IndexedPair], quick: int | None) -> Findings:
-    """Decodes frames of clips, each clip forward; `quick` frames in all, or every one."""
+    """Decodes frames of clips, each clip forward; `quick` frames in total, or all."""
     frames = [
         (clip, frame) for clip, (_, (fgr, _)) in enumerate(clips) for frame in range(len(fgr))
     ]
@@ -148,12 +148,16 @@ def scan_backgrounds(paths: list[Path], quick: int | None) -> Findings:
 
 
 def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
-    """Measures how far colours, (H, W, 3) uint8, sink with their alpha, (H, W) uint8.
+    """Measures how much colours, (H, W, 3) uint8, darken with their alpha, (H, W) uint8.
 
-    Each soft pixel is compared with the nearest opaque one: straight colours are about as bright,
-    premultiplied ones darker by the factor alpha; so black where alpha is zero is no fault. The
-    median is about 0 for straight colours, also when they exceed what multiplication allows, and 1
-    for premultiplied ones; None when too few soft pixels lie near opaque bright ones to tell.
+    Each soft pixel is compared with the nearest opaque one. Straight colours are about as bright;
+    premultiplied ones are darker by the factor alpha. Pixels of alpha 0 are not compared, so they
+    may be black.
+
+    Returns:
+        The median: about 0 for straight colours and 1 for premultiplied ones. It is 0 if colours
+        exceed alpha, which premultiplied ones can't. None if too few soft pixels lie near bright
+        opaque ones.
 
     Source: ours, because published data sets do not say which they are.
     """
@@ -172,7 +176,7 @@ def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
     if np.count_nonzero(at) < _ENOUGH:
         return None
     alpha, here, there = pha[at] / 255, brightness[at], nearest[at]
-    # A product with alpha can't exceed it, but for noise and what JPEG adds.
+    # A product with alpha can't exceed alpha, except by noise and JPEG errors.
     if np.mean(here > 255 * alpha + 8) > 0.2:
         return 0.0
     return float(np.median((1 - here / there) / (1 - alpha)))
@@ -181,7 +185,7 @@ def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:
 def _inspect(
     name: str, fgr: np.ndarray, pha: np.ndarray, grey: bool = True, judge: bool = True
 ) -> PictureFacts:
-    """Inspects a foreground; `judge` for premultiplied colours, which takes longest."""
+    """Inspects a foreground; with `judge` also for premultiplied colours, which is slowest."""
     darkening = measure_darkening(fgr, pha) if judge else None
     return PictureFacts(name, pha.shape, (int(pha.min()), int(pha.max())), grey, darkening)
 
@@ -194,7 +198,7 @@ def _attempt(read: Callable[[T], R], item: T) -> R | MediaError:
 
 
 def _choose(items: Sequence[T], count: int | None) -> Sequence[T]:
-    """Takes `count` of the items at random, the same every time, in their order."""
+    """Chooses `count` of the items at random with a fixed seed, in their order."""
     if count is None or count >= len(items):
         return items
     chosen = np.random.default_rng(0).choice(len(items), count, replace=False)
@@ -212,7 +216,7 @@ def _scan_files(
 def _gather(
     tasks: Iterable[T], scan: Callable[[T], list[PictureFacts | MediaError]], total: int
 ) -> Findings:
-    """Runs tasks side by side and adds up what they find in a total of files or frames."""
+    """Runs tasks in parallel and sums their findings; `total` files or frames, for progress."""
     findings = Findings()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = chain.from_iterable(pool.map(scan, tasks))

@@ -1,4 +1,4 @@
-"""Pairing the pictures of two folders by relative path and stem."""
+"""Pairs the pictures of two folders by relative path and stem."""
 
 import os
 import unicodedata
@@ -17,17 +17,17 @@ class DatasetError(MediaError):
 
 @dataclass(frozen=True)
 class Pairing:
-    """The pictures that belong together."""
+    """The result of pairing two folders."""
 
     matched: dict[Path, Path]  # partner of each picture that has one
-    unmatched: dict[Path, str]  # why each of the other pictures has none, in words
-    unused: list[Path]  # partners that belong to no picture
+    unmatched: dict[Path, str]  # why each of the other pictures has none
+    unused: list[Path]  # partners without a picture
 
 
 def stem_key(path: Path, root: Path) -> str:
     """Names a picture by its path below `root`, a folder or the file itself, without extension.
 
-    The two Unicode spellings of an accented letter, which differ between file systems, are one.
+    The name is Unicode-normalised, because file systems spell accented letters differently.
     """
     relative = Path(path.name) if path == root else path.relative_to(root)
     return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
@@ -36,9 +36,9 @@ def stem_key(path: Path, root: Path) -> str:
 def pair_by_stem(
     pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
 ) -> Pairing:
-    """Pairs every picture with the one partner of the same relative path and stem.
+    """Pairs every picture with the only partner of the same relative path and stem.
 
-    Of several, it is the one of the same extension as well, where that is one.
+    If there are several, it is the only one with the same extension too.
     """
     candidates: dict[str, list[Path]] = defaultdict(list)
     for partner in partners:
@@ -64,7 +64,7 @@ def pair_by_stem(
 
 
 def _find_namesake(name: str, found: list[Path]) -> Path | None:
-    """The one of several files that has a name: as it is, else in any case and Unicode spelling."""
+    """Finds the only file of a name: exactly, else ignoring case and Unicode spelling."""
     for alike in (str, _fold):
         same = [path for path in found if alike(path.name) == alike(name)]
         if len(same) == 1:
@@ -81,12 +81,12 @@ def check_sizes(fgr: Path, fgr_size: tuple[int, ...], pha: Path, pha_size: tuple
     if tuple(fgr_size) != tuple(pha_size):
         sizes = [f"{width} x {height}" for height, width in (fgr_size, pha_size)]
         raise DatasetError(
-            f"{fgr} is {sizes[0]} pixels and {pha} {sizes[1]}; a pair must have one size"
+            f"{fgr} is {sizes[0]} pixels and {pha} {sizes[1]}; both must have the same size"
         )
 
 
 class FilePaths:
-    """Paths kept as one string of bytes: half a million `Path`s take 200 MB in every worker."""
+    """Paths stored in one `bytes`; 500,000 `Path`s would take 200 MB in every worker."""
 
     def __init__(self, paths: list[Path]) -> None:
         names = [os.fsencode(path) for path in paths]

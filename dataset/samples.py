@@ -1,7 +1,7 @@
-"""Training samples: a foreground, its alpha and a background, cropped, and what is to disturb them.
+"""Training samples: a foreground, its alpha and a background, cropped, with their disturbance.
 
-A sample depends on nothing but the seed and its request, so neither on the worker that makes it
-nor on the samples before it.
+A sample depends only on the seed and its request, not on the worker that makes it or on the samples
+before it.
 """
 
 from bisect import bisect_right
@@ -20,16 +20,16 @@ from .geometry import needed_side, reduce_picture, warp_background, warp_foregro
 from .sources import Backgrounds, Foregrounds
 from .synthetic import SyntheticForegrounds, draw_background
 
-# Streams of random numbers that share the seed of a sample.
+# Independent streams of random numbers with the seed of a sample.
 _STREAM, _BACKGROUND_STREAM, _PHOTOGRAPH_STREAM = 1, 2, 3
 
-# Of the drawn foregrounds before photographs, those with parts cut out of another one, so that
-# drawn textures don't tell what the foreground is. Ours.
+# Fraction of drawn foregrounds over photographs that have parts cut out of another photograph, so
+# that drawn textures do not identify the foreground. Ours.
 PHOTOGRAPH_SHARE = 0.7
 
 
 class Request(NamedTuple):
-    """Asks for a sample in an epoch (from 0); the crop's height and width are pixels."""
+    """A request for a sample in an epoch (from 0); the crop's height and width are in pixels."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     epoch: int
@@ -43,12 +43,12 @@ class Samples(Dataset[dict[str, Any]]):
     Args:
         foregrounds: the sources, one after another.
         backgrounds: photographs; None draws them.
-        augmentation: what to draw.
+        augmentation: settings of the random changes.
         seed: 0 or more.
-        repeats: how often an epoch takes each source, every time with other random numbers and
-            another background; None is once. A drawn foreground keeps its shape.
+        repeats: how often an epoch uses each source, each time with different random numbers and a
+            different background; None means once. A drawn foreground keeps its shape.
 
-    Its `runs` are indices to be read one after another, of all sources and repeats.
+    `runs` are the ranges of indices to read in order, of all sources and repeats.
 
     Raises:
         ValueError: when there is no source, or the numbers of sources and repeats differ.
@@ -64,7 +64,7 @@ class Samples(Dataset[dict[str, Any]]):
     ) -> None:
         repeats = [1] * len(foregrounds) if repeats is None else repeats
         if not foregrounds:
-            raise ValueError("foregrounds must hold at least one source, got none")
+            raise ValueError("foregrounds must have at least one source, got none")
         if len(repeats) != len(foregrounds) or min(repeats) < 1:
             raise ValueError(
                 f"repeats must be a number of 1 or more for each of {len(foregrounds)} sources of "
@@ -110,8 +110,8 @@ class Samples(Dataset[dict[str, Any]]):
         change = self._augmentation.foreground.draw(rng)
         bgr = self._background(self._augmentation.background.draw(rng), request)
         if isinstance(source, SyntheticForegrounds):
-            # Drawn straight to the crop over the finished background, whose colours some parts
-            # resemble: a change of colours would undo that, and they are random anyhow.
+            # Drawn at the crop's size for the finished background, whose colours some parts
+            # resemble. A change of colours would undo that, and the colours are random already.
             photograph = self._photograph(request, crop)
             fgr, pha = source.draw(index, request.epoch, *crop, bgr, photograph)
             both = cv2.insertChannel(pha, cv2.cvtColor(fgr, cv2.COLOR_RGB2RGBA), 3)
@@ -139,11 +139,11 @@ class Samples(Dataset[dict[str, Any]]):
         return self._sources[place], index - self._starts[place]
 
     def _photograph(self, request: Request, crop: tuple[int, int]) -> np.ndarray | None:
-        """Reads a photograph for the parts of a drawn foreground, if it gets one."""
+        """Reads a photograph for the parts of a drawn foreground, if the sample uses one."""
         rng = self._begin(request, _PHOTOGRAPH_STREAM)
         if self._backgrounds is None or rng.random() >= PHOTOGRAPH_SHARE:
             return None
-        # Half the crop's size is enough for pieces of it, and faster to read.
+        # Half the crop's size is enough for parts, and faster to read.
         side = max(min(crop) // 2, 2)
         picture = self._backgrounds.read(int(rng.integers(len(self._backgrounds))), side)
         return reduce_picture(picture, side)
@@ -156,12 +156,12 @@ class Samples(Dataset[dict[str, Any]]):
         side = needed_side(change, crop)
         index = self._backgrounds.choose(request.index, request.epoch)
         bgr = reduce_picture(self._backgrounds.read(index, side), side)
-        # Colours first, since the picture as read mostly has fewer pixels than the crop.
+        # Colours first, because the picture usually has fewer pixels than the crop.
         return blur_and_sharpen(warp_background(change_colours(bgr, change), change, crop), change)
 
 
 def _planes(picture: np.ndarray) -> torch.Tensor:
-    """Makes a (C, h, w) tensor of an (h, w, C) picture."""
+    """Converts an (h, w, C) picture to a (C, h, w) tensor."""
     planes = np.empty((picture.shape[2], *picture.shape[:2]), np.uint8)
     cv2.split(picture, list(planes))
     return torch.from_numpy(planes)

@@ -1,4 +1,4 @@
-"""Settings of the data: which foregrounds and backgrounds a training run reads."""
+"""Settings of the data: foregrounds and backgrounds of a training run."""
 
 from dataclasses import field
 from pathlib import Path
@@ -28,7 +28,7 @@ class SourceSettings:
     def __post_init__(self) -> None:
         if (self.fgr is None) != (self.pha is None):
             present, missing = ("pha", "fgr") if self.fgr is None else ("fgr", "pha")
-            raise ValueError(f"a source with {present} needs {missing} too, its pair")
+            raise ValueError(f"a source with {present} needs {missing} too")
         kinds = {"fgr and pha": self.fgr, "rgba": self.rgba, "synthetic": self.synthetic or None}
         given = [kind for kind, value in kinds.items() if value is not None]
         if len(given) != 1:

@@ -1,4 +1,4 @@
-"""Files to train on: foregrounds (pairs of pictures, RGBA, pairs of clips), and backgrounds."""
+"""Training files: foregrounds (pairs of pictures, RGBA, pairs of clips), and backgrounds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .settings import SourceSettings
 
 __all__ = ["RUN_LENGTH", "Backgrounds", "DatasetError", "Foregrounds", "open_source"]
 
-_NAMED = 3  # files that an error names
+_NAMED = 3  # files that an error lists
 
 
 class Foregrounds(Protocol):
@@ -25,7 +25,7 @@ class Foregrounds(Protocol):
 
     @property
     def runs(self) -> tuple[range, ...]:
-        """Indices best read in order: single pictures, up to `RUN_LENGTH` frames of a clip."""
+        """Ranges of indices to read in order: a picture, or up to `RUN_LENGTH` frames of a clip."""
 
     def __len__(self) -> int: ...
 
@@ -33,10 +33,10 @@ class Foregrounds(Protocol):
         """Names a foreground in messages: its file, and the frame of a clip."""
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Reads (H, W, 3) uint8 RGB, straight colours, and (H, W) uint8 alpha; 0 to the length - 1.
+        """Reads (H, W, 3) uint8 RGB, straight colours, and (H, W) uint8 alpha; index from 0.
 
-        With `shorter_side`, JPEGs may come out at 1/2, 1/4 or 1/8 of their size, as long as the
-        shorter side keeps so many pixels.
+        With `shorter_side`, JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, as long as the
+        shorter side keeps at least so many pixels.
 
         Raises:
             MediaError: when a file can't be read, or the two differ in size.
@@ -49,16 +49,16 @@ class FoundFiles:
 
     kind: str  # pictures, rgba or clips
     pairs: list[tuple[Path, Path]]  # foreground and alpha, sorted; the same file twice for rgba
-    unpaired: dict[Path, str]  # why each of the other files has no partner, in words
-    left_out: dict[Path, str]  # why what looks like such a file can't be taken, in words
+    unpaired: dict[Path, str]  # why each of the other files has no partner
+    left_out: dict[Path, str]  # why files that look like such data can't be used
 
 
 def open_source(settings: SourceSettings) -> Foregrounds:
-    """Opens a source of foregrounds that are files; looks through clips to find their frames.
+    """Opens a source of foregrounds in files, and indexes the frames of clips.
 
     Raises:
-        MediaError: when a folder is missing or holds nothing, files are unpaired or can't be
-            taken, or a clip is unreadable.
+        MediaError: when a folder is missing or empty, files are unpaired or can't be used, or a
+            clip is unreadable.
     """
     found = find_files(settings)
     _refuse_left_out(found.left_out, settings)
@@ -76,7 +76,7 @@ def open_source(settings: SourceSettings) -> Foregrounds:
 def _refuse_left_out(left_out: dict[Path, str], where: object) -> None:
     if left_out:
         raise DatasetError(
-            f"{len(left_out)} files or folders of {where} can't be taken: "
+            f"{len(left_out)} files or folders of {where} can't be used: "
             f"{_name_reasons(left_out)}. "
             f"Convert or remove them; `{CHECK}` lists them all"
         )
@@ -92,14 +92,14 @@ def find_files(settings: SourceSettings) -> FoundFiles:
     """Lists and pairs the files of a source that is not synthetic.
 
     Raises:
-        MediaError: when a folder is missing, holds nothing, or both pictures and clips; or when
-            no file has a partner.
+        MediaError: when a folder is missing, is empty or has both pictures and clips; or when no
+            file has a partner.
     """
     if settings.rgba is not None:
         listing, kind = _list_files(settings.rgba)
         if kind == "clips":
             raise DatasetError(
-                f"{settings.rgba} holds clips; a folder given as rgba must hold RGBA pictures"
+                f"{settings.rgba} has clips; a folder given as rgba must have RGBA pictures"
             )
         pairs = [(path, path) for path in listing.pictures]
         return FoundFiles("rgba", pairs, {}, listing.left_out)
@@ -109,7 +109,7 @@ def find_files(settings: SourceSettings) -> FoundFiles:
     phas, pha_kind = _list_files(settings.pha)
     if kind != pha_kind:
         raise DatasetError(
-            f"{settings.fgr} holds {kind}, {settings.pha} {pha_kind}; both must hold the same"
+            f"{settings.fgr} has {kind}, {settings.pha} {pha_kind}; both must have the same kind"
         )
     if settings.fgr.is_file() and settings.pha.is_file():
         return FoundFiles(kind, [(settings.fgr, settings.pha)], {}, {})
@@ -118,7 +118,7 @@ def find_files(settings: SourceSettings) -> FoundFiles:
     if not pairing.matched:
         raise DatasetError(
             f"no file of {settings.fgr} has a partner of the same relative path and name in "
-            f"{settings.pha}; their first files are {fgrs.pictures[0]} and {phas.pictures[0]}"
+            f"{settings.pha}; the first files are {fgrs.pictures[0]} and {phas.pictures[0]}"
         )
     left_out = fgrs.left_out | phas.left_out
     return FoundFiles(kind, list(pairing.matched.items()), pairing.unmatched | unused, left_out)
@@ -130,12 +130,12 @@ def _list_files(root: Path) -> tuple[Listing, str]:
     kinds = {path.suffix.lower() in CLIP_EXTENSIONS: path for path in files}
     if len(kinds) == 2:
         both = f"such as {kinds[True]} and {kinds[False]}"
-        raise DatasetError(f"{root} holds clips and pictures, {both}; keep them apart")
+        raise DatasetError(f"{root} has clips and pictures, {both}; put them into separate folders")
     return listing, "clips" if True in kinds else "pictures"
 
 
 class PicturePairs:
-    """Foregrounds and alphas in picture files each; see `Foregrounds`."""
+    """Foregrounds and alphas in separate picture files; see `Foregrounds`."""
 
     def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
         self._fgrs = FilePaths([fgr for fgr, _ in pairs])
@@ -151,7 +151,7 @@ class PicturePairs:
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         fgr, pha = EncodedPicture(self._fgrs[index]), EncodedPicture(self._phas[index])
         check_sizes(fgr.path, fgr.size, pha.path, pha.size)
-        # A PNG beside a JPEG is made smaller by the same divisor.
+        # If one is a PNG and the other a JPEG, both are reduced by the same divisor.
         reduction = max(fgr.reduction(shorter_side), pha.reduction(shorter_side))
         return fgr.rgb(reduction), pha.alpha(reduction)
 
@@ -164,20 +164,20 @@ class RgbaPictures(PicturePairs):
         channels = EncodedPicture(path).channels()
         if channels.ndim == 2 or channels.shape[2] != 4:
             raise DatasetError(
-                f"{path}: has no alpha channel; a folder given as rgba must hold RGBA pictures"
+                f"{path}: has no alpha channel; a folder given as rgba must have RGBA pictures"
             )
         return np.ascontiguousarray(channels[..., :3]), np.ascontiguousarray(channels[..., 3])
 
 
 class Backgrounds:
-    """Photographs to put foregrounds before, in an order shuffled by a seed; picklable.
+    """Photographs as backgrounds, in an order shuffled by a seed; picklable.
 
     Args:
         folders: folders of pictures, with their subfolders, or single files.
-        seed: gives the order, and the choices.
+        seed: determines the order and the choices.
 
     Raises:
-        MediaError: when a folder is missing, or holds no picture or what can't be taken.
+        MediaError: when a folder is missing, has no picture, or has files that can't be used.
     """
 
     def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
@@ -200,10 +200,10 @@ class Backgrounds:
         return str(self._paths[index])
 
     def choose(self, index: int, epoch: int) -> int:
-        """Chooses one for a foreground's index: another every epoch until all were met."""
+        """Chooses one for a foreground's index: a different one every epoch until all were used."""
         first = np.random.default_rng((self._seed, index)).integers(len(self))
         return int(first + epoch) % len(self)
 
     def read(self, index: int, shorter_side: int | None = None) -> np.ndarray:
-        """Reads a photograph, 0 to the length - 1; see `media.fast_pictures.read_rgb`."""
+        """Reads a photograph by index, from 0; see `media.fast_pictures.read_rgb`."""
         return read_rgb(self._paths[index], shorter_side)

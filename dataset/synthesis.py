@@ -1,7 +1,7 @@
-"""From the parts of training samples to frames and captured plates, on the training device.
+"""Composites training samples into frames and captured plates, on the training device.
 
-Every disturbance follows values that came with its sample (`augmentation`), and works on that
-sample alone: the result does not depend on what else is in the batch.
+Each sample is disturbed by its own values (`augmentation`), so the result does not depend on the
+other samples of the batch.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from .disturbances.scene import SceneChange, Shadow
 
 
 class Sample(NamedTuple):
-    """A batch to train on; float32 in [0, 1], on the device."""
+    """A training batch; float32 in [0, 1], on the device."""
 
     src: Tensor  # (B, 3, H, W), the frame, RGB
     bgr: Tensor  # (B, 3, H, W), the captured plate, RGB
@@ -27,18 +27,18 @@ class Sample(NamedTuple):
 
 
 def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
-    """Composes frames and disturbs frames and plates, in the order in which light meets them.
+    """Composites frames and disturbs frames and plates, in physical order from scene to file.
 
     Args:
         batch: collated samples of `Samples`: `fgr` (B, 3, H, W), `pha` (B, 1, H, W) and `bgr`
             (B, 3, H, W), uint8, and `disturbance`, by name a tuple of (B,) tensors.
-        device: where to compute; noise and JPEG differ from one kind to another.
+        device: where to compute; noise and JPEG differ between CPU and GPU.
 
     Raises:
         ValueError: when a disturbance is missing or unknown.
     """
     drawn = _take_apart(batch["disturbance"])
-    # No lower precision here, whatever the network uses.
+    # Always float32, even if the network uses a lower precision.
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         pixels = (batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr"))
         fgr, pha, bgr = (fill(make_room(part), part) for part in pixels)
@@ -60,11 +60,11 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
 
 
 def _take_apart(disturbance: dict[str, Any]) -> list[dict[str, Any]]:
-    """Takes what was collated for a batch apart into what was drawn for each sample."""
+    """Splits the collated disturbances of a batch into those of each sample."""
     if disturbance.keys() != UNDISTURBED.keys():
         wrong = ", ".join(sorted(disturbance.keys() ^ UNDISTURBED.keys()))
         raise ValueError(
-            "the disturbance of a batch must hold what draw_disturbance draws; "
+            "the disturbance of a batch must have the keys and values of draw_disturbance; "
             f"{wrong} are missing or unknown"
         )
     columns = (

@@ -1,4 +1,4 @@
-"""Where the camera looks, and how sharply: the plate's position and focus, and the zoom."""
+"""Disturbances of optics: the plate's position and focus, and zoom."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class PlatePosition(Disturbance):
     """Largest shift in either direction, as a fraction of the crop."""
 
     class Drawn(NamedTuple):
-        """How the plate moves, about its middle."""
+        """Motion of the plate about its centre."""
 
         rotation: float = 0.0
         shift_x: float = 0.0
@@ -48,14 +48,14 @@ class PlatePosition(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, bgr: Tensor) -> None:
-        """Turns and shifts a plate; its reflection shows where it leaves the crop free."""
+        """Rotates and shifts a plate, and fills free areas with its reflection."""
         if not any(drawn):
             return
         linear, shift = linear_part(drawn.rotation, 0, 1), drawn[1:]
         if bgr.device.type != "cpu":
             move_picture(bgr.clone(), linear, shift, "reflection", bgr)
             return
-        # The same by OpenCV, in half the time.
+        # The same with OpenCV, 2 times faster.
         size = np.array(bgr.shape[:0:-1])
         middle = (size - 1) / 2
         matrix = np.column_stack((linear, middle - linear @ middle + shift * size))
@@ -74,7 +74,7 @@ class Defocus(Disturbance):
     """Smallest and largest radius of the disc of confusion, in pixels of the crop."""
 
     class Drawn(NamedTuple):
-        """The disc."""
+        """The disc of confusion."""
 
         radius: float = 0.0
 
@@ -104,7 +104,7 @@ class Zoom(Disturbance):
     """Smallest and largest factor."""
 
     class Drawn(NamedTuple):
-        """The part: (0, 0) is at the left and the top, (1, 1) at the right and the bottom."""
+        """The part: (0, 0) is at the top left, (1, 1) at the bottom right."""
 
         factor: float = 1.0
         x: float = 0.5
@@ -116,7 +116,7 @@ class Zoom(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, pictures: Sequence[Tensor]) -> None:
-        """Enlarges the part of all pictures of a sample; bicubic, as `matting.second_look`."""
+        """Enlarges the part in all pictures of a sample; bicubic, as in `matting.second_look`."""
         if drawn.factor == 1:
             return
         size = pictures[0].shape[1:]
@@ -130,9 +130,9 @@ class Zoom(Disturbance):
 def move_picture(
     picture: Tensor, linear: np.ndarray, shift: Sequence[float], padding: str, out: Tensor
 ) -> None:
-    """Moves a (C, H, W) picture about its middle into `out`, by `linear` (2, 2), then `shift`.
+    """Moves a (C, H, W) picture about its centre into `out`, by `linear` (2, 2), then `shift`.
 
-    The shift is in fractions of the size; `padding` shows beyond, as `grid_sample` names it.
+    The shift is in fractions of the size; `padding` is `grid_sample`'s padding mode.
     """
     height, width = picture.shape[1:]
     # Coordinates of grid_sample: from -1 to 1 over the picture.

@@ -1,4 +1,4 @@
-"""Exposure, white balance and colours of the plate, which the camera chose without the subject."""
+"""Exposure, white balance and colours of the plate, which a camera sets without the subject."""
 
 from typing import Annotated, NamedTuple
 
@@ -24,7 +24,7 @@ class Exposure(Disturbance):
     """Largest change in either direction; a stop doubles the light."""
 
     class Drawn(NamedTuple):
-        """The change, which `PlateColour` applies."""
+        """The change, applied by `PlateColour`."""
 
         stops: float = 0.0
 
@@ -44,7 +44,7 @@ class WhiteBalance(Disturbance):
     """Largest change of the factors of red and of blue, drawn separately."""
 
     class Drawn(NamedTuple):
-        """Factors, which `PlateColour` applies."""
+        """The factors, applied by `PlateColour`."""
 
         red: float = 1.0
         blue: float = 1.0
@@ -72,7 +72,7 @@ class PlateColour(Disturbance):
     """Largest hue rotation in either direction, as a fraction of the circle."""
 
     class Drawn(NamedTuple):
-        """An offset, two factors and a turn."""
+        """An offset, two factors and a rotation of hue."""
 
         brightness: float = 0.0
         contrast: float = 1.0
@@ -95,7 +95,7 @@ class PlateColour(Disturbance):
         """
         gain = np.array((balance.red, 1, balance.blue)) * 2 ** (exposure.stops / GAMMA)
         tint = tint_matrix(drawn.saturation, drawn.hue) * drawn.contrast
-        offset = drawn.contrast * drawn.brightness  # tinting leaves greys alone
+        offset = drawn.contrast * drawn.brightness  # tinting does not change greys
         if offset == 0 and np.array_equal(tint * gain, np.eye(3)):
             return
         factors = bgr.new_tensor((tint * gain).tolist())

@@ -1,4 +1,4 @@
-"""What recording adds to frame and plate: the noise of a camera, and JPEG compression."""
+"""Disturbances of recording: camera noise and JPEG compression."""
 
 import io
 import math
@@ -19,11 +19,11 @@ from runtime.settings import settings_group
 
 from . import ASCENDING, Disturbance, Fraction, fill, split_pieces
 
-# Normal numbers that a CPU draws for one picture, at most; 512 px need fewer.
+# The largest count of normal numbers that a CPU draws for a picture; 512 px need fewer.
 _TABLE = 2**20
-# Coded value at which dark noise has fallen by 2^-1.2, and the share that never falls: read noise
-# is even in light, so it falls as the slope of the coding curve, value^-1.2; shot noise is about
-# even in coded values.
+# Coded value at which dark noise is reduced by 2^-1.2, and the fraction that is not reduced. Read
+# noise is constant in linear light, so in coded values it falls with the slope of the coding curve,
+# value^-1.2. Shot noise is about constant in coded values.
 _DARK, _SHOT_SHARE = 0.1, 0.2
 _Quality = Annotated[int, Field(ge=1, le=100)]
 _TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -41,7 +41,7 @@ class DarkNoise(Disturbance):
     """Largest standard deviation in black, as a fraction of white; drawn from 0."""
 
     class Drawn(NamedTuple):
-        """The standard deviation in black; `Noise` applies it."""
+        """The standard deviation in black, applied by `Noise`."""
 
         sigma: float = 0.0
 
@@ -70,7 +70,7 @@ class Noise(Disturbance):
         seed: int = 0
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draws strengths; the seed is drawn later, since every sample has one."""
+        """Draws strengths; the seed is drawn later, for every sample."""
         return self.Drawn(*rng.uniform(0, self.sigma, 2).tolist())
 
     @staticmethod
@@ -85,7 +85,7 @@ class Noise(Disturbance):
                 if dark.sigma:
                     falling = (_DARK / (_DARK + piece)).pow_(GAMMA - 1)
                     sigmas = falling.mul_(1 - _SHOT_SHARE).add_(_SHOT_SHARE).mul_(dark.sigma)
-                    # Independent noises add up by their squares.
+                    # Variances of independent noise add.
                     piece.addcmul_(normal, sigmas.square_().add_(sigma**2).sqrt_())
                 else:
                     piece.add_(normal, alpha=sigma)
@@ -93,10 +93,11 @@ class Noise(Disturbance):
 
 
 def _draw_normals(pieces: Sequence[Tensor], generator: torch.Generator) -> list[Tensor]:
-    """Draws normal numbers, as many as each of the pieces of a picture holds.
+    """Draws normal numbers, as many as each piece of a picture has elements.
 
-    Drawing them takes a CPU ten times as long as adding them, so beyond `_TABLE` numbers each piece
-    reads from a random place on: one serves twelve places of 2048 px, which nothing relates.
+    On a CPU, drawing numbers takes 10 times longer than adding them. So for more than `_TABLE`
+    numbers each piece reads them from a random offset of one table. At 2048 px each number is used
+    about 12 times, at unrelated positions.
     """
     sizes = [len(piece) for piece in pieces]
     length = min(sum(sizes), max(_TABLE, sizes[0]))
@@ -118,7 +119,7 @@ class Jpeg(Disturbance):
     """Smallest and largest quality, as libjpeg counts it."""
 
     class Drawn(NamedTuple):
-        """Qualities; 0 leaves a picture as it is."""
+        """Qualities; 0 leaves a picture unchanged."""
 
         src: int = 0
         bgr: int = 0
@@ -131,8 +132,8 @@ class Jpeg(Disturbance):
     def apply(drawn: Sequence[Drawn], src: Tensor, bgr: Tensor) -> None:
         """Compresses frames and plates, (B, 3, H, W).
 
-        OpenCV's libjpeg takes a CPU a half to a third of `compress`. A GPU compresses all at once,
-        since launching the kernels of one picture takes longer than they do.
+        On a CPU, OpenCV's libjpeg is 2 to 3 times faster than `compress`. A GPU compresses all
+        pictures at once, because launching kernels for one picture takes longer than running them.
         """
         for pictures, qualities in zip((src, bgr), zip(*drawn, strict=True), strict=True):
             chosen = [i for i, quality in enumerate(qualities) if quality]
@@ -144,7 +145,7 @@ class Jpeg(Disturbance):
 
 
 def _store(picture: Tensor, quality: int) -> None:
-    """Replaces a (3, H, W) picture by what a file of it holds; 4:2:0 is OpenCV's default."""
+    """Encodes and decodes a (3, H, W) picture in place; 4:2:0 is OpenCV's default."""
     red, green, blue = picture.mul(255).round_().to(torch.uint8).numpy()
     pixels = cv2.merge((blue, green, red))
     file = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
@@ -154,9 +155,9 @@ def _store(picture: Tensor, quality: int) -> None:
 
 
 def compress(pictures: Tensor, qualities: Sequence[int]) -> Tensor:
-    """Computes what JPEG, 4:2:0, makes of (N, 3, H, W) RGB in [0, 1], without a file.
+    """Simulates JPEG compression, 4:2:0, of (N, 3, H, W) RGB in [0, 1].
 
-    Qualities are 1 to 100, one a picture, as libjpeg counts; the result holds multiples of 1/255.
+    Qualities are libjpeg's, 1 to 100, one per picture; the result has multiples of 1/255.
 
     Source: ITU-T T.81 and JFIF 1.02; libjpeg for the tables of a quality.
     """
@@ -187,7 +188,7 @@ def _quantise(planes: Tensor, chroma: bool, qualities: Sequence[int]) -> Tensor:
     steps = steps.view(-1, 1, 1, 8, 1, 8)
     coefficients = _both_ways(planes, cosine)
     coefficients.unflatten(3, (-1, 8)).unflatten(2, (-1, 8)).div_(steps).round_().mul_(steps)
-    # As libjpeg: samples are whole numbers of 8 bits.
+    # As in libjpeg, samples are 8-bit integers.
     return _both_ways(coefficients, cosine.T).round_().clamp_(-128, 127)
 
 
@@ -198,7 +199,7 @@ def _both_ways(planes: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _find_steps(quality: int, chroma: bool) -> list[int]:
-    """Takes the 64 steps of a quality from the tables that libjpeg writes into a file."""
+    """Reads the 64 quantisation steps of a quality from a file written by libjpeg."""
     stream = io.BytesIO()
     Image.new("RGB", (8, 8)).save(stream, "JPEG", quality=quality)
     stream.seek(0)

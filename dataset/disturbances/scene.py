@@ -1,4 +1,4 @@
-"""What differs in the scene itself: the subject's shadow, and small changes that are no subject."""
+"""Disturbances of the scene: the subject's shadow, and small changes that are not the subject."""
 
 import math
 from typing import Annotated, NamedTuple
@@ -16,10 +16,10 @@ from runtime.settings import settings_group
 from . import ASCENDING, Angle, Disturbance, Fraction, Fractions, Scales, Shear, split_pieces
 from .optics import move_picture
 
-_REDUCTION = 4  # of the size at which shadows are computed: boxes of 20 px and more allow it
-# How far from the level of the field a place is fully changed, standard deviations of the field.
+_REDUCTION = 4  # factor of size for computing shadows, whose boxes have 20 px or more
+# Distance above the field's level of a full change, in standard deviations of the field.
 _SOFT = 0.4
-_FINE = 0.5  # of a second field of half the width, which makes the outlines ragged
+_FINE = 0.5  # weight of a second field of half the width, which makes the outlines ragged
 _Side = Annotated[int, Field(ge=1, le=1000)]
 _Width = Annotated[float, Field(ge=0.005, le=1)]
 
@@ -46,7 +46,7 @@ class Shadow(Disturbance):
     """Largest darkening, as a fraction of white; drawn from 0."""
 
     class Drawn(NamedTuple):
-        """How the matte becomes the shadow; `blur` is the side of the box."""
+        """The change from matte to shadow; `blur` is the side of the box."""
 
         strength: float = 0.0
         rotation: float = 0.0
@@ -65,7 +65,10 @@ class Shadow(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, scene: Tensor, pha: Tensor, out: Tensor) -> Tensor:
-        """Darkens a (3, H, W) scene by a (1, H, W) matte into `out`; returns that or the scene."""
+        """Writes a (3, H, W) scene with the shadow of a (1, H, W) matte to `out`; returns `out`.
+
+        If there is no shadow, returns `scene` and writes nothing.
+        """
         if drawn.strength == 0:
             return scene
         height, width = pha.shape[1:]
@@ -74,7 +77,7 @@ class Shadow(Disturbance):
         linear = linear_part(drawn.rotation, drawn.shear, drawn.scale)
         moved = torch.empty_like(matte)
         move_picture(matte, linear, (drawn.shift_x, drawn.shift_y), "zeros", moved)
-        # A box of any width: its outermost pixels count by the part that it covers.
+        # A box of any width: outermost pixels are weighted by the part that the box covers.
         half = drawn.blur / _REDUCTION / 2
         reach = math.ceil(half)
         distance = torch.arange(-reach, reach + 1).to(pha).abs()
@@ -93,10 +96,10 @@ class Shadow(Disturbance):
 class SceneChange(Disturbance):
     """Small places without a subject where the scene changed between plate and frame.
 
-    Half of the samples have steam, before the frame's scene or the plate; in the others something
-    on the plate has moved, as leaves do, or a near edge when the camera moves.
+    Half of the samples have steam, in front of the frame's scene or of the plate. In the others
+    something on the plate has moved, such as leaves, or a near edge after the camera moved.
 
-    Source: ours, because a puff of steam in the background of real photographs was matted.
+    Source: ours, because the network took steam in the background of real photographs as subject.
     """
 
     size: Annotated[tuple[_Width, _Width], ASCENDING] = (0.02, 0.12)
@@ -109,7 +112,7 @@ class SceneChange(Disturbance):
     """Largest movement in either direction, as a fraction of the crop."""
 
     class Drawn(NamedTuple):
-        """Places, by a seed from 0 to below 2^63, and steam (`opacity`, `grey`) or shift there."""
+        """Seed of the places, below 2^63, and their steam (`opacity`, `grey`) or shift."""
 
         size: float = 1.0
         share: float = 0.0
@@ -121,7 +124,7 @@ class SceneChange(Disturbance):
         shift_y: float = 0.0
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draws places, steam and movement, and which of the two there is."""
+        """Draws places, steam and movement, and which of the two is used."""
         size, share = rng.uniform(*self.size), rng.uniform(*self.share)
         places = self.Drawn(size, share, int(rng.integers(2**63)))
         opacity, grey = rng.uniform(*self.opacity), rng.uniform(0.2, 1)
@@ -131,7 +134,7 @@ class SceneChange(Disturbance):
 
     @staticmethod
     def apply(drawn: Drawn, picture: Tensor, on_plate: bool, out: Tensor) -> Tensor:
-        """Lays steam over a (3, H, W) plate or scene into `out`; returns that or the picture."""
+        """Writes a (3, H, W) plate or scene with steam to `out`; returns it or the picture."""
         if drawn.opacity == 0 or on_plate != bool(drawn.on_plate):
             return picture
         opacity = draw_places(drawn, picture) * drawn.opacity
@@ -139,7 +142,7 @@ class SceneChange(Disturbance):
 
     @staticmethod
     def sway(drawn: Drawn, bgr: Tensor) -> None:
-        """Moves what is in places of a (3, H, W) plate, as wind or parallax does."""
+        """Shifts the places of a (3, H, W) plate, as wind or parallax would."""
         if drawn.shift_x == drawn.shift_y == 0:
             return
         height, width = bgr.shape[1:]
@@ -152,7 +155,7 @@ class SceneChange(Disturbance):
             moved = F.grid_sample(bgr[None], grid[None], padding_mode="border", align_corners=False)
             bgr.copy_(moved[0])
             return
-        # The same by OpenCV, in a fraction of the time.
+        # The same with OpenCV, which is faster.
         maps = cv2.convertMaps(x.numpy(), y.numpy(), cv2.CV_16SC2)
         for plane in bgr.numpy():
             plane[:] = cv2.remap(plane, *maps, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
@@ -161,8 +164,8 @@ class SceneChange(Disturbance):
 def draw_places(drawn: SceneChange.Drawn, like: Tensor) -> Tensor:
     """Draws the places that change, (1, H, W) of the type and device of a (C, H, W) picture.
 
-    They are where a random field, smooth and ragged, is highest: above 0 in about `share` of the
-    crop, 1 where the change is full. Source: ours.
+    They are where a random field is highest: above 0 in about `share` of the crop, and 1 where the
+    change is full. The field is the sum of a smooth and a finer one. Source: ours.
     """
     height, width = like.shape[1:]
     generator = torch.Generator().manual_seed(drawn.seed)

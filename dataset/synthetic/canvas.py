@@ -1,4 +1,4 @@
-"""The canvas of a synthetic foreground: parts laid over one another, and finished as a whole."""
+"""The canvas of a synthetic foreground: composites parts, then treats edges and colours."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,25 +10,25 @@ from numpy.random import Generator
 from .materials import Material, log_uniform, paint, pick, random_material, shade_body
 from .shapes import SHIFT, blur, blur_motion, fill, fixed, round_off
 
-PHOTOGRAPH_PART_SHARE = 0.6  # of the materials unlike the background, where there is a photograph
+PHOTOGRAPH_PART_SHARE = 0.6  # of the materials unlike the background, if there is a photograph
 SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
-CUT_OUT_ZOOM = (0.7, 3.0)  # of a piece of a photograph, against one that fills the frame
-# Shares of samples.
+CUT_OUT_ZOOM = (0.7, 3.0)  # of a piece of a photograph; 1 fills the frame
+# Fractions of samples.
 EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
-# Draws on a part's (h, w, 3) texture, given its upper left corner (x, y).
+# Draws on a part's (h, w, 3) texture, whose upper left corner is at (x, y).
 Marks = Callable[[np.ndarray, tuple[int, int]], None]
 
 
 @dataclass
 class Canvas:
-    """A picture that grows part by part, each over the ones before it."""
+    """A picture to which parts are added, each over the earlier ones."""
 
-    rng: Generator  # of all that is drawn
+    rng: Generator  # for all random values but `choices`
     height: int  # pixels
     width: int  # pixels
     light: tuple[float, float]  # the direction (x, y) towards which surfaces are bright
-    background: np.ndarray | None = None  # (H, W, 3) uint8 RGB, what some parts resemble
-    photograph: np.ndarray | None = None  # (H', W', 3) uint8 RGB, of which some are cut out
+    background: np.ndarray | None = None  # (H, W, 3) uint8 RGB, which some parts resemble
+    photograph: np.ndarray | None = None  # (H', W', 3) uint8 RGB, from which some parts are cut out
     choices: Generator | None = None  # None where no part resembles the background
     similar_share: float = 0.0  # of the materials, those that do
 
@@ -43,14 +43,14 @@ class Canvas:
         return np.zeros((self.height, self.width), np.uint8)
 
     def material(self, colour: np.ndarray | None = None, pattern: str | None = None) -> Material:
-        """Draws a dressed material; see `random_material`."""
+        """Draws a material and the source of its colours; see `random_material` and `dress`."""
         return self.dress(random_material(self.rng, colour, pattern))
 
     def dress(self, material: Material) -> Material:
-        """Decides where a material's colours come from."""
+        """Chooses the source of a material's colours."""
         choices = self.choices
         if choices is None or choices.random() >= self.similar_share:
-            # By the material's own seed, so that a photograph leaves all other choices as they are.
+            # By the material's seed, so that a photograph does not change other random choices.
             cut = material.seed % 1009 < 1009 * PHOTOGRAPH_PART_SHARE
             return replace(material, source="photograph") if cut else material
         direction = choices.normal(0, 1, 3)
@@ -61,7 +61,7 @@ class Canvas:
     def fill(
         self, *outlines: np.ndarray, material: Material | None = None, opacity: float = 1.0
     ) -> None:
-        """Lays a part of outlines (N, 2) over the picture; see `shapes.fill` and `add`."""
+        """Adds a part with outlines (N, 2) over the picture; see `shapes.fill` and `add`."""
         mask = self.mask()
         fill(mask, *outlines)
         self.add(mask, material, opacity)
@@ -74,9 +74,9 @@ class Canvas:
         tones: Sequence[tuple[np.ndarray, float]] = (),
         marks: Marks | None = None,
     ) -> None:
-        """Lays a part, (H, W) uint8, over the picture, of a new material where none is given.
+        """Composites a part, (H, W) uint8, over the picture; without a material, draws one.
 
-        The `tones` are strands (N, S, 2) drawn on it, each with a factor of its colour.
+        `tones` are strands (N, S, 2) drawn on the part, each with a factor of its colour.
         """
         material = self.material() if material is None else material
         x, y, width, height = cv2.boundingRect(mask)
@@ -103,12 +103,12 @@ class Canvas:
     def _texture(
         self, material: Material, part: np.ndarray, x: int, y: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A part's (h, w, 3) colours and the dominant one."""
+        """Returns a part's (h, w, 3) colours and the dominant one."""
         height, width = part.shape
         if material.source == "photograph" and self.photograph is not None:
             texture = self.cut_out(self.photograph, material, part)
         elif material.source == "shifted" and self.background is not None:
-            # Within the frame, by up to a third of the part's size.
+            # Moved by up to a third of the part's size, within the frame.
             share = np.array((material.seed % 997, material.seed % 991)) / 500 - 1
             corner = (y, x) + share * (height / 3 + 2, width / 3 + 2)
             top, left = corner.clip(0, (self.height - height, self.width - width)).astype(int)
@@ -118,17 +118,17 @@ class Canvas:
             if material.source == "mean" and self.background is not None:
                 here = self.background[y : y + height, x : x + width]
                 mean = np.array(cv2.mean(here)[:3]) + material.offset
-                # A little of its own pattern stays.
+                # Keeps a little of its own pattern.
                 colours = mean + (material.colours - material.colours[0]) * np.float32(0.15)
                 material = replace(material, colours=np.clip(colours, 0, 255))
             return paint(material, part, self.unit, self.light), material.colours[0]
         return texture, np.array(cv2.mean(texture)[:3])
 
     def cut_out(self, photograph: np.ndarray, material: Material, part: np.ndarray) -> np.ndarray:
-        """Covers a part's box as `paint` does, with a piece of a photograph instead of a pattern.
+        """Fills a part's box as `paint` does, with a piece of a photograph instead of a pattern.
 
-        Plain materials, and half of the others, take its light and shade only. Source: ours, since
-        a network that met only drawn textures before photographs tells the two apart by that.
+        Plain materials, and half of the others, use only its brightness. Source: ours, because a
+        network trained only on drawn textures over photographs separates the two by texture.
         """
         rng = np.random.Generator(np.random.SFC64(material.seed))
         height, width = part.shape
@@ -157,7 +157,7 @@ class Canvas:
 
 
 def treat_edges(canvas: Canvas) -> None:
-    """Softens, defocuses or moves the whole foreground, as `EDGE_WEIGHTS` says."""
+    """Softens, defocuses or motion-blurs the whole foreground, by `EDGE_WEIGHTS`."""
     rng, kind = canvas.rng, pick(canvas.rng, EDGE_WEIGHTS)
     size, angle = log_uniform(rng, 0.003, 0.03), rng.uniform(0, np.pi)
     turn = rng.uniform(0, 2 * np.pi)
@@ -166,7 +166,7 @@ def treat_edges(canvas: Canvas) -> None:
     size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
     colour = extend_colours(canvas.colour, canvas.alpha)
     height, width = canvas.alpha.shape
-    # Wide blurs are computed at a lower resolution, which they don't need.
+    # Wide blurs are computed at a lower resolution, which is enough for them.
     shrink = min(1.0, 6 / size)
     both = cv2.merge((colour, canvas.alpha))
     if shrink < 1:
@@ -186,13 +186,13 @@ def treat_edges(canvas: Canvas) -> None:
 
 
 def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Continues (H, W, 3) uint8 colours where (H, W) uint8 alpha is 0; resampling mixes no black.
+    """Extends (H, W, 3) uint8 colours to where (H, W) uint8 alpha is 0, for resampling.
 
     Source: push-pull; Gortler et al., "The Lumigraph", SIGGRAPH 1996, section 3.4.
     """
     height, width = alpha.shape
     empty = np.where(alpha == 0, 255, 0).astype(np.uint8)
-    # Float, since a mean over few known pixels must not be rounded before it is divided.
+    # Float, because the mean over few known pixels must not be rounded before the division.
     total: np.ndarray = cv2.copyTo(colour, cv2.bitwise_not(empty)).astype(np.float32)
     share: np.ndarray = (alpha > 0).astype(np.float32)
     shrink = min(1.0, 128 / max(height, width))
@@ -203,7 +203,7 @@ def extend_colours(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         share = cv2.resize(share, size, interpolation=cv2.INTER_AREA)
         levels.append((total, share))
         size = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-    filled = np.full((1, 1, 3), 128, np.float32)  # stays where nothing is known
+    filled = np.full((1, 1, 3), 128, np.float32)  # used where no pixel is known
     for total, share in reversed(levels):
         mean = total / np.maximum(share, 1e-9)[..., None]
         coarse = cv2.resize(filled, share.shape[::-1], interpolation=cv2.INTER_LINEAR)

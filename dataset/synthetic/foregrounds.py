@@ -1,4 +1,4 @@
-"""Synthetic foregrounds and backgrounds: endless, seeded, with exact alpha, at any resolution."""
+"""Synthetic foregrounds and backgrounds: unlimited, seeded, with exact alpha, at any resolution."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,25 +12,25 @@ from .objects import draw_objects
 from .people import draw_people
 from .shapes import blob, blur
 
-# Shares of samples, except where said otherwise.
-PEOPLE_SHARE = 0.5  # the others show objects alone
+# Fractions of samples, unless stated otherwise.
+PEOPLE_SHARE = 0.5  # the others show only objects
 OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of or behind them
-# Some parts take colours close to the background's, where networks otherwise make holes: of the
-# materials of such a sample, the shares that people and objects have.
+# Some parts have colours close to the background's, because networks make holes there. For such
+# samples people.py and objects.py have the fraction of similar materials.
 SIMILAR_SHARE = 0.45
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
-AREA_BOUNDS = (0.015, 0.97)  # of the mean alpha; samples outside are drawn anew
+AREA_BOUNDS = (0.015, 0.97)  # bounds of the mean alpha; samples outside are drawn again
 _ATTEMPTS = 6
-SMALLEST = 32  # pixels a side
+SMALLEST = 32  # pixels per side
 
 
 class SyntheticForegrounds:
-    """Drawn foregrounds, a new set every epoch, at any size.
+    """Drawn foregrounds, different ones every epoch, at any size.
 
     Args:
-        length: samples in an epoch.
-        seed: 0 or more; foregrounds depend on nothing but (seed, epoch, index) and their size.
+        length: samples per epoch.
+        seed: 0 or more; foregrounds depend only on (seed, epoch, index) and their size.
 
     Raises:
         ValueError: when the length or the seed is out of range.
@@ -45,7 +45,7 @@ class SyntheticForegrounds:
 
     @property
     def runs(self) -> tuple[range, ...]:
-        """Indices that are best drawn one after another: each for itself."""
+        """One range per foreground, because their order does not matter."""
         return tuple(range(index, index + 1) for index in range(self.length))
 
     def __len__(self) -> int:
@@ -85,22 +85,22 @@ def draw_foreground(
     background: np.ndarray | None = None,
     photograph: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draws a foreground and its alpha, about the same ones at every resolution.
+    """Draws a foreground and its alpha, with about the same content at every resolution.
 
     Args:
         rng: the source of randomness; the same state gives the same picture.
         height: pixels, 32 or more.
         width: pixels, 32 or more.
-        background: (H, W, 3) uint8 RGB on which the foreground will be laid, and to which some
-            parts of some samples (`SIMILAR_SHARE`) come close.
-        photograph: (H', W', 3) uint8 RGB, of which some parts are cut out; alpha stays the same.
+        background: (H, W, 3) uint8 RGB behind the foreground; in a fraction of samples
+            (`SIMILAR_SHARE`) some parts have similar colours.
+        photograph: (H', W', 3) uint8 RGB, from which some parts are cut out; does not change alpha.
 
     Returns:
         The foreground, (H, W, 3) uint8 RGB, not premultiplied and defined everywhere: outside the
-        shapes it continues the colours at their edges; and alpha, (H, W) uint8.
+        shapes it extends the colours at their edges; and alpha, (H, W) uint8.
 
     Raises:
-        ValueError: when the size is too small or a picture is not of this kind.
+        ValueError: when the size is too small, or a picture has a wrong shape or type.
     """
     _check_size(rng, height, width)
     _check_pictures(background, photograph, (height, width, 3))
@@ -122,7 +122,7 @@ def draw_foreground(
 
 
 def draw_background(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Draws a background, (H, W, 3) uint8 RGB, with the errors of `draw_foreground`."""
+    """Draws a background, (H, W, 3) uint8 RGB; arguments and errors as `draw_foreground`."""
     _check_size(rng, height, width)
     rng = branch(rng)
     canvas = Canvas(rng, height, width, (0.3, -0.8))
@@ -180,7 +180,7 @@ def _draw_subjects(canvas: Canvas, has_background: bool) -> None:
     """Draws people, objects or both."""
     rng = canvas.rng
     similar = rng.random() < SIMILAR_SHARE and has_background
-    choices = branch(rng)  # as many values as there are materials
+    choices = branch(rng)  # draws one value per material or more
     canvas.choices = choices if similar else None
     if rng.random() >= PEOPLE_SHARE:
         draw_objects(canvas, int(rng.choice((1, 2, 3), p=(0.5, 0.3, 0.2))))
@@ -194,7 +194,7 @@ def _draw_subjects(canvas: Canvas, has_background: bool) -> None:
 
 
 def _treat_colours(canvas: Canvas) -> None:
-    """Puts uneven light and grain on the colours."""
+    """Adds uneven light and grain to the colours."""
     rng, height, width = canvas.rng, canvas.height, canvas.width
     if rng.random() < GAIN_SHARE:
         low = smooth_noise(rng, 16, 16, 2, 2) * np.float32(rng.uniform(0.05, 0.25))

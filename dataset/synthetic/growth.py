@@ -1,6 +1,6 @@
-"""What grows in synthetic foregrounds: hairs, fur, feathers, loose hair, leaves and twigs.
+"""Fine structures of synthetic foregrounds: hairs, fur, feathers, loose hair, leaves and twigs.
 
-A network that learned from solid shapes fills the gaps between them all in.
+A network trained only on solid shapes would fill the gaps between them.
 """
 
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from .canvas import Canvas
 from .materials import Material, log_uniform, random_colour
 from .shapes import SHIFT, blob, fill, fixed, lines, round_off, smooth_path, turned
 
-_FAINTEST = 0.06  # alpha of a hair alone, however thin
+_FAINTEST = 0.06  # smallest alpha of a single hair
 
 
 @dataclass(frozen=True)
 class Strands:
-    """How hairs grow."""
+    """Parameters of growing hairs."""
 
     length: float  # mean, pixels
     curl: float = 0.3  # 0 for straight hairs, 1 for tight curls
-    gravity: float = 0.0  # 0 keeps the direction, 1 lets them fall
+    gravity: float = 0.0  # 0 keeps the direction, 1 bends them down
     steps: int = 12  # points of each hair after its root
-    clump: float = 0.0  # 0 to 1, how far the tips of neighbours draw together
+    clump: float = 0.0  # 0 to 1, how close the tips of adjacent hairs come
 
     def grow(self, rng: Generator, roots: np.ndarray, directions: np.ndarray) -> np.ndarray:
         """Grows (N, steps + 1, 2) from roots (N, 2) in directions (N,), pixels and radians."""
-        # Neighbours by their direction from the middle, for the clumps.
+        # For the clumps, sorted by direction from the centre.
         from_middle = roots - roots.mean(0)
         order = np.argsort(np.arctan2(from_middle[:, 1], from_middle[:, 0]))
         roots, directions, count = roots[order], directions[order], len(roots)
@@ -49,15 +49,15 @@ class Strands:
 
 
 def draw_strands(mask: np.ndarray, strands: np.ndarray, width: float) -> None:
-    """Adds hairs (N, S, 2) of a width in pixels to a mask; those below a pixel get fainter."""
+    """Adds hairs (N, S, 2) of a width in pixels to a mask; below a pixel they are fainter."""
     layer = np.zeros_like(mask)
     strands = round_off(strands)
     half = strands.shape[1] // 2 + 1
-    # Groups are added up, so that many faint hairs make an opaque tuft.
+    # Groups are summed, so many faint hairs make an opaque tuft.
     for group, strength in enumerate((0.5, 0.7, 0.9, 1.1, 1.5)):
         hairs = fixed(strands[group::5])
         stroke = np.zeros_like(mask)
-        # The second half of each hair is thinner. From faint to strong, since drawing a faint line
+        # The second half of each hair is thinner. Faint lines are drawn first, because a faint line
         # over a strong one would weaken it.
         for points, taper in ((hairs, 0.65), (hairs[:, :half], 1.0)):
             wide = width * strength * taper
@@ -71,9 +71,9 @@ def draw_strands(mask: np.ndarray, strands: np.ndarray, width: float) -> None:
 def layer_strands(
     canvas: Canvas, material: Material, strands: np.ndarray, width: float, layers: int = 6
 ) -> None:
-    """Lays hairs (N, S, 2), of a width in pixels, over the picture in layers of a tone each.
+    """Adds hairs (N, S, 2), of a width in pixels, over the picture in layers of one tone each.
 
-    Where few of them cross, the background shows between and through them; many are opaque.
+    Few hairs are translucent and leave gaps; many overlapping hairs are opaque.
     """
     contrast, opacity = canvas.rng.uniform(0.1, 0.55), canvas.rng.uniform(0.4, 1.0)
     for group in range(layers):
@@ -84,7 +84,7 @@ def layer_strands(
 
 
 def draw_fur(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A furry body: an animal's back, a toy, a collar."""
+    """Draws a furry body: an animal's back, a toy, a collar."""
     rng, mask = canvas.rng, canvas.mask()
     outline = blob(rng, centre, (size * 0.8, size * rng.uniform(0.4, 1.0)), rng.uniform(0, 0.6))
     fill(mask, outline)
@@ -104,7 +104,7 @@ def draw_fur(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_feathers(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Up to four feathers."""
+    """Draws up to four feathers."""
     rng = canvas.rng
     for _ in range(int(rng.integers(1, 5))):
         mask, angle = canvas.mask(), rng.uniform(0, 2 * np.pi)
@@ -121,7 +121,7 @@ def draw_feathers(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_tuft(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Long loose hair that stands off a base: dense at the roots, single hairs at the tips."""
+    """Draws long loose hair on a base: dense at the roots, single hairs at the tips."""
     rng = canvas.rng
     for _ in range(int(rng.integers(1, 3))):
         mask, middle = canvas.mask(), centre + rng.normal(0, 0.3, 2) * size
@@ -141,13 +141,13 @@ def draw_tuft(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_mane(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A mass of loose hair that one sees through more and more towards its tips."""
+    """Draws a mass of loose hair that is more transparent towards its tips."""
     rng = canvas.rng
     for _ in range(int(rng.integers(1, 3))):
         middle = centre + rng.normal(0, 0.3, 2) * size
         base = size * rng.uniform(0.15, 0.5)
         outline = blob(rng, middle, (base, base * rng.uniform(0.4, 1.0)), 0.2)
-        if rng.random() < 0.6:  # what it grows on
+        if rng.random() < 0.6:  # the body that it grows on
             canvas.fill(outline)
         count = int(log_uniform(rng, 250, 5000))
         around = outline[rng.integers(0, len(outline), count)] - middle
@@ -163,7 +163,7 @@ def draw_mane(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_plant(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Leaves along a few bent stems."""
+    """Draws leaves along a few bent stems."""
     rng = canvas.rng
     green = np.array((60, 110, 45)) * rng.uniform(0.5, 1.7)
     colour = green if rng.random() < 0.7 else random_colour(rng)
@@ -187,12 +187,12 @@ def draw_plant(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_foliage(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A bush or grass: many narrow leaves over one another, with gaps all through it."""
+    """Draws a bush or grass: many overlapping narrow leaves with gaps between them."""
     rng = canvas.rng
     green = np.array((70, 105, 45)) * rng.uniform(0.4, 1.7) + rng.normal(0, 12, 3)
     leaf = canvas.material(green if rng.random() < 0.7 else None, "plain")
     grass = rng.random() < 0.3
-    if not grass and rng.random() < 0.5:  # what lies deeper is dark and closed
+    if not grass and rng.random() < 0.5:  # a dark layer without gaps behind the leaves
         core = blob(rng, centre, tuple(rng.uniform(0.2, 0.6, 2) * size), 0.6)
         canvas.fill(core, material=leaf.toned(0.5))
     length, wide = rng.uniform(0.12, 0.45) * size, float(np.exp(rng.uniform(-3.5, -1.2)))
@@ -218,7 +218,7 @@ def draw_foliage(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def draw_twigs(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Bare branches that divide into ever thinner ones."""
+    """Draws bare branches that divide into thinner ones."""
     rng, mask = canvas.rng, canvas.mask()
     thick, spread = rng.uniform(0.02, 0.08) * size, rng.uniform(0.3, 0.9)
     tips = [(centre + np.array((0.0, size)), -np.pi / 2 + rng.normal(0, 0.3), 0.6 * size)]
@@ -238,5 +238,5 @@ def draw_twigs(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _leaf(t: np.ndarray, rim: np.ndarray, bow: np.ndarray | float = 0.0) -> np.ndarray:
-    """Outline (2 N, 2) of a leaf along the x axis, of half width `rim` round a bowed middle."""
+    """Outline (2 N, 2) of a leaf along the x axis, of half width `rim` around a bent centre."""
     return np.concatenate((np.stack((t, bow + rim), 1), np.stack((t, bow - rim), 1)[::-1]))

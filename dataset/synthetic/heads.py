@@ -21,13 +21,13 @@ HAIR_WEIGHTS = {
     "scarf": 0.04,
 }
 BEARD_SHARE, GLASSES_SHARE = 0.18, 0.25
-HALO_SHARE = 0.35  # hair that thins out into a translucent rim
-LOOSE_SHARE = 0.4  # of long, wild and curly hair: more of it stands off, seen through
+HALO_SHARE = 0.35  # hair with a translucent rim
+LOOSE_SHARE = 0.4  # of long, wild and curly hair: more of it stands off and is translucent
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure's place and build."""
+    """Position and build of a figure."""
 
     canvas: Canvas
     chin: np.ndarray  # (2,) pixels
@@ -37,20 +37,20 @@ class Figure:
     hair: Material
     top: Material  # of the shirt
     bulk: float  # width of the body, 1 on average
-    turn: float  # -1 to 1, how far the face looks aside
+    turn: float  # -1 to 1, how far the face is turned to the side
     away: bool  # seen from behind
 
     def at(self, points: object) -> np.ndarray:
-        """Takes points (..., 2) from head heights to pixels."""
+        """Converts points (..., 2) from head heights to pixels."""
         return turned(self.head * np.asarray(points, np.float64), self.chin, self.tilt)
 
     def hair_width(self) -> float:
-        """Draws a hair's width in pixels; several real hairs stick together."""
+        """Draws a random width of a hair in pixels, of several real hairs stuck together."""
         return self.head * log_uniform(self.canvas.rng, 0.0006, 0.007)
 
 
 def draw_head(figure: Figure) -> None:
-    """Draws the face, and a beard and glasses in their shares."""
+    """Draws the face, and in fractions of samples a beard and glasses."""
     canvas, rng, turn, mask = figure.canvas, figure.canvas.rng, figure.turn, figure.canvas.mask()
     fill(mask, figure.at(_face_outline(figure)))
     for side in (-1, 1):
@@ -88,7 +88,7 @@ def draw_head(figure: Figure) -> None:
 
 
 def draw_hair_behind(figure: Figure, kind: str) -> None:
-    """Draws what falls behind the body; `kind` is a key of `HAIR_WEIGHTS`."""
+    """Draws the hair behind the body; `kind` is a key of `HAIR_WEIGHTS`."""
     if kind not in ("long", "tied", "scarf"):
         return
     canvas, rng, mask = figure.canvas, figure.canvas.rng, figure.canvas.mask()
@@ -118,7 +118,7 @@ def draw_hair_behind(figure: Figure, kind: str) -> None:
 
 
 def draw_hair_in_front(figure: Figure, kind: str) -> None:
-    """Draws what lies on the skull; `kind` is a key of `HAIR_WEIGHTS`."""
+    """Draws the hair on the skull; `kind` is a key of `HAIR_WEIGHTS`."""
     if kind == "none":
         return
     canvas, rng, mask = figure.canvas, figure.canvas.rng, figure.canvas.mask()
@@ -143,7 +143,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     count = int({"short": 800, "tied": 250, "long": 500}.get(kind, 800) * rng.uniform(0.4, 1.3))
     roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.04, (count, 2))
     outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.45, count)
-    # Combed: towards one side, and down.
+    # Combed to one side and down.
     outward += rng.normal(0, 0.5) + rng.uniform(0, 0.8) * np.sign(roots[:, 0])
     reach = {"short": rng.uniform(0.03, 0.12), "curls": rng.uniform(0.1, 0.35)}.get(
         kind, rng.uniform(0.12, 0.7) if kind == "wild" else rng.uniform(0.05, 0.3)
@@ -153,7 +153,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     clump = rng.uniform(0, 0.9)
     strands = Strands(reach * figure.head, curl, gravity, clump=clump)
     hairs = strands.grow(rng, figure.at(roots), outward)
-    if rng.random() < HALO_SHARE:  # a rim that fades
+    if rng.random() < HALO_SHARE:  # a translucent rim
         side = 2 * max(1, round(rng.uniform(0.02, 0.12) * figure.head)) + 1
         rim = cv2.blur(cv2.blur(mask, (side, side)), (side, side))
         np.maximum(mask, cv2.convertScaleAbs(rim, alpha=rng.uniform(0.3, 0.9)), out=mask)
@@ -162,7 +162,7 @@ def draw_hair_in_front(figure: Figure, kind: str) -> None:
     toward = np.arctan2(0.3 - inside[:, 1] - 1.0, 0.6 * inside[:, 0] + 1e-3)
     locks = Strands(0.4 * figure.head, curl * 0.5, 0.5, 8).grow(rng, figure.at(inside), toward)
     canvas.add(mask, figure.hair, tones=((locks[::2], 0.65), (locks[1::2], 1.4)))
-    if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:  # seen through
+    if kind in ("wild", "long", "curls") and rng.random() < LOOSE_SHARE:  # translucent
         count = int(log_uniform(rng, 200, 3000))
         roots = arc[rng.integers(1, 32, count)] + rng.normal(0, 0.05, (count, 2))
         outward = np.arctan2(roots[:, 1] + 0.5, roots[:, 0]) + rng.normal(0, 0.3, count)
@@ -193,14 +193,14 @@ def _face_outline(figure: Figure, grow: float = 1.0) -> np.ndarray:
     jaw = own.uniform(0.05, 0.3) * np.clip(-np.cos(angle), 0, 1) ** 1.5
     half = own.uniform(0.34, 0.41) * min(1.12, 0.6 + 0.4 * figure.bulk)
     x = np.sin(angle) * half * (1 - jaw)
-    # Turned aside: the nose stands out and the back of the head lengthens.
+    # Turned to the side: the nose protrudes and the back of the head is longer.
     nose = np.exp(-(((angle - np.pi * 0.57) / 0.13) ** 2)) * max(0.0, abs(figure.turn) - 0.55)
     x = (x * (1 + 0.1 * abs(figure.turn)) + nose * 0.3) * (1 if figure.turn >= 0 else -1)
     return np.stack((x * grow, -0.5 - 0.5 * grow * np.cos(angle)), 1)
 
 
 def _cap_outline(figure: Figure, grow: float, roughness: float) -> np.ndarray:
-    """The hair on the skull: the outer arc of 33 points, then back along the hairline."""
+    """Outline of the hair on the skull: outer arc of 33 points, then back along the hairline."""
     rng = figure.canvas.rng
     outline = np.roll(_face_outline(figure, grow), 16, axis=0)[:33]
     outline = outline * (1 + rng.normal(0, roughness, (33, 1)))

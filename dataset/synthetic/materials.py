@@ -1,7 +1,8 @@
 """Materials of synthetic foregrounds: drawn at random, and painted with their pattern and shading.
 
-Sizes are fractions of the picture's shorter side, so that a seed gives the same content at any
-resolution. What needs more random values at a higher one has a generator of its own (`branch`).
+Sizes are fractions of the picture's shorter side, so a seed gives the same content at any
+resolution. Parts that need more random values at a higher resolution use a separate generator
+(`branch`).
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-# How often each pattern is taken for a material.
+# Probability of each pattern.
 PATTERN_WEIGHTS = {
     "plain": 0.26,
     "mottled": 0.14,
@@ -23,14 +24,14 @@ PATTERN_WEIGHTS = {
     "clutter": 0.06,
     "text": 0.05,
 }
-LARGEST_TEXTURE = 768  # pixels a side that are computed; larger ones are enlarged, for speed
+LARGEST_TEXTURE = 768  # pixels per side; larger textures are enlarged from this, for speed
 _LETTERS = "ABCDEFGHKLMNOPRSTUVWXYZabcdeghknorstuwxyz0123456789&!?"
 Light = tuple[float, float]  # the direction (x, y) towards which surfaces are bright
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a part is made of."""
+    """The material of a part."""
 
     pattern: str  # a key of PATTERN_WEIGHTS
     colours: np.ndarray  # (3, 3) float32, RGB in [0, 255], the first one dominant
@@ -38,30 +39,30 @@ class Material:
     angle: float  # of the pattern, radians
     relief: float  # strength of the shading, 0 for none
     folds: float  # strength of creases, 0 for none
-    grain: float  # strength of the fine mottling, a fraction of the brightness
+    grain: float  # strength of the grain, as a fraction of the brightness
     seed: int  # of the pattern's random values
-    # Where its colours come from: "" for its own, "mean" for the background's mean colour at that
-    # place, "shifted" for the background's own texture, moved, "photograph" for a piece of one.
+    # Source of its colours: "" for `colours`, "mean" for the background's mean colour at its
+    # position, "shifted" for the background's texture, moved, "photograph" for a piece of one.
     source: str = ""
-    offset: np.ndarray = field(default_factory=lambda: np.zeros(3, np.float32))  # added to those
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(3, np.float32))  # added to these
 
     def toned(self, factor: float | np.floating) -> "Material":
-        """Makes it brighter by a factor, or darker."""
+        """Returns it with its brightness multiplied by a factor."""
         return replace(self, colours=np.clip(self.colours * np.float32(factor), 0, 255))
 
 
 def branch(rng: Generator) -> Generator:
-    """Makes an independent generator and moves `rng` on by one value."""
+    """Makes an independent generator; draws one value from `rng`."""
     return np.random.Generator(np.random.SFC64(int(rng.integers(1 << 62))))
 
 
 def log_uniform(rng: Generator, low: float, high: float) -> float:
-    """Draws from `low` to `high`, each factor as likely as any other."""
+    """Draws from a log-uniform distribution between `low` and `high`."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def pick(rng: Generator, weights: dict[str, float]) -> str:
-    """Draws one of the keys by their weights, which add up to 1."""
+    """Draws a key by the weights, which sum to 1."""
     return str(rng.choice(list(weights), p=list(weights.values())))
 
 
@@ -74,10 +75,11 @@ def smooth_noise(
     persistence: float = 0.5,
     stretch: float = 1.0,
 ) -> np.ndarray:
-    """Draws noise (H, W), float32 of mean 0 and standard deviation about 1; moves `rng` on by one.
+    """Draws noise (H, W), float32 of mean 0 and standard deviation about 1; takes one `rng` value.
 
-    The first octave has so many cells along the longer side, `stretch` times longer vertically;
-    each other is twice as fine and weaker by the persistence. None is finer than the pixels.
+    The first octave has `cells` cells along the longer side, `stretch` times longer vertically.
+    Each further octave is 2 times finer and weaker by the factor `persistence`. None is finer than
+    the pixels.
     """
     own = branch(rng)
     longer = max(height, width)
@@ -94,13 +96,13 @@ def smooth_noise(
         finer = own.standard_normal((rows, columns), np.float32)
         noise = cv2.resize(noise, (columns, rows), interpolation=cv2.INTER_CUBIC)
         noise = cv2.scaleAdd(finer, amplitude, noise)
-    # Cubic enlargement keeps about 0.8 of the deviation of the values at the nodes.
+    # Cubic enlargement keeps about 0.8 of the nodes' standard deviation.
     noise *= np.float32(1.25 / np.sqrt(variance))
     return cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def random_colour(rng: Generator) -> np.ndarray:
-    """Draws a colour, (3,) float32 RGB in [0, 255], mostly of low saturation as in photographs."""
+    """Draws a colour, (3,) float32 RGB in [0, 255], mostly of low saturation, as in photographs."""
     value = rng.beta(1.3, 1.2)
     saturation = rng.beta(1.1, 2.6) if rng.random() < 0.8 else rng.uniform(0.5, 1.0)
     hue = rng.random()
@@ -112,7 +114,7 @@ def random_colour(rng: Generator) -> np.ndarray:
 def random_material(
     rng: Generator, colour: np.ndarray | None = None, pattern: str | None = None
 ) -> Material:
-    """Draws a material, of a given dominant colour or pattern where one is given."""
+    """Draws a material, with the given dominant colour or pattern if there is one."""
     chosen = pick(rng, PATTERN_WEIGHTS)
     first = random_colour(rng) if colour is None else np.asarray(colour, np.float32)
     colours = np.stack((first, random_colour(rng), random_colour(rng)))
@@ -133,7 +135,7 @@ def random_material(
 
 
 def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np.ndarray:
-    """Paints a part, (H, W) uint8, in a material's own colours: (H, W, 3) uint8 RGB.
+    """Paints a part, (H, W) uint8, in a material's `colours`: (H, W, 3) uint8 RGB.
 
     The unit is the picture's shorter side in pixels.
     """
@@ -158,7 +160,7 @@ def paint(material: Material, mask: np.ndarray, unit: float, light: Light) -> np
 def shade_body(
     mask: np.ndarray, material: Material, light: Light, height: int, width: int
 ) -> np.ndarray:
-    """Shades a rounded body, (h, w) uint8 of any size: factors (height, width) of brightness."""
+    """Shades a rounded body, (h, w) uint8 of any size: brightness factors (height, width)."""
     longer = max(mask.shape)
     small = (max(4, 64 * mask.shape[1] // longer), max(4, 64 * mask.shape[0] // longer))
     body: np.ndarray = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
@@ -172,7 +174,7 @@ def shade_body(
     shade = cv2.resize(np.ascontiguousarray(shade[8:-8, 8:-8]), (width, height))
     rng = np.random.Generator(np.random.SFC64(material.seed))
     folds = smooth_noise(rng, height, width, 5, 4, 0.6, float(rng.choice((0.6, 1.0, 2.5))))
-    # Ridges rather than waves: cloth is smooth between its creases.
+    # Ridges instead of waves, because cloth is smooth between its creases.
     shade *= 1 + np.float32(material.folds) * (0.5 - np.abs(folds))
     return shade
 
@@ -180,7 +182,7 @@ def shade_body(
 def _draw_pattern(
     material: Material, rng: Generator, height: int, width: int, unit: float
 ) -> np.ndarray:
-    """(H, W) uint8: 0 for the first colour, 128 for the second, 255 for the third."""
+    """Draws (H, W) uint8: 0 for the first colour, 128 for the second, 255 for the third."""
     pattern = material.pattern
     if pattern == "plain":
         return np.zeros((height, width), np.uint8)
@@ -220,7 +222,7 @@ def _draw_pattern(
 
 
 def _draw_clutter(rng: Generator, height: int, width: int, unit: float) -> np.ndarray:
-    """Overlapping ellipses and boxes, many small and few large (the dead-leaves model)."""
+    """Draws overlapping ellipses and boxes, many small and few large (the dead-leaves model)."""
     count = 120
     index = np.full((height, width), 128, np.uint8)
     sizes = np.minimum(0.02 / np.sqrt(rng.random(count) + 0.004), 0.35)
@@ -239,7 +241,7 @@ def _draw_clutter(rng: Generator, height: int, width: int, unit: float) -> np.nd
 
 
 def _draw_text(rng: Generator, height: int, width: int, period: float) -> np.ndarray:
-    """Rows of letters without sense."""
+    """Draws rows of random letters."""
     index = np.zeros((height, width), np.uint8)
     step = max(6.0, period)
     for row in range(min(40, int(height / step) + 1)):

@@ -1,6 +1,6 @@
 """Objects of synthetic foregrounds: solid, thin, full of holes, hairy, translucent.
 
-Translucent ones never resemble the background: nothing would tell where they are.
+Translucent ones never resemble the background, because they would be indistinguishable from it.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def _draw_polygons(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_frame(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A frame with one opening or several, as a window, a shelf or a ladder."""
+    """Draws a frame with one or several openings, such as a window, a shelf or a ladder."""
     rng = canvas.rng
     half, (rows, columns) = size * rng.uniform(0.5, 1.0, 2), rng.integers(1, 6, 2)
     rim, angle = rng.uniform(0.02, 0.12) * size, rng.normal(0, 0.2)
@@ -50,7 +50,7 @@ def _draw_frame(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_furniture(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A table, a chair or a lamp: a board on thin legs."""
+    """Draws a table, a chair or a lamp: a board on thin legs."""
     rng, mask, material = canvas.rng, canvas.mask(), canvas.material()
     wide, high = size * rng.uniform(0.5, 1.0), size * rng.uniform(0.5, 1.1)
     thick = size * rng.uniform(0.02, 0.07)
@@ -68,7 +68,7 @@ def _draw_furniture(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_net(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Cords that cross, sagging; some may be missing."""
+    """Draws a net of crossing, sagging cords; some may be missing."""
     rng, mask = canvas.rng, canvas.mask()
     count, angle = int(rng.integers(4, 14)), rng.uniform(0, np.pi)
     phase, sag = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0, 0.15)
@@ -95,7 +95,7 @@ def _draw_cables(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_wheel(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A rim with spokes."""
+    """Draws a rim with spokes."""
     rng, mask = canvas.rng, canvas.mask()
     angle = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     squash = np.array((rng.uniform(0.4, 1.0), 1.0))
@@ -110,10 +110,10 @@ def _draw_wheel(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A basket, a grille or a perforated sheet, often with things inside or behind."""
+    """Draws a basket, a grille or a perforated sheet, often with objects inside or behind."""
     rng = canvas.rng
     wide, high = size * rng.uniform(0.4, 0.9, 2)
-    if rng.random() < 0.7:  # things in it
+    if rng.random() < 0.7:  # objects inside
         for _ in range(int(rng.integers(1, 6))):
             mask = canvas.mask()
             foot = centre + np.array((rng.uniform(-0.7, 0.7) * wide, high))
@@ -127,7 +127,7 @@ def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     bulge = rng.uniform(0.3, 1.5) if rng.random() < 0.5 else 0.0
     sheet, wires = canvas.mask(), canvas.mask()
     fill(sheet, outline)
-    for _ in range(int(rng.choice((1, 2), p=(0.7, 0.3)))):  # the far side of a basket as well
+    for _ in range(int(rng.choice((1, 2), p=(0.7, 0.3)))):  # also the far side of a basket
         if perforated := rng.random() < 0.5:
             shapes = _perforate(rng, size, spacing)
         else:
@@ -147,7 +147,7 @@ def _draw_mesh(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _weave(rng: Generator, size: float, spacing: float, points: int) -> np.ndarray:
-    """Makes wires that cross around the origin, (N, points, 2)."""
+    """Makes crossing wires around the origin, (N, points, 2)."""
     slope = rng.choice((0.0, np.pi / 4)) + rng.normal(0, 0.1)
     along = np.linspace(-1.7, 1.7, points) * size
     paths = []
@@ -160,7 +160,7 @@ def _weave(rng: Generator, size: float, spacing: float, points: int) -> np.ndarr
 
 
 def _perforate(rng: Generator, size: float, spacing: float) -> np.ndarray:
-    """Makes round or six-cornered holes in staggered rows around the origin, (N, corners, 2)."""
+    """Makes round or hexagonal holes in staggered rows around the origin, (N, corners, 2)."""
     rows = np.arange(-1.5 * size, 1.5 * size, spacing * np.sqrt(0.75))
     columns = np.arange(-1.5 * size, 1.5 * size, spacing)
     y, x = np.meshgrid(rows, columns, indexing="ij")
@@ -173,7 +173,7 @@ def _perforate(rng: Generator, size: float, spacing: float) -> np.ndarray:
 
 
 def _bend_around(points: np.ndarray, size: float, bulge: float) -> np.ndarray:
-    """Bends points (..., 2) around an upright cylinder, so that columns narrow at its sides."""
+    """Bends points (..., 2) around an upright cylinder, so columns are narrower at its sides."""
     if bulge == 0:
         return points
     turn = np.clip(points[..., :1] / size * bulge, -np.pi / 2, np.pi / 2)
@@ -182,7 +182,7 @@ def _bend_around(points: np.ndarray, size: float, bulge: float) -> np.ndarray:
 
 
 def _draw_glass(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """A glass, a bottle or a bubble: a strong rim, a weak inside, highlights."""
+    """Draws a glass, a bottle or a bubble: opaque rim, translucent inside, highlights."""
     rng, rim = canvas.rng, canvas.mask()
     half = np.stack((rng.uniform(0.15, 0.6, 7), np.linspace(-1, 1, 7)), 1)
     around = np.concatenate((half, half[::-1] * (-1, 1)))
@@ -198,7 +198,7 @@ def _draw_glass(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 def _draw_smoke(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     rng, extent = canvas.rng, (canvas.width, canvas.height)
-    grid = 128  # of the noise, at any resolution
+    grid = 128  # size of the noise at any resolution
     noise = smooth_noise(rng, grid, grid, rng.uniform(2, 6), 5, 0.55)
     y, x = np.mgrid[:grid, :grid] * (canvas.unit / grid)
     stretch = np.array(extent) / canvas.unit
@@ -209,7 +209,7 @@ def _draw_smoke(canvas: Canvas, centre: np.ndarray, size: float) -> None:
 
 
 def _draw_veil(canvas: Canvas, centre: np.ndarray, size: float) -> None:
-    """Thin cloth: translucent, denser in its folds."""
+    """Draws thin cloth: translucent, denser in its folds."""
     rng, mask = canvas.rng, canvas.mask()
     fill(mask, blob(rng, centre, (size * 0.6, size), rng.uniform(0.1, 0.6)))
     grid = np.abs(smooth_noise(rng, 96, 96, rng.uniform(3, 9), 3, 0.5, rng.uniform(0.3, 4)))
@@ -219,7 +219,7 @@ def _draw_veil(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     canvas.add(mask, random_material(rng))
 
 
-# What is drawn and how often; each draws round a centre (x, y) with half a size, in pixels.
+# Functions and their probabilities; each draws around a centre (x, y) with half a size, in pixels.
 OBJECTS: dict[str, tuple[float, Callable[[Canvas, np.ndarray, float], None]]] = {
     "blob": (0.03, _draw_blob),
     "polygons": (0.04, _draw_polygons),
@@ -240,12 +240,12 @@ OBJECTS: dict[str, tuple[float, Callable[[Canvas, np.ndarray, float], None]]] = 
     "smoke": (0.005, _draw_smoke),
     "veil": (0.005, _draw_veil),
 }
-SIZES = (0.1, 0.7)  # half of an object's, as a fraction of the picture's shorter side
-SIMILAR_PART_SHARE = 0.35  # less than of people: little else shows what belongs to an object
+SIZES = (0.1, 0.7)  # half of an object's size, as a fraction of the picture's shorter side
+SIMILAR_PART_SHARE = 0.35  # less than for people, whose shape is easier to recognise
 
 
 def draw_objects(canvas: Canvas, count: int) -> None:
-    """Draws so many objects anywhere in the frame."""
+    """Draws `count` objects anywhere in the frame."""
     canvas.similar_share = SIMILAR_PART_SHARE
     rng, weights = canvas.rng, {name: share for name, (share, _) in OBJECTS.items()}
     for _ in range(count):

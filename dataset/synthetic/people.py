@@ -1,4 +1,4 @@
-"""Figures of synthetic foregrounds: bodies, limbs, clothes, and what they hold and carry."""
+"""Figures of synthetic foregrounds: bodies, limbs, clothes, and objects that they hold."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from .materials import pick, random_colour, random_material
 from .shapes import BOX, blob, blur_motion, disk, fill, limb, lines, smooth_path
 
 CROP_WEIGHTS = {"close": 0.22, "bust": 0.30, "half": 0.22, "whole": 0.18, "group": 0.08}
-# How large the head is, as a fraction of the picture's shorter side.
+# Height of the head, as a fraction of the picture's shorter side.
 HEAD_SIZES = {
     "close": (0.45, 0.85),
     "bust": (0.26, 0.45),
@@ -20,7 +20,7 @@ HEAD_SIZES = {
     "group": (0.10, 0.24),
 }
 POSE_WEIGHTS = {"hang": 0.34, "hip": 0.20, "raise": 0.12, "aside": 0.10, "fold": 0.14, "wave": 0.10}
-# Angles of the upper and the lower arm from hanging down, radians.
+# Angles of the upper and the lower arm from straight down, in radians.
 POSES = {
     "hang": ((0.05, 0.35), (-0.2, 0.2)),
     "hip": ((0.6, 1.1), (-1.4, -0.8)),
@@ -33,7 +33,7 @@ HAIR_COLOURS = np.array(
     ((25, 20, 18), (50, 36, 28), (95, 70, 48), (180, 150, 105), (150, 150, 150), (105, 60, 36))
 )
 BAG_SHARE, LOGO_SHARE, HELD_SHARE, SKIRT_SHARE = 0.15, 0.3, 0.2, 0.25
-MOVING_ARM_SHARE = 0.08  # blurred by its motion, the rest of the figure being still
+MOVING_ARM_SHARE = 0.08  # motion-blurred, while the rest of the figure is still
 AWAY_SHARE = 0.1  # seen from behind
 SIMILAR_PART_SHARE = 0.5  # of the materials in samples with parts like the background
 ODD_SKIN_SHARE = 0.1  # any colour: masks, paint, statues, shop dummies
@@ -128,7 +128,7 @@ def _draw_torso(figure: Figure) -> None:
 
 
 def _mark_shirt(figure: Figure, neckline: float) -> Marks:
-    """Draws what is on a shirt at random: an opening, a collar, a logo."""
+    """Draws random details of a shirt: an opening, a collar, a logo."""
     rng = figure.canvas.rng
     logo, opening, collar = rng.random() < LOGO_SHARE, rng.random() < 0.35, rng.random() < 0.4
     colours = [random_colour(rng).tolist() for _ in range(3)]
@@ -158,7 +158,7 @@ def _mark_shirt(figure: Figure, neckline: float) -> Marks:
 
 
 def _draw_arm(figure: Figure, side: int, sleeves: float) -> None:
-    """Draws the left (-1) or right (1) arm with sleeves from 0 for none to 1 for long ones."""
+    """Draws the left (-1) or right (1) arm; `sleeves` is 0 for none to 1 for long ones."""
     canvas, rng, head, bulk = figure.canvas, figure.canvas.rng, figure.head, figure.bulk
     upper, lower = (float(rng.uniform(*bounds)) for bounds in POSES[pick(rng, POSE_WEIGHTS)])
     joint = np.array((side * (0.78 * bulk - 0.02), 0.62))
@@ -222,7 +222,7 @@ def _draw_held(figure: Figure, hand: np.ndarray) -> None:
 
 
 def _draw_legs(figure: Figure) -> None:
-    """Draws legs with shoes, and a skirt over them in its share."""
+    """Draws legs with shoes, and in a fraction of samples a skirt."""
     canvas, rng, head, bulk = figure.canvas, figure.canvas.rng, figure.head, figure.bulk
     trousers, shoes = canvas.material(), canvas.material()
     bare, stance = rng.random() < 0.25, rng.uniform(0, 0.45)

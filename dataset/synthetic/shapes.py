@@ -10,18 +10,18 @@ import numpy as np
 from numpy.random import Generator
 
 SHIFT = 4
-_RIM = 0.5  # pixels that OpenCV's anti-aliasing adds to the edge of a filled shape, and more
+_RIM = 0.5  # pixels; more than OpenCV's anti-aliasing adds to the edge of a filled shape
 _FAR = 16_000.0  # pixels; fixed-point drawing overflows beyond
 BOX = np.array(((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)))
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
-    """Turns points in pixels into OpenCV's fixed-point numbers, pixel centres on whole numbers."""
+    """Converts points in pixels to OpenCV's fixed-point numbers, with pixel centres at integers."""
     return np.rint((np.clip(points, -_FAR, _FAR) - 0.5) * (1 << SHIFT)).astype(np.int32)
 
 
 def fill(mask: np.ndarray, *outlines: np.ndarray) -> None:
-    """Fills outlines of shape (N, 2); several at once leave holes where two overlap."""
+    """Fills outlines of shape (N, 2); overlaps of two outlines in one call stay empty."""
     cv2.fillPoly(mask, [fixed(outline) for outline in outlines], 255, cv2.LINE_AA, SHIFT)
 
 
@@ -32,7 +32,7 @@ def disk(mask: np.ndarray, centre: np.ndarray, radius: float) -> None:
 
 
 def lines(mask: np.ndarray, paths: Sequence[np.ndarray], width: float) -> None:
-    """Draws open paths of one width in pixels; thinner than a pixel means fainter."""
+    """Draws open paths of one width in pixels; paths thinner than a pixel are fainter."""
     value, thick = int(255 * min(1.0, max(0.3, width))), max(1, round(width))
     cv2.polylines(mask, [fixed(path) for path in paths], False, value, thick, cv2.LINE_AA, SHIFT)
 
@@ -40,7 +40,7 @@ def lines(mask: np.ndarray, paths: Sequence[np.ndarray], width: float) -> None:
 def limb(
     mask: np.ndarray, joints: np.ndarray, radii: Sequence[float] | np.ndarray, bends: bool = True
 ) -> None:
-    """Draws a tapering limb through joints (N, 2) of the radii given, in pixels."""
+    """Draws a tapering limb through joints (N, 2) with the given radii, in pixels."""
     nodes = np.column_stack((joints, radii))
     path = smooth_path(nodes, 5) if bends else nodes
     places, widths = path[:, :2], np.maximum(path[:, 2], 0.3 + _RIM)
@@ -62,7 +62,7 @@ def blob(
     roughness: float = 0.2,
     count: int = 96,
 ) -> np.ndarray:
-    """Makes a closed wavy outline (count, 2) round a centre."""
+    """Makes a closed wavy outline (count, 2) around a centre."""
     waves = np.arange(2, 10)
     sizes = rng.normal(0, 1, (2, len(waves))) * roughness / waves
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
@@ -88,7 +88,7 @@ def smooth_path(points: np.ndarray, samples: int, closed: bool = False) -> np.nd
 
 
 def round_off(strands: np.ndarray) -> np.ndarray:
-    """Adds points between those of strands (N, S, 2) that are far apart, to hide the corners."""
+    """Inserts points between distant ones of strands (N, S, 2), to smooth the corners."""
     if np.abs(np.diff(strands, axis=1)).mean() < 6:
         return strands
     count, steps, _ = strands.shape
@@ -97,13 +97,13 @@ def round_off(strands: np.ndarray) -> np.ndarray:
 
 
 def turned(points: np.ndarray, centre: np.ndarray, angle: float) -> np.ndarray:
-    """Turns points (..., 2) by radians and moves them from the origin to a centre."""
+    """Rotates points (..., 2) by radians and moves them from the origin to a centre."""
     cos, sin = np.cos(angle), np.sin(angle)
     return centre + points @ np.array(((cos, sin), (-sin, cos)))
 
 
 def blur(picture: np.ndarray, kind: str, size: float) -> np.ndarray:
-    """Blurs by `size` pixels: as Gaussian when the kind is "soft", else as a lens."""
+    """Blurs by `size` pixels: with a Gaussian if `kind` is "soft", else with a disc, as a lens."""
     if kind == "soft":
         return cv2.GaussianBlur(picture, (0, 0), max(0.3, size / 2))
     side = 2 * max(1, round(size * 0.6)) + 1
@@ -111,8 +111,8 @@ def blur(picture: np.ndarray, kind: str, size: float) -> np.ndarray:
 
 
 def blur_motion(picture: np.ndarray, size: float, angle: float) -> np.ndarray:
-    """Blurs as a motion by `size` pixels each way along a direction in radians does."""
-    if size > 12:  # a long blur needs no more than a part of the pixels
+    """Motion-blurs by `size` pixels in both directions along an angle in radians."""
+    if size > 12:  # a long blur needs only some of the pixels
         height, width = picture.shape[:2]
         small = (max(8, round(width * 6 / size)), max(8, round(height * 6 / size)))
         less = blur_motion(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), 6.0, angle)

@@ -177,7 +177,7 @@ def test_settings_do_not_shift_each_others_numbers() -> None:
         (
             ForegroundSettings,
             {"scale": (1.0, 0.4)},
-            "key 'scale': must be a smallest and a largest",
+            "key 'scale': must be the smallest and the largest",
         ),
         (ForegroundSettings, {"blur_radius": -1}, "key 'blur_radius'.*greater than or equal to 0"),
         (ForegroundSettings, {"hue": 0.6}, "key 'hue'.*less than or equal to 0.5"),
@@ -202,7 +202,7 @@ def test_settings_do_not_shift_each_others_numbers() -> None:
             {"size": (0.0, 0.1)},
             "key 'size.0'.*greater than or equal to 0.005, got 0.0",
         ),
-        (SceneChange, {"share": (0.1, 0.01)}, "key 'share': must be a smallest"),
+        (SceneChange, {"share": (0.1, 0.01)}, "key 'share': must be the smallest"),
         (SceneChange, {"opacity": (0.5, 1.5)}, "key 'opacity.1'.*less than or equal to 1, got 1.5"),
         (SceneChange, {"shift": -0.1}, "key 'shift'.*greater than or equal to 0, got -0.1"),
     ],

@@ -99,7 +99,7 @@ def test_fewer_samples_than_a_batch_are_refused() -> None:
     ("wrong", "message"),
     [
         ({"smallest": 16}, "key 'smallest'.*greater than or equal to 32, got 16"),
-        ({"smallest": 300, "largest": 200}, "no multiple of 1 from 300 to 200"),
+        ({"smallest": 300, "largest": 200}, "no multiple of 1 lies between 300 and 200"),
         ({"multiple": 0}, "key 'multiple'.*greater than or equal to 1, got 0"),
     ],
 )
@@ -109,5 +109,5 @@ def test_crops_out_of_range_are_refused(wrong: dict[str, int], message: str) -> 
 
 
 def test_crops_without_a_multiple_are_refused() -> None:
-    with pytest.raises(ValueError, match="no multiple of 100 from 201 to 299"):
+    with pytest.raises(ValueError, match="no multiple of 100 lies between 201 and 299"):
         CropSettings(201, 299, 100)

@@ -71,7 +71,7 @@ def test_good_data_pass_with_their_figures(tmp_path: Path, check) -> None:
     assert "pictures    4 pairs" in text
     assert "smallest 160 x 160, largest 160 x 160, most common 160 x 160 (4 times)" in text
     assert "alpha       0 to 255; 0 empty (0.0%)" in text
-    assert "drawn       50 foregrounds an epoch" in text
+    assert "drawn       50 foregrounds per epoch" in text
     assert "smallest 800 x 600" in text
     assert text.endswith("Training would run: no error, 0 warnings.\n")
 
@@ -85,13 +85,13 @@ def test_what_training_fails_on_is_named_and_exits_1(tmp_path: Path, check) -> N
     (tmp_path / "bgr/3.jpg").write_bytes(b"hello")
     code, text = check()
     assert code == 1
-    assert "ERROR       files without partner: 1;" in text
+    assert "ERROR       files without a partner: 1;" in text
     assert "fgr/0.jpg: no picture named 0 in" in text
     assert "ERROR       unreadable: 2" in text
     assert "fgr/1.jpg: damaged, truncated" in text
     assert "fgr/2.jpg is 160 x 160 pixels and" in text
     assert "bgr/3.jpg: not a picture" in text
-    assert "shorter side below 512 pixels, to be enlarged: 1" in text
+    assert "shorter side below 512 pixels, enlarged in training: 1" in text
     assert "Training would fail: 3 errors, 1 warning." in text
 
 
@@ -110,9 +110,9 @@ def test_what_can_not_be_taken_is_an_error_and_links_are_followed(tmp_path: Path
     (tmp_path / "bgr/\x1b[2J.jxl").write_bytes(b"")
     code, text = check()
     assert code == 1
-    assert "ERROR       can't be taken: 2; convert or remove them" in text
+    assert "ERROR       can't be used: 2; convert or remove them" in text
     assert "fgr/0.CR2: a raw file: develop it first" in text
-    assert "pha/loop: a link that leads in a circle" in text
+    assert "pha/loop: a circular link" in text
     assert r"bgr/\x1b[2J.jxl: JPEG XL, which is not read" in text
     assert "\x1b" not in text
     assert "Training would fail: 2 errors, 0 warnings." in text
@@ -130,9 +130,9 @@ def test_what_deserves_a_look_is_a_warning(tmp_path: Path, check) -> None:
     assert code == 0
     assert "0 to 255; 1 empty (16.7%)" in text
     for warning, name in (
-        ("zero everywhere, usual only in clips: 1", "0"),
+        ("zero everywhere, which is usual only in clips: 1", "0"),
         ("never reach 255: 1", "1"),
-        ("not grey, of which luma is taken: 1", "2"),
+        ("not grey, of which luma is used: 1", "2"),
         ("apparently premultiplied by alpha: 1 of the", "3"),
     ):
         lines = text.split(warning)[1].splitlines()
@@ -164,7 +164,7 @@ def test_quick_decodes_a_part_and_says_so(tmp_path: Path, check) -> None:
     save_pairs(tmp_path, 6)
     code, text = check("", "--quick", "3")
     assert code == 0
-    assert "Quick: 3 of each source are decoded, chosen at random; not all." in text
+    assert "Quick: only 3 per source are decoded, chosen at random." in text
     assert "pictures    6 pairs" in text
     assert "decoded     3" in text
 
