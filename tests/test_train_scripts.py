@@ -48,7 +48,7 @@ def test_smoke_from_training_to_a_matte(tmp_path: Path, photographs) -> None:
         *("--model-initial-checkpoint", str(tmp_path / "c/smoke/best.pth")),
     )
     assert refine.returncode == 0, refine.stderr
-    assert "its refiner is new, with random weights" in refine.stdout
+    assert "the refiner has new random weights" in refine.stdout
     source, plate = photographs.pair(tmp_path, "a.png")
     matte = run(
         *("inference_images.py", "--images-src", str(source), "--images-bgr", str(plate)),
@@ -139,16 +139,16 @@ def in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
             "batch_norm_samples 8 as well",
         ),
         (("--freeze-batch-norm",), "backbone.features.0.1 has none yet; give weights"),
-        (("--device", "cuda"), "device cuda was asked for, but there is none"),
+        (("--device", "cuda"), "device cuda is not available"),
         (("--model-initial-checkpoint", "no.pth"), "no.pth does not exist"),
         (("--model-last-checkpoint", "no.pth"), "no.pth does not exist"),
         (("--model-name", "a/b"), "plain name for a folder"),
         (("--dataset-train-backgrounds", "nowhere"), "nowhere"),
-        (("--crop-smallest", "200"), "crop: there is no multiple of 16 from 200 to 96"),
+        (("--crop-smallest", "200"), "crop: no multiple of 16 lies between 200 and 96"),
         (("--learning-rate-decoder", "-1"), "decoder.*greater than or equal to 0, got -1"),
         (
             [part for name in RATES for part in (f"--learning-rate-{name}", "0")],
-            "at least one part of the network must learn",
+            "at least one must be above 0",
         ),
         (("--model-pretrain-initialization", "a", "--model-initial-checkpoint", "b"), "not both"),
         (("--batch-sise", "4"), "batch-size"),
@@ -213,7 +213,7 @@ def test_an_unreadable_picture_is_named_by_the_worker_that_met_it(tmp_path: Path
     done = run("train_base.py", *own_data(tmp_path / "rgba"), *folders)
     assert done.returncode == 2
     assert re.fullmatch(r"error: \S*2\.png: damaged.*\n", done.stderr), done.stderr
-    assert "the data failed; saved as" in done.stdout
+    assert "reading data failed; saved as" in done.stdout
 
 
 def test_own_cut_outs_train(call: Call, tmp_path: Path) -> None:

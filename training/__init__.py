@@ -1,1 +1,1 @@
-"""Shared by both training scripts."""
+"""Code shared by both training scripts."""

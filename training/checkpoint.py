@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a run, and the files that keep it."""
+"""Checkpoints: the state of a run, and its files."""
 
 import re
 import subprocess
@@ -28,11 +28,11 @@ _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
 
 @dataclass
 class State:
-    """The state that changes during a run; see `Checkpoint` for its numbers."""
+    """The state that changes during a run; see `Checkpoint` for its counters."""
 
     network: MattingBase
     optimiser: Adam
-    scaler: GradScaler  # of gradients; does nothing unless the precision is float16
+    scaler: GradScaler  # of gradients; disabled unless the precision is float16
     epoch: int
     batch: int = 0
     step: int = 0
@@ -41,20 +41,20 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State of a run between two steps: state dicts, and where it is.
+    """State of a run between two steps: state dicts and position.
 
-    The next batch is `batch` of `epoch`, both from 0; `step` are those done since the run began.
+    The next batch is `batch` of `epoch`, both from 0; `step` counts the steps since the run began.
     """
 
     network: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
-    scaler: dict[str, Any]  # empty where none is used
+    scaler: dict[str, Any]  # empty if disabled
     name: str  # of the run
     epoch: int
     batch: int
     step: int
     best: float | None  # lowest validation error so far
-    random: list[dict[str, torch.Tensor]]  # of each process, PyTorch's generators by device
+    random: list[dict[str, torch.Tensor]]  # PyTorch's generators by device, for each process
     settings: str  # as YAML, without absolute paths
     revision: str  # of the program, see `find_revision`
 
@@ -82,19 +82,19 @@ def take_checkpoint(state: State, settings: Settings, processes: Processes) -> C
 def restore(
     state: State, checkpoint: Checkpoint, settings: Settings, processes: Processes
 ) -> list[str]:
-    """Gives a state, and PyTorch's generators, what a checkpoint holds beside the weights.
+    """Restores a state and PyTorch's generators from a checkpoint, except the weights.
 
-    Returns in words what has changed since; the settings as they are now win. Raises
-    CheckpointError when its optimiser is that of other parts.
+    Returns a description of settings that changed since then; the new values apply. Raises
+    CheckpointError when the checkpoint's optimiser has other parts of the network.
     """
     try:
         state.optimiser.load_state_dict(fit_optimiser(checkpoint.optimiser, state.optimiser))
-        if checkpoint.scaler and state.scaler.is_enabled():  # else the precision has changed
+        if checkpoint.scaler and state.scaler.is_enabled():  # if not, the precision has changed
             state.scaler.load_state_dict(checkpoint.scaler)
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f"the checkpoint's optimiser does not fit the run: {shown(error)}. Another part may "
-            "have been frozen by a learning rate of 0; to start again from its weights choose "
+            f"the checkpoint's optimiser does not fit the run: {shown(error)}. Perhaps another "
+            "part is frozen by a learning rate of 0. To start a new run from these weights, use "
             "another --model-name"
         ) from error
     old = flatten(shorten_paths(parse_yaml(checkpoint.settings, "the checkpoint's settings")))
@@ -102,7 +102,7 @@ def restore(
     batch_size = old.get("run.batch_size", settings.run.batch_size)
     if not is_count(batch_size) or not batch_size:
         raise CheckpointError(f"its settings have the batch_size {shown(repr(batch_size))}")
-    # As many samples of the epoch are done, whatever the size of a step.
+    # Keeps the number of samples used in the epoch, even if steps now have more or fewer.
     before = batch_size * len(checkpoint.random)
     state.batch = checkpoint.batch * before // (settings.run.batch_size * processes.world_size)
     state.epoch, state.step, state.best = checkpoint.epoch, checkpoint.step, checkpoint.best
@@ -123,14 +123,16 @@ def restore(
         if processes.device.type == "cuda" and "cuda" in random:
             torch.cuda.set_rng_state(random["cuda"], processes.device)
     except (RuntimeError, TypeError) as error:
-        raise CheckpointError(f"its random is no state of generators: {shown(error)}") from error
+        raise CheckpointError(
+            f"its field random is not a state of generators: {shown(error)}"
+        ) from error
     return notes
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     """Writes a numbered checkpoint in the folder of a run, and keeps the newest `keep` of them.
 
-    Raises CheckpointError when it can't be written; the earlier ones are then as they were.
+    Raises CheckpointError when it can't be written; earlier ones are then unchanged.
     """
     path = folder / f"epoch-{checkpoint.epoch}-step-{checkpoint.step}.pth"
     _write(path, checkpoint)
@@ -140,7 +142,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
 
 
 def save_best(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes the checkpoint of the lowest validation error, as `save_checkpoint` its own."""
+    """Writes the checkpoint of the lowest validation error; errors as `save_checkpoint`."""
     _write(folder / BEST, checkpoint)
     return folder / BEST
 
@@ -151,15 +153,15 @@ def _write(path: Path, checkpoint: Checkpoint) -> None:
             torch.save({"format": 1, **asdict(checkpoint)}, partial)
     except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError
         newest = newest_checkpoint(path.parent)
-        kept = f"; the last one that is whole is {newest}" if newest else ""
+        kept = f"; the last complete one is {newest}" if newest else ""
         raise CheckpointError(
-            f"checkpoint {path} can't be written: {error}{kept}. Make room and continue with "
+            f"checkpoint {path} can't be written: {error}{kept}. Free disk space and continue with "
             "--model-last-checkpoint auto"
         ) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Reads a checkpoint, or None of a file that holds only weights; nothing in it is executed.
+    """Reads a checkpoint, or None for a file of weights only; executes no code of the file.
 
     Raises CheckpointError when the file is missing, damaged or of another format.
     """
@@ -184,14 +186,14 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def describe(settings: Settings) -> dict[str, Any]:
-    """Settings as plain values for a checkpoint, which may be given away: see `shorten_paths`."""
+    """Converts settings to plain values for a checkpoint, without absolute paths."""
     described = shorten_paths(parse_yaml(to_yaml(settings), "the settings"))
     assert isinstance(described, dict)  # noqa: S101 - they were a dataclass
     return described
 
 
 def shorten_paths(plain: Any) -> Any:
-    """Makes absolute paths relative to the present folder, or keeps only their last part."""
+    """Makes absolute paths relative to the current folder, or keeps only their last part."""
     if isinstance(plain, dict):
         return {key: shorten_paths(value) for key, value in plain.items()}
     if isinstance(plain, list):
@@ -201,21 +203,21 @@ def shorten_paths(plain: Any) -> Any:
         return plain
     if path.is_relative_to(Path.cwd()):
         return str(path.relative_to(Path.cwd()))
-    # The last part of a home is a user's name.
+    # The last part of a home folder is a user's name.
     return f"…/{path.name}" if path != Path.home() else "…"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Finds the numbered checkpoint of the most steps in a run's folder, if there is one."""
+    """Finds the numbered checkpoint with the most steps in a run's folder, if there is one."""
     return next(reversed(_numbered(folder)), None)
 
 
 def find_revision() -> str:
-    """Finds the program's commit, `-dirty` behind it when files were changed; else its version."""
+    """Finds the program's commit, with `-dirty` if files were changed; else its version."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    if not (SHIPPED / ".git").exists():  # installed, maybe below somebody's own repository
+    if not (SHIPPED / ".git").exists():  # installed, perhaps inside another repository
         return VERSION
-    try:  # no part of the command comes from outside
+    try:  # the command is constant
         return subprocess.check_output(  # noqa: S603
             command, cwd=SHIPPED, stderr=subprocess.DEVNULL, text=True
         ).strip()
@@ -230,7 +232,7 @@ def _numbered(folder: Path) -> list[Path]:
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turns nested dicts into one, whose names are joined by dots."""
+    """Flattens nested dicts into one, with names joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         name = f"{prefix}{key}"

@@ -1,4 +1,4 @@
-"""Batches for the network: read by a loader, composed on the training device ahead of the steps."""
+"""Batches for the network: read by a loader, composited on the training device ahead of steps."""
 
 import signal
 from collections import deque
@@ -25,42 +25,42 @@ from .processes import Processes
 from .settings import RunSettings, TrainingSettings
 from .workers import begin, take
 
-# Drawn foregrounds of the same seed would be those of training.
+# Added to seeds: with the same seed, drawn foregrounds would be those of training.
 _VALIDATION_SEEDS = 1 << 31
 
-# Seconds after which a batch that a worker does not deliver ends the run.
+# Seconds to wait for a batch from a worker before the run ends.
 _PATIENCE = 600
 
-# Backgrounds whose size is looked at.
+# Backgrounds whose size is checked.
 _LOOKED_AT = 200
 
 
 class Data(NamedTuple):
-    """Training batches, whose order `batches.begin` chooses, and this process's of validation."""
+    """Training batches, in the order set by `batches.begin`, and this process's for validation."""
 
     loader: DataLoader
     batches: Batches
     validation: DataLoader | None
-    notes: list[str] = []  # noqa: RUF012 - what a user should know, in words
+    notes: list[str] = []  # noqa: RUF012 - warnings for the user
 
     def total_steps(self, settings: RunSettings) -> int:
         """Steps of the whole run, from its first epoch to its last."""
         return (settings.epoch_end - settings.epoch_start) * len(self.batches)
 
     def place(self, settings: RunSettings, epoch: int, batch: int) -> int:
-        """Steps up to a batch of an epoch, if all had the size that they have now."""
+        """Steps up to a batch of an epoch, counted in steps of the present size."""
         return max(0, epoch - settings.epoch_start) * len(self.batches) + batch
 
 
 class Batch(NamedTuple):
-    """A batch to train on, on the device."""
+    """A training batch on the device."""
 
     names: list[str]  # of the samples, for messages
     sample: Sample
 
 
 def open_data(settings: TrainingSettings, processes: Processes) -> Data:
-    """Opens training and validation set; raises ValueError of missing, unpaired or too few data."""
+    """Opens training and validation set; ValueError for missing, unpaired or too few data."""
     data, run, valid = settings.dataset, settings.run, settings.validation
     rank, count = processes.rank, processes.world_size
     split = data.split()
@@ -77,7 +77,7 @@ def open_data(settings: TrainingSettings, processes: Processes) -> Data:
     photographs = _open_backgrounds(data.valid_backgrounds, seed)
     fixed = _open_samples(split.valid, photographs, settings.augmentation, seed)
     judged = min(valid.samples, len(fixed))
-    # Evenly over the data set, so that few samples still are of many clips.
+    # Evenly over the data set, so that few samples come from many clips.
     places = [i * len(fixed) // judged for i in range(rank, judged, count)]
     requests = [Request(place, 0, valid.size, valid.size) for place in places]
     groups = [requests[i : i + valid.batch_size] for i in range(0, len(requests), valid.batch_size)]
@@ -85,7 +85,7 @@ def open_data(settings: TrainingSettings, processes: Processes) -> Data:
 
 
 def note_small(photographs: Backgrounds, largest: int) -> list[str]:
-    """Says how many of the first photographs, which are in a random order, a crop enlarges."""
+    """Warns if the largest crop enlarges some of the first photographs, in random order."""
     looked = small = 0
     for index in range(min(len(photographs), _LOOKED_AT)):
         try:
@@ -93,23 +93,24 @@ def note_small(photographs: Backgrounds, largest: int) -> list[str]:
                 small += min(picture.size) < largest
                 looked += 1
         except (OSError, ValueError, Image.DecompressionBombError):
-            continue  # whoever reads it says why it can't be read
+            continue  # reading it later raises the error
     if not small:
         return []
     return [
-        f"{small} of {looked} train_backgrounds that were looked at (of {len(photographs)}) are "
-        f"shorter than the largest crop, {largest} pixels, and are enlarged for it: they look "
-        "softer than the foregrounds. Lower --crop-largest or give larger photographs"
+        f"{small} of {looked} train_backgrounds that were checked (of {len(photographs)}) are "
+        f"shorter than the largest crop, {largest} pixels. They are enlarged for it and look "
+        "softer than the foregrounds. Lower --crop-largest or use larger photographs"
     ]
 
 
 class Feed:
-    """Composes the training batches of an epoch: `prepare` begins one and `take` hands it over.
+    """Composites the training batches of an epoch: `prepare` starts one and `take` returns it.
 
-    On CUDA it is composed on a stream of its own, so that whoever prepares while a step is on its
-    way has it done beside the step. The last `prepare` waited `waited` seconds for the loader.
+    On CUDA it is composited on a separate stream, so it can overlap with a training step. The last
+    `prepare` waited `waited` seconds for the loader.
 
-    Source: ours; composing is hundreds of small kernels, which leave a GPU idle. Not measured.
+    Source: ours; compositing launches hundreds of small kernels, which leave a GPU idle. Not
+        measured.
     """
 
     def __init__(self, loader: DataLoader, settings: RunSettings, device: torch.device) -> None:
@@ -119,15 +120,15 @@ class Feed:
         self.waited = 0.0
 
     def prepare(self) -> None:
-        """Waits for the loader's next batch and begins to compose it; `take` raises failures."""
+        """Waits for the loader's next batch and starts compositing it; `take` raises errors."""
         start = perf_counter()
         self.waited = 0.0
         try:
             batch = take(self._batches)
             self.waited = perf_counter() - start
-            with torch.cuda.stream(self._stream):  # None: the current one
+            with torch.cuda.stream(self._stream):  # None means the current one
                 self._prepared.append(compose(batch, self._settings, self._device))
-        except Exception as error:  # for whoever takes it, after the step that is on its way
+        except Exception as error:  # raised by `take`, after the running step
             self._prepared.append(error)
 
     @property
@@ -136,7 +137,7 @@ class Feed:
         return isinstance(self._prepared[0], Exception)
 
     def take(self) -> Batch:
-        """Hands over what was prepared, or raises what went wrong with the data."""
+        """Returns the prepared batch, or raises the error of the data."""
         prepared = self._prepared.popleft()
         if isinstance(prepared, Exception):
             raise prepared
@@ -149,8 +150,8 @@ class Feed:
 
 
 def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) -> Batch:
-    """Composes a loader's batch for the network, as `Feed` does ahead."""
-    # Before pairing, which copies them: a GPU does that in no time.
+    """Composites a loader's batch for the network at once, without `Feed`."""
+    # Moved before pairing, because a GPU copies them faster.
     pictures = {name: batch[name].to(device, non_blocking=True) for name in ("fgr", "pha", "bgr")}
     batch = pair_with_others({**batch, **pictures}, settings.pairings)
     sample = synthesise(batch, device)
@@ -163,12 +164,12 @@ def compose(batch: dict[str, Any], settings: RunSettings, device: torch.device) 
 def pair_with_others(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     """Composites foregrounds over the backgrounds of other samples of their batch as well.
 
-    The collated batch is followed by itself with every foreground mirrored over the background of
-    the sample after it, disturbed as the one after that; then with every foreground over the second
-    next background, and so on.
+    Appends copies of the batch. In the first, each foreground is mirrored and lies over the
+    background of the next sample, with the disturbance of the one after that. In the second, it
+    lies over the second next background, and so on.
 
-    Source: ours, because reading or drawing a foreground takes longer than all else of a sample,
-        and what is foreground shows best when only the background changes.
+    Source: ours, because reading or drawing a foreground takes most of a sample's time, and a pair
+        that differs only in the background shows best which part is the foreground.
     """
     if pairings == 1:
         return batch
@@ -224,7 +225,7 @@ def _make_loader(
         persistent_workers=workers > 0,
         timeout=_PATIENCE if workers else 0,
         worker_init_fn=_begin_worker,
-        # Its own, so that opening it takes nothing from the generator that a checkpoint restores.
+        # A separate one, so that opening it does not use the generator that a checkpoint restores.
         generator=torch.Generator(),
     )
 

@@ -12,7 +12,7 @@ from runtime.plain_yaml import MAX_INTEGER, parse_yaml
 
 
 def is_count(value: object) -> bool:
-    """Whether a value is a whole number from 0 of a size that all can compute with."""
+    """Whether a value is an integer from 0 that fits all computations."""
     return type(value) is int and 0 <= value <= MAX_INTEGER
 
 
@@ -38,8 +38,8 @@ def _are_generators(value: object) -> bool:
     )
 
 
-# What a checkpoint's fields must be, in words, and whether they are.
-_COUNT = ("a whole number from 0", is_count)
+# For each field of a checkpoint, a description of valid values, and the check.
+_COUNT = ("an integer of 0 or more", is_count)
 _TEXT = ("a text", lambda value: isinstance(value, str))
 _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **{"epoch": _COUNT, "batch": _COUNT, "step": _COUNT, "name": _TEXT, "revision": _TEXT},
@@ -55,7 +55,7 @@ _FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def check_fields(fields: Mapping[str, Any]) -> None:
-    """Raises ValueError with the name of the first field that is not what it must be."""
+    """Raises ValueError with the name of the first invalid field."""
     for name, (wanted, is_right) in _FIELDS.items():
         value = fields[name]
         if not is_right(value):
@@ -64,10 +64,10 @@ def check_fields(fields: Mapping[str, Any]) -> None:
 
 
 def fit_optimiser(found: dict[str, Any], optimiser: Adam) -> dict[str, Any]:
-    """Puts moments that were found in an optimiser's own groups.
+    """Checks the moments in a state dict, and puts them into an optimiser's groups.
 
-    Returns its state dict. Raises ValueError, TypeError, AttributeError or LookupError where they
-    do not fit.
+    Returns the optimiser's state dict. Raises ValueError, TypeError, AttributeError or LookupError
+    if they do not fit.
     """
     own = optimiser.state_dict()
     names, wanted = ([g["name"] for g in groups["param_groups"]] for groups in (found, own))

@@ -18,8 +18,9 @@ from .settings import BaseModelSettings
 def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
     """Initialises a new run's network from a checkpoint, from DeepLabV3, or at random.
 
-    The checkpoint is one of the same network, or of one that has, or lacks, only a refiner. Returns
-    in words what was done. Raises CheckpointError when a file is missing or does not fit.
+    The checkpoint's network is the same, or differs only by having or lacking a refiner. Returns a
+    description of the initialisation. Raises CheckpointError when a file is missing or does not
+    fit.
     """
     if path:
         weights = read_state_dict(path)
@@ -28,10 +29,10 @@ def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None
         if found.type == "mattingbase" and isinstance(network, MattingRefine):
             prepare_random_refiner(network.refiner)  # changes what `own` refers to
             weights = {k: v for k, v in own.items() if k.startswith("refiner.")} | weights
-            added = "; its refiner is new, with random weights"
+            added = "; the refiner has new random weights"
         elif found.type == "mattingrefine" and not isinstance(network, MattingRefine):
             weights = {k: v for k, v in weights.items() if not k.startswith("refiner.")}
-            added = "; its refiner is left out"
+            added = "; its refiner is ignored"
         load_weights(network, weights, f"checkpoint {path} (a {found})")
         return f"weights of {path} (a {found}){added}; optimiser and step are new"
     if model.pretrain_initialization:
@@ -49,13 +50,13 @@ def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None
 def prepare_random_weights(network: MattingBase) -> None:
     """Changes PyTorch's random weights so that a network without pretraining learns from the start.
 
-    Half of the first convolution's filters see the difference of frame and plate: what they weigh
-    in the one they weigh negatively in the other. Alpha begins at 1/2 and the predicted error at
-    1/10, inside of the range outside of which clamping stops the gradient.
+    Half of the first convolution's filters get the difference of frame and plate: their weights for
+    the plate are the negative of those for the frame. Alpha begins at 1/2 and the predicted error
+    at 1/10, inside the range in which clamping passes gradients.
 
     Source: ours, because the release begins from DeepLabV3 weights. On the same drawn samples of
-        128 pixels, 4 a step, the mean alpha error of steps 51 to 100 was 0.205 without and 0.164
-        with it.
+        128 pixels, 4 per step, the mean alpha error of steps 51 to 100 was 0.205 without and 0.164
+        with this.
     """
     first = next(p for p in network.backbone.parameters() if p.ndim == 4)
     half = len(first) // 2
@@ -70,13 +71,13 @@ def prepare_random_weights(network: MattingBase) -> None:
 def prepare_random_refiner(refiner: Refiner) -> None:
     """Changes PyTorch's random weights so that refined cells begin near the coarse prediction.
 
-    Four channels of each layer carry coarse alpha and foreground residual through the centre taps;
-    biases of 2 keep what is up to two standard deviations below their means from the ReLU's zero.
-    The last convolution takes nothing else at first, and undoes the normalisation for alpha of mean
-    0.5 and deviation 0.4 and residuals of mean 0 and deviation 0.15.
+    Four channels of each layer pass on coarse alpha and foreground residual through the centre
+    taps. Biases of 2 keep values down to 2 standard deviations below the mean above the ReLU's
+    zero. The last convolution initially reads only these channels, and undoes the normalisation for
+    alpha of mean 0.5 and deviation 0.4 and residuals of mean 0 and deviation 0.15.
 
-    Source: ours, because a refiner with random outputs needs a good part of a short run to find
-        back to the coarse alpha, and half of its outputs begin where clamping stops the gradient.
+    Source: ours, because a refiner with random outputs needs a large part of a short run to learn
+        the coarse alpha again, and half of its outputs begin where clamping stops the gradient.
     """
     carried = torch.arange(4)
     centre = refiner.kernel_size // 2

@@ -1,4 +1,4 @@
-"""The log of a run: TensorBoard and a progress bar, from the first process only."""
+"""The log of a run: TensorBoard and a progress bar, written by the first process only."""
 
 import math
 import sys
@@ -23,18 +23,17 @@ from runtime.wording import visible
 from .metrics import Output
 from .processes import Processes
 
-# Pictures of a batch that are shown, and their longest side in pixels.
+# Number of pictures of a batch that are logged, and their longest side in pixels.
 _SHOWN, _SIDE = 4, 512
-# Seconds between lines where there is no terminal to show a bar.
+# Seconds between printed lines without a terminal, which shows no bar.
 _SILENCE = 60
 
 
 class Log:
-    """Writes scalars and pictures of a run to a folder of TensorBoard, or nothing if that is None.
+    """Writes scalars and pictures of a run to a TensorBoard folder, or nothing if that is None.
 
-    What an earlier run wrote from `step` on is dropped from view. Where nothing more can be
-    written, as on a full disk, that is printed once, and the run goes on without. A context
-    manager.
+    TensorBoard hides what an earlier run wrote from `step` on. If writing fails, for example on a
+    full disk, a warning is printed once and the run continues without the log. A context manager.
     """
 
     def __init__(self, folder: Path | None, step: int, total: int) -> None:
@@ -55,7 +54,7 @@ class Log:
     def add_step(
         self, losses: Mapping[str, float], samples: int, waited: float, busy: float
     ) -> None:
-        """Counts a step by its losses, its samples, and seconds of waiting for data and of work."""
+        """Adds a step: losses, number of samples, seconds of waiting for data and of computing."""
         counts = {"steps": 1, "samples": samples, "waited": waited, "seconds": waited + busy}
         for name, value in {**counts, **losses}.items():
             self._sums[name] += value
@@ -76,7 +75,7 @@ class Log:
         self.scalars("loss", losses, self._step)
         self.scalars("learning_rate", rates, self._step)
         self.scalars("speed", speed, self._step)
-        # Beside the progress bar, or now and then in a line.
+        # On the progress bar, or from time to time in a line.
         text = f"loss {losses['total']:.4f}, {rate:.1f} samples/s"
         self._bar.set_postfix_str(text)
         if self._speaks and self._bar.disable and monotonic() - self._printed > _SILENCE:
@@ -90,7 +89,7 @@ class Log:
             sys.stdout.flush()
 
     def _write(self, method: str, *values: object, **options: object) -> None:
-        """Writes to TensorBoard as long as that works; its thread tells of a failure later."""
+        """Writes to TensorBoard until it fails; its thread reports a failure at a later write."""
         if self._writer is None:
             return
         try:
@@ -100,11 +99,11 @@ class Log:
             self.print(f"warning: the log can't be written; the run continues without it: {error}")
 
     def text(self, name: str, text: str) -> None:
-        """Stores a text, as it is."""
+        """Stores a text without changes."""
         self._write("add_text", name, f"```\n{text}\n```")
 
     def result(self, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Stores the last metrics beside the settings that led to them."""
+        """Stores the last metrics with the settings of the run."""
         if self._speaks:
             plain = (float, int, str, bool)
             known = {k: v if isinstance(v, plain) else str(v) for k, v in hyperparameters.items()}
@@ -124,13 +123,13 @@ class Log:
 
 
 def _tell_of_thread(failed: threading.ExceptHookArgs) -> None:
-    """What ended a thread, but for TensorBoard's, which raises it again on the next write."""
+    """Reports an exception in a thread, except TensorBoard's, which is raised at the next write."""
     if "tensorboard" not in type(failed.thread).__module__:
         threading.__excepthook__(failed)
 
 
 def preview(sample: Sample, output: Output) -> dict[str, Tensor]:
-    """Makes a row of pictures, (3, H, W) float in [0, 1], for each thing to see of a batch."""
+    """Makes a row of pictures, (3, H, W) float in [0, 1], for each input and output of a batch."""
     green = sample.src.new_tensor((0.47, 1.0, 0.6)).view(1, 3, 1, 1)
     shown = {
         "src": sample.src,
@@ -158,7 +157,7 @@ def _grid(pictures: Tensor) -> Tensor:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Most memory that the run has held, in GiB; nan where the system does not count it."""
+    """Peak memory of the run in GiB; nan if the system does not report it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     try:

@@ -1,6 +1,6 @@
 """The training loop of both stages: steps, validation and checkpoints.
 
-`training.run` initialises weights and optimiser, `training.data` composes the batches.
+`training.run` initialises weights and optimiser; `training.data` makes the batches.
 """
 
 import math
@@ -26,10 +26,10 @@ from .workers import take_all
 
 
 def fit(run: Run, state: State) -> bool:
-    """Trains until the last epoch has ended, or an interrupt comes.
+    """Trains until the last epoch ends or a signal interrupts.
 
     Returns:
-        Whether the end was reached.
+        Whether the last epoch has ended.
 
     Raises:
         NonFiniteLossError: after saving the state before that step.
@@ -61,12 +61,13 @@ def fit(run: Run, state: State) -> bool:
 
 
 def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
-    """Trains on what is left of an epoch.
+    """Trains on the remaining batches of an epoch.
 
-    Yields after every step whether it was the epoch's last; the state then is that of the next.
+    After every step, yields whether it was the epoch's last; the state then points to the next
+    batch.
     """
     batches = run.data.batches
-    finished = state.batch >= len(batches)  # steps have become larger, or the data fewer
+    finished = state.batch >= len(batches)  # larger steps or less data than before
     if finished:
         state.epoch, state.batch = state.epoch + 1, 0
         return
@@ -78,7 +79,7 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
         start, waited = perf_counter(), feed.waited
         batch = _take(run, state, feed)
         losses = train_step(run, state, batch, feed.prepare)
-        # The wait for a batch counts with the batch's own step.
+        # Waiting for a batch is counted in the step that uses it.
         run.log.add_step(losses, len(batch.names), waited, perf_counter() - start - feed.waited)
         state.step += 1
         state.batch += 1
@@ -94,10 +95,10 @@ def train_one_epoch(run: Run, state: State) -> Iterator[bool]:
 def train_step(
     run: Run, state: State, batch: Batch, meanwhile: Callable[[], None]
 ) -> dict[str, float]:
-    """Makes one step, from a batch to the optimiser; the state's counters stay.
+    """Makes one step, from batch to optimiser; does not change the state's counters.
 
-    `meanwhile` is done while a GPU computes the gradients. Returns the loss's terms, and their sum
-    as `total`. Raises NonFiniteLossError after saving the state before that step.
+    Calls `meanwhile` while a GPU computes the gradients. Returns the terms of the loss, and their
+    sum as `total`. Raises NonFiniteLossError after saving the state before that step.
     """
     settings, sample = run.settings, batch.sample
     place = run.data.place(settings.run, state.epoch, state.batch)
@@ -110,7 +111,7 @@ def train_step(
     output = predict(run.network, sample, run.precision, **choices)
     terms = run.loss(output, sample.pha, sample.fgr)
     total = torch.stack(list(terms.values())).sum()
-    # With a frozen base, a batch without a cell to refine has nothing to teach.
+    # With a frozen base, a batch without refined cells gives no gradient.
     if total.requires_grad:
         state.optimiser.zero_grad(set_to_none=True)
         state.scaler.scale(total).backward()
@@ -129,7 +130,7 @@ def train_step(
 
 
 def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
-    """Sets training mode, except for frozen parts and, if asked for, batch norms."""
+    """Sets training mode, except for frozen parts and, if `freezes_batch_norm`, batch norms."""
     network.train()
     for part in network.children():
         part.train(any(parameter.requires_grad for parameter in part.parameters()))
@@ -138,7 +139,7 @@ def set_training_mode(network: MattingBase, freezes_batch_norm: bool) -> None:
 
 
 def validate(run: Run, state: State) -> dict[str, float]:
-    """Validates on the fixed samples, logs the result, and saves the best network so far."""
+    """Validates on the fixed samples, logs the result, and saves the network if it is the best."""
     if run.data.validation is None:
         return {}
     with _saves_first(run, state):
@@ -158,7 +159,7 @@ def validate(run: Run, state: State) -> dict[str, float]:
 
 @torch.no_grad()
 def recount_statistics(run: Run, state: State) -> None:
-    """Computes batch norm's running statistics again, on samples of the epoch after the last."""
+    """Computes batch norm's running statistics again, on samples of the next epoch."""
     settings, model = run.settings.run, run.settings.model
     each_step = settings.batch_size * settings.pairings * run.processes.world_size
     steps = -(-settings.batch_norm_samples // each_step)
@@ -171,22 +172,22 @@ def recount_statistics(run: Run, state: State) -> None:
 
 
 def _take(run: Run, state: State, feed: Feed) -> Batch:
-    """The prepared batch; where the data failed, in any process, the state is saved first."""
+    """Returns the prepared batch; saves the state before raising if data failed in any process."""
     if run.processes.any(feed.failed):
         where = save(run, state)
-        run.log.print(f"the data failed; saved as {where}")
+        run.log.print(f"reading data failed; saved as {where}")
         if not feed.failed:
-            raise OtherProcessError("the data of another process failed")
+            raise OtherProcessError("reading data failed in another process")
     return feed.take()
 
 
 @contextmanager
 def _saves_first(run: Run, state: State) -> Iterator[None]:
-    """Saves the state if work between two steps fails, before the error is raised."""
+    """Saves the state if code between two steps fails, before raising the error."""
     try:
         yield
     except Exception:
-        if run.processes.world_size == 1:  # others would have to come to the checkpoint too
+        if run.processes.world_size == 1:  # saving needs all processes
             run.log.print(f"failed between two steps; saved as {save(run, state)}")
         raise
 
@@ -201,6 +202,6 @@ def _refuse_non_finite(run: Run, state: State, total: float, names: list[str]) -
     raise NonFiniteLossError(
         f"the loss is {total} at step {state.step}, epoch {state.epoch}, batch "
         f"{state.batch}. The samples: {'; '.join(names)}. The state before this step is saved as "
-        f"{where}. Look at these samples ({CHECK}), lower the learning rates, set "
+        f"{where}. Check these samples ({CHECK}), lower the learning rates, set "
         "schedule.clip_norm or use --precision float32"
     )

@@ -1,8 +1,8 @@
-"""What a prediction is judged by: the losses of both stages, and errors of alpha.
+"""Losses of both stages, and metrics of alpha.
 
-Losses are dicts of named scalar terms to be added up, means over pixels and channels. The predicted
-error learns from the true error of alpha, which is a constant there: no gradient flows through it
-into alpha (the release does so in one of its two scripts; here it holds in both stages).
+Losses are dicts of named scalar terms, means over pixels and channels; their sum is the loss. The
+target of the predicted error is the true error of alpha, taken as a constant: no gradient flows
+through it into alpha. The release does this in one of its two scripts, this project in both stages.
 """
 
 import math
@@ -25,10 +25,10 @@ from .processes import Processes
 from .workers import take_all
 
 Output = BaseOutput | RefineOutput
-# From output, true alpha (B, 1, H, W) and true foreground (B, 3, H, W), float in [0, 1], to terms.
+# Takes output, true alpha (B, 1, H, W) and true foreground (B, 3, H, W), float in [0, 1].
 Loss = Callable[[Any, Tensor, Tensor], dict[str, Tensor]]
 
-# Standard deviation in pixels of the gradient metric's Gaussian, and what it reaches.
+# Standard deviation and radius of the gradient metric's Gaussian, in pixels.
 _SIGMA, _EPSILON = 1.4, 1e-2
 
 
@@ -46,8 +46,8 @@ def base_loss(output: BaseOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[st
 def refine_loss(output: RefineOutput, true_pha: Tensor, true_fgr: Tensor) -> dict[str, Tensor]:
     """Loss of the later stages; see `Loss`.
 
-    Terms: `pha_l1`, `pha_sobel` and `fgr_l1` at full size; with `_sm` the same of the coarse output
-    at its size, and `err_mse_sm`.
+    Terms: `pha_l1`, `pha_sobel` and `fgr_l1` at full size; the same with `_sm` for the coarse
+    output at its size; and `err_mse_sm`.
 
     Source: the paper, joint training.
     """
@@ -75,7 +75,7 @@ def error_loss(pred_err: Tensor, pred_pha: Tensor, true_pha: Tensor) -> Tensor:
 def _matte_terms(
     pred_pha: Tensor, pred_fgr: Tensor, true_pha: Tensor, true_fgr: Tensor
 ) -> dict[str, Tensor]:
-    shown = true_pha > 0  # nothing can be learned about a foreground that does not show
+    shown = true_pha > 0  # foreground colours count only where alpha is not 0
     return {
         "pha_l1": F.l1_loss(pred_pha, true_pha),
         "pha_sobel": F.l1_loss(sobel(pred_pha), sobel(true_pha)),
@@ -84,20 +84,20 @@ def _matte_terms(
 
 
 def mean_absolute_difference(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
-    """MAD of each picture: (B,) in [0, 1], of (B, 1, H, W) float in [0, 1]."""
+    """MAD per picture: (B,) in [0, 1], from (B, 1, H, W) float in [0, 1]."""
     return (pred_pha - true_pha).abs().mean((1, 2, 3))
 
 
 def mean_squared_error(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
-    """MSE of each picture: (B,) in [0, 1], of (B, 1, H, W) float in [0, 1]."""
+    """MSE per picture: (B,) in [0, 1], from (B, 1, H, W) float in [0, 1]."""
     return (pred_pha - true_pha).square().mean((1, 2, 3))
 
 
 def gradient_error(pred_pha: Tensor, true_pha: Tensor) -> Tensor:
-    """Grad of each picture: squared difference of gradient magnitudes, summed, in thousands.
+    """Grad per picture: sum of squared differences of gradient magnitudes, in thousands.
 
-    Gradients are those of a Gaussian of sigma 1.4 pixels, the filters scaled to unit energy. Gives
-    (B,), at least 0 and growing with the picture's size, of (B, 1, H, W) float in [0, 1].
+    Gradients use derivatives of a Gaussian of sigma 1.4 pixels, scaled to unit energy. Returns
+    (B,), 0 or more and growing with the picture's size, from (B, 1, H, W) float in [0, 1].
 
     Source: Rhemann et al., "A perceptually motivated online benchmark for image matting", 2009.
     """
@@ -111,7 +111,7 @@ def _gradient_magnitude(pha: Tensor) -> Tensor:
     offset = torch.arange(-radius, radius + 1, dtype=pha.dtype, device=pha.device)
     smooth = torch.exp(-(offset**2) / (2 * _SIGMA**2)) * peak
     slope = -offset / _SIGMA**2 * smooth
-    # The two-dimensional filter has unit energy, as in the benchmark's own program.
+    # The two-dimensional filter has unit energy, as in the benchmark's program.
     scale = 1 / (smooth.norm() * slope.norm())
     padded = F.pad(pha, (radius,) * 4, mode="replicate")
     across = _convolve(padded, smooth, slope)
@@ -128,7 +128,7 @@ METRICS = {"mad": mean_absolute_difference, "mse": mean_squared_error, "grad": g
 
 
 def measure(output: Output, true_pha: Tensor) -> dict[str, Tensor]:
-    """Measures alpha, (B,) by metric, and with `_coarse` MattingRefine's coarse one at full size.
+    """Measures alpha, (B,) by metric; with `_coarse`, MattingRefine's coarse alpha at full size.
 
     True alpha is (B, 1, H, W) float in [0, 1].
     """
@@ -143,7 +143,7 @@ def measure(output: Output, true_pha: Tensor) -> dict[str, Tensor]:
 def predict(
     network: nn.Module | Prediction, sample: Sample, precision: Precision, **choices: float
 ) -> Output:
-    """Runs a network in a precision; what it predicts is float32, for losses and metrics."""
+    """Runs a network in a precision; returns float32 for losses and metrics."""
     with autocast(sample.src.device, precision):
         output = network(sample.src, sample.bgr, **choices)
     return type(output)(*(value.float() for value in output))
@@ -153,16 +153,15 @@ def predict(
 def evaluate(
     network: MattingBase, loss: Loss, loader: DataLoader, precision: Precision, processes: Processes
 ) -> tuple[dict[str, float], tuple[Sample, Output] | None]:
-    """Judges a network, which is put in evaluation mode, on the samples of all processes' loaders.
+    """Evaluates a network, in evaluation mode, on the samples of all processes' loaders.
 
-    All judge what a checkpoint holds: the running statistics of the first process, which the others
-    take over, as they do in each step.
+    All processes use the running statistics of the first, which a checkpoint stores; the others
+    copy them, as in each step.
 
     Returns:
-        Means over the samples, as `measure` names them, and with `loss_` the loss's terms. And the
-        first batch with its output, if this process has one.
+        Means over the samples, with the names of `measure`, and the terms of the loss with the
+        prefix `loss_`; and the first batch with its output, if this process has one.
     """
-    # Draws from PyTorch's generator, with which the dropout of the steps after goes on.
     processes.share(network.buffers())
     fast = accelerate(network.eval())
     sums: dict[str, float] = defaultdict(float)
@@ -178,7 +177,7 @@ def evaluate(
             sums[name] += value.sum().item()
         count += size
         shown = shown or (sample, output)
-    # A process without samples knows no names. Metrics come before the loss's terms.
+    # A process without samples has no names. Metrics come before the terms of the loss.
     names = {name for found in processes.gather(list(sums)) for name in found}
     ordered = sorted(names, key=lambda name: (name.startswith("loss_"), name))
     values = torch.tensor([*(sums[name] for name in ordered), count], dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The process of a run, or several started by `torchrun`: how they start, agree and end."""
+"""The process of a run, or several started by `torchrun`: start, communication and end."""
 
 import multiprocessing
 import os
@@ -24,24 +24,24 @@ from .workers import explain
 
 S = TypeVar("S", bound=Settings)
 
-# What the backends say when the connection to another process is gone.
+# Error messages of the backends when the connection to another process is lost.
 _LOST = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe")
 
 
 class NonFiniteLossError(ArithmeticError):
-    """The loss is infinite or not a number; the message names step and samples."""
+    """The loss is infinite or NaN; the message names step and samples."""
 
 
 class OtherProcessError(RuntimeError):
-    """What ended this process is another one's; that one says what it was."""
+    """An error in another process ended this one; the other process prints the error."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run: which this one is, how many, and where this one computes."""
+    """The processes of a run: rank, number of processes, and device of this one."""
 
     rank: int  # from 0
-    world_size: int  # with 1 there is no process group
+    world_size: int  # 1 means no process group
     device: torch.device
 
     @property
@@ -50,7 +50,7 @@ class Processes:
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
-        """Adds up a tensor over all processes."""
+        """Sums a tensor over all processes."""
         if self.world_size == 1:
             return values
         summed = values.detach().to(self.device).clone()
@@ -62,7 +62,7 @@ class Processes:
         return bool(self.total(torch.tensor(float(flag))) > 0)
 
     def gather(self, value: Any) -> list[Any]:
-        """Collects an object of each process, in every process, by rank."""
+        """Collects an object from each process, in every process, by rank."""
         if self.world_size == 1:
             return [value]
         gathered: list[Any] = [None] * self.world_size
@@ -70,13 +70,13 @@ class Processes:
         return gathered
 
     def share(self, tensors: Iterable[Tensor]) -> None:
-        """Gives tensors the values that they have in the first process."""
+        """Copies the values of tensors from the first process to all."""
         if self.world_size > 1:
             for tensor in tensors:
                 distributed.broadcast(tensor, 0)
 
     def wait(self) -> None:
-        """Returns when all processes have come here."""
+        """Waits until all processes have called this."""
         if self.world_size > 1:
             distributed.barrier()
 
@@ -85,14 +85,14 @@ class Processes:
 def run_command(
     settings_type: type[S], description: str, train: Callable[[S, Processes], bool]
 ) -> int:
-    """Runs a training script from its command line; `train` says whether the last epoch has ended.
+    """Runs a training script; `train` returns whether the last epoch has ended.
 
     Returns:
-        The exit code: 0 when the last epoch has ended, 130 after an interrupt, 2 for what the user
-        can mend before the run, 1 for what ended it.
+        The exit code: 0 when the last epoch has ended, 130 after an interrupt, 2 for invalid
+        settings or files, 1 for an error during the run.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
-    cv2.setNumThreads(1)  # its threads would be missing in the workers, which are forked
+    cv2.setNumThreads(1)  # forked workers do not have its threads
     try:
         settings = parse_settings(settings_type, description, sys.argv[1:])
         if settings.print_config:
@@ -110,8 +110,8 @@ def run_command(
             print(visible(f"error: {explain(error)}"), file=sys.stderr)
         elif "RANK" in os.environ and _LOST.search(str(error)):
             _say_once(
-                "error: another process of this run has ended; --model-last-checkpoint auto goes "
-                "on from the last checkpoint"
+                "error: another process of this run has ended; --model-last-checkpoint auto "
+                "continues from the last checkpoint"
             )
         else:
             raise
@@ -128,9 +128,9 @@ def run_command(
 
 @contextmanager
 def start_processes(device: torch.device) -> Iterator[Processes]:
-    """Joins the processes that `torchrun` started; alone, nothing is set up.
+    """Joins the processes started by `torchrun`; does nothing for a single process.
 
-    The backend is nccl on CUDA, with the device of the local rank's number, and gloo elsewhere.
+    The backend is nccl on CUDA, with the device of the local rank, and gloo elsewhere.
     Raises ValueError when a machine has fewer CUDA devices than processes.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
@@ -140,7 +140,7 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
         local_rank, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local_rank >= count:
             raise ValueError(
-                f"process {local_rank} of this machine has no CUDA device of its own; there are "
+                f"process {local_rank} of this machine has no CUDA device, because there are only "
                 f"{count}. Start torchrun with --nproc-per-node {count}"
             )
         device = torch.device("cuda", local_rank)
@@ -153,18 +153,19 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
 
 
 def _say_once(text: str) -> None:
-    """Prints what all processes would say; torchrun names them by RANK."""
+    """Prints a message from the first process only; torchrun sets RANK."""
     if os.environ.get("RANK", "0") == "0":
         print(text, file=sys.stderr)
 
 
 @contextmanager
 def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
-    """Turns SIGINT and SIGTERM into a question, as `deferred_interrupts`.
+    """Defers SIGINT and SIGTERM, as `deferred_interrupts`: yields a check for a signal.
 
-    One of several processes never ends at once: each hears the same signal from the system and from
-    torchrun, and one that is gone leaves the others waiting. After a signal, an error that comes
-    because another process is gone, which cuts its connections, becomes a KeyboardInterrupt.
+    With several processes, no signal ends this one at once: each process gets the same signal from
+    the system and from torchrun, and the others would wait for one that has ended.
+    After a signal, an error caused by the lost connection to another process becomes a
+    KeyboardInterrupt.
     """
     with deferred_interrupts() as interrupted:
         if processes.world_size == 1:
@@ -182,8 +183,8 @@ def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
 
 
 def _end_workers() -> None:
-    """Ends the loaders' processes that an error has left, which hear no SIGTERM."""
+    """Ends the loaders' processes that an error has left; they ignore SIGTERM."""
     if hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's would call that a failure
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report a failure
     for process in multiprocessing.active_children():
         process.kill()

@@ -1,6 +1,6 @@
 """Packs the weights of a checkpoint into a small file for release.
 
-Several checkpoints of one training history are averaged; the refiner can come from another one.
+Averages several checkpoints of one training history; can take the refiner from another one.
 
 Example: python -m training.release checkpoint/default_refine/best.pth weights/mine.safetensors
 """
@@ -23,32 +23,32 @@ from runtime.wording import visible
 
 
 def pack(state: dict[str, Tensor]) -> bytes:
-    """Packs a state dict as the content of a safetensors file, in half the size.
+    """Packs a state dict as the content of a safetensors file, at half the size.
 
-    Weights become float16; running statistics stay, since some leave its range. Metadata name
-    network and backbone. Raises ValueError when a weight leaves the range of float16, or the state
-    is of no network, or has values that none can compute with.
+    Weights become float16; running statistics do not, because some exceed its range. Metadata name
+    network and backbone. Raises ValueError when a weight exceeds the range of float16, the state is
+    not that of a network, or values are not finite.
     """
     found = identify(state)
-    load_weights(found.build(), state, "the checkpoint")  # refuses what no network takes
+    load_weights(found.build(), state, "the checkpoint")  # checks names, shapes and values
     packed = {}
     for name, value in state.items():
         half = value.is_floating_point() and "running_" not in name
         packed[name] = (value.half() if half else value).contiguous()
         if not bool(packed[name].isfinite().all()):
-            raise ValueError(f"{name} leaves the range of float16, {value.abs().max():.3g}")
+            raise ValueError(f"{name} exceeds the range of float16, {value.abs().max():.3g}")
     network = {"mattingbase": "MattingBase", "mattingrefine": "MattingRefine"}[found.type]
     return save(packed, {"network": network, "backbone": found.backbone})
 
 
 def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Averages the weights and running statistics of networks that were trained from each other.
+    """Averages the weights and running statistics of networks of one training history.
 
-    The mean of several is float32; counters are the last one's. Raises ValueError when names or
+    The mean of several is float32; counters are those of the last. Raises ValueError when names or
     shapes differ.
 
     Source: Wortsman et al., "Robust fine-tuning of zero-shot models", 2022: the mean of the weights
-        before and after fine-tuning keeps more of what the former could do.
+        before and after fine-tuning keeps more of the original network's quality.
     """
     if len(states) == 1:
         return states[0]
@@ -56,8 +56,8 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     for state in states:
         if different := _different_names(state, last):
             raise ValueError(
-                f"a mean needs checkpoints of one network; they differ in {different[0]} and "
-                f"{len(different) - 1} others"
+                f"only checkpoints of one network can be averaged; they differ in {different[0]} "
+                f"and {len(different) - 1} others"
             )
     return {
         name: torch.stack([state[name].float() for state in states]).mean(0)
@@ -68,12 +68,12 @@ def mean_of(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Gives the state dict of a `MattingRefine` the tensors `refiner.*` of another.
+    """Replaces the tensors `refiner.*` of a `MattingRefine`'s state dict by those of another.
 
     Raises ValueError when names or shapes of the two refiners differ, or there is none.
 
-    Source: ours, because a refiner that was trained along with the coarse network can be worse than
-        the one before.
+    Source: ours, because a refiner trained jointly with the coarse network can be worse than the
+        earlier one.
     """
     old, new = (
         {name: value for name, value in one.items() if name.startswith("refiner.")}
@@ -81,14 +81,14 @@ def exchange_refiner(state: dict[str, Tensor], other: dict[str, Tensor]) -> dict
     )
     if not old or _different_names(old, new):
         raise ValueError(
-            f"the refiners must be alike, got one of {len(old)} and one of {len(new)} tensors; "
-            "take that of a MattingRefine with the same kernel size"
+            f"the refiners differ in names or shapes, got {len(old)} and {len(new)} tensors; use "
+            "a checkpoint of a MattingRefine with the same kernel size"
         )
     return state | new
 
 
 def _different_names(one: dict[str, Tensor], other: dict[str, Tensor]) -> list[str]:
-    """Names that only one of two state dicts has, or that have another shape in the other."""
+    """Finds names that only one of two state dicts has, or whose shapes differ."""
     shapes, others = ({k: v.shape for k, v in state.items()} for state in (one, other))
     return [k for k in sorted(shapes | others) if shapes.get(k) != others.get(k)]
 
@@ -105,7 +105,7 @@ def main() -> int:
     if args.output.suffix != ".safetensors":
         raise ValueError(f"the output must end in .safetensors, got {args.output}")
     if args.output.exists():
-        raise ValueError(f"{args.output} exists; move it or name another")
+        raise ValueError(f"{args.output} exists; move it or give another name")
     state = mean_of([read_state_dict(path) for path in args.checkpoints])
     if args.refiner:
         state = exchange_refiner(state, read_state_dict(args.refiner))

@@ -1,4 +1,4 @@
-"""A training run: its parts, how it starts or resumes, and how it is saved."""
+"""A training run: its parts, starting, resuming and saving."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ class Run:
     settings: Settings
     processes: Processes
     data: Data
-    network: nn.Module  # of the state, or what wraps that for several processes
+    network: nn.Module  # that of the state, or its wrapper for several processes
     loss: Loss
     precision: Precision  # of the convolutions
     log: Log
@@ -59,17 +59,17 @@ def start(
     """Starts or resumes a run, and prints its configuration.
 
     Yields:
-        What `fit` takes; the network has its weights, device and memory format. Until the block
-        ends, the first SIGINT or SIGTERM only asks it to stop.
+        The arguments of `fit`; the network has its weights, device and memory format. Inside the
+        block, the first SIGINT or SIGTERM only sets a flag that stops the run.
 
     Raises:
         CheckpointError: as `begin`.
-        ValueError: when running statistics are to be kept that nothing has counted, or a step has
-            one sample.
+        ValueError: when running statistics should be frozen before any were computed, or a step
+            has one sample.
     """
     device = processes.device
     precision = resolve_precision(settings.run.precision, device)
-    torch.manual_seed(settings.run.seed + 1 + processes.rank)  # other dropout in each process
+    torch.manual_seed(settings.run.seed + 1 + processes.rank)  # different dropout in each process
     check_batch_norm(settings, processes)
     state, notes = begin(network, settings, processes, precision)
     notes += data.notes
@@ -91,11 +91,11 @@ def start(
     if processes.is_first:
         folder = settings.log.dir / settings.model.name
         print(to_yaml(settings))
-        print(f"{type(network).__name__}, {learning:,} parameters in training")
+        print(f"{type(network).__name__}, {learning:,} trainable parameters")
         print(f"device {describe_device(device)}, precision {precision}, {count} processes")
         for note in notes:
             print(visible(f"note: {note}"))
-    # Of steps as large as now, of which fewer or more may have been done.
+    # In steps of the present size, which may differ from the steps done.
     total = state.step + data.total_steps(settings.run)
     total -= data.place(settings.run, state.epoch, state.batch)
     with patient_interrupts(processes) as interrupted, Log(folder, state.step, total) as log:
@@ -106,10 +106,10 @@ def start(
 def begin(
     network: MattingBase, settings: Settings, processes: Processes, precision: Precision
 ) -> tuple[State, list[str]]:
-    """Makes the state of a new or resumed run; also returns notes on what was done.
+    """Makes the state of a new or resumed run; also returns notes on the initialisation.
 
-    The network, as built, gets its weights and its device. Raises CheckpointError when a file does
-    not fit, or a new run would mix its checkpoints with an earlier one's.
+    Loads the network's weights and moves it to its device. Raises CheckpointError when a file does
+    not fit, or when a new run's folder has checkpoints of an earlier run.
     """
     model = settings.model
     folder = settings.run.checkpoint_dir / model.name
@@ -120,11 +120,11 @@ def begin(
         path = Path(model.last_checkpoint) if model.last_checkpoint else None
     checkpoint = load_checkpoint(path) if path else None
     if checkpoint and checkpoint.name != model.name:
-        checkpoint = None  # another run's gives its weights only
+        checkpoint = None  # from another run only the weights are used
     if newest and not checkpoint:
         raise CheckpointError(
-            f"{folder} holds checkpoints of an earlier run, the newest {newest.name}. Go on with "
-            "--model-last-checkpoint auto, or choose another --model-name"
+            f"{folder} has checkpoints of an earlier run, the newest {newest.name}. Continue with "
+            "--model-last-checkpoint auto, or use another --model-name"
         )
     if checkpoint:
         load_weights(network, checkpoint.network, f"checkpoint {path}")
@@ -144,7 +144,7 @@ def begin(
 
 
 def resolve_precision(name: TrainingPrecision, device: torch.device) -> Precision:
-    """Finds the precision that suits a device: what was asked for; for `auto` see the setting."""
+    """Returns the precision for a device; for `auto` see the setting."""
     if name != "auto":
         return name
     has_bfloat16 = device.type == "cpu" and precision_note(device, "bfloat16") is None
@@ -152,7 +152,7 @@ def resolve_precision(name: TrainingPrecision, device: torch.device) -> Precisio
 
 
 def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
-    """Builds Adam with one group for each part of the network that learns; freezes the others.
+    """Builds Adam with one group for each trained part of the network; freezes the others.
 
     Each group has the part's name in `name` and its rate in `full_lr`. Raises ValueError when a
     part has no rate, or all have 0.
@@ -168,12 +168,12 @@ def make_optimiser(network: nn.Module, rates: LearningRates) -> Adam:
         if rate:
             groups.append({"params": part.parameters(), "lr": rate, "full_lr": rate, "name": name})
     if not groups:
-        raise ValueError("all learning rates are 0; at least one part of the network must learn")
+        raise ValueError("all learning rates are 0; at least one must be above 0")
     return Adam(groups)
 
 
 def synchronise(network: MattingBase, settings: RunSettings, processes: Processes) -> list[str]:
-    """Lets batch norms normalise over all processes' samples on CUDA; elsewhere notes that."""
+    """Synchronises batch norms over all processes on CUDA; elsewhere returns a note."""
     shares = settings.sync_batch_norm and not settings.freeze_batch_norm
     if processes.world_size == 1 or not shares:
         return []
@@ -181,15 +181,15 @@ def synchronise(network: MattingBase, settings: RunSettings, processes: Processe
         nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return []
     return [
-        "batch norm is synchronised on CUDA only: each process normalises over its own samples, "
-        "and the first one's running statistics are kept"
+        "batch norm is synchronised on CUDA only: here each process normalises over its own "
+        "samples, and the running statistics of the first are saved"
     ]
 
 
 def check_batch_norm(settings: Settings, processes: Processes) -> None:
-    """Raises ValueError where a batch norm would normalise a single value.
+    """Raises ValueError if a batch norm would normalise a single value.
 
-    The pyramid pooling averages each picture to one.
+    The pyramid pooling averages each picture to one value per channel.
     """
     run = settings.run
     shares = run.sync_batch_norm and processes.device.type == "cuda" and processes.world_size > 1
@@ -197,8 +197,8 @@ def check_batch_norm(settings: Settings, processes: Processes) -> None:
     if run.batch_size == 1 and learns and not shares:
         raise ValueError(
             "--batch-size must be at least 2: the pyramid pooling averages each picture to one "
-            "value, and batch norm can't normalise a single one. For steps of one sample keep the "
-            "statistics (--freeze-batch-norm, with --model-initial-checkpoint)"
+            "value, and batch norm can't normalise a single one. For steps of one sample freeze "
+            "the statistics (--freeze-batch-norm, with --model-initial-checkpoint)"
         )
 
 

@@ -16,9 +16,9 @@ from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
 from runtime.settings import REQUIRED, settings_group
 
-# Scales of the coarse input to draw from, evenly spaced.
+# Number of evenly spaced scales of the coarse input to draw from.
 _SCALES = 3
-# What is left of the learning rates at the end of a cosine schedule.
+# Factor of the learning rates at the end of a cosine schedule.
 _LAST_FACTOR = 0.01
 
 TrainingPrecision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -31,7 +31,7 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @settings_group("model")
 class BaseModelSettings:
-    """The network, and where its weights come from."""
+    """The network and its initial weights."""
 
     name: str = REQUIRED
     """Name of the run. Checkpoints go to CHECKPOINT_DIR/NAME, logs to LOG_DIR/NAME."""
@@ -57,13 +57,13 @@ class BaseModelSettings:
             )
 
     def draw_arguments(self, seed: int, step: int) -> dict[str, float]:
-        """Arguments of the network in a step beside its pictures; MattingBase has none."""
+        """Arguments of the network in a step, except the pictures; MattingBase has none."""
         return {}
 
 
 @settings_group("model")
 class RefineModelSettings(BaseModelSettings):
-    """The network with its refiner, and where its weights come from."""
+    """The network with its refiner, and its initial weights."""
 
     backbone_scale: CoarseScale = 0.25
     """Scale of the coarse network's input relative to the crop, in (0, 1/2]."""
@@ -128,10 +128,10 @@ class ScheduleSettings:
     """Clip the gradient to this norm; null does not clip."""
 
     def factor_of_step(self, step: int, total_steps: int, place: int | None = None) -> float:
-        """Computes the factor of all learning rates at a step (from 0) of the run.
+        """Computes the factor of all learning rates at a step of the run, from 0.
 
-        Where the size of a step has changed since the run began, `place` is the number of steps of
-        the present size that the samples so far would have been: so the cosine follows the samples.
+        If the number of samples per step has changed since the run began, `place` is the position
+        in steps of the present size, so that the cosine follows the number of samples.
 
         Source: ours, because the published recipe has constant rates; cosine as in Loshchilov and
             Hutter, 2017.
@@ -148,7 +148,7 @@ class ScheduleSettings:
 
 @settings_group("")
 class RunSettings:
-    """Length of the run, and where and how to compute."""
+    """Length, device and precision of the run."""
 
     batch_size: Count = REQUIRED
     """Samples per process and step."""
@@ -192,8 +192,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         if isinstance(self.batch_size, int) and not 1 <= self.pairings <= self.batch_size:
             raise ValueError(
-                "pairings must be from 1 to batch_size, so that each is with another background, "
-                f"got {self.pairings} of {self.batch_size}"
+                "pairings must be from 1 to batch_size, because each needs a different background, "
+                f"got {self.pairings} with batch_size {self.batch_size}"
             )
         if self.freeze_batch_norm and self.batch_norm_samples:
             raise ValueError(
@@ -239,7 +239,7 @@ class ValidationSettings:
 
 @settings_group()
 class TrainingSettings:
-    """What both training scripts share."""
+    """Settings that both training scripts share."""
 
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)

@@ -12,21 +12,21 @@ from .processes import Processes
 
 @contextmanager
 def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[None]:
-    """Counts mean and variance of all that reaches each batch norm of a network in the block.
+    """Computes mean and variance of the input of each batch norm of a network, inside the block.
 
-    What training leaves is an average over its last ten batches or so, of weights that still
-    changed. In the block the batch norms normalise by their batch and all else is as in evaluation.
-    After it the network is in evaluation mode with the statistics of all batches of all processes,
-    every one of which must count. Frozen parts, and layers that nothing has reached, keep theirs.
+    Training leaves an average over about its last ten batches, from weights that still changed. In
+    the block batch norms use their batch's statistics, and everything else is as in evaluation.
+    After it the network is in evaluation mode with the statistics of all batches of all processes;
+    every process must enter the block. Frozen parts, and layers that were not called, keep theirs.
 
     Source: Wu and Johnson, "Rethinking 'Batch' in BatchNorm", 2021, section 3. PyTorch's
-        `update_bn` leaves out how the batches' means differ, counts one process only, and would
-        reset frozen parts.
+        `update_bn` ignores the variance between the batches' means, uses one process only, and
+        would reset frozen parts.
     """
     parts = [p for p in network.children() if any(w.requires_grad for w in p.parameters())]
     layers = [x for p in parts for x in p.modules() if isinstance(x, _BatchNorm)]
     momenta = [layer.momentum for layer in layers]
-    # Batches, means and squares, on the CPU in double so that nothing cancels.
+    # Sums of batches, means and squares, on the CPU in float64 to avoid cancellation.
     sums: dict[nn.Module, Tensor] = {
         layer: torch.zeros(3, layer.num_features, dtype=torch.float64) for layer in layers
     }
@@ -38,7 +38,7 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
     network.eval()
     for layer in layers:
         layer.train()
-        layer.momentum = 1.0  # what a layer holds is its last batch's
+        layer.momentum = 1.0  # a layer's statistics are those of its last batch
     hooks = [layer.register_forward_hook(add) for layer in layers]
     try:
         yield
@@ -49,7 +49,7 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
         network.eval()
     if not layers:
         return
-    # All at once: processes that wait for each other do so once.
+    # In one tensor, so that processes wait for each other only once.
     total = processes.total(torch.cat(list(sums.values()), 1))
     shares = total.split([layer.num_features for layer in layers], dim=1)
     for layer, (batches, means, squares) in zip(layers, shares, strict=True):
@@ -61,22 +61,22 @@ def counted_statistics(network: nn.Module, processes: Processes) -> Iterator[Non
 
 
 def check_statistics(network: nn.Module) -> None:
-    """Raises ValueError where nothing has ever changed a batch norm's running statistics."""
+    """Raises ValueError if a batch norm's running statistics still have their initial values."""
     layers = [(name, x) for name, x in network.named_modules() if isinstance(x, _BatchNorm)]
     for name, layer in layers:
         mean, variance = _statistics(layer)
         if not mean.any() and (variance == 1).all():
             raise ValueError(
-                f"freeze_batch_norm keeps running statistics, and {name} has none yet; give "
-                "weights of the whole network (--model-initial-checkpoint), or train without it "
-                "first"
+                f"freeze_batch_norm needs running statistics, but {name} has none yet; give "
+                "weights of the whole network (--model-initial-checkpoint), or first train without "
+                "it"
             )
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Lets the batch norms of a network in training mode normalise by running statistics.
+    """Makes the batch norms of a network in training mode use their running statistics.
 
-    Source: usual where networks go on learning from few samples a step, whose own are noise.
+    Source: usual for fine-tuning with few samples per step, whose own statistics are noisy.
     """
     for layer in network.modules():
         if isinstance(layer, _BatchNorm):
@@ -84,5 +84,5 @@ def freeze_statistics(network: nn.Module) -> None:
 
 
 def _statistics(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    """Running mean and variance of a batch norm."""
+    """Returns running mean and variance of a batch norm."""
     return layer.get_buffer("running_mean"), layer.get_buffer("running_var")

@@ -1,4 +1,4 @@
-"""The loader's worker processes: messages for one that died, and when they are raised."""
+"""The loader's worker processes: errors of dead ones, and when they are raised."""
 
 import re
 import signal
@@ -9,17 +9,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# What to do about the signal that ended a worker; PyTorch names it.
+# Advice by the signal that ended a worker, as PyTorch names it.
 _ADVICE = {
     "by signal: Killed": "Most likely memory ran out: lower --num-workers, --batch-size or the "
-    "crops' size",
-    "by signal: Bus error|shared memory|unable to mmap|/torch_": "Batches are handed over in "
+    "size of the crops",
+    "by signal: Bus error|shared memory|unable to mmap|/torch_": "Batches are passed through "
     "/dev/shm, which is too small: enlarge it (docker run --shm-size 8g) or use --num-workers 0",
 }
 
 
 class _Deferred:
-    """A handler of SIGCHLD that passes on to PyTorch's, which raises, only when that is wanted."""
+    """A handler of SIGCHLD that calls PyTorch's, which raises, only while `listens` is set."""
 
     def __init__(self, tell: Callable[[int, FrameType | None], object]) -> None:
         self.tell, self.listens = tell, False
@@ -31,8 +31,8 @@ class _Deferred:
 
 @contextmanager
 def _listening(batches: object) -> Iterator[None]:
-    """Lets dead workers raise in the block, and those that died before it at once."""
-    # PyTorch hears nothing of those that something else has waited for since they died.
+    """Raises for dead workers inside the block, and at its start for those that died before."""
+    # PyTorch does not notice dead workers that other code has already waited for.
     for worker in getattr(batches, "_workers", ()):
         if worker.exitcode is not None:
             how = f"exited with code {worker.exitcode}"
@@ -54,16 +54,16 @@ def _listening(batches: object) -> Iterator[None]:
 
 
 def begin(loader: Iterable[T]) -> Iterator[T]:
-    """Begins to take the batches of a loader by `take`; raises as that."""
+    """Starts iterating over a loader's batches, for `take`; errors as `take`."""
     with _listening(getattr(loader, "_iterator", None)):
         return iter(loader)
 
 
 def take(batches: Iterator[T]) -> T:
-    """Takes the next batch; here, and never amid a step or a save, dead workers raise.
+    """Takes the next batch. Dead workers raise here, and never during a step or a save.
 
     Raises:
-        RuntimeError: when a worker has died since the loader began.
+        RuntimeError: when a worker has died since the loader started.
         StopIteration: when there is no further batch.
     """
     with _listening(batches):
@@ -82,7 +82,7 @@ def take_all(loader: Iterable[T]) -> Iterator[T]:
 
 
 def explain(error: Exception) -> str:
-    """The error that a worker met, without its call stack, or what ended it and what to do."""
+    """Formats a worker's error without its traceback, or the signal that ended it, with advice."""
     text = str(error).strip()
     advice = [words for pattern, words in _ADVICE.items() if re.search(pattern, text)]
     if "in DataLoader worker process" in text:

@@ -245,7 +245,7 @@ ROWS = [
 # What a training that goes on says of checkpoints with a wrong field.
 TRAINING_ROWS = [
     Row("training.pth", training()),
-    Row("epoch.pth", training(epoch="a"), says="epoch must be a whole number from 0, got 'a'"),
+    Row("epoch.pth", training(epoch="a"), says="epoch must be an integer of 0 or more, got 'a'"),
     Row("step.pth", training(step=10**30), says="step must be a whole number"),
     Row("batch.pth", training(batch=True), says="batch must be a whole number"),
     Row("name.pth", training(name=3), says="name must be a text, got 3"),

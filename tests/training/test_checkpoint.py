@@ -73,7 +73,7 @@ def test_full_disk_leaves_the_earlier_ones_whole(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module.torch, "save", fill_disk)
-    with pytest.raises(CheckpointError, match="No space left.*whole is .*step-3.pth.*auto"):
+    with pytest.raises(CheckpointError, match="No space left.*complete one is .*step-3.pth.*auto"):
         save_checkpoint(tmp_path, replace(EMPTY, step=4), keep=1)
     assert first.read_bytes() == before
     assert list(tmp_path.iterdir()) == [first]
@@ -129,7 +129,7 @@ def begin_with(settings: BaseSettings, make_run: MakeRun, **model: object) -> tu
 
 def test_a_new_run_does_not_mix_with_an_old_one(settings: BaseSettings, make_run: MakeRun) -> None:
     save(*make_run(settings))
-    with pytest.raises(CheckpointError, match="earlier run.*auto, or choose another --model-name"):
+    with pytest.raises(CheckpointError, match="earlier run.*auto, or use another --model-name"):
         make_run(settings)
 
 
@@ -155,7 +155,7 @@ def test_stage_2_takes_the_base_and_says_what_is_new(make_run: MakeRun, tmp_path
     refine = replace(refine, model=replace(refine.model, name="two", initial_checkpoint=Path(path)))
     run, second = make_run(refine)
     notes = begin(second.network, refine, run.processes, "float32")[1]
-    assert "its refiner is new, with random weights" in notes[0]
+    assert "the refiner has new random weights" in notes[0]
     for name, value in state.network.state_dict().items():
         assert torch.equal(second.network.state_dict()[name], value)
 
@@ -283,8 +283,8 @@ def test_checkpoints_hold_no_absolute_path_and_go_on_without_a_word_about_it(
             lambda o: o | {"state": o["state"] | {0: o["state"][1]}},
             "exp_avg of parameter 0 has another shape",
         ),
-        ("random", lambda r: [{"cpu": torch.zeros(3, dtype=torch.uint8)}], "random is no state"),
-        ("random", lambda r: [{"cpu": torch.zeros(5056)}], "random is no state"),
+        ("random", lambda r: [{"cpu": torch.zeros(3, dtype=torch.uint8)}], "random is not a state"),
+        ("random", lambda r: [{"cpu": torch.zeros(5056)}], "random is not a state"),
         ("settings", lambda s: "run: {batch_size: a}", "the batch_size 'a'"),
         ("settings", lambda s: "run: {batch_size: -2}", "the batch_size -2"),
     ],

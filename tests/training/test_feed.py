@@ -53,7 +53,9 @@ def test_a_run_with_pairings_trains_on_all_of_them(make_run: MakeRun, tmp_path: 
 
 @pytest.mark.parametrize("pairings", [0, 3])
 def test_pairings_that_a_batch_cannot_make_are_an_error(pairings: int) -> None:
-    with pytest.raises(ValueError, match=f"from 1 to batch_size.*, got {pairings} of 2"):
+    with pytest.raises(
+        ValueError, match=f"from 1 to batch_size.*, got {pairings} with batch_size 2"
+    ):
         RunSettings(batch_size=2, epoch_end=1, pairings=pairings)
 
 

@@ -258,7 +258,7 @@ def test_backgrounds_smaller_than_the_largest_crop_are_counted(tmp_path: Path) -
     data = replace(settings.dataset, train_backgrounds=(tmp_path,))
     notes = open_data(replace(settings, dataset=data), Processes(0, 1, CPU)).notes
     assert len(notes) == 1
-    assert notes[0].startswith("2 of 4 train_backgrounds that were looked at (of 5) are shorter")
+    assert notes[0].startswith("2 of 4 train_backgrounds that were checked (of 5) are shorter")
     assert "--crop-largest" in notes[0]
     assert open_data(settings, Processes(0, 1, CPU)).notes == []
 

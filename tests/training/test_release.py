@@ -58,7 +58,7 @@ def test_several_checkpoints_give_their_mean(
 
     torch.save(MattingRefine("resnet50").state_dict(), paths[0])
     assert run(monkeypatch, *paths, tmp_path / "none.safetensors") == 2
-    assert "a mean needs checkpoints of one network" in capsys.readouterr().err
+    assert "only checkpoints of one network can be averaged" in capsys.readouterr().err
     assert not (tmp_path / "none.safetensors").exists()
 
 
@@ -76,14 +76,14 @@ def test_the_refiner_can_be_that_of_another(
         torch.save(other.state_dict(), paths[1])
         arguments = (paths[0], tmp_path / "none.safetensors", "--refiner", paths[1])
         assert run(monkeypatch, *arguments) == 2
-        assert "the refiners must be alike" in capsys.readouterr().err
+        assert "the refiners differ" in capsys.readouterr().err
         assert not (tmp_path / "none.safetensors").exists()
 
 
 def test_weights_beyond_float16_are_refused() -> None:
     state = MattingRefine("mobilenetv2").state_dict()
     state["refiner.conv1.weight"].fill_(1e5)
-    with pytest.raises(ValueError, match=r"refiner\.conv1\.weight leaves the range of float16"):
+    with pytest.raises(ValueError, match=r"refiner\.conv1\.weight exceeds the range of float16"):
         release.pack(state)
 
 

@@ -161,7 +161,7 @@ def test_frozen_statistics_stay_and_the_weights_learn(make_run: MakeRun, tmp_pat
 
 def test_statistics_that_were_never_counted_can_t_be_frozen() -> None:
     network = make_network()
-    with pytest.raises(ValueError, match="freeze_batch_norm keeps .* and 0.1 has none yet"):
+    with pytest.raises(ValueError, match="freeze_batch_norm needs .* but 0.1 has none yet"):
         check_statistics(network)
     network.train()(torch.randn(2, 3, 8, 8))
     check_statistics(network)

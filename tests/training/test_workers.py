@@ -53,7 +53,7 @@ def test_a_worker_that_is_killed_amid_a_step_saves_the_whole_step_and_names_memo
     assert "Traceback" not in done.stderr
     assert "killed by signal: Killed. Most likely memory ran out: lower --num-wo" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert "the data failed; saved as" in done.stdout
+    assert "reading data failed; saved as" in done.stdout
     saved = [path.name for path in (tmp_path / "c/smoke").glob("epoch-*")]
     # The batch that was there already is still trained on.
     assert saved == ["epoch-0-step-2.pth"]
@@ -70,7 +70,7 @@ def test_a_worker_that_is_killed_amid_a_step_saves_the_whole_step_and_names_memo
         (
             "Caught RuntimeError in DataLoader worker process 0.\nRuntimeError: unable to allocate "
             "shared memory(shm) for file </torch_7_1>: No space left on device (28)",
-            r"^unable to allocate.*\(28\)\. Batches are handed over in /dev/shm",
+            r"^unable to allocate.*\(28\)\. Batches are passed through /dev/shm",
         ),
         ("DataLoader worker (pid 7) is killed by signal: Killed.", "Most likely memory ran out"),
         ("Killed.png: damaged", "^Killed.png: damaged$"),
