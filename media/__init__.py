@@ -1,4 +1,4 @@
-"""Pictures, clips and colour: files in and out, as arrays of upright RGB."""
+"""Reads and writes pictures and clips, as arrays of upright RGB; handles their colours."""
 
 
 class MediaError(ValueError):

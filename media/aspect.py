@@ -1,4 +1,4 @@
-"""Pixels that are not square, as those of DV, HDV and anamorphic recordings."""
+"""Non-square pixels, as in DV, HDV and anamorphic recordings."""
 
 from fractions import Fraction
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from .pictures import resize
 
-_SAME = 0.01  # part of the width; a row or column more or less in small pictures
+_SAME = 0.01  # tolerance of proportions, for a row or column of difference in small pictures
 
 
 def to_aspect(pixels: np.ndarray, have: Fraction, want: Fraction = Fraction(1)) -> np.ndarray:
-    """Resamples (H, W, C) or (H, W) to another pixel aspect (width over height); loses no detail.
+    """Resamples (H, W, C) or (H, W) to another pixel aspect (width over height), keeping detail.
 
-    The picture is widened, or made higher, and is the same object where the two agree.
+    The picture is made wider or taller; the same object is returned if both aspects are equal.
     """
     height, width = pixels.shape[:2]
     ratio = have / want
@@ -23,5 +23,5 @@ def to_aspect(pixels: np.ndarray, have: Fraction, want: Fraction = Fraction(1)) 
 
 
 def has_shape(pixels: np.ndarray, height: int, width: int) -> bool:
-    """Whether a picture has the proportions of a size, in pixels whatever these are."""
+    """Whether a picture has the proportions of a size."""
     return abs(pixels.shape[1] * height / pixels.shape[0] - width) <= max(1, _SAME * width)

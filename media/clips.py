@@ -1,7 +1,7 @@
-"""Reading the frames of video clips by number, each exactly the one asked for.
+"""Reads the frames of video clips by number, with exact seeking.
 
-For a jump, the reader seeks to the keyframe before and decodes up to the frame's own time stamp; no
-count or frame rate of the container is trusted.
+To seek, the reader goes to the keyframe before and decodes up to the frame's time stamp. It does
+not trust the container's frame count or rate.
 """
 
 import gc
@@ -23,15 +23,15 @@ CLIP_EXTENSIONS = frozenset((".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"))
 _LONGEST_REORDERING = 16  # frames; H.264 and H.265
 _ADVICE = "convert it, as with: ffmpeg -i CLIP -c:v libx264 -crf 12 NEW.mp4"
 
-# Ending a decoder in a forked process waits for ever: its threads are in the parent alone. So the
-# child's collector leaves alone what the parent left, used or not.
+# Closing a decoder in a forked process waits for ever, because its threads exist only in the
+# parent. So the child's garbage collector must not free the parent's objects, used or not.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=gc.freeze)
 
 
 @dataclass(frozen=True)
 class ClipIndex:
-    """Where the frames of a clip are, in the order of showing."""
+    """Positions of the frames of a clip, in display order."""
 
     pts: np.ndarray  # (N,) int64, each frame's time stamp in the stream's unit
     seek: np.ndarray  # (N,) int64, time stamp of the keyframe to decode each frame from
@@ -41,12 +41,12 @@ class ClipIndex:
 
 
 def index_clip(path: Path) -> ClipIndex:
-    """Finds the frames of a clip by reading its packets, without decoding.
+    """Indexes the frames of a clip by reading its packets, without decoding.
 
     Frames that an edit list hides are left out.
 
     Raises:
-        VideoError: when the file can't be read, is cut off, or its frames have no time stamps.
+        VideoError: when the file can't be read or is truncated, or its frames have no time stamps.
     """
     container, stream = open_clip(path, str(path))
     with container:
@@ -62,7 +62,7 @@ def index_clip(path: Path) -> ClipIndex:
         codec = stream.codec_context
         if container.format.name.startswith("mov"):
             _check_media_box(path)
-        # AVI keeps no order of showing; MPEG-4's decoder finds it.
+        # AVI does not store the display order; MPEG-4's decoder finds it.
         unordered = container.format.name == "avi" and codec.has_b_frames and codec.name != "mpeg4"
     if any(corrupt for *_, corrupt in packets):
         raise VideoError(f"{path}: cut off or damaged; copy or download it again")
@@ -70,19 +70,19 @@ def index_clip(path: Path) -> ClipIndex:
     if not shown:
         raise VideoError(f"{path}: holds no frame")
     if unordered or None in shown or len(set(shown)) < len(shown):
-        raise VideoError(f"{path}: its frames have no time stamps of their own; {_ADVICE}")
+        raise VideoError(f"{path}: its frames have no time stamps; {_ADVICE}")
     return _index([(pts, key, hide) for pts, key, hide, _ in packets if pts is not None])
 
 
 def _index(packets: list[tuple[int, bool, bool]]) -> ClipIndex:
-    """Sorts packets, which come in the order of decoding, into the order of showing."""
+    """Sorts packets from decoding order to display order."""
     frames: list[tuple[int, int]] = []
     keyframes = [packets[0][0]]
     for pts, is_keyframe, hidden in packets:
         if is_keyframe:
             keyframes.append(pts)
         if not hidden:
-            # Not a keyframe shown later: the frame may need what was before that one (open GOP).
+            # Not a keyframe displayed later: the frame may need earlier pictures (open GOP).
             before = (keyframe for keyframe in reversed(keyframes) if keyframe <= pts)
             frames.append((pts, next(before, keyframes[0])))
     frames.sort()
@@ -91,9 +91,9 @@ def _index(packets: list[tuple[int, bool, bool]]) -> ClipIndex:
 
 
 class IndexedClip:
-    """An open clip, whose frames are read by number; not for several threads at a time.
+    """An open clip whose frames are read by number; one thread at a time may use it.
 
-    Takes what `index_clip` found in the file; raises a VideoError when that can't be read.
+    Takes the index of `index_clip`; raises a VideoError when the file can't be read.
     """
 
     def __init__(self, path: Path, index: ClipIndex) -> None:
@@ -108,21 +108,22 @@ class IndexedClip:
         self._container.close()
 
     def read_rgb(self, number: int) -> np.ndarray:
-        """Reads a frame of colours: (H, W, 3) uint8 RGB, upright; see `read`."""
+        """Reads a frame as colours: (H, W, 3) uint8 RGB, upright; see `read`."""
         return self._to_rgb(self.read(number))
 
     def read_alpha(self, number: int) -> np.ndarray:
-        """Reads a frame that is an alpha: (H, W) uint8, upright; see `read` and `to_alpha`."""
+        """Reads a frame as alpha: (H, W) uint8, upright; see `read` and `to_alpha`."""
         return to_alpha(self.read(number))
 
     def read(self, number: int) -> av.VideoFrame:
-        """Decodes a frame: at once if it follows the last one, else from the keyframe before.
+        """Decodes a frame: directly if it follows the last one, else from the keyframe before.
 
-        Frames are counted from 0 in the order of showing. A VideoError names what can't be decoded.
+        Frames are counted from 0 in display order. A VideoError names a frame that can't be
+        decoded.
         """
         try:
             frame = self._advance(number) if self._is_ahead(number) else None
-            # Where a container's table of keyframes is wrong, from further back or the beginning.
+            # If a container's keyframe table is wrong, from an earlier keyframe or the beginning.
             earlier = max(0, number - _LONGEST_REORDERING)
             for target in (self._index.seek[number], self._index.seek[earlier], None):
                 if frame is None:
@@ -140,7 +141,7 @@ class IndexedClip:
         return frame
 
     def _is_ahead(self, number: int) -> bool:
-        """Whether decoding on is no longer than seeking: no keyframe lies between."""
+        """Whether decoding forward is not slower than seeking: no keyframe lies between."""
         if self._last is None or number <= self._last:
             return False
         return number == self._last + 1 or self._index.seek[number] <= self._index.pts[self._last]
@@ -156,7 +157,7 @@ class IndexedClip:
 
     def _open(self) -> None:
         self._container, self._stream = open_clip(self._path, str(self._path))
-        # Workers are as many as cores already.
+        # One thread, because there are as many worker processes as cores.
         self._stream.codec_context.thread_count = 1
         self._last = None
         self._wanted = 0
@@ -174,17 +175,17 @@ class IndexedClip:
     def _decode(self) -> Generator[av.VideoFrame, None, None]:
         codec = self._stream.codec_context
         for packet in self._container.demux(self._stream):
-            # On the way to a frame, those that no other frame refers to need no decoding.
+            # On the way to a frame, skip those that no other frame refers to.
             passed = packet.pts is not None and packet.pts < self._wanted
             codec.skip_frame = "NONREF" if passed else "DEFAULT"
             yield from packet.decode()
 
 
 def _check_media_box(path: Path) -> None:
-    """Refuses an MP4 whose media data go on behind the end of the file.
+    """Refuses an MP4 whose media data would continue after the end of the file.
 
-    Cut exactly between two frames, it is whole to FFmpeg if its index stands in front. Source:
-    ISO/IEC 14496-12, box header.
+    FFmpeg does not notice this if the index is at the front and the file is cut exactly between two
+    frames. Source: ISO/IEC 14496-12, box header.
     """
     size, start = path.stat().st_size, 0
     kind = b""
@@ -195,7 +196,7 @@ def _check_media_box(path: Path) -> None:
             length, kind = int.from_bytes(head[:4], "big"), head[4:8]
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
-            if length == 0:  # to the end, wherever that is
+            if length == 0:  # up to the end of the file
                 return
             start += max(length, 8)
     if kind == b"mdat" and start > size:

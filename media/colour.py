@@ -1,4 +1,4 @@
-"""Conversion between a codec's frames (tagged YUV, perhaps rotated) and upright RGB."""
+"""Converts between a codec's frames (tagged YUV, perhaps rotated) and upright RGB."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +11,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from .decoding import turn_upright
 
-GAMMA = 2.2  # light is about the coded value to this power (sRGB as a whole)
+GAMMA = 2.2  # linear light is about the coded value to this power (sRGB overall)
 
 # Numbers of H.273 (tables 2 to 4), which containers and codecs share.
 UNSPECIFIED = 2
@@ -30,19 +30,19 @@ _NAMES = {
     **{_RGB: "RGB", _BT709: "BT.709", _SMPTE170M: "BT.601", _BT2020: "BT.2020", 8: "YCgCo"},
     **{_BT2020_CONSTANT: "BT.2020 with constant luminance", 11: "SMPTE ST 2085", 14: "ICtCp"},
 }
-_HD_LINES = 720  # from here on players take untagged video for BT.709
+_HD_LINES = 720  # from this height on, players treat untagged video as BT.709
 _BRIGHTER_THAN_SCREENS = {16: "PQ", 18: "HLG"}  # transfer characteristics of HDR
-# Within 0.5 levels of 8 bits of the formula; FFmpeg's default flags reach 2.9.
+# Error at most 0.5 levels of 8 bits; with FFmpeg's default flags up to 2.9.
 _ACCURATE = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-# The last of these flags lets 4:2:0 of more than 8 bits wrap around in FFmpeg 8 (black turns
-# white); without it the formula is met within 1.0.
+# The last of these flags makes 4:2:0 of more than 8 bits overflow in FFmpeg 8 (black turns white).
+# Without it the error is at most 1.0.
 _DEEP = Interpolation.BILINEAR | Interpolation.ACCURATE_RND
 _FAST = Interpolation.BILINEAR
 
 
 @dataclass(frozen=True)
 class ColourTags:
-    """What the numbers of a video mean, as H.273 counts it."""
+    """Colour tags of a video, as code points of H.273."""
 
     matrix: int = _BT709  # between YUV and RGB; 6 is BT.601, 9 BT.2020; never unspecified
     primaries: int = UNSPECIFIED  # of the RGB
@@ -50,12 +50,12 @@ class ColourTags:
 
     @property
     def hdr(self) -> str | None:
-        """Name of the transfer curve where that is one of high dynamic range."""
+        """Name of the transfer curve if it is one of high dynamic range, else None."""
         return _BRIGHTER_THAN_SCREENS.get(self.transfer)
 
 
 def read_tags(frame: av.VideoFrame) -> ColourTags:
-    """Reads the colour tags of a decoded frame; an unknown matrix, and that of RGB, is guessed."""
+    """Reads the colour tags of a decoded frame; guesses the matrix if it is unknown or RGB."""
     matrix = int(frame.colorspace)
     if matrix not in _MATRICES:
         matrix = guess_matrix(frame.height)
@@ -63,33 +63,33 @@ def read_tags(frame: av.VideoFrame) -> ColourTags:
 
 
 def find_matrix_fault(frame: av.VideoFrame) -> str | None:
-    """Says, for people, where a frame names a matrix that FFmpeg does not convert by."""
+    """Returns a note if a frame is tagged with a matrix that FFmpeg can't convert."""
     named, used = int(frame.colorspace), read_tags(frame).matrix
     if frame.format.is_rgb or named == UNSPECIFIED or (named == used != _BT2020_CONSTANT):
         return None
     used = _BT2020 if used == _BT2020_CONSTANT else used
     return (
-        f"the source's colour matrix, {_NAMES.get(named, 'of number')} ({named} of H.273), can't "
-        f"be converted by; {_NAMES[used]} is taken instead, and colours may be a little off"
+        f"the source's colour matrix, {_NAMES.get(named, 'of number')} ({named} of H.273), is not "
+        f"supported; {_NAMES[used]} is used instead, so colours may be slightly wrong"
     )
 
 
 def guess_matrix(height: int) -> int:
-    """The matrix that players take for untagged video: BT.709 from 720 lines on, BT.601 below."""
+    """The matrix that players use for untagged video: BT.709 from 720 lines on, BT.601 below."""
     return _BT709 if height >= _HD_LINES else _SMPTE170M
 
 
 def count_bits(frame: av.VideoFrame) -> int:
-    """Bits of each channel of a frame."""
+    """Counts the bits per channel of a frame."""
     return max(component.bits for component in frame.format.components)
 
 
 class ToRgb:
-    """Converts decoded frames; keeps its tables from frame to frame, so one for each thread.
+    """Converts decoded frames. Keeps tables between frames, so each thread needs its own object.
 
     Args:
-        exact: whether to keep all bits, round well and interpolate chroma. If not, all frames
-            become 8 bits, within 3 levels of the formula for even areas, in a seventh of the time.
+        exact: whether to keep all bits, round accurately and interpolate chroma. If not, all frames
+            become 8 bits, with an error of at most 3 levels in even areas, 7 times faster.
     """
 
     def __init__(self, exact: bool = True) -> None:
@@ -97,10 +97,10 @@ class ToRgb:
         self._exact = exact
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """Converts a frame of any pixel format by its tags, without alpha, and turns it upright.
+        """Converts a frame of any pixel format by its tags, drops alpha, and rotates it upright.
 
         Returns:
-            (H, W, 3) RGB, contiguous; uint8, or uint16 for more than 8 bits a channel.
+            (H, W, 3) RGB, contiguous; uint8, or uint16 for more than 8 bits per channel.
         """
         deep = self._exact and count_bits(frame) > 8
         converted = self._reformatter.reformat(
@@ -116,7 +116,7 @@ class ToRgb:
 def to_alpha(frame: av.VideoFrame) -> np.ndarray:
     """Converts a frame of any pixel format to alpha, (H, W) uint8, upright: its luma.
 
-    Limited range is stretched: 16 and less is 0, 235 and more is 255.
+    Limited range is stretched: 16 and below become 0, 235 and above become 255.
     """
     name, bits = frame.format.name, frame.format.components[0].bits
     grey, full_range = name.startswith("gray"), frame.color_range == ColorRange.JPEG
@@ -128,20 +128,20 @@ def to_alpha(frame: av.VideoFrame) -> np.ndarray:
     stored = np.frombuffer(memoryview(plane), depth)
     luma = stored.reshape(-1, plane.line_size // depth.itemsize)[: frame.height, : frame.width]
     if name.startswith("yuvj") or (grey and frame.color_range == ColorRange.UNSPECIFIED):
-        full_range = True  # as swscale has it
+        full_range = True  # as in swscale
     return _turn_frame(luma if bits == 8 and full_range else _levels(bits, full_range)[luma], frame)
 
 
 @cache
 def _levels(bits: int, full_range: bool) -> np.ndarray:
-    """Alpha of each luma: ITU-R BT.709 and BT.2100 put black at 16 and white at 235 of 8 bits."""
+    """Table from luma to alpha; in ITU-R BT.709 and BT.2100 black is 16 and white 235 of 8 bits."""
     values = np.arange(2**bits)
     black, white = (0, 2**bits - 1) if full_range else (16 << (bits - 8), 235 << (bits - 8))
     return np.clip(np.rint((values - black) * 255 / (white - black)), 0, 255).astype(np.uint8)
 
 
 def _turn_frame(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    """Turns a picture as its frame's display matrix says: by quarters, others to the nearest.
+    """Rotates a picture by its frame's display matrix, to the nearest multiple of 90 degrees.
 
     Source: ISO/IEC 14496-12, track header: a stored (x, y) is shown at (a x + c y, b x + d y).
     """
@@ -150,12 +150,12 @@ def _turn_frame(pixels: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
 
 
 def is_on_its_side(frame: av.VideoFrame) -> bool:
-    """Whether a frame's columns are shown as rows."""
+    """Whether a frame's columns are displayed as rows."""
     return _read_turn(frame)[0]
 
 
 def _read_turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """How a frame is to be turned: see `turn_upright`."""
+    """Reads how to rotate a frame; see `turn_upright`."""
     matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return False, False, False
@@ -166,12 +166,12 @@ def _read_turn(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 class FromRgb:
-    """Converts pictures for an encoder; one for each thread.
+    """Converts pictures for an encoder; each thread needs its own object.
 
     Args:
-        pixel_format: what the encoder takes, as FFmpeg names it.
-        tags: matrix, and what the frames are tagged as. Values get the limited range, which every
-            player understands.
+        pixel_format: the encoder's pixel format, as FFmpeg names it.
+        tags: matrix of the conversion, and tags of the frames. Values have limited range, which
+            every player supports.
     """
 
     def __init__(self, pixel_format: str, tags: ColourTags) -> None:
@@ -180,7 +180,7 @@ class FromRgb:
         self._tags = tags
 
     def __call__(self, pixels: np.ndarray) -> av.VideoFrame:
-        """Converts (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16; to no time yet."""
+        """Converts (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16; sets no time stamp."""
         deep = pixels.dtype == np.uint16
         names = {2: "gray", 3: "rgb24", 4: "rgba"}, {2: "gray16le", 3: "rgb48le", 4: "rgba64le"}
         channels = 2 if pixels.ndim == 2 else pixels.shape[2]
@@ -189,13 +189,13 @@ class FromRgb:
             frame,
             format=self._format,
             dst_colorspace=_MATRICES[self._tags.matrix],
-            # That of a grey picture is the full one, but is not tagged.
+            # A grey picture has full range, but is not tagged.
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
             interpolation=_ACCURATE,
             threads=1,
         )
-        # ProRes has them in every frame.
+        # ProRes stores them in every frame.
         converted.color_primaries = self._tags.primaries
         converted.color_trc = self._tags.transfer
         return converted

@@ -1,7 +1,7 @@
-"""Detects PNG and JPEG files that end early; decoders fill the rest silently.
+"""Detects PNG and JPEG files that end early, of which decoders fill the rest silently.
 
-What is filled looks alike. Only where the end of a picture does is its data gone through once more,
-which takes about as long as decoding it.
+Filled pixels are uniform. So only if the end of a picture is uniform, its data is read a second
+time, which takes about as long as decoding.
 """
 
 import struct
@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of PNG's colour types
-# First row and column of each pass, and how far apart the next are.
+# First row and column of each pass, and the steps to the next.
 _WHOLE = ((0, 0, 1, 1),)
 _ADAM7 = (
     *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)),
     (1, 0, 2, 1),
 )
 _PIECE = 2**20  # bytes
-_BLOCK = 8  # pixels, of JPEG
+_BLOCK = 8  # pixels per side of a JPEG block
 _SCAN = 0xDA
 
 
@@ -27,12 +27,13 @@ def ends_early(image: Image.Image, data: bytes) -> bool:
     """Whether the data of a picture ends before its pixels do.
 
     Args:
-        image: as Pillow has decoded it, not turned; other kinds than PNG and JPEG never end early.
-        data: the file.
+        image: as decoded by Pillow, not rotated. The result is False for other kinds than PNG and
+            JPEG.
+        data: the content of the file.
     """
     width, height = image.size
     if image.format == "PNG":
-        # Adam7's last pass has the odd rows alone.
+        # Adam7's last pass has only the odd rows.
         rows = [image.crop((0, y, width, y + 1)) for y in range(max(0, height - 2), height)]
         return not all(any(row.tobytes()) for row in rows) and _is_short_png(data)
     if image.format in ("JPEG", "MPO"):
@@ -43,7 +44,7 @@ def ends_early(image: Image.Image, data: bytes) -> bool:
 
 
 def _is_short_png(data: bytes) -> bool:
-    """Whether fewer bytes are packed in a PNG than its head asks for (PNG, 7.2 and 8.1)."""
+    """Whether a PNG's data unpacks to fewer bytes than its header states (PNG, 7.2 and 8.1)."""
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
     wanted = 0
     for top, left, down, right in _ADAM7 if interlaced else _WHOLE:
@@ -61,14 +62,14 @@ def _is_short_png(data: bytes) -> bool:
 
 
 def _is_short_jpeg(data: bytes) -> bool:
-    """Whether FFmpeg, which can be told to fail there, finds a JPEG to end within its pixels."""
+    """Whether a JPEG ends within its pixels, by FFmpeg with an option to fail on that."""
     at, kept = 2, [data[:2]]
     while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _SCAN:
         marker, length = data[at + 1], struct.unpack_from(">H", data, at + 2)[0]
         if marker == 0xFF:
             at += 1
             continue
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # at which it would fail as well
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # which would make it fail too
             kept.append(data[at : at + 2 + length])
         at += 2 + length
     codec = av.CodecContext.create("mjpeg", "r")
@@ -78,6 +79,6 @@ def _is_short_jpeg(data: bytes) -> bool:
         codec.decode(None)
     except av.error.InvalidDataError:
         return True
-    except av.error.FFmpegError:  # a kind that it does not know
+    except av.error.FFmpegError:  # a kind that it does not support
         return False
     return False

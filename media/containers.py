@@ -1,4 +1,4 @@
-"""Opening video files: local files only, by their literal names, and one of their tracks."""
+"""Opens video files, only local ones and by their literal names, and chooses a track."""
 
 import io
 import stat
@@ -18,7 +18,7 @@ from .frames import VideoError
 FFMPEG_ERRORS = (av.error.FFmpegError, OSError, EOFError)
 Stream = BinaryIO | io.RawIOBase
 
-_PICTURES = ("_pipe", "image2")  # FFmpeg's demuxers of single pictures end so
+_PICTURES = ("_pipe", "image2")  # ends of names of FFmpeg's demuxers of single pictures
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe, which only --video-src reads"),
@@ -28,12 +28,12 @@ _KINDS = (
 
 
 def file_url(path: Path) -> str:
-    """A path as FFmpeg takes it: a file whatever its name holds, as a colon or `http:`."""
+    """Returns a URL that FFmpeg opens as a file, even if the name has a colon or `http:`."""
     return f"file:{path}"
 
 
 def check_file(path: Path, name: str) -> None:
-    """Raises VideoError, which begins with the name given, unless a path is a regular file."""
+    """Raises VideoError, starting with `name`, unless a path is a regular file."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -48,12 +48,12 @@ def open_clip(
 ) -> tuple[InputContainer, VideoStream]:
     """Opens a video and chooses its track; see `choose_track`.
 
-    A VideoError says under the name given why it can't be read. `raw` are FFmpeg's options of
-    `rawvideo`, for frames without a container.
+    Raises VideoError, starting with `name`, with the reason if it can't be read. `raw` are FFmpeg's
+    `rawvideo` options, for frames without a container.
     """
     if isinstance(file, Path):
         check_file(file, name)
-    # What a playlist names is opened only if it is a file, too.
+    # Entries of a playlist are opened only if they are files too.
     options = {**(raw or {}), "protocol_whitelist": "file"}
     try:
         source = file_url(file) if isinstance(file, Path) else file
@@ -75,16 +75,16 @@ def open_clip(
 
 
 def find_tracks(container: InputContainer) -> list[VideoStream]:
-    """The tracks that are no cover of an album and no still preview, and that can be decoded."""
+    """Finds the decodable tracks that are not an album cover or still preview."""
     stills = Disposition.attached_pic | Disposition.timed_thumbnails
     tracks = container.streams.video
     return [track for track in tracks if track.codec_context and not track.disposition & stills]
 
 
 def choose_track(tracks: list[VideoStream]) -> VideoStream:
-    """The track that is flagged as the default, else the largest; the first of equals.
+    """Chooses the track with the default flag, else the largest; the first of equals.
 
-    The flag of the first one is not heard where others lack it: muxers set it by themselves.
+    A default flag on only the first track is ignored, because muxers set it automatically.
     """
     flagged = [track for track in tracks[1:] if track.disposition & Disposition.default]
     return max(

@@ -1,4 +1,4 @@
-"""Decoding picture files: Pillow's kinds, and those of more bits by what keeps them."""
+"""Decodes picture files: with Pillow, or with other libraries that keep more than 8 bits."""
 
 import io
 import struct
@@ -27,69 +27,69 @@ with suppress(ImportError):
 
     register_heif_opener()
 
-# `check_size` refuses what Pillow would warn of; of damage beside the pixels, notes tell.
+# `check_size` replaces Pillow's warning of size; notes report damage outside the pixels.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
-# Pillow reads these by programs that it starts, or knows no more than their heads.
+# Pillow starts other programs for these, or reads only their headers.
 _NO_PICTURES = ("EPS", "WMF", "FITS", "GRIB", "HDF5", "BUFR", "MPEG")
 
 
 class OpenedPicture:
-    """A picture file in memory, of which Pillow has read the head.
+    """A picture file in memory, of which Pillow has read the header.
 
     Attributes:
-        data: the file.
-        image: as Pillow opens it; None for kinds that it does not know.
+        data: the content of the file.
+        image: as opened by Pillow; None for kinds that it does not support.
     """
 
     def __init__(self, data: bytes, image: Image.Image | None) -> None:
         self.data, self.image = data, image
-        # (decoder, extents, offset, raw mode) of the stored data; gone once anything is loaded.
+        # (decoder, extents, offset, raw mode) of the stored data; Pillow removes it on loading.
         self._is_deep = any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
         if image is not None:
             check_size(*image.size)
 
     @cached_property
     def exif(self) -> tuple[Image.Exif, tuple[str, ...]]:
-        """Its EXIF data, with notes; of a PNG, that needs all of its pixels decoded."""
+        """Its EXIF data and notes; for a PNG this decodes all pixels."""
         return read_exif(self.image, self.data)
 
     @property
     def orientation(self) -> int:
-        """How it is to be turned; before and after decoding TIFF differ, since Pillow turns it."""
+        """EXIF orientation; Pillow rotates a TIFF on decoding, so it changes then."""
         return orientation_of(self.exif[0])
 
     @property
     def has_colour_key(self) -> bool:
-        """Whether it is grey with one value that is to be transparent, as PNG's tRNS says."""
+        """Whether it is grey with one transparent value, by PNG's tRNS."""
         image = self.image
         grey = image is not None and (image.mode in ("1", "L", "I") or image.mode[:2] == "I;")
         return grey and image is not None and "transparency" in image.info
 
     @property
     def lost_bits(self) -> int:
-        """Bits a channel that are stored where Pillow gives 8 of them (AVIF, HEIC); else 8."""
+        """Bits per channel in the file if Pillow reduces them to 8 (AVIF, HEIC); else 8."""
         image = self.image
         if image is None or image.format not in ("AVIF", "HEIF"):
             return 8
-        # AV1 in ISOBMFF 2.3.3: high_bitdepth and twelve_bit. pillow-heif tells of HEIC.
+        # AV1 in ISOBMFF 2.3.3: high_bitdepth and twelve_bit. For HEIC pillow-heif reports it.
         at = self.data.find(b"av1C")
         flags = self.data[at + 6] if 0 <= at < len(self.data) - 6 else 0
         return image.info.get("bit_depth", 12 if flags & 0x20 else 10 if flags & 0x40 else 8)
 
     @property
     def frames(self) -> int:
-        """How many pictures there are; a camera's JPEG with previews behind it counts as one."""
+        """Number of pictures; a camera's JPEG with previews counts as one."""
         if self.image is None:
             return count_pages(self.data) if is_tiff(self.data) else 1
         return 1 if self.image.format == "MPO" else getattr(self.image, "n_frames", 1)
 
     def decode(self, wants_alpha: bool = True) -> Channels:
-        """Decodes all channels, or those without alpha; upright."""
+        """Decodes all channels, upright; alpha only if wanted."""
         channels = self._decode(wants_alpha)
-        orientation, alpha = self.orientation, channels.alpha  # of TIFF, Pillow has turned it
+        orientation, alpha = self.orientation, channels.alpha  # Pillow has rotated a TIFF's alpha
         if orientation == 1:
             return channels
         alpha = None if alpha is None else turn_by_exif(alpha, orientation)
@@ -120,15 +120,14 @@ class OpenedPicture:
 
 @contextmanager
 def open_picture(path: Path) -> Iterator[OpenedPicture]:
-    """Opens a picture, of which no more than its head is read until it is decoded.
+    """Opens a picture; parses only its header until it is decoded.
 
     Yields:
-        What can be decoded as long as it is open.
+        The picture, which can be decoded inside the block.
 
     Raises:
-        PictureError: when the file is missing, no regular file, empty, damaged, truncated, too
-            large, raw or of a kind that is not supported; also for what goes wrong while it is
-            open.
+        PictureError: when the file is missing, not a regular file, empty, damaged, truncated, too
+            large, raw or of an unsupported kind; also for errors inside the block.
     """
     data = read_file(path)
     refuse_raw(path, data)
@@ -142,18 +141,18 @@ def open_picture(path: Path) -> Iterator[OpenedPicture]:
         raise
     except MemoryError as error:
         raise PictureError("too large for the memory; make frame and plate smaller") from error
-    except Exception as error:  # decoders raise whatever damage leads them to
+    except Exception as error:  # decoders can raise any exception for damaged data
         raise PictureError(f"damaged, truncated or too large: {_name_damage(error)}") from error
 
 
 def _name_damage(error: Exception) -> str:
-    """What a decoder says, or of what kind its error is where that is no sentence."""
+    """Returns a decoder's message, or the type of its error if the message is not a sentence."""
     said = str(error).strip()
     return said if any(map(str.isalpha, said)) else type(error).__name__
 
 
 def _identify(data: bytes) -> Image.Image | None:
-    """Opens a picture with Pillow; None for what is decoded without it."""
+    """Opens a picture with Pillow; None for kinds decoded by other libraries."""
     try:
         image = Image.open(io.BytesIO(_with_8_bits(data)))
     except UnidentifiedImageError:
@@ -171,17 +170,17 @@ def _identify(data: bytes) -> Image.Image | None:
 
 
 def take_pillow(image: Image.Image, wants_alpha: bool = True) -> Channels:
-    """Takes the channels that Pillow has decoded; PictureError for 32 bits."""
+    """Returns the channels decoded by Pillow; PictureError for 32 bits."""
     if image.mode == "CMYK":
         return Channels(np.array(image), None, "cmyk")
     if image.mode == "LAB":
         return Channels(lab_values(np.asarray(image), offset=False), None, "lab")
-    # Pillow scales PGM to 16 bits, in a mode of 32.
+    # Pillow scales PGM to 16 bits, in a mode of 32 bits.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         return Channels(np.asarray(image).astype(np.uint16), None, "grey", True)
     if image.mode not in _MODES:
         raise PictureError(
-            f"32 bits a channel (mode {image.mode}) are not supported; save or convert it with 8 "
+            f"32 bits per channel (mode {image.mode}) are not supported; save or convert it with 8 "
             "or 16 bits"
         )
     grey = image.mode in ("1", "L", "LA", "La")
@@ -194,7 +193,7 @@ def take_pillow(image: Image.Image, wants_alpha: bool = True) -> Channels:
 
 
 def _pillow_reads(image: Image.Image) -> bool:
-    """Whether Pillow reads a TIFF right: whole numbers of 8 bits and less, its first page."""
+    """Whether Pillow reads a TIFF correctly: integers of up to 8 bits, first page."""
     tags = image.tag_v2  # type: ignore[attr-defined]
     bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))
     planes_beside = tags.get(284) == 2 and bool(tags.get(338, ()))
@@ -204,14 +203,14 @@ def _pillow_reads(image: Image.Image) -> bool:
         and max(bits) <= 8
         and set(kinds) == {1}
         and not planes_beside
-        and tags.get(259) != 50001  # WebP, which the wheels of Pillow leave out
+        and tags.get(259) != 50001  # WebP, which Pillow's wheels do not support
         and not tags.get(254, 0) & 1  # a reduced copy of another page
         and tags.get(332, 1) == 1
     )
 
 
 def _jpeg_bits(data: bytes) -> tuple[int, int]:
-    """Where a JPEG's frame header has its bits a channel, and how many; (0, 8) where none is."""
+    """Offset of the bits per channel in a JPEG's frame header, and their number; else (0, 8)."""
     at = 2
     while at + 5 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -225,12 +224,12 @@ def _jpeg_bits(data: bytes) -> tuple[int, int]:
 
 
 def is_deep_jpeg(data: bytes) -> bool:
-    """Whether a JPEG has more than 8 bits a channel."""
+    """Whether a JPEG has more than 8 bits per channel."""
     return _jpeg_bits(data)[1] > 8
 
 
 def _with_8_bits(data: bytes) -> bytes:
-    """A JPEG that says it has 8 bits, so that Pillow opens its head; others as they are."""
+    """Returns a JPEG whose header states 8 bits, so that Pillow opens it; others unchanged."""
     if not data.startswith(b"\xff\xd8"):
         return data
     at, bits = _jpeg_bits(data)
@@ -267,9 +266,9 @@ def _decode_deep_jpeg2000(data: bytes) -> Channels:
 def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
     """Decodes a picture file as stored: (H, W) grey, RGB or RGBA; None where OpenCV can't.
 
-    `flags` are IMREAD_UNCHANGED, or others of which those for colours ask for RGB.
+    `flags` are IMREAD_UNCHANGED or others, which for colours must be those of RGB.
     """
-    unchanged = flags == cv2.IMREAD_UNCHANGED  # never turns
+    unchanged = flags == cv2.IMREAD_UNCHANGED  # ignores the orientation
     flags |= 0 if unchanged else cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -282,7 +281,7 @@ def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
 
 
 def turn_by_exif(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns a picture by its EXIF orientation (2.32, table 4.6.4); others than 2 to 8 leave it."""
+    """Rotates a picture by its EXIF orientation (2.32, table 4.6.4) if that is 2 to 8."""
     transpose, mirror = orientation in (5, 6, 7, 8), orientation in (2, 3, 6, 7)
     return turn_upright(pixels, transpose, mirror, flip=orientation in (3, 4, 7, 8))
 

@@ -1,8 +1,8 @@
-"""Reading pictures with 8 bits a channel, fast: every training sample does.
+"""Reads pictures with 8 bits per channel fast, for training samples.
 
-Whole JPEG and PNG files are decoded by OpenCV, JPEGs at a smaller size where that is enough; all
-else, and what looks damaged, as `pictures.read_channels` does, which is slower and says what is
-wrong.
+OpenCV decodes complete JPEG and PNG files, JPEGs at a smaller size if that is enough. Other files,
+and those that look damaged, are read as by `pictures.read_channels`, which is slower and reports
+the cause.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from . import PictureError
 from .decoding import OpenedPicture, decode_with_opencv, is_deep_jpeg, open_picture, turn_by_exif
 from .pictures import join_channels
 
-# What a whole file ends with. OpenCV fills the missing part of a cut one with grey.
+# The last bytes of a complete file. OpenCV fills the missing part of a truncated one with grey.
 _JPEG_END = b"\xff\xd9"
 _PNG_END = b"IEND\xaeB`\x82"
-# A PNG's orientation stands in one of these, before or behind its pixels.
+# Chunks that can hold a PNG's orientation, before or after its pixels.
 _PNG_EXIF = (b"eXIf", b"Raw profile type")
-# OpenCV's flags of a size, for grey pictures; for colours, they go with IMREAD_COLOR_RGB.
+# OpenCV's flags of a reduced size, for grey; for colours, combined with IMREAD_COLOR_RGB.
 _REDUCED = {
     1: cv2.IMREAD_GRAYSCALE,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -32,13 +32,13 @@ _REDUCED = {
 
 
 class EncodedPicture:
-    """A picture file in memory, of which only the head was looked at where that is enough.
+    """A picture file in memory; opening it parses only the header if that is enough.
 
-    It has 8 or 16 bits a channel; its `size` is height and width in pixels, upright.
+    It has 8 or 16 bits per channel; `size` is height and width in pixels, upright.
 
     Raises:
-        PictureError: when it can't be read, as every method does: some damage of JPEG and PNG
-            shows only there. The message names the file.
+        PictureError: when it can't be read. Methods raise it too, because some damage of JPEG and
+            PNG is found only on decoding. The message names the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,9 +59,9 @@ class EncodedPicture:
                 self.size = self._decoded.shape[:2]
 
     def reduction(self, shorter_side: int | None) -> int:
-        """The largest divisor of the size that leaves the shorter side so many pixels.
+        """The largest divisor of the size that keeps at least so many pixels on the shorter side.
 
-        It is 1, 2, 4 or 8; and 1 for all that is not JPEG, or where None is asked.
+        It is 1, 2, 4 or 8; always 1 for None and for kinds other than JPEG.
         """
         if shorter_side is None or not self._jpeg:
             return 1
@@ -84,7 +84,7 @@ class EncodedPicture:
         return self._shrink(self._decode(cv2.IMREAD_GRAYSCALE, reduction), reduction)
 
     def channels(self) -> np.ndarray:
-        """Decodes all: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, upright."""
+        """Decodes all channels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, upright."""
         return self._decode(cv2.IMREAD_UNCHANGED)
 
     def _decode(self, flags: int, reduction: int = 1) -> np.ndarray:
@@ -94,16 +94,16 @@ class EncodedPicture:
         pixels = decode_with_opencv(self._data, flags)
         if pixels is not None:
             return turn_by_exif(_to_8_bits(pixels), self._orientation)
-        with _open_named(self.path) as opened:  # for the cause
+        with _open_named(self.path) as opened:  # to raise the cause
             opened.decode()
         raise PictureError(f"{self.path}: damaged; OpenCV can't decode it")
 
     def _shrink(self, pixels: np.ndarray, by: int) -> np.ndarray:
-        """Averages squares of `by` pixels, as decoding has done already with a JPEG."""
+        """Averages squares of `by` pixels; for a JPEG, decoding has already done this."""
         if by == 1 or self._jpeg:
             return pixels
         height, width = pixels.shape[:2]
-        # Whole squares, lest the resampling grid drift from that of a JPEG beside it.
+        # Complete squares, so that the sampling grid agrees with that of a paired JPEG.
         bottom, right = -height % by, -width % by
         padded = cv2.copyMakeBorder(pixels, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         size = ((width + right) // by, (height + bottom) // by)
@@ -113,17 +113,17 @@ class EncodedPicture:
 def read_rgb(path: Path, shorter_side: int | None = None) -> np.ndarray:
     """Reads a photograph: (H, W, 3) uint8 RGB, upright.
 
-    With `shorter_side`, a JPEG may come out at 1/2, 1/4 or 1/8 of its size, as long as its shorter
-    side keeps so many pixels. A PictureError names a file that can't be read.
+    With `shorter_side`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as its
+    shorter side keeps at least so many pixels. A PictureError names a file that can't be read.
     """
     picture = EncodedPicture(path)
     return picture.rgb(picture.reduction(shorter_side))
 
 
 def grey_alpha(channels: np.ndarray) -> np.ndarray:
-    """Takes the alpha, (H, W), out of (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
+    """Returns alpha, (H, W), from (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8.
 
-    It is the alpha channel where there is one that varies, else the grey value.
+    It is the alpha channel if there is one that varies, else the grey value.
     """
     if channels.ndim == 2:
         return channels
@@ -134,7 +134,7 @@ def grey_alpha(channels: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _open_named(path: Path) -> Iterator[OpenedPicture]:
-    """Opens a picture; errors name it."""
+    """Opens a picture; error messages name it."""
     try:
         with open_picture(path) as opened:
             yield opened

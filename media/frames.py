@@ -1,4 +1,4 @@
-"""What readers give and writers take: a video's facts and its frames."""
+"""The interface between readers and writers: a video's properties and its frames."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,46 +17,46 @@ class VideoError(MediaError):
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What holds for all frames of a video."""
+    """Properties of all frames of a video."""
 
     height: int  # upright, pixels
     width: int
     time_base: Fraction  # unit of time stamps, seconds
-    rate: Fraction  # frames a second on average, as far as known; a hint, never a clock
+    rate: Fraction  # average frames per second, if known; a hint, never used for timing
     bits: int = 8  # of each channel
     colour: ColourTags = field(default_factory=ColourTags)
     pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height
-    duration: float | None = None  # seconds that the file claims to last; never trusted
+    duration: float | None = None  # duration in seconds as stated by the file; never trusted
     audio: tuple[AudioStream, ...] = ()  # streams to be copied
-    notes: tuple[str, ...] = ()  # what a user should know, in words
+    notes: tuple[str, ...] = ()  # warnings for the user
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame."""
+    """One frame of a video."""
 
     number: int  # from 0
-    name: str  # its own, without extension, for outputs that are pictures
+    name: str  # name without extension, for outputs that are pictures
     pixels: np.ndarray  # (H, W, 3) uint8 or uint16 RGB, upright
-    pts: int  # when it is shown, in the video's time base
-    duration: int  # how long, in the same; 1 at least
-    audio: tuple[Packet, ...] = ()  # packets that were read since the frame before
+    pts: int  # display time, in the video's time base
+    duration: int  # in the same unit; at least 1
+    audio: tuple[Packet, ...] = ()  # packets read since the frame before
 
 
 class VideoSource(Protocol):
-    """What frames come from: a file, a pipe, a folder of pictures, or a camera."""
+    """A source of frames: a file, a pipe, a folder of pictures, or a camera."""
 
     info: VideoInfo
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came out while reading, in words."""
+        """Warnings that were found while reading."""
 
     def read(self) -> Frame | None:
         """Reads the next frame; None at the end. A VideoError names a frame that can't be read."""
 
     def take_audio(self) -> tuple[Packet, ...]:
-        """Hands over the packets behind the last frame."""
+        """Returns the packets after the last frame."""
 
     def close(self) -> None:
         """Closes files."""

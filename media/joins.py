@@ -1,33 +1,33 @@
-"""One run of time for files whose time stamps jump, as those of joined recordings do."""
+"""Makes time stamps continuous in files where they jump, such as joined recordings."""
 
 from fractions import Fraction
 
 import av
 
-_BACK_S = 0.5  # time in the order of decoding goes back by no more in one recording
+_BACK_S = 0.5  # within one recording, time in decoding order goes back by at most this
 _AHEAD_S = 10.0  # seconds; FFmpeg's own limit (dts_delta_threshold)
 
 
 class Joins:
-    """Moves packets behind a jump, so that they follow what was before.
+    """Moves packets after a jump in time so that they follow the packets before.
 
-    Sound follows the pictures, as long as that is nearer than half a second to following itself.
+    Sound moves by the shift of the pictures if this differs by less than 0.5 s from its own.
 
     Args:
         video: index of the video stream.
-        jumps_ahead: whether a jump ahead is none in truth: in containers for broadcasting.
+        jumps_ahead: whether to remove jumps forward too, as for broadcast containers.
     """
 
     def __init__(self, video: int, jumps_ahead: bool) -> None:
         self._video = video
         self._jumps_ahead = jumps_ahead
-        self._last: dict[int, Fraction] = {}  # as stored, by stream, seconds
-        self._end: dict[int, Fraction] = {}  # of the last packet, as moved
+        self._last: dict[int, Fraction] = {}  # stored time by stream, in seconds
+        self._end: dict[int, Fraction] = {}  # moved time after the last packet, by stream
         self._shift: dict[int, Fraction] = {}
-        self._found: dict[int, list[Fraction]] = {}  # where jumps are, as moved, by stream
+        self._found: dict[int, list[Fraction]] = {}  # moved times of jumps, by stream
 
     def mend(self, packet: av.Packet) -> None:
-        """Moves a packet, if it must be; packets come as the file has them."""
+        """Moves a packet if needed; call for every packet in the file's order."""
         ticks = packet.pts if packet.dts is None else packet.dts
         unit = packet.time_base
         if ticks is None or unit is None:
@@ -49,15 +49,15 @@ class Joins:
 
     @property
     def end(self) -> Fraction:
-        """Where all that was read ends, as moved, seconds."""
+        """Moved time after all packets so far, in seconds."""
         return max(self._end.values(), default=Fraction(0))
 
     def notes(self, origin: Fraction) -> tuple[str, ...]:
-        """What was found, in words; `origin` is where time begins, seconds."""
+        """Notes about jumps; `origin` is the time of the beginning, in seconds."""
         pictures = self._found.get(self._video)
         found = pictures or next(iter(self._found.values()), None)
         if not found:
             return ()
         whose = "its time stamps jump" if pictures else "the time stamps of its sound jump"
         first = float(found[0] - origin)
-        return (f"{whose} at {first:.2f} s ({len(found)} in all): what follows is joined on",)
+        return (f"{whose} at {first:.2f} s ({len(found)} in total); the parts are joined",)

@@ -1,4 +1,4 @@
-"""Finding picture files below a folder, and what looks like one and can't be taken."""
+"""Finds picture files below a folder, and files that look like pictures but can't be used."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ _EXTENSIONS = (
     ".icb .vda .vst .qoi"
 )
 EXTENSIONS = frozenset(_EXTENSIONS.split())
-# What else holds a picture, and is not read, by what it is.
+# Kinds of pictures that are not supported, by description.
 _UNREAD = {
     "JPEG XL": ".jxl",
     "JPEG XR": ".jxr .wdp .hdp",
@@ -37,7 +37,7 @@ UNREAD = {
     for extension in extensions.split()
 } | dict.fromkeys(RAW_EXTENSIONS, RAW)
 
-# A folder may be met by so many names. Links between ten folders make millions of paths.
+# Largest number of paths to one folder. Links between ten folders can make millions.
 _NAMES_OF_A_FOLDER = 8
 _KINDS = {
     stat.S_ISFIFO: "a pipe",
@@ -51,10 +51,10 @@ _Key = tuple[int, int]  # device and number of a folder
 
 @dataclass(frozen=True)
 class Listing:
-    """What was found below a folder."""
+    """The pictures below a folder."""
 
     pictures: list[Path] = field(default_factory=list)  # sorted
-    left_out: dict[Path, str] = field(default_factory=dict)  # why it can't be taken, in words
+    left_out: dict[Path, str] = field(default_factory=dict)  # the reason that it can't be used
 
 
 def list_pictures(
@@ -63,20 +63,20 @@ def list_pictures(
     extensions: frozenset[str] = EXTENSIONS,
     subfolders: bool = True,
 ) -> Listing:
-    """Finds the pictures below a folder, in linked folders too; hidden ones are left out.
+    """Finds the pictures below a folder, also in linked folders; ignores hidden ones.
 
     Args:
         root: a folder, or a single picture file of any extension.
-        exclude: files and folders not to look at.
-        extensions: what counts as a picture, in lower case with the dot.
-        subfolders: whether to look into them.
+        exclude: files and folders to ignore.
+        extensions: those of pictures, in lower case with the dot.
+        subfolders: whether to search subfolders.
 
     Returns:
-        The pictures, and what looks like one but can't be taken: kinds that are not read, what is
-        no regular file, links that lead nowhere or in a circle, folders that can't be read.
+        The pictures, and entries that look like pictures but can't be used: unsupported kinds,
+        entries that are not regular files, broken or circular links, unreadable folders.
 
     Raises:
-        PictureError: when `root` is missing or no regular file, or there is no picture.
+        PictureError: when `root` is missing or not a regular file, or there is no picture.
     """
     try:
         mode = root.stat().st_mode
@@ -106,9 +106,9 @@ def list_pictures(
 
 
 class _Walk:
-    """Goes through a folder and those below it, and enters what can't be read in `left_out`.
+    """Walks through a folder and its subfolders, and adds unreadable ones to `left_out`.
 
-    Iterating gives the wanted entries of each folder that are not folders.
+    Iterating yields, for each folder, the entries that are not excluded or folders.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class _Walk:
         self._names: Counter[_Key] = Counter()
 
     def __iter__(self) -> Iterator[list[os.DirEntry[str]]]:
-        # Path, real path, and the folders on the way to it.
+        # Path, real path, and the folders above it.
         waiting: list[tuple[str, str, tuple[_Key, ...]]] = [
             (self._root, os.path.realpath(self._root), ())
         ]
@@ -151,10 +151,10 @@ class _Walk:
 
     def _refuse(self, key: _Key, above: tuple[_Key, ...]) -> str | None:
         if key in above:
-            return "a link that leads in a circle, to a folder above it"
+            return "a circular link, to a folder above it"
         self._names[key] += 1
         if self._names[key] > _NAMES_OF_A_FOLDER:
-            return f"links lead to this folder by more than {_NAMES_OF_A_FOLDER} names"
+            return f"links lead to this folder by more than {_NAMES_OF_A_FOLDER} paths"
         return None
 
     def _is_folder(self, entry: os.DirEntry[str]) -> bool:
@@ -162,20 +162,20 @@ class _Walk:
             if entry.is_dir():
                 return True
             if entry.is_symlink() and self._subfolders:
-                entry.stat()  # a link that leads nowhere may have led to a folder of pictures
+                entry.stat()  # a broken link may have led to a folder of pictures
         except OSError as error:
             self._left_out[Path(entry.path)] = _explain_link(error)
         return False
 
 
 def _find_extension(name: str) -> str:
-    """As of a `Path`, which takes far longer to make."""
+    """Same as `Path(name).suffix` in lower case, without the cost of a `Path`."""
     start = name.rfind(".")
     return name[start:].lower() if start > 0 else ""
 
 
 def _refuse(entry: os.DirEntry[str]) -> str | None:
-    """Says why an entry that is named like a picture is none; None for a regular file."""
+    """Returns why an entry with a picture's name can't be one; None for a regular file."""
     if entry.is_file(follow_symlinks=False):
         return None
     try:
@@ -186,14 +186,14 @@ def _refuse(entry: os.DirEntry[str]) -> str | None:
 
 
 def _name_kind(mode: int) -> str:
-    return next((name for test, name in _KINDS.items() if test(mode)), "no regular file")
+    return next((name for test, name in _KINDS.items() if test(mode)), "not a regular file")
 
 
 def _explain_link(error: OSError) -> str:
     if error.errno == errno.ELOOP:
-        return "a link that leads in a circle"
+        return "a circular link"
     if isinstance(error, FileNotFoundError):
-        return "a link to what does not exist"
+        return "a broken link"
     return f"a link that {_explain(error)}"
 
 

@@ -1,4 +1,4 @@
-"""What a file says beside its pixels: how it is turned, its date, its resolution, its colours."""
+"""Metadata of a file: orientation, dates, resolution and colours."""
 
 import struct
 from dataclasses import dataclass
@@ -30,28 +30,28 @@ _PRIMARIES = {
     22: (_D65, (0.630, 0.340, 0.295, 0.605, 0.155, 0.077)),
 }
 _HDR = {16: "PQ", 18: "HLG"}
-# Adobe RGB (1998), section 4.3: the power is 2 51/256.
+# Adobe RGB (1998), section 4.3: the exponent is 2 51/256.
 _ADOBE = (_D65, (0.64, 0.33, 0.21, 0.71, 0.15, 0.06), 2 + 51 / 256)
-# sRGB's own as PNG writes them, within what programs round to.
+# sRGB's values as written in PNG, with a tolerance for rounding.
 _ROUNDED = 0.002
 _COLOR_SPACE, _INTEROPERABILITY = 0xA001, 0xA005
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is kept; None where a file says nothing."""
+    """Metadata that outputs keep; None if the file has none."""
 
     exif: bytes | None = None
-    """Dates alone, as EXIF begins with its TIFF header."""
+    """EXIF data with dates only, beginning with its TIFF header."""
     dpi: tuple[float, float] | None = None
-    """Pixels an inch along the upright width and height."""
+    """Pixels per inch along the upright width and height."""
 
 
 NO_METADATA = Metadata()
 
 
 def read_exif(image: Image.Image | None, data: bytes) -> tuple[Image.Exif, tuple[str, ...]]:
-    """The EXIF data of a picture, or of a TIFF's bytes where Pillow can't open it; with notes."""
+    """Reads EXIF data of a picture, or of a TIFF's bytes if Pillow can't open it; with notes."""
     try:
         if image is not None:
             exif = image.getexif()
@@ -60,19 +60,19 @@ def read_exif(image: Image.Image | None, data: bytes) -> tuple[Image.Exif, tuple
             if is_tiff(data):
                 exif.load(data)
         dict(exif), exif.get_ifd(_DETAILS)
-    except Exception:  # whatever Pillow meets in damaged data
-        return Image.Exif(), ("damaged EXIF data left out",)
+    except Exception:  # Pillow can raise any exception for damaged data
+        return Image.Exif(), ("damaged EXIF data ignored",)
     return exif, ()
 
 
 def orientation_of(exif: Image.Exif) -> int:
-    """EXIF orientation, 1 to 8; 1 where none is stored."""
+    """EXIF orientation, 1 to 8; 1 if there is none."""
     value = exif.get(_ORIENTATION, 1)
     return value if value in range(1, 9) else 1
 
 
 def take_metadata(exif: Image.Exif, image: Image.Image | None) -> Metadata:
-    """Takes dates and resolution; what is damaged is left out."""
+    """Reads dates and resolution; ignores damaged values."""
     kept = Image.Exif()
     if isinstance(date := exif.get(_DATE), str):
         kept[_DATE] = date
@@ -97,10 +97,10 @@ def _dpi(exif: Image.Exif, image: Image.Image | None) -> tuple[float, float] | N
 
 
 def png_chunks(metadata: Metadata) -> bytes:
-    """The PNG chunks that hold it: pHYs and eXIf."""
+    """Makes the PNG chunks of the metadata: pHYs and eXIf."""
     chunks = b""
     if metadata.dpi:
-        # Pixels a metre, of which an inch has 0.0254.
+        # Pixels per metre; an inch has 0.0254 m.
         across, down = (round(value / 0.0254) for value in metadata.dpi)
         chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     if metadata.exif:
@@ -115,23 +115,23 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class SaidColour:
-    """A profile, None where nothing or sRGB is said, with notes."""
+    """A profile and notes; the profile is None for sRGB or if none is stated."""
 
     profile: bytes | None = None
     notes: tuple[str, ...] = ()
 
 
 def find_colour(image: Image.Image | None, data: bytes, exif: Image.Exif) -> SaidColour:
-    """Finds what a file says about its colours.
+    """Finds the colour space that a file states.
 
-    Of several, the first counts: PNG's cICP; a profile; numbers of PNG, AVIF and HEIC; EXIF.
+    The first of these is used: PNG's cICP; a profile; numbers of PNG, AVIF and HEIC; EXIF.
 
     Source: PNG (third edition), 11.3.2; ISO/IEC 23008-12, 6.5.5; DCF 2.0, Exif 2.32, 4.6.5.
     """
     chunks = _read_png_head(data) if data.startswith(b"\x89PNG") else {}
     if len(code := chunks.get(b"cICP", b"")) == 4:
         if code[2] or not code[3]:
-            return SaidColour(None, ("colours of narrow range (cICP) are taken as they are",))
+            return SaidColour(None, ("colours of narrow range (cICP) are not converted",))
         return _by_code(code[0], code[1])
     profile = image.info.get("icc_profile") if image is not None else _read_tiff_profile(exif)
     if profile and profile.strip(b"\0"):
@@ -153,20 +153,20 @@ def find_colour(image: Image.Image | None, data: bytes, exif: Image.Exif) -> Sai
 
 
 def _by_code(primaries: int, transfer: int) -> SaidColour:
-    """The space of code points of ITU-T H.273; 2 says nothing."""
+    """The colour space of code points of ITU-T H.273; 2 means unspecified."""
     if transfer in _HDR:
-        return SaidColour(None, (f"HDR picture ({_HDR[transfer]}): colours are taken as they are",))
+        return SaidColour(None, (f"HDR picture ({_HDR[transfer]}): colours are not converted",))
     if primaries in (1, 2) and transfer in (2, 13):
         return SaidColour()
     curve = _decode_curve(transfer)
     if curve is None or (primaries != 2 and primaries not in _PRIMARIES):
         said = f"primaries {primaries}, transfer {transfer} of ITU-T H.273"
-        return SaidColour(None, (f"unknown colours ({said}) are taken as sRGB",))
+        return SaidColour(None, (f"unknown colours ({said}) are treated as sRGB",))
     return SaidColour(build_profile(*_PRIMARIES[1 if primaries == 2 else primaries], curve))
 
 
 def _decode_curve(transfer: int) -> float | tuple[float, ...] | None:
-    """What makes light of a value, for `build_profile`: H.273, table 3; None for others."""
+    """The curve from coded value to light, for `build_profile`: H.273, table 3; else None."""
     powers = {4: 2.2, 5: 2.8, 8: 1.0}
     if transfer in powers:
         return powers[transfer]
@@ -181,45 +181,43 @@ def _decode_curve(transfer: int) -> float | tuple[float, ...] | None:
 
 
 def _by_numbers(chunks: dict[bytes, bytes]) -> SaidColour:
-    """The space of PNG's gAMA and cHRM."""
+    """The colour space of PNG's gAMA and cHRM."""
     try:
         gamma = struct.unpack(">I", chunks[b"gAMA"])[0] / 1e5 if b"gAMA" in chunks else None
         said = struct.unpack(">8I", chunks[b"cHRM"]) if b"cHRM" in chunks else None
     except struct.error:
-        return SaidColour(None, ("damaged gAMA or cHRM left out",))
+        return SaidColour(None, ("damaged gAMA or cHRM ignored",))
     white, primaries = _D65, _SRGB
     if said:
         white, primaries = (said[0] / 1e5, said[1] / 1e5), tuple(value / 1e5 for value in said[2:])
     apart = np.abs(np.subtract((*white, *primaries), (*_D65, *_SRGB))).max()
-    # 1 / 2.2 stands for sRGB's curve: editors write it so.
+    # 1 / 2.2 means sRGB's curve, because editors write it like this.
     is_srgb = gamma is None or abs(gamma - 1 / 2.2) <= _ROUNDED
     if is_srgb and apart <= _ROUNDED:
         return SaidColour()
     try:
         if gamma is not None and not 0.1 <= gamma <= 10:
-            raise ValueError("no such gamma")
+            raise ValueError("gamma out of range")
         curve = _SRGB_CURVE if gamma is None else 1 / gamma
         return SaidColour(build_profile(white, primaries, curve))
     except ValueError:
-        return SaidColour(None, ("invalid gAMA or cHRM left out",))
+        return SaidColour(None, ("invalid gAMA or cHRM ignored",))
 
 
 def _by_exif(exif: Image.Exif) -> SaidColour:
-    """Adobe RGB, which cameras say by EXIF alone."""
+    """Adobe RGB, which cameras state only in EXIF."""
     space = exif.get_ifd(0x8769).get(_COLOR_SPACE)
     try:
         index = exif.get_ifd(_INTEROPERABILITY).get(1)
-    except KeyError:  # before Pillow 13, where there is none
+    except KeyError:  # Pillow below 13, if there is none
         index = None
     index = index.encode() if isinstance(index, str) else index
     if space != 1 and isinstance(index, bytes) and index.startswith(b"R03"):
         return SaidColour(build_profile(*_ADOBE))
-    if space == 2:  # beside the standard, and written
+    if space == 2:  # not in the standard, but used
         return SaidColour(build_profile(*_ADOBE))
     if space == 0xFFFF and not (index and index.startswith(b"R98")):
-        return SaidColour(
-            None, ("EXIF says that the colours are not sRGB, but not which; taken as sRGB",)
-        )
+        return SaidColour(None, ("EXIF states an unknown colour space; treated as sRGB",))
     return SaidColour()
 
 
@@ -227,7 +225,7 @@ _SRGB_CURVE = _decode_curve(13) or 1.0
 
 
 def _read_png_head(data: bytes) -> dict[bytes, bytes]:
-    """The chunks before a PNG's pixels, the first of each name."""
+    """Reads the chunks before a PNG's pixels, the first of each name."""
     chunks: dict[bytes, bytes] = {}
     at = 8
     while at + 12 <= len(data):
@@ -245,6 +243,6 @@ def _read_tiff_profile(exif: Image.Exif) -> bytes | None:
 
 
 def _has_jpeg_profile(image: Image.Image | None, data: bytes) -> bool:
-    """Whether a JPEG has a profile that Pillow could not put together."""
+    """Whether a JPEG has a profile whose parts Pillow could not join."""
     is_jpeg = image is not None and image.format in ("JPEG", "MPO")
     return is_jpeg and b"ICC_PROFILE\0" in data[: 2**18]

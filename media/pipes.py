@@ -8,30 +8,30 @@ from typing import BinaryIO
 
 from runtime.script import interrupted
 
-_PATIENCE = 0.2  # seconds between two looks for an interrupt
+_PATIENCE = 0.2  # seconds between checks for an interrupt
 
 
-class InterruptedRead(Exception):  # noqa: N818 - what a user wants is no error
+class InterruptedRead(Exception):  # noqa: N818 - not an error
     """The user interrupted a wait for data.
 
-    FFmpeg's callbacks hand this on, but not a KeyboardInterrupt.
+    FFmpeg's callbacks pass this on, but not a KeyboardInterrupt.
     """
 
 
 class Pipe(io.RawIOBase):
-    """Reads the bytes of a pipe once; raises InterruptedRead where a wait is interrupted."""
+    """Reads the bytes of a pipe once; raises InterruptedRead if a wait is interrupted."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def readable(self) -> bool:
-        """Yes."""
+        """Returns True."""
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Reads what is there, at most `size` bytes; waits for at least one, or the end."""
+        """Reads available data, at most `size` bytes; waits for at least one byte or the end."""
         try:
-            # Elsewhere only sockets can be waited for.
+            # On Windows, `select` supports sockets only.
             while os.name == "posix" and not select.select([self._file], [], [], _PATIENCE)[0]:
                 if interrupted():
                     raise InterruptedRead
@@ -40,7 +40,7 @@ class Pipe(io.RawIOBase):
             raise InterruptedRead from error
 
     def close(self) -> None:
-        """Closes the pipe, unless it is the program's own."""
+        """Closes the pipe, unless it is standard input."""
         if self._file is not getattr(sys.stdin, "buffer", None):
             self._file.close()
         super().close()

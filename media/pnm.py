@@ -1,4 +1,4 @@
-"""Decoding binary PGM, PPM and PAM files of which OpenCV and Pillow lose bits."""
+"""Decodes binary PGM, PPM and PAM files for which OpenCV and Pillow lose bits."""
 
 import numpy as np
 
@@ -30,11 +30,11 @@ def decode_pnm(data: bytes) -> Channels:
     if len(data) - start < count * kind.itemsize:
         raise PictureError("damaged, truncated or too large: the file ends within its pixels")
     values = np.frombuffer(data, kind, count, start).reshape(height, width, channels)
-    return split_alpha(scale_bits(values.copy(), largest))  # PyTorch warns of memory of bytes
+    return split_alpha(scale_bits(values.copy(), largest))  # PyTorch warns of read-only memory
 
 
 def _read_head(data: bytes) -> tuple[int, int, int, int, int]:
-    """Width, height, channels, largest value, and where the pixels begin."""
+    """Reads width, height, channels, largest value, and the offset of the pixels."""
     if data.startswith(b"P7\n"):
         head, end, _ = data[:4096].partition(b"ENDHDR\n")
         lines = [line.split() for line in head.splitlines() if not line.startswith(b"#")]

@@ -1,7 +1,7 @@
-"""Colour profiles: validating and building them, and converting pictures between them.
+"""Validates and builds colour profiles, and converts pictures between them.
 
-LittleCMS computes, by imagecodecs, since Pillow's ImageCms knows 8 bits only. The intent is
-relative colorimetric: matrix profiles know no other, and white stays white.
+Conversions use LittleCMS through imagecodecs, because Pillow's ImageCms supports 8 bits only. The
+intent is relative colorimetric: the only one of matrix profiles, and it keeps white.
 """
 
 from collections.abc import Sequence
@@ -12,31 +12,31 @@ from typing import Any, Literal
 import imagecodecs
 import numpy as np
 
-_NOOPTIMIZE = 0x0100  # LittleCMS's tables are off by up to 5 levels of 255 in dark 16-bit colours
-_SAME = 2  # levels of 255 by which profiles of one space differ, which come from many hands
+_NOOPTIMIZE = 0x0100  # with tables, dark 16-bit colours are wrong by up to 5 levels of 255
+_SAME = 2  # levels of 255 by which different profiles of the same space differ
 _DEVICES = (b"scnr", b"mntr", b"prtr", b"spac")
 _SPACES = {"grey": b"GRAY", "rgb": b"RGB ", "cmyk": b"CMYK"}
 _NAMES = {"grey": "gray", "rgb": "rgb", "cmyk": "cmyk", "lab": "lab"}
-DAMAGED = "damaged colour profile left out"
-OF_OTHERS = "colour profile left out: it is not one of a picture's grey, RGB or CMYK"
+DAMAGED = "damaged colour profile ignored"
+OF_OTHERS = "colour profile ignored: it is not one for grey, RGB or CMYK pictures"
 
 
 @dataclass(frozen=True)
 class Channels:
-    """The channels of a picture as they are stored, scaled to all of their type."""
+    """The channels of a picture as stored, scaled to the full range of their type."""
 
     colours: np.ndarray
-    """(H, W) grey, (H, W, 3) RGB or (H, W, 4) CMYK, 0 without ink, uint8 or uint16; or
+    """(H, W) grey, (H, W, 3) RGB or (H, W, 4) CMYK (0 means no ink), uint8 or uint16; or
     (H, W, 3) float64 CIELAB, L from 0 to 100."""
     alpha: np.ndarray | None = None
-    """(H, W), of the colours' type, straight."""
+    """(H, W), of the same type as the colours, straight."""
     model: Literal["grey", "rgb", "cmyk", "lab"] = "rgb"
     deep: bool = False
-    """Whether there are more than 8 bits a channel."""
+    """Whether there are more than 8 bits per channel."""
 
 
 def split_alpha(pixels: np.ndarray) -> Channels:
-    """Takes (H, W) grey, (H, W, 2) with alpha, (H, W, 3) RGB or (H, W, 4) with alpha apart."""
+    """Splits (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA."""
     deep = pixels.dtype == np.uint16
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return Channels(pixels.reshape(pixels.shape[:2]), None, "grey", deep)
@@ -46,17 +46,17 @@ def split_alpha(pixels: np.ndarray) -> Channels:
 
 
 def scale_bits(values: np.ndarray, largest: int) -> np.ndarray:
-    """Scales whole numbers from 0 to `largest` to all of uint8, or of uint16 above 255."""
+    """Scales integers from 0 to `largest` to the range of uint8, or of uint16 above 255."""
     full = 255 if largest <= 255 else 65535
     if largest == full:
         return values.astype(np.uint8 if full == 255 else np.uint16, copy=False)
-    # 32 bits hold it: at most 65535 * 65535 + 32767.
+    # Fits in 32 bits: at most 65535 * 65535 + 32767.
     scaled = (np.minimum(values, largest).astype(np.uint32) * full + largest // 2) // largest
     return scaled.astype(np.uint8 if full == 255 else np.uint16)
 
 
 def divide_alpha(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Makes associated alpha straight: (H, W[, C]) colours over (H, W) alpha; 0 where that is 0."""
+    """Divides (H, W[, C]) premultiplied colours by (H, W) alpha; 0 where alpha is 0."""
     largest = np.iinfo(colours.dtype).max
     over = (alpha if colours.ndim == 2 else alpha[..., None]).astype(np.uint64)
     straight = (colours.astype(np.uint64) * largest + over // 2) // np.maximum(over, 1)
@@ -64,7 +64,7 @@ def divide_alpha(colours: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 
 def _undated(profile: bytes) -> bytes:
-    """With a date of its own, else no two runs would write the same bytes."""
+    """Sets a constant date, so that every run writes the same bytes."""
     return profile[:24] + bytes((7, 208, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0)) + profile[36:]
 
 
@@ -74,10 +74,10 @@ _LAB = imagecodecs.cms_profile("lab4")
 
 @lru_cache(maxsize=32)
 def is_sound(profile: bytes, model: str) -> bool:
-    """Whether a profile is whole and describes a device's grey, RGB or CMYK (`model`).
+    """Whether a profile is complete and describes a device's grey, RGB or CMYK (`model`).
 
-    It holds what libpng asks of the profiles that it writes (png_icc_check_header and
-    png_icc_check_tag_table in png.c), and LittleCMS can compute with it.
+    It must pass libpng's checks of profiles to write (png_icc_check_header and
+    png_icc_check_tag_table in png.c), and LittleCMS must support it.
     """
     if not _is_whole(profile) or int.from_bytes(profile[64:68], "big") >= 0xFFFF:
         return False
@@ -88,7 +88,7 @@ def is_sound(profile: bytes, model: str) -> bool:
     channels = {"grey": 1, "rgb": 3, "cmyk": 4}[model]
     try:
         convert(np.zeros((1, 1, channels), np.uint8), profile, SRGB, model)
-        # An RGB profile is what a plate is brought to as well.
+        # Plates are converted to an RGB profile too, so test that direction.
         if model == "rgb":
             convert(np.zeros((1, 1, 3), np.uint8), SRGB, profile)
     except (RuntimeError, ValueError):
@@ -97,7 +97,7 @@ def is_sound(profile: bytes, model: str) -> bool:
 
 
 def _is_whole(profile: bytes) -> bool:
-    """Whether a profile of any kind has the length that it says, and all of its tags."""
+    """Whether a profile of any kind has its stated length, and all of its tags."""
 
     def number(at: int) -> int:
         return int.from_bytes(profile[at : at + 4], "big")
@@ -114,9 +114,9 @@ def _is_whole(profile: bytes) -> bool:
 def convert(
     pixels: np.ndarray, source: bytes, target: bytes = SRGB, model: str = "rgb"
 ) -> np.ndarray:
-    """Converts (H, W) or (H, W, C) of any type from a profile of its `model` to one of RGB.
+    """Converts (H, W) or (H, W, C) of any type from a profile of `model` to one of RGB.
 
-    Floats are from 0 to 1 and may come out beyond.
+    Floats are from 0 to 1; results may be outside.
     """
     flags = 0 if pixels.dtype == np.uint8 else _NOOPTIMIZE
     flat = pixels.reshape(*pixels.shape[:2], -1)
@@ -134,10 +134,10 @@ def convert(
 
 
 def bring(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.ndarray:
-    """Converts (H, W, 3) RGB from one profile to another; None is sRGB.
+    """Converts (H, W, 3) RGB from one profile to another; None means sRGB.
 
-    uint8 and uint16 keep their type, floats in [0, 1] their range. The same object comes back where
-    both spaces are the same.
+    uint8 and uint16 keep their type, floats in [0, 1] their range. If both spaces are the same, the
+    same object is returned.
     """
     if are_alike(source, target):
         return pixels
@@ -147,7 +147,7 @@ def bring(pixels: np.ndarray, source: bytes | None, target: bytes | None) -> np.
 
 @lru_cache(maxsize=64)
 def are_alike(source: bytes | None, target: bytes | None) -> bool:
-    """Whether two RGB profiles describe one space: colours differ by 2 levels of 255 at most."""
+    """Whether two RGB profiles describe the same space: colours differ by at most 2 of 255."""
     if source == target:
         return True
     steps = np.linspace(0, 1, 9)
@@ -165,12 +165,12 @@ def build_profile(
     """Builds the profile of an RGB space.
 
     Args:
-        white: x and y of its white.
+        white: x and y of the white point.
         primaries: x and y of red, green and blue.
-        curve: the power that makes light of a value; or light from 0 to 1 at even steps.
+        curve: exponent from coded value to linear light; or linear light, 0 to 1, at even steps.
 
     Raises:
-        ValueError: when there is no such space.
+        ValueError: when the values are not those of an RGB space.
     """
     how: dict[str, Any] = (
         {"gamma": curve}
@@ -182,24 +182,24 @@ def build_profile(
             "rgb", whitepoint=list(white), primaries=list(primaries), **how
         )
     except (RuntimeError, ZeroDivisionError) as error:
-        raise ValueError(f"no RGB space: {error}") from error
+        raise ValueError(f"not an RGB space: {error}") from error
     profile = _undated(profile)
     if not is_sound(profile, "rgb"):
-        raise ValueError("no RGB space")
+        raise ValueError("not an RGB space")
     return profile
 
 
 def manage_colours(
     channels: Channels, profile: bytes | None
 ) -> tuple[np.ndarray, bytes | None, Sequence[str]]:
-    """Makes RGB of stored colours.
+    """Converts stored colours to RGB.
 
     Args:
         channels: the colours.
-        profile: what the file says that they are; None says nothing.
+        profile: the profile that the file states, or None.
 
     Returns:
-        (H, W, 3) uint8 or uint16, the RGB profile that describes them (None is sRGB), and notes.
+        (H, W, 3) uint8 or uint16, the RGB profile of these (None means sRGB), and notes.
     """
     colours, model = channels.colours, channels.model
     notes = []
@@ -209,7 +209,7 @@ def manage_colours(
         if own not in wanted:
             of = {"grey": "grey", "rgb": "RGB", "cmyk": "CMYK"}
             notes.append(
-                f"colour profile left out: it is for {of[own]}, the picture is {of[model]}"
+                f"colour profile ignored: it is for {of[own]}, the picture is {of[model]}"
                 if own
                 else OF_OTHERS
                 if _is_whole(profile)
@@ -227,7 +227,7 @@ def manage_colours(
 
 
 def plain_rgb(channels: Channels) -> np.ndarray:
-    """Makes RGB of stored colours without a profile."""
+    """Converts stored colours to RGB without a profile."""
     colours = channels.colours
     if channels.model == "grey":
         return np.repeat(colours[..., None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""Reading videos from first to last frame, from files and pipes."""
+"""Reads videos from first to last frame, from files and pipes."""
 
 import re
 from collections.abc import Iterator
@@ -17,30 +17,30 @@ from .damage import Damage
 from .frames import Frame, VideoError, VideoInfo
 from .joins import Joins
 
-USUAL_RATE = Fraction(25)  # frames a second, where nothing says
+USUAL_RATE = Fraction(25)  # frames per second if the file states none
 
-_RATES = (Fraction(1, 1000), Fraction(1000))  # frames a second that are believed
-# A file that ends so much before its own word, and by so much of it, may be cut off.
+_RATES = (Fraction(1, 1000), Fraction(1000))  # smallest and largest plausible frames per second
+# A file may be truncated if it ends so many seconds, and such a fraction, before its stated end.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
-_TAG = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # of a track in Matroska
-_HOPELESS = 100  # errors one after the other that a file may give instead of packets
+_TAG = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # duration of a track in Matroska
+_HOPELESS = 100  # consecutive demuxer errors before reading stops
 
 
 class ClipReader:
     """Reads a video file or a pipe once, from the first frame to the last; see `VideoSource`.
 
-    What the file says of its number of frames is not asked. Time begins at 0 with the first frame,
-    for sound as well. Frames that have no time stamp, or none above the one before, follow it by
-    one step of the frame rate; `notes` says how many. Behind damage inside the file it goes on,
-    and `notes` says that, too; a file whose end is missing is an error there. Memory does not
-    depend on the length. For one thread at a time.
+    The stated number of frames is ignored. Time begins at 0 with the first frame, for sound too.
+    A frame without a time stamp, or with one not above that of the frame before, follows it by one
+    step of the frame rate; `notes` reports their number. Reading continues after damage inside the
+    file, which `notes` reports too; a missing end raises an error there. Memory does not depend on
+    the length. One thread at a time may use a reader.
 
     Args:
         file, name, raw: see `containers.open_clip`.
-        audio: whether to hand over audio packets.
+        audio: whether to return audio packets.
 
     Raises:
-        VideoError: when it is no video that can be read or holds no frame.
+        VideoError: when it is not a readable video or has no frame.
     """
 
     def __init__(
@@ -102,25 +102,25 @@ class ClipReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came out while reading, in words."""
+        """Warnings that were found while reading."""
         joins = self._joins.notes(self._origin * self.info.time_base)
         notes = [*self._damage.notes, *joins]
         if self._untimed:
             notes.append(
-                f"{self._untimed} frames had no time stamp of their own and follow the frame rate"
+                f"{self._untimed} frames had no valid time stamp and were timed by the frame rate"
             )
         end = float(((self._last or 0) + self._step()) * self.info.time_base)
-        # What a file says may be of its sound, which lasts longer.
+        # The stated duration may be that of the sound, which is longer.
         end = max(end, float(self._joins.end - self._origin * self.info.time_base))
-        # Behind a jump, a time says nothing of how long a file is.
+        # After a jump, time stamps do not show the duration.
         claimed = None if joins else self.info.duration
         if self._ended and claimed and claimed - end > max(_MISSING_S, _MISSING_SHARE * claimed):
             found = f"its frames end at {end:.1f} s: it may be cut off"
-            notes.append(f"the file says it lasts {claimed:.1f} s, but {found}")
+            notes.append(f"the file states a duration of {claimed:.1f} s, but {found}")
         return tuple(notes)
 
     def take_audio(self) -> tuple[av.Packet, ...]:
-        """Hands over the packets that were read since."""
+        """Returns the packets read since the last frame."""
         packets, self._packets = self._packets, []
         for packet in packets:
             origin = round(self._origin * self.info.time_base / packet.time_base)
@@ -133,7 +133,7 @@ class ClipReader:
         self._container.close()
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        cut: av.Packet | None = None  # not whole: the file's end, unless another one follows
+        cut: av.Packet | None = None  # incomplete: the file's end, unless another follows
         broken = ""
         for packet in self._demux():
             if isinstance(packet, str):
@@ -148,7 +148,7 @@ class ClipReader:
             if broken:
                 self._damage.fail(broken)
             broken = ""
-        # The frames before it, which the decoder still holds.
+        # The frames before it that the decoder still buffers.
         yield from self._give(None)
         self._damage.end()
         error = broken or self._damage.error or "the decoder skips it and what follows"
@@ -157,7 +157,7 @@ class ClipReader:
             raise self._failed(f"{reason}; the file is cut off or damaged")
 
     def _demux(self) -> Iterator[av.Packet | str]:
-        """The packets of the video, and why one can't be read; keeps those of its sound."""
+        """Yields the video's packets, or the error of reading one; keeps those of the sound."""
         errors = 0
         packets = self._container.demux([self._stream, *self._audio_streams])
         while errors < _HOPELESS:
@@ -170,7 +170,7 @@ class ClipReader:
                 continue
             if packet is None:
                 return
-            if packet.size:  # the last ones are empty, and so are frames that AVI repeats
+            if packet.size:  # the last ones and repeated frames of AVI are empty
                 errors = 0
                 self._joins.mend(packet)
                 if packet.stream is self._stream:
@@ -179,7 +179,7 @@ class ClipReader:
                     self._packets.append(packet)
 
     def _give(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
-        """The frames that the decoder has, given a packet, or None for the end."""
+        """Yields the decoder's frames for a packet, or for None at the end."""
         if packet is not None:
             self._damage.feed(packet)
         try:
@@ -218,7 +218,7 @@ class ClipReader:
         )
 
     def _find_duration(self) -> float | None:
-        """What the file says of its pictures, seconds; else of all that is in it."""
+        """The stated duration of the pictures in seconds, else of the whole file."""
         stream, unit = self._stream, self._stream.time_base or Fraction(0)
         if stream.duration and unit:
             return float(stream.duration * unit)
@@ -230,26 +230,26 @@ class ClipReader:
                 3600 * hours + 60 * minutes + seconds,
                 float((stream.start_time or 0) * unit),
             )
-        # Matroska may count it from 0, whenever its frames begin.
+        # Matroska may count it from 0, even if its frames begin later.
         return (whole - start if whole > start else whole) or None
 
     def _note(self, first: av.VideoFrame) -> tuple[str, ...]:
-        """What a user should know before the first frame."""
+        """Warnings that are known before the first frame."""
         notes, stream = [], self._stream
         tracks = find_tracks(self._container)
         if len(tracks) > 1:
             size = f"{stream.width} x {stream.height}"
             number = tracks.index(stream) + 1
-            notes.append(f"track {number} ({size} pixels) of {len(tracks)} with pictures is taken")
+            notes.append(f"track {number} ({size} pixels) of {len(tracks)} with pictures is used")
         if hdr := read_tags(first).hdr:
             notes.append(
-                f"the source is HDR ({hdr}): its values are kept and tagged, but the "
-                "network has learned from ordinary pictures, and so is a new background"
+                f"the source is HDR ({hdr}): its values are kept and tagged, but network and "
+                "replacement background are for standard dynamic range"
             )
         if fault := find_matrix_fault(first):
             notes.append(fault)
         alpha = any(component.is_alpha for component in first.format.components)
-        if alpha or stream.metadata.get("alpha_mode") == "1":  # of VP8 and VP9, a stream beside it
+        if alpha or stream.metadata.get("alpha_mode") == "1":  # in VP8 and VP9, a separate stream
             notes.append("alpha channel dropped")
         if first.interlaced_frame:
             notes.append("the source is interlaced; its frames are not deinterlaced")
@@ -259,6 +259,6 @@ class ClipReader:
 
 
 def explain_size(pixels: np.ndarray, before: VideoInfo) -> str:
-    """Says in words that a picture (H, W, 3) has another size than those before."""
+    """Describes that a picture (H, W, 3) has another size than those before."""
     height, width = pixels.shape[:2]
     return f"has {width} x {height} pixels, those before {before.width} x {before.height}"

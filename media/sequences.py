@@ -1,4 +1,4 @@
-"""Reading pictures as videos: folders of numbered ones, and animated GIF, WebP, PNG and AVIF."""
+"""Reads pictures as videos: folders of numbered pictures, and animated GIF, WebP, PNG and AVIF."""
 
 import re
 from fractions import Fraction
@@ -15,10 +15,10 @@ from .listing import list_pictures
 from .pictures import PictureError, read_picture
 from .reader import explain_size
 
-_NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last one of a name
-_SHOWN = 3  # gaps that a note names
+_NUMBER = re.compile(r"(\d+)(?!.*\d)")  # the last number of a name
+_SHOWN = 3  # gaps that a note lists
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")  # as Pillow names them
-# Milliseconds: browsers and FFmpeg show a frame of a GIF so long that says 10 or less.
+# Milliseconds for which browsers and FFmpeg display a GIF's frame that states 10 or less.
 _SHORTEST, _USUAL = 10, 100
 _MILLISECOND = Fraction(1, 1000)
 
@@ -26,10 +26,10 @@ _MILLISECOND = Fraction(1, 1000)
 class PictureReader:
     """Reads a folder's pictures in the order of the numbers in their names; see `VideoSource`.
 
-    Subfolders and other files are left out. `rate` is frames a second, since pictures have none.
+    Subfolders and other files are ignored. `rate` is frames per second, because pictures have none.
 
     Raises:
-        VideoError: when there is no picture, one can't be taken, or the first can't be read.
+        VideoError: when there is no picture, one can't be used, or the first can't be read.
     """
 
     def __init__(self, folder: Path, rate: Fraction) -> None:
@@ -47,7 +47,7 @@ class PictureReader:
         if twice is not None:
             raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
         self._count = 0
-        self._said: dict[str, str] = {}  # what was changed on reading, and first in which picture
+        self._said: dict[str, str] = {}  # what was changed on reading, and the first such picture
         first = self._pixels(self._paths[0])
         height, width = first.shape[:2]
         self.info = VideoInfo(
@@ -63,7 +63,7 @@ class PictureReader:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was changed on reading, in words."""
+        """What was changed on reading."""
         return tuple(f"{name}: {note}" for note, name in self._said.items())
 
     def read(self) -> Frame | None:
@@ -78,11 +78,11 @@ class PictureReader:
         return Frame(number, path.stem, pixels, number, 1)
 
     def take_audio(self) -> tuple[av.Packet, ...]:
-        """Nothing: pictures have no sound."""
+        """Returns nothing, because pictures have no sound."""
         return ()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing, because no file stays open."""
 
     def _pixels(self, path: Path) -> np.ndarray:
         try:
@@ -106,9 +106,9 @@ def is_animation(path: Path) -> bool:
 
 
 class AnimationReader:
-    """Reads the frames of an animated picture once, by their own durations; see `VideoSource`.
+    """Reads the frames of an animated picture once, with their durations; see `VideoSource`.
 
-    Transparency is dropped as from a picture. The first frame's size is that of all.
+    Transparency is dropped, as for pictures. All frames have the size of the first.
 
     Raises:
         VideoError: when it can't be read.
@@ -123,7 +123,7 @@ class AnimationReader:
             self._image = Image.open(path, formats=_ANIMATED)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise VideoError(f"{path}: not an animation that can be read: {error}") from error
-        # A PNG may begin with a picture for programs that know no animations.
+        # A PNG may begin with a picture for programs without support for animations.
         self._poster = int(getattr(self._image, "default_image", False))
         self._count = getattr(self._image, "n_frames", 1) - self._poster
         width, height = self._image.size
@@ -148,7 +148,7 @@ class AnimationReader:
         return Frame(number, f"{number:06}", pixels, pts, duration)
 
     def take_audio(self) -> tuple[av.Packet, ...]:
-        """Nothing: pictures have no sound."""
+        """Returns nothing, because pictures have no sound."""
         return ()
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class AnimationReader:
         self._image.close()
 
     def _seek(self) -> bool:
-        """Goes to the next frame, if there is one, and decodes it."""
+        """Decodes the next frame; returns whether there is one."""
         if self._number >= self._count:
             return False
         try:
@@ -168,13 +168,13 @@ class AnimationReader:
         return True
 
     def _duration(self) -> int:
-        """Of the frame that is decoded, milliseconds."""
+        """Duration of the decoded frame in milliseconds."""
         stored = self._image.info.get("duration") or 0
         return round(stored) if stored > _SHORTEST else _USUAL
 
 
 def _order(path: Path) -> tuple[str, int, str]:
-    """`img_9` comes before `img_10`; what has no number is sorted by name."""
+    """Sort key: `img_9` comes before `img_10`; names without numbers are sorted by name."""
     number = _NUMBER.search(path.stem)
     if number is None:
         return path.stem, -1, path.name

@@ -1,4 +1,4 @@
-"""Decoding the TIFF files that Pillow can't or reads wrong: all with more than 8 bits, and others.
+"""Decodes TIFF files that Pillow can't read correctly: all with more than 8 bits, and others.
 
 Source: TIFF 6.0, sections 8, 16, 18, 20 and 23; tifffile unpacks and decompresses.
 """
@@ -15,7 +15,7 @@ from .profiles import Channels, divide_alpha, scale_bits
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it writes to the terminal
 
-_SAVE = "save it with 8 or 16 bits a channel, in RGB"
+_SAVE = "save it with 8 or 16 bits per channel, in RGB"
 # Photometric interpretations (tag 262).
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR, _CIELAB, _ICCLAB = (
     *(0, 1, 2, 3),
@@ -26,7 +26,7 @@ _JPEG = (6, 7, 34892)  # compressions that are decoded to RGB
 
 
 def decode_tiff(data: bytes) -> Channels:
-    """Decodes the first page that is no reduced copy of another; as stored, not turned.
+    """Decodes the first page that is not a reduced copy of another; as stored, not rotated.
 
     Raises:
         PictureError: for floats, signed numbers, more than 16 bits and unusual colours.
@@ -64,13 +64,13 @@ def decode_tiff(data: bytes) -> Channels:
 
 
 def count_pages(data: bytes) -> int:
-    """How many pages a TIFF has, reduced copies included."""
+    """Counts the pages of a TIFF, including reduced copies."""
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         return len(file.pages)
 
 
 def find_page(file: tifffile.TiffFile) -> tifffile.TiffPage:
-    """The first page that is no reduced copy of another (tag 254); else the first."""
+    """Finds the first page that is not a reduced copy of another (tag 254); else the first."""
     for index in range(min(len(file.pages), 8)):
         page = file.pages[index]
         if isinstance(page, tifffile.TiffPage) and not page.subfiletype & 1:
@@ -84,9 +84,9 @@ def _refuse_others(page: tifffile.TiffPage, photometric: int) -> None:
     lab = photometric in (_CIELAB, _ICCLAB)
     if int(page.sampleformat) in kinds and not (lab and int(page.sampleformat) == 2):
         kind = kinds[int(page.sampleformat)]
-        raise PictureError(f"{bits} bits a channel, {kind}, are not supported; {_SAVE}")
+        raise PictureError(f"{bits} bits per channel, {kind}, are not supported; {_SAVE}")
     if bits > 16:
-        raise PictureError(f"{bits} bits a channel are not supported; {_SAVE}")
+        raise PictureError(f"{bits} bits per channel are not supported; {_SAVE}")
     if lab and bits not in (8, 16):
         raise PictureError(f"CIELAB with {bits} bits a channel is not supported; {_SAVE}")
     known = (*range(4), _SEPARATED, _CIELAB, _ICCLAB)
@@ -100,10 +100,10 @@ def _refuse_others(page: tifffile.TiffPage, photometric: int) -> None:
 
 
 def _take_alpha(pixels: np.ndarray, count: int, extra: tuple[int, ...]) -> np.ndarray | None:
-    """The alpha among the channels behind the colours: the first that is said to be one."""
+    """Returns alpha from the channels after the colours: the first that is marked as alpha."""
     if pixels.shape[2] == count:
         return None
-    kinds = extra or (2,)  # some writers leave the tag out
+    kinds = extra or (2,)  # some writers omit the tag
     index = next((i for i, kind in enumerate(kinds) if kind in (1, 2)), None)
     if index is None or count + index >= pixels.shape[2]:
         return None
@@ -111,9 +111,9 @@ def _take_alpha(pixels: np.ndarray, count: int, extra: tuple[int, ...]) -> np.nd
 
 
 def lab_values(pixels: np.ndarray, offset: bool) -> np.ndarray:
-    """CIELAB of stored values, (H, W, 3) of 8 or 16 bits.
+    """Converts stored values, (H, W, 3) of 8 or 16 bits, to CIELAB.
 
-    Its a and b are signed (TIFF 6.0, section 23), or have an `offset` (Technical Note 4).
+    a and b are signed (TIFF 6.0, section 23), or have an `offset` (Technical Note 4).
     """
     deep = pixels.itemsize == 2
     unsigned = pixels.view(np.uint16 if deep else np.uint8)[..., :3]

@@ -258,7 +258,7 @@ def colours_of(turn: Callable[[np.ndarray], np.ndarray]):
     return lambda: [np.ascontiguousarray(turn(picture)) for picture in drawn()]
 
 
-GUESS = r"matrix, {} \({} of H\.273\), can't be converted by; {} is taken instead"
+GUESS = r"matrix, {} \({} of H\.273\), is not supported; {} is used instead"
 DAMAGED = r"damaged inside; missing or damaged frames: \d+, the first is frame \d+"
 BROKEN = {"shows": None, "frames": 0}
 NTSC = [round(n * 1001 / 30000, 6) for n in range(COUNT)]
@@ -337,7 +337,7 @@ TIMES = [
     ClipRow("late.ts", x264(pts=[*range(1_250_000, 1_250_000 + COUNT)]), drawn),
     # What lies before 0 is hidden by an edit list.
     ClipRow("negative.mp4", x264(pts=[*range(-3, COUNT - 3)]), None, frames=COUNT - 3),
-    ClipRow("raw.h264", x264(), drawn, says="no time stamp of their own"),
+    ClipRow("raw.h264", x264(), drawn, says="no valid time stamp"),
     ClipRow("together.mp4", sounded(), many, sound=0.0),
     ClipRow("sound_later.mkv", sounded(begins=Fraction(1, 10)), many, sound=0.1),
     ClipRow(
@@ -466,7 +466,7 @@ DAMAGE = [
         None,
         frames=40,
         times=[n / 25 for n in range(40)],
-        says="time stamps jump at 0.*joined on",
+        says="time stamps jump at 0.*parts are joined",
         quiet=False,
     ),
     ClipRow(

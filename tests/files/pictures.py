@@ -37,7 +37,7 @@ LOSS = "the loss of the format at its best quality, in levels"
 ROUNDED = "8 bits in another space, twice rounded"
 STEPS = "fewer bits than 8"
 ALPHA = "alpha channel dropped"
-DAMAGED = "damaged colour profile left out"
+DAMAGED = "damaged colour profile ignored"
 IN_GREY = "compared with the plate in grey"
 
 
@@ -713,7 +713,7 @@ COLOURS = [
         frame,
         2,
         LOSS,
-        "not sRGB, but not which",
+        "unknown colour space",
     ),
     Row(
         "gama linear.png",
@@ -752,7 +752,7 @@ COLOURS = [
         ROUNDED,
         TAGGED,
     ),
-    Row("chrm no colours.png", png_with((b"cHRM", bytes(32))), frame, says="gAMA and cHRM"),
+    Row("chrm no colours.png", png_with((b"cHRM", bytes(32))), frame, says="gAMA or cHRM"),
     Row(
         "cicp p3.png",
         png_with((b"cICP", b"\x0c\x04\0\1"), pixels=lambda: to_profile(frame(), "p3")),
@@ -816,10 +816,10 @@ COLOURS = [
         frame,
         2,
         LOSS,
-        "it is of CMYK, the picture of RGB",
+        "it is for CMYK, the picture is RGB",
     ),
     Row(
-        "rgb with grey.png", by_pillow(icc="grey"), frame, says="it is of grey, the picture of RGB"
+        "rgb with grey.png", by_pillow(icc="grey"), frame, says="it is for grey, the picture is RGB"
     ),
     *(
         Row(f"profile {name}.png", png_with(iccp(bad)), frame, says=DAMAGED)
@@ -849,7 +849,7 @@ COLOURS = [
         says=DAMAGED,
     ),
     *(
-        Row(f"profile {name}.png", png_with(iccp(other)), frame, says="it is not one of a picture")
+        Row(f"profile {name}.png", png_with(iccp(other)), frame, says="it is not one for grey")
         for name, other in (
             ("lab", imagecodecs.cms_profile("lab4")),
             ("link", profile("adobe")[:12] + b"link" + profile("adobe")[16:]),
@@ -890,7 +890,7 @@ if features.check("avif"):
             frame,
             1,
             LOSS,
-            f"{bits} bits a channel read as 8",
+            f"{bits} bits per channel read as 8",
         )
         for bits in (10, 12)
     ]
@@ -911,7 +911,7 @@ else:
             frame,
             4,
             LOSS,
-            "1. bits a channel read as 8",
+            "1. bits per channel read as 8",
         ),
         Row("heic as.jpg", by_pillow(**heic), frame, 4, LOSS, quiet=True),
         Row(
@@ -965,7 +965,7 @@ DAMAGE = [
         "float.tif",
         by_tifffile(lambda: frame().astype(np.float32) / 255, photometric="rgb"),
         code=1,
-        says="32 bits a channel, floating",
+        says="32 bits per channel, floating",
     ),
     Row(
         "half float.tif",
@@ -977,7 +977,7 @@ DAMAGE = [
         "int32.tif",
         by_tifffile(lambda: deep().astype(np.uint32), photometric="rgb"),
         code=1,
-        says="32 bits a channel",
+        says="32 bits per channel",
     ),
     Row(
         "signed.tif",

@@ -15,7 +15,7 @@ from .clips import ROWS, ClipRow
 
 # What is said of files that are not whole, or whose colours can't be told.
 FAULTS = (
-    r"damaged|cut off|begins between|time stamps|can't be converted|no time stamp of their own"
+    r"damaged|cut off|begins between|time stamps|is not supported; |no valid time stamp"
     r"|sound begins|packets of sound"
 )
 TICK = 0.0005001  # seconds; WebM counts milliseconds

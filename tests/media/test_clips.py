@@ -172,7 +172,7 @@ def test_a_damaged_frame_is_named(tmp_path: Path) -> None:
 
 def test_frames_without_time_stamps_are_refused_with_advice(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "a.avi", options=B_FRAMES)
-    with pytest.raises(VideoError, match=r"a\.avi: .*no time stamps .*convert it"):
+    with pytest.raises(VideoError, match=r"a\.avi: .*no time stamps; convert it"):
         index_clip(path)
 
 

@@ -70,7 +70,7 @@ def test_16_bit_grey_of_a_kind_that_pillow_keeps(tmp_path: Path) -> None:
 
 def test_float_pictures_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((3, 3), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(PictureError, match="32 bits a channel"):
+    with pytest.raises(PictureError, match="32 bits per channel"):
         read_picture(tmp_path / "a.tif")
 
 
@@ -133,7 +133,7 @@ def test_first_of_several_frames(tmp_path: Path) -> None:
     frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
     picture = read_picture(tmp_path / "a.tif")
     assert np.array_equal(picture.pixels, np.asarray(frames[0]))
-    assert picture.notes == ("first of 3 frames taken",)
+    assert picture.notes == ("first of 3 frames used",)
 
 
 def encoded(kind: str) -> bytes:

@@ -72,7 +72,7 @@ def test_the_same_colours_give_the_same_bytes() -> None:
 
 def test_colours_that_are_none_are_refused() -> None:
     for primaries in ((0.0,) * 6, (0.3, 0.3) * 3):
-        with pytest.raises(ValueError, match="no RGB space"):
+        with pytest.raises(ValueError, match="not an RGB space"):
             build_profile((0.0, 0.0), primaries, 2.2)
 
 
