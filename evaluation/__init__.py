@@ -1,1 +1,1 @@
-"""What `evaluate.py` stands on: from folders of mattes to the field's metrics."""
+"""Evaluates folders of mattes with the standard metrics; used by `evaluate.py`."""

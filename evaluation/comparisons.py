@@ -1,4 +1,4 @@
-"""What an evaluation compares: its settings, which files belong together, and what is left out."""
+"""Plans an evaluation: settings, pairs of files, and files that are left out."""
 
 import os
 import re
@@ -44,7 +44,7 @@ class ComparedFolders:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The files of one image to compare."""
+    """The files of one image."""
 
     name: str  # the true alpha's path below its folder, for messages
     pred_pha: Path
@@ -58,33 +58,33 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """What an evaluation will do."""
+    """The images of an evaluation, and files that can't be compared."""
 
     comparisons: list[Comparison] = field(default_factory=list)  # in natural order
-    failed: dict[str, str] = field(default_factory=dict)  # what can't be compared, and why
-    notes: list[str] = field(default_factory=list)  # what a user should know before
+    failed: dict[str, str] = field(default_factory=dict)  # files that can't be compared, and why
+    notes: list[str] = field(default_factory=list)  # warnings for the user
 
 
 def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPlan:
-    """Finds the files and what belongs together.
+    """Finds the files and pairs them.
 
     Args:
-        folders: where the files are.
-        sequences: whether the pictures of a folder are frames that follow each other.
+        folders: the folders of the files.
+        sequences: whether the pictures of a folder are consecutive frames.
 
     Returns:
-        The plan. True alphas without prediction and predictions without true alpha are entered as
-        failed, as are images without a trimap or foreground where there is a folder of them.
+        The plan. These count as failed: true alphas without a prediction, predictions without a
+        true alpha, and images without a trimap or foreground if there is a folder of them.
 
     Raises:
-        PictureError: when a path is missing or holds no picture.
+        PictureError: when a path is missing or has no picture.
         ValueError: when predictions and truth are the same.
     """
     root = folders.true_pha
     if os.path.realpath(folders.pred_pha) == os.path.realpath(root):
         raise ValueError(
             f"--pred-pha and --true-pha are the same ({root}); name the folder of predicted "
-            "alphas and that of the true ones"
+            "alphas and the folder of true alphas"
         )
     plan = ComparisonPlan()
     listing = list_pictures(root, exclude=(folders.pred_pha,))
@@ -96,7 +96,7 @@ def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPla
     kinds = ("pred_pha", "pred_fgr", "true_fgr", "trimap", "src")
     partners = {kind: _find_partners(kind, folders, names, plan) for kind in kinds}
     predictions = partners["pred_pha"]
-    last: dict[Path, Path] = {}  # of each folder, the truth before
+    last: dict[Path, Path] = {}  # by folder, the true alpha of the frame before
     for truth, name in names.items():
         previous = last.get(truth.parent) if sequences else None
         last[truth.parent] = truth
@@ -113,7 +113,7 @@ def plan_comparisons(folders: ComparedFolders, sequences: bool) -> ComparisonPla
 
 
 def natural_key(path: Path) -> list[list[tuple[int, int, str]]]:
-    """Sorts paths by folder and then as people count: 2 before 10."""
+    """Sort key: by folder and then in natural order, 2 before 10."""
     return [
         [(0, int(run), run) if run.isdecimal() else (1, 0, run) for run in re.split(r"(\d+)", part)]
         for part in path.parts
@@ -123,7 +123,7 @@ def natural_key(path: Path) -> list[list[tuple[int, int, str]]]:
 def _find_partners(
     kind: str, folders: ComparedFolders, names: dict[Path, str], plan: ComparisonPlan
 ) -> dict[Path, Path]:
-    """File of a kind of each true alpha; what is missing or left over goes into the plan."""
+    """Finds the file of one kind for each true alpha; adds missing and unused ones to the plan."""
     root, true_root = getattr(folders, kind), folders.true_pha
     if root is None:
         return {}
@@ -143,15 +143,15 @@ def _find_partners(
         plan.notes.append(f"shown without a frame: {listed(missing)}")
     if predicted:
         for path in pairing.unused:
-            plan.failed[str(path)] = f"no true alpha of this path and stem in {true_root}"
+            plan.failed[str(path)] = f"no true alpha with this path and stem in {true_root}"
     elif pairing.unused:
-        plan.notes.append(f"not needed of {flag}: {listed(pairing.unused)}")
+        plan.notes.append(f"unused files of {flag}: {listed(pairing.unused)}")
     return pairing.matched
 
 
 def _enter_left_out(listing: Listing, flag: str, plan: ComparisonPlan, fails: bool) -> None:
-    """Tells what looks like a picture and can't be taken, as failed where each one counts."""
+    """Adds files that look like pictures but can't be used, as failed if `fails`, else as notes."""
     if fails:
         plan.failed.update({str(path): why for path, why in sorted(listing.left_out.items())})
     if listing.left_out:
-        plan.notes.append(f"left out of {flag}: {listed(sorted(listing.left_out))}")
+        plan.notes.append(f"unusable files of {flag}: {listed(sorted(listing.left_out))}")

@@ -1,4 +1,4 @@
-"""From files to numbers, over the whole frame and over the unknown region."""
+"""Measures files, over the whole frame and over the unknown region."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from .metrics import map_alpha_errors, map_change_error, map_foreground_error, r
 from .reading import read_alpha, read_colours
 
 REGIONS = {"frame": "whole frame", "unknown": "unknown region"}
-# By region and metric; None where there is nothing to measure, as in an empty region.
+# By region and metric; None if undefined, for example in an empty region.
 Values = dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What was measured of one image."""
+    """The metrics of one image."""
 
     name: str
     height: int  # pixels
@@ -33,10 +33,10 @@ class Measurement:
 def measure_images(
     comparisons: list[Comparison], unknown_radius: int, workers: int
 ) -> Iterator[tuple[str, Measurement | str]]:
-    """Measures images in so many threads; see `measure_image`.
+    """Measures images in several threads; see `measure_image`.
 
     Yields:
-        The name of each in their order, with its measurement or the reason why it failed.
+        For each image in order, its name with its measurement or the reason of failure.
     """
 
     def measure(comparison: Comparison) -> tuple[str, Measurement | str]:
@@ -54,13 +54,13 @@ def measure_images(
 
 
 def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:
-    """Reads an image's files and measures all that they allow, in both regions.
+    """Reads an image's files and computes all metrics for which there are files, in both regions.
 
-    The radius is for the unknown region without a trimap. A metric whose files are not there is
-    left out, as is dtSSD when the frame before can't be read: that fails on its own.
+    The radius defines the unknown region without a trimap. If the frame before can't be read, dtSSD
+    is left out, and that frame fails by itself.
 
     Raises:
-        ValueError: when a file can't be read, or sizes differ; names the files.
+        ValueError: when a file can't be read or sizes differ; the message names the files.
     """
     true_pha = _read(comparison.true_pha, read_alpha)
     truth = (comparison.true_pha, true_pha.shape)
@@ -70,7 +70,7 @@ def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:
     else:
         unknown = unknown_of_alpha(true_pha, unknown_radius)
     whole = np.ones(true_pha.shape, bool)
-    # Name: map of errors, and where the metric is defined.
+    # By name: map of errors, and the region where the metric is defined.
     maps = {name: (m, whole) for name, m in map_alpha_errors(pred_pha, true_pha).items()}
     if comparison.pred_fgr and comparison.true_fgr:
         pred_fgr = _read(comparison.pred_fgr, read_colours, truth)
@@ -93,7 +93,7 @@ def measure_image(comparison: Comparison, unknown_radius: int) -> Measurement:
 
 
 def average(measurements: list[Measurement]) -> Values:
-    """Averages every metric over the images that have it, by region; None where none has it."""
+    """Averages every metric over the images that have it, by region; None if none has it."""
     means: Values = {}
     for region in REGIONS:
         found: dict[str, list[float]] = {}
@@ -107,32 +107,32 @@ def average(measurements: list[Measurement]) -> Values:
 
 
 def unknown_of_trimap(trimap: np.ndarray) -> np.ndarray:
-    """Finds what a trimap, (H, W) float in [0, 1], leaves open: (H, W) bool, about 0.5.
+    """Returns the unknown region of a trimap, (H, W) float in [0, 1], as (H, W) bool.
 
-    That is from 1/4 to 3/4, since lossy compression changes the values.
+    Values from 1/4 to 3/4 count, because lossy compression changes 1/2.
     """
     return (trimap > 0.25) & (trimap < 0.75)
 
 
 def unknown_of_alpha(true_pha: np.ndarray, radius: int) -> np.ndarray:
-    """Finds what lies within a radius in pixels of what is neither background nor foreground.
+    """Returns the pixels within a radius, in pixels, of pixels with an alpha between 0 and 1.
 
     Returns:
-        (H, W) bool: what is above 0 dilated by a disc of the radius, without what is 1 eroded by
-        it. What lies outside of the frame is not known, and erodes nothing.
+        (H, W) bool: alpha above 0 dilated by a disc of the radius, without alpha 1 eroded by the
+        disc. Pixels outside the frame erode nothing.
 
-    Source: dilation and erosion of the true alpha are the field's way to make trimaps; the disc is
-    ours, because a square reaches further at its corners.
+    Source: trimaps are usually made by dilation and erosion of the true alpha; the disc is ours,
+    because a square reaches further at its corners.
     """
     return _is_within(true_pha > 0, radius) & _is_within(true_pha < 1, radius)
 
 
 def _is_within(mask: np.ndarray, radius: int) -> np.ndarray:
-    """(H, W) bool: no further than so many pixels from the mask."""
+    """(H, W) bool: at most so many pixels from the mask."""
     if not mask.any():
         return mask
     away = np.where(mask, np.uint8(0), np.uint8(1))
-    # The small tolerance is for a distance of the radius itself, computed in float32.
+    # The tolerance is for distances equal to the radius, computed in float32.
     return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= radius + 1e-3
 
 
@@ -141,7 +141,7 @@ def _read(
     read: Callable[[Path], np.ndarray],
     truth: tuple[Path, tuple[int, ...]] | None = None,
 ) -> np.ndarray:
-    """Reads a picture that must have the size of the true alpha, a path and its shape."""
+    """Reads a picture that must have the size of the true alpha (`truth`: path and shape)."""
     try:
         picture = read(path)
     except PictureError as error:
@@ -149,7 +149,7 @@ def _read(
     if truth and picture.shape[:2] != truth[1]:
         sizes = [f"{shape[1]} x {shape[0]}" for shape in (picture.shape, truth[1])]
         raise ValueError(
-            f"{path} is {sizes[0]} pixels and the true alpha {truth[0]} {sizes[1]}; nothing is "
-            "resized here, because that changes every metric. Bring the files to one size"
+            f"{path} is {sizes[0]} pixels and the true alpha {truth[0]} {sizes[1]}; they must have "
+            "the same size. Files are not resized, because that changes every metric"
         )
     return picture

@@ -1,13 +1,13 @@
-"""The metrics of matting: one map of errors for each, and one number of a map over a region.
+"""The metrics of matting: each is a map of errors, reduced to one number over a region.
 
 Alphas are (H, W) float64 in [0, 1], and maps (H, W) float64, at least 0.
 
 They are those of alphamatting.com (Rhemann et al., "A perceptually motivated online benchmark for
-image matting", CVPR 2009), as its users publish them. One thing is left out: the benchmark's
-program stretches each alpha to the range 0 to 1 before it takes gradients, which forgives a matte
-that is too faint and changes nothing for a pair that reaches both ends.
+image matting", CVPR 2009), as usually published. One difference: the benchmark's program stretches
+each alpha to the range 0 to 1 before it computes gradients. This hides errors of a matte that is
+too faint, and changes nothing for alphas that reach both 0 and 1.
 
-`training.metrics` has MAD, MSE and Grad for batches on a GPU; a test holds the two together.
+`training.metrics` has MAD, MSE and Grad for batches on a GPU; a test checks that both agree.
 """
 
 import math
@@ -18,18 +18,18 @@ import cv2
 import numpy as np
 
 _SIGMA = 1.4  # pixels, of Grad's Gaussian
-_EPSILON = 1e-2  # what the Gaussian falls to at its kernel's end
+_EPSILON = 1e-2  # value of the Gaussian at the end of its kernel
 _STEPS = 10  # Conn's thresholds are 1/10, 2/10 and so on; exact fractions, as 8-bit values are
-_TOLERATED = 0.15  # Conn: alpha above the level of connection that does not count (theta)
+_TOLERATED = 0.15  # Conn: differences below this do not count (theta)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a number is called, its scale and range in words, and how a map becomes the number."""
+    """A metric: name, description of scale and range, and the reduction of a map to a number."""
 
     label: str
     scale: str
-    reduce: Callable[[np.ndarray], float]  # of (N,) errors of a region's pixels, N > 0
+    reduce: Callable[[np.ndarray], float]  # from (N,) errors of a region's pixels, N > 0
 
 
 def _mean(errors: np.ndarray) -> float:
@@ -58,13 +58,13 @@ METRICS = {
 
 
 def reduce_error(name: str, errors: np.ndarray, region: np.ndarray) -> float | None:
-    """Turns the map of a metric into its number over a region, (H, W) bool; None if empty."""
+    """Reduces the map of a metric to a number over a region, (H, W) bool; None if empty."""
     inside = errors[region]
     return METRICS[name].reduce(inside) if inside.size else None
 
 
 def map_alpha_errors(pred_pha: np.ndarray, true_pha: np.ndarray) -> dict[str, np.ndarray]:
-    """Makes the maps of all metrics of one alpha: `mad`, `mse`, `sad`, `grad` and `conn`."""
+    """Computes the maps of all metrics of one alpha: `mad`, `mse`, `sad`, `grad` and `conn`."""
     difference = np.abs(pred_pha - true_pha)
     return {
         "mad": difference,
@@ -78,24 +78,24 @@ def map_alpha_errors(pred_pha: np.ndarray, true_pha: np.ndarray) -> dict[str, np
 def map_gradient_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
     """Maps the squared difference of the gradients' magnitudes.
 
-    Source: Rhemann et al. 2009, section 3; derivatives of a Gaussian of 1.4 pixels, the filters of
-    unit energy, the edge pixels repeated, as the benchmark's program has them.
+    Source: Rhemann et al. 2009, section 3; derivatives of a Gaussian of 1.4 pixels, filters of unit
+    energy, edge pixels repeated, as in the benchmark's program.
     """
     return np.square(_gradient_magnitude(pred_pha) - _gradient_magnitude(true_pha))
 
 
 def map_connectivity_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
-    """Maps the difference of the degrees to which pixels hang together with the subject.
+    """Maps the difference of the degrees of connectivity of pixels to the subject.
 
     The subject at a level is the largest 4-connected component of the pixels where both alphas
-    reach it. A pixel hangs together up to the last level before it leaves that component for the
-    first time. What its alpha has above, from 0.15 on, is not connected.
+    reach the level. A pixel is connected up to the last level before it first leaves that
+    component. The part of its alpha above this level, if 0.15 or more, is not connected.
 
-    Source: Rhemann et al. 2009, section 3, theta 0.15 and p 1; levels in steps of 0.1, as the
-    benchmark's program has them.
+    Source: Rhemann et al. 2009, section 3, theta 0.15 and p 1; levels in steps of 0.1, as in the
+    benchmark's program.
     """
-    # Columns first, as the benchmark's program counts: of equally large components it takes the
-    # one that it meets first.
+    # Transposed, because the benchmark's program counts by columns, and of equally large components
+    # uses the first.
     both = np.ascontiguousarray(np.minimum(pred_pha, true_pha).T)
     connected = np.ones(both.shape, bool)
     level = np.zeros(both.shape)
@@ -113,7 +113,7 @@ def map_foreground_error(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Maps the mean squared difference of foregrounds, (H, W, 3) float64 RGB in [0, 1].
 
-    Also returns where it counts, (H, W) bool: true alpha above 0. Source: the paper, evaluation.
+    Also returns its region, (H, W) bool: true alpha above 0. Source: the paper, evaluation.
     """
     return np.square(pred_fgr - true_fgr).mean(axis=2), true_pha > 0
 
@@ -124,7 +124,7 @@ def map_change_error(
     """Maps the squared difference of the changes of alpha from the frame before to this one.
 
     Source: Erofeev et al., "Perceptually motivated benchmark for video matting", BMVC 2015, dtSSD;
-    over the mean, not the sum, of the pixels, as the papers on video matting print it.
+    with the mean instead of the sum over pixels, as in papers on video matting.
     """
     return np.square((pred_pha - pred_before) - (true_pha - true_before))
 

@@ -1,4 +1,4 @@
-"""Reading alphas, trimaps and foregrounds as numbers, at the depth that they were stored in."""
+"""Reads alphas, trimaps and foregrounds as floats, at their stored bit depth."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from media.pictures import PictureError, read_channels, read_picture
 
-# Largest difference of R, G and B, as a fraction of white, of a grey picture that was saved in
-# colour by a lossy format.
+# Largest difference of R, G and B, as a fraction of white, of a grey picture saved in colour in a
+# lossy format.
 _GREY = 0.04
 
 
 def read_alpha(path: Path) -> np.ndarray:
     """Reads an alpha of 8 or 16 bits as (H, W) float64 in [0, 1].
 
-    The alpha channel counts where there is one, but not of a grey picture that is opaque
-    everywhere: programs save mattes as RGBA, too.
+    Uses the alpha channel if there is one. For a grey picture that is opaque everywhere it uses the
+    grey values, because programs save mattes as RGBA too.
 
     Raises:
         PictureError: when it can't be read, or is in colour and has no alpha channel.
@@ -24,24 +24,24 @@ def read_alpha(path: Path) -> np.ndarray:
     values = channels / np.iinfo(channels.dtype).max
     if values.ndim == 2:
         return values
-    # Red, green and blue; one grey channel for all where there is only one.
+    # Red, green and blue, or the only grey channel.
     colours, alpha = (values[..., :3], values[..., 3]) if values.shape[2] == 4 else (values, None)
     is_grey = float(np.ptp(colours, axis=2).max(initial=0)) <= _GREY
     if alpha is not None and not (is_grey and alpha.min(initial=1) == 1):
         return np.ascontiguousarray(alpha)
     if not is_grey:
         raise PictureError(
-            "a colour picture without alpha channel, which is no alpha; name the folder of grey "
-            "alphas, or of pictures with an alpha channel"
+            "a colour picture without an alpha channel, so it is not an alpha; name the folder of "
+            "grey alphas, or of pictures with an alpha channel"
         )
-    # Of equal channels, the value itself and not a rounded weighted sum.
+    # For equal channels, the exact value instead of a rounded weighted sum.
     return np.ascontiguousarray(colours[..., 1])
 
 
 def read_colours(path: Path) -> np.ndarray:
     """Reads a picture of 8 or 16 bits as (H, W, 3) float64 sRGB in [0, 1], without alpha channel.
 
-    One with a colour profile is brought to sRGB: mattes of one frame come tagged and untagged.
+    Converts one with a colour profile to sRGB, because files to compare may be tagged or not.
 
     Raises:
         PictureError: when it can't be read.

@@ -1,4 +1,4 @@
-"""The report of an evaluation: on screen, as CSV, as JSON, and as a page with pictures."""
+"""The report of an evaluation: on screen, as CSV, as JSON, and as an HTML page with pictures."""
 
 import base64
 import csv
@@ -25,9 +25,9 @@ from .metrics import METRICS
 from .reading import read_alpha, read_colours
 
 FILES = ("evaluation.csv", "evaluation.json", "evaluation.html")
-_FREE = ("on_existing", "overwrite", "config", "output_dir", "num_workers")  # change no number
+_FREE = ("on_existing", "overwrite", "config", "output_dir", "num_workers")  # change no metric
 _SIDE = 480  # longer side of a picture on the page, pixels
-_FULL = 0.5  # error that is shown at full brightness
+_FULL = 0.5  # error that has full brightness
 _MISSING, _EXCESS = (0.25, 0.55, 1.0), (1.0, 0.55, 0.1)  # blue, orange
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 24px; background: #181818; color: #e8e8e8 }
@@ -42,17 +42,17 @@ figure img { display: block; max-width: 100% } figcaption, .quiet { color: #a8a8
 
 @dataclass
 class EvaluationReport:
-    """What came out of an evaluation."""
+    """The results of an evaluation."""
 
-    unknown: str  # how the unknown region was found, in words
+    unknown: str  # description of the unknown region
     sequences: bool = False  # whether folders are clips
     settings: dict[str, Any] = field(default_factory=dict)  # of the run, as plain values
     measurements: list[Measurement] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)  # what was not measured, and why
-    notes: list[str] = field(default_factory=list)  # what a user should know
+    failed: dict[str, str] = field(default_factory=dict)  # images that were not measured, and why
+    notes: list[str] = field(default_factory=list)  # warnings for the user
 
     def describe(self) -> str:
-        """Formats the means over the images, with every number's scale."""
+        """Formats the means over the images, with the scale of each metric."""
         means = average(self.measurements)
         head = f"{'':18}" + "".join(f"{title:>16}" for title in REGIONS.values())
         lines = [f"{head}  scale"]
@@ -63,7 +63,7 @@ class EvaluationReport:
         return "\n".join(lines)
 
     def to_csv(self) -> bytes:
-        """Makes a table of a row an image, in their order; empty is not defined."""
+        """Makes a table with one row per image, in order; undefined values are empty."""
         names = list(average(self.measurements)["frame"])
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -98,16 +98,16 @@ class EvaluationReport:
         return to_json(hide_folders(content, self.settings))
 
     def to_html(self, comparisons: list[Comparison], metric: str, shown: int, title: str) -> bytes:
-        """Draws the page, which needs nothing else.
+        """Makes a self-contained HTML page.
 
         Args:
-            comparisons: of the images, to read their files again.
-            metric: a key of `METRICS`, by which the worst images come first.
-            shown: images with pictures, 0 or more.
+            comparisons: the images' files, which are read again.
+            metric: a key of `METRICS`; the images with the largest error come first.
+            shown: number of images with pictures, 0 or more.
             title: heading.
 
         Raises:
-            ValueError: when a file can't be read any more.
+            ValueError: when a file can no longer be read.
         """
         files = {comparison.name: comparison for comparison in comparisons}
         worst = sort_worst_first(self.measurements, metric)[:shown]
@@ -148,7 +148,7 @@ class EvaluationReport:
 
 
 def sort_worst_first(measurements: list[Measurement], metric: str) -> list[Measurement]:
-    """Sorts by a metric over the frame, the largest error first; what has none last."""
+    """Sorts by a metric over the frame, largest error first; images without a value come last."""
 
     def key(measurement: Measurement) -> float:
         value = measurement.values["frame"].get(metric)
@@ -158,7 +158,7 @@ def sort_worst_first(measurements: list[Measurement], metric: str) -> list[Measu
 
 
 def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
-    """Decides which of the output files to write; nothing is written here.
+    """Chooses the output files to write, without writing.
 
     Raises:
         ValueError: when one exists and `on_existing` is `error`, or the folder is a file.
@@ -177,19 +177,19 @@ def plan_outputs(folder: Path, on_existing: OnExisting) -> list[Path]:
 
 
 def note_kept(folder: Path, outputs: list[Path], settings: dict[str, Any]) -> list[str]:
-    """Says with what other settings the outputs were made that are not to be written, in words."""
+    """Describes the different settings of existing outputs that are kept."""
     kept = [name for name in FILES if folder / name not in outputs]
     if not kept:
         return []
     try:
         before = json.loads((folder / FILES[1]).read_text(encoding="utf-8"))["settings"]
     except (OSError, ValueError, TypeError, KeyError):
-        return [f"kept, and no {FILES[1]} tells with what settings it was made: {', '.join(kept)}"]
+        return [f"kept, but no {FILES[1]} records their settings: {', '.join(kept)}"]
     changes = list_changes(before, hide_folders(settings, settings))
     named = [
         f"{key} was {was}, now {now}" for key, (was, now) in changes.items() if key not in _FREE
     ]
-    return [f"kept as made with other settings: {', '.join(kept)}: {'; '.join(named)}"] * bool(
+    return [f"kept, but made with other settings: {', '.join(kept)}: {'; '.join(named)}"] * bool(
         named
     )
 
@@ -197,8 +197,8 @@ def note_kept(folder: Path, outputs: list[Path], settings: dict[str, Any]) -> li
 def colour_error(pred_pha: np.ndarray, true_pha: np.ndarray) -> np.ndarray:
     """Colours the error of an alpha, (H, W) float in [0, 1], as (H, W, 3) float32 RGB in [0, 1].
 
-    Black where the two agree, orange where the prediction is larger, blue where it is smaller, full
-    colour from a difference of 0.5 on.
+    Black means no error, orange a larger prediction, blue a smaller one; colours are full from a
+    difference of 0.5 on.
     """
     error = (pred_pha - true_pha)[..., None] / _FULL
     colours = np.where(error > 0, np.array(_EXCESS), np.array(_MISSING))
@@ -230,7 +230,7 @@ def _draw_image(image: Measurement, files: Comparison) -> str:
 
 
 def _embed(picture: np.ndarray) -> str:
-    """A data URL of a picture in [0, 1], (H, W) or (H, W, 3) RGB, made smaller if it is large."""
+    """Makes a data URL of a picture in [0, 1], (H, W) or (H, W, 3) RGB, reduced if it is large."""
     height, width = picture.shape[:2]
     scale = min(1.0, _SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -242,7 +242,7 @@ def _embed(picture: np.ndarray) -> str:
 
 
 def _format(value: float | None) -> str:
-    """Five digits of a metric, or a dash where it has no value."""
+    """Formats a metric with five digits, or a dash if it is None."""
     return "-" if value is None else f"{value:.5g}"
 
 
@@ -251,6 +251,6 @@ def _show(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """Escapes text so that spreadsheets do not read it as a formula."""
     shown = visible(text)
     return f"'{shown}" if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else shown

@@ -13,16 +13,16 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def resolve_device(name: DeviceName) -> torch.device:
-    """Finds a device; `auto` takes CUDA, then Apple's MPS, then the CPU.
+    """Finds a device; `auto` means CUDA, else Apple's MPS, else the CPU.
 
     Args:
-        name: the device wanted.
+        name: the requested device.
 
     Returns:
-        A device that is present.
+        An available device.
 
     Raises:
-        ValueError: when the device is absent.
+        ValueError: when the device is not available.
     """
     present = {
         "cuda": torch.cuda.is_available(),
@@ -35,8 +35,8 @@ def resolve_device(name: DeviceName) -> torch.device:
         found = ", ".join(device for device, there in present.items() if there)
         reason = "" if name == "mps" or torch.version.cuda else " (PyTorch was built without CUDA)"
         raise ValueError(
-            f"device {name} was asked for, but there is none{reason}; present: {found}. Use one of "
-            "these or --device auto"
+            f"device {name} is not available{reason}; available: {found}. Use one of these or "
+            "--device auto"
         )
     return torch.device(name)
 
@@ -45,10 +45,10 @@ def describe_device(device: torch.device) -> str:
     """Names a device for the log.
 
     Args:
-        device: a device that is present.
+        device: an available device.
 
     Returns:
-        Its kind and model.
+        Its type and model.
     """
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
@@ -63,7 +63,7 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
 
     Args:
         device: where the network runs.
-        precision: of its convolutions.
+        precision: precision of its convolutions.
 
     Returns:
         A sentence for the user, or None if the device computes in this precision.
@@ -86,7 +86,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
     Args:
         device: where the network is.
-        precision: `float32` leaves everything as it is.
+        precision: `float32` changes nothing.
 
     Returns:
         A context manager.

@@ -15,11 +15,11 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-# What to do about outputs that are there already.
+# What to do if outputs exist already.
 OnExisting = Literal["skip", "overwrite", "error"]
 
-# What comes with the program: weights, demo and configs stand in it. The project's root in a
-# checkout, the package `matting` where it is installed.
+# The folder of files that ship with the program: weights, demo and configs. In a checkout it is the
+# project's root, in an installed wheel the package `matting`.
 SHIPPED = Path(__file__).resolve().parents[1]
 
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.partial")
@@ -33,7 +33,7 @@ class Partial:
     (Windows, some network disks) left-over files stay.
 
     Args:
-        path: the file to be written; missing folders are made.
+        path: the file to write; missing folders are created.
         shown: whether its name shows the final name and extension, for a file that others may open
             before it is complete. Otherwise it is hidden.
 
@@ -46,7 +46,7 @@ class Partial:
         self._final = path
         self._lock: int | None = None
         self._create(shown)
-        while not self.path.exists():  # taken for a left-over file before it was locked
+        while not self.path.exists():  # removed as a left-over file before it was locked
             self.close()
             self._create(shown)
 
@@ -56,7 +56,7 @@ class Partial:
         self.close()
 
     def remove(self) -> None:
-        """Removes it, if it is still there."""
+        """Removes it if it still exists."""
         self.path.unlink(missing_ok=True)
         self.close()
 
@@ -79,8 +79,8 @@ def remove_leftovers(folder: Path, path: Path | None = None) -> None:
     """Removes unfinished files that killed runs left in a folder, which may be missing.
 
     Args:
-        folder: of the outputs of this run.
-        path: None for the hidden ones; a file for those that are named after it (`Partial`).
+        folder: folder of this run's outputs.
+        path: None for hidden files; a file for those named after it (`Partial`).
     """
     pattern = _HIDDEN
     if path is not None:
@@ -118,14 +118,14 @@ def whole(path: Path) -> Iterator[Path]:
     """Yields a temporary name in a file's folder to write to, and renames it at the end.
 
     Args:
-        path: where; missing folders are made, an existing file is replaced.
+        path: the file to write; missing folders are created, an existing file is replaced.
 
     Yields:
         The temporary name, of an empty file.
 
     Raises:
-        OSError: when creating or renaming fails, and names `path`; then, or when the block fails,
-            the temporary file is removed and an existing file stays as it was.
+        OSError: when creating or renaming fails; the message names `path`. After this or an error
+            in the block, the temporary file is removed and an existing file is unchanged.
     """
     partial = Partial(path)
     try:
@@ -142,24 +142,24 @@ def write_whole(path: Path, data: bytes) -> None:
     """Writes a file under a temporary name in its folder and renames it.
 
     Args:
-        path: where; missing folders are made, an existing file is replaced.
+        path: the file to write; missing folders are created, an existing file is replaced.
         data: content.
 
     Raises:
-        OSError: when that fails; the temporary file is removed then.
+        OSError: when this fails; the temporary file is removed.
     """
     with whole(path) as partial:
         partial.write_bytes(data)
 
 
 def check_writable(folder: Path) -> None:
-    """Makes a folder, tests that it is writable, and removes what killed runs left there.
+    """Creates a folder, tests that it is writable, and removes files that killed runs left there.
 
     Args:
         folder: an output folder.
 
     Raises:
-        ValueError: when it is a file, or nothing can be written there.
+        ValueError: when it is a file, or is not writable.
     """
     try:
         probe = Partial(folder / "probe")
@@ -176,10 +176,10 @@ def check_writable(folder: Path) -> None:
 
 
 def explain_failure(error: Exception) -> str:
-    """Says why a file can't be read or written, in the words of the system or FFmpeg."""
+    """Returns why a file can't be read or written, as stated by the system or FFmpeg."""
     reason = getattr(error, "strerror", None) or str(error)
-    if isinstance(error, FileExistsError):  # of `mkdir` alone
-        reason = "what is there is no folder"
+    if isinstance(error, FileExistsError):  # raised by `mkdir` only
+        reason = "it exists and is not a folder"
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
     return f"the disk is full ({reason})" if full else reason
 

@@ -6,19 +6,19 @@ from typing import Any, get_origin, get_type_hints
 
 from .plain_yaml import SettingsError, brief
 
-# Characters of an unknown name that are compared with those known.
+# Characters of an unknown name that are compared with known names.
 _MAX_NAME = 40
 
 
 def list_flags(group: Any, keys: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
-    """Lists the flags of settings, without dashes in front, and each one's nested keys.
+    """Lists the flags of settings, without leading dashes, with their nested keys.
 
     Args:
-        group: a dataclass that `settings.settings_group` has made.
-        keys: of the group.
+        group: a dataclass made by `settings.settings_group`.
+        keys: the keys of the group.
 
     Returns:
-        As `{"model-type": ("model", "type")}`; without dicts, which are no flags.
+        A dict such as `{"model-type": ("model", "type")}`; without dicts, which have no flags.
     """
     flags: dict[str, tuple[str, ...]] = {}
     for name, hint in get_type_hints(group).items():
@@ -36,14 +36,14 @@ def nest(content: dict[Any, Any], flags: dict[str, tuple[str, ...]]) -> dict[Any
     """Moves settings that a file names like flags, with hyphens or underscores, to their groups.
 
     Args:
-        content: of the file; its groups are changed.
+        content: content of the file; its groups are changed in place.
         flags: see `list_flags`.
 
     Returns:
         The content, nested.
 
     Raises:
-        SettingsError: when a setting stands there by two names.
+        SettingsError: when a setting is given under two names.
     """
     named = {key: flags.get(str(key).replace("_", "-"), (key,)) for key in content}
     nested = {key: content[key] for key, keys in named.items() if keys == (key,)}
@@ -55,10 +55,10 @@ def nest(content: dict[Any, Any], flags: dict[str, tuple[str, ...]]) -> dict[Any
         for name in keys[:-1]:
             group = group.setdefault(name, {}) if isinstance(group, dict) else None
         if not isinstance(group, dict):
-            continue  # is refused as what it is
+            continue  # the parser will refuse it
         if keys[-1] in group:
             other = first.get(keys, ".".join(keys))
-            raise SettingsError(f"'{other}' and '{key}' are one setting; give it once")
+            raise SettingsError(f"'{other}' and '{key}' are the same setting; give it once")
         group[keys[-1]], first[keys] = content[key], key
     return nested
 
@@ -76,5 +76,5 @@ def check_flags(args: list[str], flags: dict[str, tuple[str, ...]]) -> None:
 
 
 def nearest(name: str, known: Any) -> str:
-    """The most similar one of names."""
+    """Returns the most similar known name."""
     return difflib.get_close_matches(name[:_MAX_NAME], known, n=1, cutoff=0.0)[0]

@@ -1,4 +1,4 @@
-"""How much memory there is."""
+"""Free memory of the system."""
 
 import re
 from pathlib import Path

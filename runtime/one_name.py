@@ -1,10 +1,9 @@
-"""All packages of the project below one name, as the wheel and `torch.hub` need them.
+"""Puts all packages of the project below one name, for the wheel and `torch.hub`.
 
-In a checkout `model`, `media` and the others stand side by side, and are imported by these names.
-Where they would meet other people's packages of the same names, a copy of each file is taken whose
-imports name the one package below which all of them stand: `from model import MattingBase` becomes
-`from matting.model import MattingBase`. This file is read by itself, before anything else is
-there, so it imports the standard library alone.
+In a checkout `model`, `media` and the others are top-level packages. To avoid conflicts with other
+packages of these names, the wheel and `torch.hub` use a copy of each file with rewritten imports:
+`from model import MattingBase` becomes `from matting.model import MattingBase`. This file is
+executed alone, before anything else is installed, so it imports only the standard library.
 """
 
 import ast
@@ -17,13 +16,13 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-HOME = "matting"  # its own modules stand beside the other packages
+HOME = "matting"  # the other packages become its subpackages
 PACKAGES = ("benchmarks", "dataset", "evaluation", "media", "model", "runtime", "training")
 _TOOLS = ("hatch_build", "hubconf")
 
 
 def list_names() -> list[str]:
-    """Lists what is imported by its own name in a checkout: packages, and the root's scripts."""
+    """Lists the top-level names of a checkout: packages, and scripts in the root."""
     scripts = [path.stem for path in ROOT.glob("*.py") if path.stem not in _TOOLS]
     return [*PACKAGES, *sorted(scripts)]
 
@@ -32,15 +31,15 @@ def rewrite_imports(source: str, names: Collection[str], prefix: str) -> str:
     """Puts a prefix before the project's names in a file's import statements.
 
     Args:
-        source: Python.
+        source: Python source.
         names: top-level names of packages and scripts that get the prefix.
-        prefix: takes the place of `matting` as well.
+        prefix: the new package; it also replaces `matting`.
 
     Returns:
-        The source with as many lines as before.
+        The source, with the same number of lines.
 
     Raises:
-        ValueError: for `import model.weights`, whose use would need rewriting, too.
+        ValueError: for `import model.weights`, because its uses would need rewriting too.
     """
     lines = source.split("\n")
     for number, column, old in sorted(_find_imports(source, {HOME, *names}), reverse=True):
@@ -53,7 +52,7 @@ def rewrite_imports(source: str, names: Collection[str], prefix: str) -> str:
 
 
 def _find_imports(source: str, names: Collection[str]) -> Iterator[tuple[int, int, str]]:
-    """Lines, columns and whole names of the imported modules that stand below some names."""
+    """Yields line, column and full name of imported modules below the given names."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             if node.module.split(".")[0] in names:
@@ -68,7 +67,7 @@ def _find_imports(source: str, names: Collection[str]) -> Iterator[tuple[int, in
 
 
 def install(prefix: str) -> None:
-    """Makes the checkout's modules importable below a name, whatever there is of their own names.
+    """Makes the checkout's modules importable below a prefix, without using their own names.
 
     `matting.library` is found as `PREFIX.library`, `media.pictures` as `PREFIX.media.pictures`.
     """
@@ -76,7 +75,7 @@ def install(prefix: str) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds modules of the checkout below one name."""
+    """Finds modules of the checkout below the prefix."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix, self.names = prefix, list_names()
@@ -84,7 +83,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds a module below the prefix; None for others."""
+        """Finds a module below the prefix; returns None for others."""
         top, *rest = name.split(".")
         if top != self.prefix:
             return None
@@ -103,7 +102,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(SourceFileLoader):
-    """Compiles a module with its imports rewritten, and keeps no bytecode beside the original's."""
+    """Compiles a module with rewritten imports; does not store bytecode beside the original's."""
 
     def __init__(self, name: str, path: str, finder: _Finder) -> None:
         super().__init__(name, path)

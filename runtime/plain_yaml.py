@@ -1,4 +1,4 @@
-"""Plain YAML for settings: names, texts, numbers and lists, in files of limited size."""
+"""Plain YAML for settings: names, strings, numbers and lists, in files of limited size."""
 
 import re
 from pathlib import Path
@@ -8,11 +8,11 @@ import yaml
 
 from .files import SHIPPED
 
-# A settings file is a page; these are far above, and read in a second.
+# Limits far above a settings file of one page; a file at the limits is read in 1 s.
 MAX_BYTES, MAX_VALUES, MAX_DEPTH = 1 << 20, 10_000, 20
-# Whole numbers up to here are exact in JSON, NumPy and PyTorch.
+# Integers up to this are exact in JSON, NumPy and PyTorch.
 MAX_INTEGER = 1 << 53
-# Characters of a value that an error repeats.
+# Characters of a value that an error quotes.
 _MAX_SHOWN = 100
 
 _INTEGER = r"[-+]?(?:0|[1-9][0-9_]*)"
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> Any:
     """Reads a YAML file, see `parse_yaml`.
 
     Raises:
-        SettingsError: when it is missing, no regular file, too large or not such YAML.
+        SettingsError: when it is missing, not a regular file, too large or not such YAML.
     """
     try:
         if path.exists() and not path.is_file():
@@ -47,7 +47,7 @@ def read_yaml(path: Path) -> Any:
         ) from error
     except FileNotFoundError as error:
         raise SettingsError(
-            f"settings file {path} can't be read: {error.strerror}; those of the program are in "
+            f"settings file {path} can't be read: {error.strerror}; the program's own files are in "
             f"{SHIPPED / 'configs'}"
         ) from error
     except (OSError, ValueError) as error:
@@ -58,17 +58,17 @@ def read_yaml(path: Path) -> Any:
 def parse_yaml(text: str, name: str) -> Any:
     """Reads YAML of one document without anchors, aliases, tags and merge keys.
 
-    Numbers are decimal: `1e-4` is one; `010`, `1:30` and `2024-01-31` are texts.
+    Numbers are decimal: `1e-4` is a number; `010`, `1:30` and `2024-01-31` are strings.
 
     Args:
-        text: at most `MAX_VALUES` values and `MAX_DEPTH` levels of them.
-        name: what to call it in an error.
+        text: at most `MAX_VALUES` values in at most `MAX_DEPTH` levels.
+        name: its name in error messages.
 
     Returns:
-        Dicts, lists, texts, finite or infinite numbers, booleans and None.
+        Dicts, lists, strings, finite or infinite numbers, booleans and None.
 
     Raises:
-        SettingsError: with the line, when it is anything else.
+        SettingsError: for other content; the message has the line.
     """
     try:
         _check_events(text)
@@ -88,7 +88,7 @@ def write_yaml(plain: Any) -> str:
 
 
 def brief(value: object) -> str:
-    """A value for an error, shortened where it is long."""
+    """Formats a value for an error message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
@@ -102,9 +102,9 @@ def _check_events(text: str) -> None:
         problem = None
         anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
         if anchor is not None:
-            problem = f"anchors and aliases (& and *) are not read, got {brief(anchor)}"
+            problem = f"anchors and aliases (& and *) are not supported, got {brief(anchor)}"
         elif tag is not None:
-            problem = f"tags are not read, no bytes or objects, got {brief(tag)}"
+            problem = f"tags, bytes and objects are not supported, got {brief(tag)}"
         elif depth > MAX_DEPTH:
             problem = f"more than {MAX_DEPTH} levels"
         elif count > MAX_VALUES:
@@ -115,35 +115,35 @@ def _check_events(text: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader with plain decimal numbers, which refuses duplicate keys."""
+    """PyYAML's loader with plain decimal numbers; refuses duplicate keys."""
 
-    # PyYAML's own table, copied to be changed.
+    # A copy of PyYAML's table, to change it.
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [item for item in table if not item[0].endswith((":timestamp", ":int", ":float"))]
         for first, table in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Builds a mapping, as PyYAML does, whose keys are single values and all different."""
+        """Builds a mapping as PyYAML does; refuses duplicate keys, lists and mappings as keys."""
         keys = set()
         for key, _ in node.value:
             problem = None
             if not isinstance(key, yaml.ScalarNode):
                 problem = "a key must be a name, got a list or a mapping"
             elif key.tag.endswith(":merge"):
-                problem = "merge keys (<<) are not read"
+                problem = "merge keys (<<) are not supported"
             elif key.value in keys:
-                problem = f"key {brief(key.value)} stands twice"
+                problem = f"key {brief(key.value)} is given twice"
             if problem:
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             keys.add(key.value)
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Reads a decimal number of a size that all can compute with."""
+        """Reads a decimal integer of limited size."""
         digits = self.construct_scalar(node).replace("_", "")
         if len(digits) > len(str(MAX_INTEGER)) or abs(int(digits)) > MAX_INTEGER:
-            problem = f"whole numbers go to {MAX_INTEGER}, got {brief(digits)}"
+            problem = f"integers must be at most {MAX_INTEGER}, got {brief(digits)}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         return int(digits)
 
@@ -156,7 +156,7 @@ for _kind, _pattern in (("int", _INTEGER), ("float", _FLOAT)):
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's dumper, which quotes texts that the loader above would read as numbers."""
+    """PyYAML's dumper; quotes strings that the loader above would read as numbers."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 

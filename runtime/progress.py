@@ -14,7 +14,7 @@ def show_progress(
     """Yields items; shows a bar on stderr if that is a terminal and it takes over 2 s.
 
     Args:
-        items: to yield.
+        items: items to yield.
         what: name of the work, shown to the user.
         total: number of items, if it is not known from `items`.
         unit: name of one item, for the rate.

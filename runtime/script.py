@@ -1,4 +1,4 @@
-"""The frame of every script: errors become messages and exit codes, interrupts are deferred."""
+"""Shared by all scripts: errors become messages and exit codes; interrupts are deferred."""
 
 import io
 import os
@@ -15,9 +15,9 @@ from typing import Any
 
 from .wording import visible
 
-_PATIENCE = 2.0  # seconds that threads have to end after an interrupt
+_PATIENCE = 2.0  # seconds to wait for threads after an interrupt
 
-_came = Event()  # an interrupt that `deferred_interrupts` has turned into a question
+_came = Event()  # set by an interrupt inside `deferred_interrupts`
 
 
 def run_script(work: Callable[[], int]) -> int:
@@ -29,8 +29,8 @@ def run_script(work: Callable[[], int]) -> int:
         work: returns the exit code: 0 only if everything was done.
 
     Returns:
-        Its exit code; 2 for wrong input, 130 when it was interrupted. Threads that do not end then
-        are left: the process ends here, with the same code.
+        Its exit code; 2 for invalid input, 130 after an interrupt. If threads do not end then, the
+        process exits here with the same code.
     """
     with lasting_streams():
         signal.signal(signal.SIGTERM, raise_interrupt)
@@ -49,11 +49,11 @@ def run_script(work: Callable[[], int]) -> int:
 def deferred_interrupts() -> Iterator[Callable[[], bool]]:
     """Turns the first SIGINT (Ctrl-C) or SIGTERM into a flag that the program polls.
 
-    So no interrupt comes between writing a frame and recording it. A second one raises
+    So no interrupt occurs between writing a frame and recording it. A second one raises
     KeyboardInterrupt at once. For the main thread only.
 
     Yields:
-        A function: whether an interrupt has come.
+        A function that returns whether there was an interrupt.
     """
     _came.clear()
 
@@ -71,7 +71,7 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
 
 
 def interrupted() -> bool:
-    """Returns whether a deferred interrupt has come, for waits in other threads; see above."""
+    """Returns whether there was a deferred interrupt, for waits in other threads; see above."""
     return _came.is_set()
 
 
@@ -84,7 +84,7 @@ class _LastingWriter(io.FileIO):
     """Writes to a file; discards the output once its pipe is closed or its disk is full."""
 
     def write(self, data: Any) -> int:
-        """Writes bytes and returns how many."""
+        """Writes bytes and returns their number."""
         try:
             return super().write(data)
         except OSError as error:
@@ -92,14 +92,14 @@ class _LastingWriter(io.FileIO):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             if not isinstance(error, BrokenPipeError) and self.fileno() == 1:
-                print(f"note: what is printed is lost: {error.strerror}", file=sys.stderr)
+                print(f"note: further output is lost: {error.strerror}", file=sys.stderr)
             return len(data)
 
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
     """Lets stdout and stderr survive a closed pipe, and escapes names that are not valid text."""
-    for number in range(3):  # of a closed one, the next file would take the number, and its text
+    for number in range(3):  # the next opened file would get a closed one's number and output
         with suppress(OSError):
             if (nowhere := os.open(os.devnull, os.O_RDWR)) > number:
                 os.close(nowhere)
@@ -114,7 +114,7 @@ def lasting_streams() -> Iterator[None]:
 
 
 def _outlast(stream: Any) -> Any:
-    if stream is None:  # closed, or of pythonw
+    if stream is None:  # closed, or under pythonw
         return Path(os.devnull).open("w", encoding="utf-8")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
@@ -124,7 +124,7 @@ def _outlast(stream: Any) -> Any:
     try:
         stream.flush()
         raw = _LastingWriter(stream.fileno(), "w", closefd=False)
-    except (OSError, ValueError):  # no file of the system, as in tests
+    except (OSError, ValueError):  # not a file of the system, as in tests
         return stream
     return io.TextIOWrapper(
         io.BufferedWriter(raw),

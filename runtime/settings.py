@@ -1,7 +1,7 @@
 """Settings of a script: frozen dataclasses, filled from a YAML file and the command line.
 
-Precedence: command line, then file, then the dataclasses' defaults. This module imports nothing of
-the project but its YAML and the names of flags.
+Precedence: command line, then file, then the dataclasses' defaults. This module imports only
+`plain_yaml` and `flags` of the project.
 """
 
 import argparse
@@ -32,10 +32,10 @@ T = TypeVar("T")
 _STRICT = ConfigDict(
     extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
 )
-# How many wrong keys an error names before it only counts.
+# An error lists this many wrong keys and counts the others.
 _MAX_PROBLEMS = 5
 
-# Marks a setting that the file or the command line must give.
+# Default of a setting that the file or the command line must give.
 REQUIRED: Any = tyro.MISSING
 
 
@@ -43,21 +43,22 @@ REQUIRED: Any = tyro.MISSING
 def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
     """Makes a class of annotated fields a frozen dataclass that checks its values.
 
-    Bounds are pydantic's (`Annotated[int, Field(ge=1)]`), and so is the refusal of wrong types; the
-    text below a field is its help. In a YAML file groups are nested.
+    Pydantic checks types and bounds (`Annotated[int, Field(ge=1)]`). The docstring below a field is
+    its help text. In a YAML file groups are nested.
 
     Args:
-        prefix: flags are named `--prefix-field`; with an empty one `--field`, with None by tyro.
+        prefix: flags are named `--prefix-field`, or `--field` if it is empty; for None tyro names
+            them.
 
     Returns:
-        A class decorator. The class raises ValueError for a value out of its bounds.
+        A class decorator. The class raises ValueError for a value out of bounds.
     """
 
     def make(group: type[T]) -> type[T]:
         made: Any = pydantic_dataclass(frozen=True, config=_STRICT)(group)
         made.flag_prefix = prefix
         for name, hint in group.__annotations__.items():
-            # Where the text below a field has a line break, its help has none.
+            # Line breaks in a field's docstring are not part of its help text.
             argument: dict[str, Any] = {}
             if text := made.__pydantic_fields__[name].description:
                 argument["help"] = " ".join(text.split())
@@ -77,7 +78,9 @@ def settings_group(prefix: str | None = None) -> Callable[[type[T]], type[T]]:
             for name in names:
                 value = getattr(self, name)
                 if isinstance(value, int) and abs(value) > MAX_INTEGER:
-                    raise ValueError(f"key '{name}': whole numbers go to {MAX_INTEGER}, got more")
+                    raise ValueError(
+                        f"key '{name}': integers must be at most {MAX_INTEGER}, got a larger one"
+                    )
 
         made.__init__ = functools.wraps(construct)(__init__)
         return made
@@ -90,44 +93,44 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
 
     Args:
         settings_type: a frozen dataclass of settings and groups (dataclasses) of settings. Its
-            field `config` names the YAML file, nested as the dataclasses are, or with the names of
-            flags at its top.
-        description: what the script does, for `--help`.
+            field `config` is the YAML file, which is nested like the dataclasses, or has names of
+            flags at its top level.
+        description: description of the script, for `--help`.
         args: the command line without the script's name.
 
     Returns:
-        The settings, checked.
+        The validated settings.
 
     Raises:
-        SettingsError: when the file is missing, no YAML, or holds an unknown key or a wrong value,
-            for an unknown flag, and for an empty text on the command line, as of a shell's variable
-            that is not set.
+        SettingsError: when the file is missing, is not YAML, or has an unknown key or an invalid
+            value; for an unknown flag; and for an empty string on the command line, such as an
+            unset shell variable.
     """
     for flag, value in zip(["", *args], [*args, "-"], strict=True):
         name, has_value, rest = value.partition("=")
         if not value.strip() or (name.startswith("--") and has_value and not rest.strip()):
             name = name.strip() or flag
-            raise SettingsError(f"{name} got an empty value; leave it out, or give it one")
+            raise SettingsError(f"{name} got an empty value; leave the flag out or give a value")
     check_flags(args, list_flags(settings_type))
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path, action="append", default=[])
     paths = early.parse_known_args(args)[0].config
     if len(paths) > 1:
-        raise SettingsError(f"--config names one file, got {len(paths)}")
+        raise SettingsError(f"--config takes one file, got {len(paths)}")
     default = _structure(settings_type, read_yaml(paths[0]), paths[0]) if paths else settings_type()
     return tyro.cli(settings_type, args=args, description=description, default=default)
 
 
 def read_section(path: Path, section: str, group: type[T]) -> T:
-    """Reads one group of settings from a file, whatever else the file holds.
+    """Reads one group of settings from a file, and ignores other groups.
 
     Args:
         path: a YAML file.
-        section: the group's key at the top of the file.
+        section: the group's key at the top level of the file.
         group: the group's dataclass.
 
     Returns:
-        The group. A setting that is `REQUIRED` and not in the file stays `REQUIRED`.
+        The group. A `REQUIRED` setting that is not in the file stays `REQUIRED`.
 
     Raises:
         SettingsError: as `parse_settings`, or when the file has no such section.
@@ -142,7 +145,7 @@ def read_section(path: Path, section: str, group: type[T]) -> T:
 
 
 def to_plain(settings: Any) -> Any:
-    """Turns settings into dicts, lists, strings and numbers, as YAML and JSON hold them.
+    """Converts settings to dicts, lists, strings and numbers for YAML and JSON.
 
     Args:
         settings: a dataclass, or any value inside one.
@@ -161,13 +164,13 @@ def to_plain(settings: Any) -> Any:
 
 
 def to_yaml(settings: Any) -> str:
-    """Writes settings as a file that `--config` takes.
+    """Formats settings as a YAML file for `--config`.
 
     Args:
         settings: a dataclass.
 
     Returns:
-        YAML without the settings that choose the file (`config`) or print it (`print_config`).
+        YAML without the settings `config` and `print_config`.
     """
     plain = to_plain(settings)
     kept = {key: value for key, value in plain.items() if key not in ("config", "print_config")}
@@ -184,21 +187,23 @@ def _nest(content: Any, settings_type: type, path: Path) -> Any:
 def _structure(settings_type: type[T], content: Any, path: Path) -> T:
     content = _expand_homes(_nest(content, settings_type, path))
     if isinstance(content, dict) and "config" in content:
-        raise SettingsError(f"settings file {path}: key 'config': it can't name another file")
+        raise SettingsError(f"settings file {path}: key 'config': a file can't name another file")
     if empty := _find_empty(content):
-        raise SettingsError(f"settings file {path}: key '{empty}' is an empty text; leave it out")
+        raise SettingsError(f"settings file {path}: key '{empty}' is an empty string; leave it out")
     try:
-        # JSON, because strictness there still takes a list for a tuple and a string for a path.
+        # As JSON, whose strict validation accepts a list for a tuple and a string for a path.
         text = json.dumps({} if content is None else content, ensure_ascii=False).encode()
         return TypeAdapter(settings_type).validate_json(text)
     except ValidationError as error:
         raise SettingsError(f"settings file {path}: {_explain(error, settings_type)}") from error
     except UnicodeEncodeError as error:
-        raise SettingsError(f"settings file {path}: {brief(error.object)} is no text") from error
+        raise SettingsError(
+            f"settings file {path}: {brief(error.object)} is not valid text"
+        ) from error
 
 
 def _expand_homes(content: Any) -> Any:
-    """Replaces `~/` at the beginning of texts, as a shell does on the command line."""
+    """Expands `~/` at the beginning of strings, as a shell does on the command line."""
     if isinstance(content, dict):
         return {key: _expand_homes(value) for key, value in content.items()}
     if isinstance(content, list):
@@ -208,7 +213,7 @@ def _expand_homes(content: Any) -> Any:
 
 
 def _find_empty(content: Any, key: str = "") -> str | None:
-    """Finds the key of an empty text, which as a path would mean the current folder."""
+    """Finds the key of an empty string, which as a path would mean the current folder."""
     if isinstance(content, str) and not content.strip():
         return key or "the file"
     items: Iterable[tuple[Any, Any]] = ()
@@ -219,7 +224,7 @@ def _find_empty(content: Any, key: str = "") -> str | None:
 
 
 def _explain(error: ValidationError, settings_type: type | None = None) -> str:
-    """Says what is wrong with each key; names the nearest known key for an unknown one."""
+    """Describes the error of each key; names the nearest known key for an unknown one."""
     details = error.errors(include_url=False)
     said = [_explain_one(detail, settings_type) for detail in details[:_MAX_PROBLEMS]]
     if len(details) > _MAX_PROBLEMS:
@@ -228,7 +233,7 @@ def _explain(error: ValidationError, settings_type: type | None = None) -> str:
 
 
 def _explain_one(detail: Any, settings_type: type | None) -> str:
-    # A union reports each of its alternatives; the key is the part before those.
+    # A union reports an error for each alternative; the key is the part before them.
     parts = [str(part) for part in detail["loc"] if "[" not in str(part)]
     key, value = ".".join(parts), detail["input"]
     if detail["type"] == "unexpected_keyword_argument" and settings_type is not None:
@@ -245,7 +250,7 @@ def _explain_one(detail: Any, settings_type: type | None) -> str:
 
 
 def _find_group(hint: Any, parts: list[str]) -> Any:
-    """The group of settings at a key, through dicts, tuples and options."""
+    """Finds the group of settings at a key, through dicts, tuples and optional types."""
     if dataclasses.is_dataclass(hint):
         return _find_group(get_type_hints(hint)[parts[0]], parts[1:]) if parts else hint
     inside = [part for part in get_args(hint) if part not in (type(None), ...)]

@@ -1,4 +1,4 @@
-"""Text of messages: lists, file names and escapes."""
+"""Formats messages: lists, file names and escapes."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 5
-# Control characters, which move a terminal's cursor or colour it, ends of lines, marks that turn
-# the direction of writing, and what is not text.
+# Control characters, which move a terminal's cursor or set its colours; line ends; marks that
+# change the writing direction; and invalid text.
 _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -40,22 +40,22 @@ def hide_folders(content: Any, settings: Any) -> Any:
 
     Args:
         content: dicts, lists, strings and numbers.
-        settings: the same, in which absolute paths are looked for.
+        settings: nested like `content`; contains the absolute paths.
 
     Returns:
-        The content, in which every string that holds one of these paths has it shortened.
+        The content, with these paths shortened in every string.
     """
     paths = {text for text in _strings(settings) if Path(text).is_absolute()}
-    # In messages of the system a path stands as Python writes it.
+    # System messages have paths in Python's notation, with escapes.
     paths |= {repr(path)[1:-1] for path in paths}
-    # The longest first, as it may begin with another. The root alone says nothing.
+    # The longest first, because it may begin with another. The root reveals nothing.
     longest = sorted(paths, key=len, reverse=True)
     pairs = [(path, f"…/{Path(path).name}") for path in longest if Path(path).name]
     return _replace(content, pairs) if pairs else content
 
 
 def list_changes(before: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
-    """Lists the settings of both that differ, by dotted names, with their values before and now."""
+    """Lists settings that differ, by dotted names, with their values before and now."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return {} if before == now else {name: (before, now)}
     changes: dict[str, tuple[Any, Any]] = {}

@@ -221,7 +221,7 @@ def test_what_looks_like_an_alpha_and_is_not_taken_is_listed(tmp_path: Path, eva
         1,
         "pipe.png: a pipe, not a file",
         "c.psd: a project of an image editor",
-        "loop: a link that leads in a circle",
+        "loop: a circular link",
     )
     summary, rows, page = outputs(tmp_path)
     assert [row["image"] for row in rows] == ["a.png", "linked/b.png"]
@@ -270,4 +270,4 @@ def test_kept_outputs_of_other_settings_are_named(tmp_path: Path, evaluate) -> N
     said = "made with other settings: .*evaluation.csv.*: unknown_radius was 10, now 3"
     evaluate(*skip, "--unknown-radius", 3).check(0, said, "nothing to do")
     (tmp_path / "out/evaluation.json").unlink()
-    evaluate(*skip).check(0, "no evaluation.json tells with what settings")
+    evaluate(*skip).check(0, "kept, but no evaluation.json records their settings")

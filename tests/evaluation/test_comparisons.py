@@ -57,7 +57,7 @@ def test_partners_are_needed_but_frames_are_not(plan) -> None:
     assert [(pair.name, pair.trimap.name) for pair in made.comparisons] == [("b.png", "b.png")]
     assert "--trimap: no picture named a" in made.failed["a.png"]
     assert any("shown without a frame: b.png" in note for note in made.notes)
-    assert any("not needed of --trimap" in note and "z.png" in note for note in made.notes)
+    assert any("unused files of --trimap" in note and "z.png" in note for note in made.notes)
 
 
 def test_two_files_are_a_pair_whatever_their_names(tmp_path: Path) -> None:

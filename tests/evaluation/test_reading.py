@@ -70,7 +70,7 @@ def test_broken_and_unsupported_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:800])
     with pytest.raises(PictureError, match="truncated"):
         read_alpha(path)
-    with pytest.raises(PictureError, match="32 bits a channel"):
+    with pytest.raises(PictureError, match="32 bits per channel"):
         read_alpha(save(tmp_path / "a.tif", RAMP.astype(np.float32)))
 
 

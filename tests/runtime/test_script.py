@@ -63,7 +63,7 @@ sys.exit(run_script(work))
         process = start(code, stdout=full, stderr=subprocess.PIPE)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, (tmp_path / "done").exists()) == (0, True)
-    assert errors == "note: what is printed is lost: No space left on device\n"
+    assert errors == "note: further output is lost: No space left on device\n"
 
 
 @pytest.mark.parametrize("closed", [(2,), (1,), (0, 1, 2)])

@@ -116,8 +116,8 @@ def test_numbers_as_everyone_writes_them(write, text: str, value: float) -> None
         ("part: 3", "key 'part' must map names to values, got 3"),
         ("- 1", "the file must map names to values"),
         ("a: [", "is not YAML"),
-        ("count: 4\ncount: 5", "key 'count' stands twice"),
-        ("part: {rate: 0.1, rate: 0.2}", "key 'rate' stands twice"),
+        ("count: 4\ncount: 5", "key 'count' is given twice"),
+        ("part: {rate: 0.1, rate: 0.2}", "key 'rate' is given twice"),
         ("count: 2020-01-01", "key 'count'.*integer.*got '2020-01-01'"),
         ("names: [!!binary aGVsbG8=]", "bytes"),
     ],
@@ -160,7 +160,7 @@ def test_wrong_values_of_flags_exit_and_name_the_flag(
         (["--raet=0.5"], "unknown flag '--raet'; perhaps you meant --part-rate"),
         (["--no-swich"], "unknown flag '--no-swich'; perhaps you meant --switch"),
         (["--cuont", "1", "--config", "missing.yaml"], "perhaps you meant --count"),
-        (["--config", "a.yaml", "--config=b.yaml"], "--config names one file, got 2"),
+        (["--config", "a.yaml", "--config=b.yaml"], "--config takes one file, got 2"),
     ],
 )
 def test_unknown_flags_are_named_before_what_is_missing(args: list[str], message: str) -> None:
@@ -177,15 +177,15 @@ def test_a_file_may_name_settings_like_their_flags(write, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("part: {rate: 0.1}\npart-rate: 0.1", "'part.rate' and 'part-rate' are one setting"),
-        ("part_rate: 0.1\npart: {rate: 0.1}", "'part.rate' and 'part_rate' are one setting"),
-        ("part_rate: 0.1\npart-rate: 0.1", "'part_rate' and 'part-rate' are one setting"),
+        ("part: {rate: 0.1}\npart-rate: 0.1", "'part.rate' and 'part-rate' are the same setting"),
+        ("part_rate: 0.1\npart: {rate: 0.1}", "'part.rate' and 'part_rate' are the same setting"),
+        ("part_rate: 0.1\npart-rate: 0.1", "'part_rate' and 'part-rate' are the same setting"),
         ("part: 3\npart-rate: 0.1", "key 'part' must map names to values, got 3"),
         ("part-raet: 0.1", "unknown key 'part-raet'; perhaps you meant 'part-rate'"),
         ("part: {cuont: 1}", "unknown key 'part.cuont'; perhaps you meant 'count'"),
         ("part-rate: fast", "key 'part.rate'.*number.*got 'fast'"),
-        ("part-path: ''", "key 'part.path' is an empty text"),
-        ("config: other.yaml", "key 'config': it can't name another file"),
+        ("part-path: ''", "key 'part.path' is an empty string"),
+        ("config: other.yaml", "key 'config': a file can't name another file"),
     ],
 )
 def test_wrong_names_like_flags_are_refused(write, text: str, message: str) -> None:
