@@ -2,9 +2,9 @@
 #   make demo    matte the photographs of demo/
 #   make test    the tests (a few minutes)
 #   make test-files   the table of files: pictures, clips, weights and settings of every kind
-#   make check   lint, format, types and tests: what every change must pass
+#   make check   lint, format, types and tests, which every change must pass
 #   make docs    the documentation as a site, in site/
-#   make docs-pictures   remake the pictures and tables of docs/, by the weights as they are
+#   make docs-pictures   remake the pictures and tables of docs/ with the present weights
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -23,7 +23,7 @@ from runtime.wording import visible
 
 @settings_group("")
 class PageSettings:
-    """What the HTML page shows."""
+    """Settings of the HTML page."""
 
     sort_by: Literal["mad", "mse", "sad", "grad", "conn", "fgr_mse", "dtssd"] = "mad"
     """Metric to sort images by, worst first (its value over the whole frame)."""
@@ -66,7 +66,7 @@ class EvaluationSettings:
 
 
 def main() -> int:
-    """Measures every pair of the settings; returns the exit code, 0 only if all were measured."""
+    """Measures all pairs; returns the exit code, 0 only if all were measured."""
     settings = parse_settings(EvaluationSettings, __doc__, sys.argv[1:])
     if settings.print_config:
         print(to_yaml(settings), end="")
@@ -80,7 +80,7 @@ def main() -> int:
     if not outputs:
         for note in notes:
             print(visible(f"note: {note}"))
-        print(visible(f"nothing to do: {settings.output_dir} already holds all outputs"))
+        print(visible(f"nothing to do: {settings.output_dir} already has all outputs"))
         return 0
     plan = plan_comparisons(inputs, settings.sequences)
     check_writable(settings.output_dir)

@@ -1,4 +1,4 @@
-"""What is in the wheel: one package, `matting`, below which all others stand, and its requirements.
+"""Builds the wheel: one package, `matting`, with all others as subpackages, and its requirements.
 
 Run by `pip install .` and `python -m build`.
 """
@@ -17,31 +17,31 @@ sys.path.insert(0, str(ROOT))
 
 from runtime.one_name import HOME, list_names, rewrite_imports  # noqa: E402
 
-# What the program reads at run time beside its modules.
+# Files that the program reads at run time.
 FILES = ["weights", "configs", "demo/src", "demo/bgr", "demo/CREDITS.md"]
 
 
 class Requirements(MetadataHookInterface):
-    """Takes the requirements from requirements.txt, where people look for them."""
+    """Reads the requirements from requirements.txt."""
 
     PLUGIN_NAME = "custom"
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Adds them to the project's metadata."""
+        """Adds the requirements to the project's metadata."""
         lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
         metadata["dependencies"] = [line for line in lines if line and not line.startswith("#")]
 
 
 class OneName(BuildHookInterface):
-    """Puts a copy of all packages and scripts, with their imports rewritten, below `matting`.
+    """Copies all packages and scripts, with rewritten imports, into the package `matting`.
 
-    An editable install takes the checkout as it is.
+    An editable install uses the checkout unchanged.
     """
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Lays out the package in a folder of its own, and has all of it included."""
+        """Writes the package to a temporary folder, which the wheel includes."""
         if version == "editable":
             return
         self._folder = Path(mkdtemp())
@@ -55,7 +55,7 @@ class OneName(BuildHookInterface):
 
 
 def lay_out(package: Path) -> None:
-    """Writes the package as it is installed."""
+    """Writes the package in its installed layout."""
     names = list_names()
     for name in [HOME, *names]:
         source, target = ROOT / name, package if name == HOME else package / name

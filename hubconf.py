@@ -14,7 +14,7 @@ from typing import Any
 dependencies = ["torch", "torchvision", "numpy", "cv2", "PIL", "safetensors", "pydantic"]
 
 _ROOT = Path(__file__).resolve().parent
-# All is imported below a name of its own: a program that calls torch.hub may have a module `model`.
+# Imported below a prefix, because a program that calls torch.hub may have its own module `model`.
 _NAME = f"background_matting_{zlib.crc32(str(_ROOT).encode()):08x}"
 
 
@@ -22,7 +22,7 @@ def matting_mobilenetv2(**arguments: Any) -> Any:
     """The network MattingRefine with MobileNetV2 and the shipped weights, for tensors.
 
     Args:
-        arguments: of `MattingRefine`, as `backbone_scale` and `corrects_alpha`.
+        arguments: arguments of `MattingRefine`, such as `backbone_scale` and `corrects_alpha`.
 
     Returns:
         The network on the CPU, in evaluation mode: see `MattingRefine.forward`.
@@ -38,7 +38,7 @@ def predictor(**arguments: Any) -> Any:
     """The library with the shipped weights: pictures and videos in, mattes out.
 
     Args:
-        arguments: of `Matting.load`.
+        arguments: arguments of `Matting.load`.
 
     Returns:
         See `Matting`.
@@ -47,7 +47,7 @@ def predictor(**arguments: Any) -> Any:
 
 
 def _load(module: str) -> ModuleType:
-    """Imports a module of this checkout, whatever modules of its name there are."""
+    """Imports a module of this checkout, even if another module has the same name."""
     if _NAME not in sys.modules:
         file = _ROOT / "runtime" / "one_name.py"
         one_name = ModuleType(f"{_NAME}_imports")

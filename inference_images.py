@@ -107,7 +107,7 @@ def matte_images(settings: Settings) -> int:
     for note in [*plan.notes, *earlier_notes, *notes]:
         report.notes.append(note)
         print(visible(f"note: {note}"))
-    with suppress(OSError):  # the end tells of it
+    with suppress(OSError):  # the final write reports the error
         report.write(summary, ended=False)
     report.entries += [SummaryEntry(name, "skipped") for name in plan.skipped]
     report.entries += [SummaryEntry(name, "failed", reason) for name, reason in plan.failed.items()]
@@ -128,7 +128,7 @@ def matte_images(settings: Settings) -> int:
             return 1
     tell_results(settings, report, plan)
     if report.count("not reached"):
-        hint = "" if settings.overwrite else "; --on-existing skip makes what is missing"
+        hint = "" if settings.overwrite else "; --on-existing skip makes only missing outputs"
         print(f"interrupted{hint}", file=sys.stderr)
         return 130
     return 1 if report.count("failed") else 0
@@ -142,9 +142,9 @@ def tell_results(settings: Settings, report: RunSummary, plan: Plan) -> None:
 
 
 def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
-    """Mattes all jobs, several at a time, shows progress and notes, and yields each result.
+    """Mattes all jobs, several at a time; shows progress and notes, and yields each result.
 
-    While one or two frames are computed, each worker reads one and each writes one.
+    While one or two frames are computed, each worker reads one and writes one.
     """
     lanes = run.matting.predictor.lanes
     threads = 2 * workers + lanes

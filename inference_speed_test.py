@@ -85,7 +85,7 @@ def main() -> int:
 
 
 def measure_all(settings: Settings, device: torch.device) -> dict[str, Any]:
-    """Measures what is asked for and prints it; returns the same for JSON."""
+    """Runs the requested measurements and prints the figures; returns them for JSON."""
     mode, compute, measure = settings.mode, settings.compute, settings.measure
     facts, peak = measure_machine(device, compute)
 

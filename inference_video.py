@@ -141,9 +141,9 @@ def matte_video(settings: Settings) -> int:
 
 
 def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, Any]:
-    """Refuses what would replace something that it should not; nothing has been written yet.
+    """Refuses to replace existing outputs without permission, before anything is written.
 
-    Returns what the run, or one that continues it, needs to know about its start.
+    Returns the settings and inputs of the run, which a run that continues it must share.
     """
     if settings.resume and settings.output.format == "video":
         raise ValueError(
@@ -169,9 +169,9 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, 
 
 
 def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -> float:
-    """Mattes all frames and closes the outputs, whole or not; returns the seconds taken."""
+    """Mattes all frames and closes the outputs, complete or not; returns the seconds taken."""
     start, claimed = perf_counter(), run.source.info.duration
-    # A guess for the time left; the source alone knows when it ends.
+    # An estimate for the time left; only the source knows its end.
     total = round(claimed * run.source.info.rate) if claimed else None
     try:
         with tqdm(total=total, unit="frame", disable=None) as bar:
@@ -191,7 +191,7 @@ def make_outputs(run: VideoRun, interrupted: Callable[[], bool], workers: int) -
 def conclude(
     report: RunSummary, entry: SummaryEntry, summary: Path, output: VideoOutputSettings
 ) -> int:
-    """Writes the summary and says where the results are; returns the exit code."""
+    """Writes the summary and prints where the results are; returns the exit code."""
     failed = entry.status == "failed"
     if entry.status != "done":
         why = f"failed: {entry.name}: {entry.reason}" if failed else "interrupted"

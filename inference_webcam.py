@@ -131,7 +131,7 @@ def matte_camera(settings: Settings) -> int:
 
 
 def check_outputs(settings: Settings, summary: Path) -> None:
-    """Refuses what would replace something that it should not; nothing has been written yet."""
+    """Refuses to replace existing outputs without permission, before anything is written."""
     check_replaceable(summary)
     if settings.record is None:
         return

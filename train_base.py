@@ -18,7 +18,7 @@ from training.settings import BaseSettings
 
 
 def train(settings: BaseSettings, processes: Processes) -> bool:
-    """Trains the coarse network on its data by its loss.
+    """Trains the coarse network.
 
     Returns:
         Whether the last epoch has ended; False after an interrupt.
@@ -28,7 +28,7 @@ def train(settings: BaseSettings, processes: Processes) -> bool:
     torch.manual_seed(settings.run.seed)  # the same weights in every process
     network = build(settings)
 
-    # Weights, optimiser and counters: new ones, or those of a checkpoint.
+    # Weights, optimiser and counters, new or from a checkpoint.
     with start(settings, processes, data, network, base_loss) as (run, state):
         return fit(run, state)
 
@@ -36,7 +36,7 @@ def train(settings: BaseSettings, processes: Processes) -> bool:
 def build(settings: BaseSettings) -> MattingBase:
     """Builds the coarse network with random weights."""
     network = MattingBase(settings.model.backbone)
-    network.predicts_hidden = False  # this stage learns nothing about hidden features
+    network.predicts_hidden = False  # this stage does not train hidden features
     return network
 
 

@@ -18,7 +18,7 @@ from training.settings import RefineSettings
 
 
 def train(settings: RefineSettings, processes: Processes) -> bool:
-    """Trains the coarse network and its refiner on their data, by the losses at both sizes.
+    """Trains the coarse network and its refiner jointly, with losses at both sizes.
 
     Returns:
         Whether the last epoch has ended; False after an interrupt.
@@ -28,7 +28,7 @@ def train(settings: RefineSettings, processes: Processes) -> bool:
     torch.manual_seed(settings.run.seed)  # the same weights in every process
     network = build(settings)
 
-    # Weights, optimiser and counters: those of stage 1 or new ones, or those of a checkpoint.
+    # Weights, optimiser and counters, from stage 1, new, or from a checkpoint.
     with start(settings, processes, data, network, refine_loss) as (run, state):
         return fit(run, state)
 
