@@ -1,4 +1,4 @@
-"""One program for all that the scripts do: `matting images`, `matting video`, ..."""
+"""One program for all scripts: `matting images`, `matting video`, ..."""
 
 import difflib
 import sys
@@ -26,7 +26,7 @@ USAGE = "\n".join(
         "`matting PROGRAM --help` lists a program's flags, `matting --version` prints the version.",
     ]
 )
-# Scripts stand beside this package in a checkout, and in it where it is installed.
+# Scripts are beside this package in a checkout, and inside it when installed.
 _BESIDE = run_script.__module__.removesuffix("runtime.script")
 
 
@@ -48,7 +48,7 @@ def main() -> int:
     script = import_module(place if place[0] == "." else _BESIDE + place, __package__)
     # Help and errors name the program as it was called.
     called = (script.__doc__ or "").replace(f"python {place}.py", f"matting {name}")
-    script.__doc__ = called.replace(f"{place}.py", f"-m matting {name}")  # behind torchrun
+    script.__doc__ = called.replace(f"{place}.py", f"-m matting {name}")  # under torchrun
     sys.argv = [f"matting {name}", *flags]
     return script.main() if name.startswith("train-") else run_script(script.main)
 

@@ -1,8 +1,8 @@
-"""Backends: what computes the coarse network, the largest part of the work on a CPU.
+"""Backends compute the coarse network, the largest part of the work on a CPU.
 
-All but PyTorch are optional packages. The refiner is the same with all of them (`FastMatting`). A
-further one needs a name in `Backend`, what it can do in `_PACKAGES` and `_PRECISIONS`, and a
-function in `_CONVERT`.
+All but PyTorch are optional packages. The refiner is the same for all of them (`FastMatting`). To
+add one, add its name to `Backend`, its requirements and precisions to `_PACKAGES` and
+`_PRECISIONS`, and a function to `_CONVERT`.
 """
 
 import importlib.util
@@ -33,10 +33,10 @@ _PRECISIONS = {
 def check_backend(
     backend: Backend, network: MattingBase, device: torch.device, precision: Precision
 ) -> None:
-    """Checks that a backend other than `pytorch` supports what is asked for.
+    """Checks that a backend other than `pytorch` supports device, network and precision.
 
     Raises:
-        ValueError: when it is not installed or does not know the device, network or precision.
+        ValueError: when it is not installed or does not support them.
     """
     missing = [p for p in _PACKAGES.get(backend, ()) if importlib.util.find_spec(p) is None]
     if missing:
@@ -62,7 +62,7 @@ def check_backend(
 def accelerate_by(
     backend: Backend, network: MattingBase, precision: Precision
 ) -> tuple[FastMatting, float]:
-    """Makes a backend compute the coarse part of a network that `check_backend` accepted.
+    """Lets a backend compute the coarse part of a network that `check_backend` accepted.
 
     Returns:
         The function that computes the network's predictions, and its difference from PyTorch's; see
@@ -90,7 +90,7 @@ def _to_onnxruntime(coarse: nn.Module, precision: Precision) -> CoarseFunction:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     with TemporaryDirectory() as folder, warnings.catch_warnings():
-        # The exporter that is not deprecated takes 17 times as long: 27 s.
+        # The newer exporter, which is not deprecated, takes 17 times longer: 27 s.
         warnings.simplefilter("ignore")
         path = Path(folder) / "coarse.onnx"
         torch.onnx.export(
@@ -116,10 +116,10 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
     from openvino.preprocess import PrePostProcessor
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of tracing
+        warnings.simplefilter("ignore")  # warnings of tracing
         converted = openvino.convert_model(coarse, example_input=tuple(_example()))
     processor = PrePostProcessor(converted)
-    # As the refiner wants them.
+    # The memory format of the refiner.
     processor.output(1).model().set_layout(openvino.Layout("NCHW"))
     processor.output(1).tensor().set_layout(openvino.Layout("NHWC"))
     converted = processor.build()
@@ -129,7 +129,7 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
     }
 
-    # A request for each size: a network of one size is faster than of any. Few sizes come often.
+    # One request per size, because a network of fixed size is faster, and few sizes are frequent.
     @lru_cache(maxsize=8)
     def request(shape: torch.Size) -> Callable[..., dict[int, object]]:
         converted.reshape({0: list(shape), 1: list(shape)})
@@ -138,7 +138,7 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
         return infer
 
     def run(src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
-        # The outputs share the request's memory, which the next call overwrites.
+        # Copied, because the next call overwrites the request's memory.
         outputs = request(src.shape)(
             [src.numpy(), bgr.numpy()], share_inputs=True, share_outputs=True
         )
@@ -150,10 +150,10 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
 
 @lru_cache(maxsize=1)
 def _openvino_core() -> Any:
-    """OpenVINO's runtime, kept as long as the program runs.
+    """OpenVINO's runtime, kept until the program ends.
 
-    Once it is gone, a signal that comes ends the program with a segmentation fault (seen with
-    OpenVINO 2026.4, Python 3.11, Linux).
+    After it is freed, a signal ends the program with a segmentation fault (seen with OpenVINO
+    2026.4, Python 3.11, Linux).
     """
     import openvino
 

@@ -1,4 +1,4 @@
-"""The library: reading, preparation, network and compositing, for pictures and videos."""
+"""The library: mattes pictures and videos, from reading to compositing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -37,9 +37,9 @@ class Matte:
     Attributes:
         prediction: alpha, foreground, predicted error and refined cells.
         preparation: the plate as it was used, and the reports about it.
-        budget: the work that was done.
-        notes: what is wrong with the capture or was changed on reading, as sentences.
-        icc_profile: colour profile of foreground, plate and composites; None is sRGB.
+        budget: scale and pixels that were used.
+        notes: faults of the capture and changes on reading, as sentences.
+        icc_profile: colour profile of foreground, plate and composites; None means sRGB.
     """
 
     prediction: Prediction
@@ -65,9 +65,9 @@ class Matte:
 
         Args:
             target: a colour (`green`, `#00b140`, or red, green and blue from 0 to 255), a picture
-                that is resized to cover the frame, `blur` for the plate blurred, or None for
+                that is resized to cover the frame, `blur` for the blurred plate, or None for
                 transparency.
-            bit_depth: of the result.
+            bit_depth: bits per channel of the result.
 
         Returns:
             (H, W, 3) RGB, or for None (H, W, 4) RGBA with straight alpha; uint8 or uint16.
@@ -82,7 +82,7 @@ class Matte:
     ) -> np.ndarray:
         """Makes the picture of an output type other than `sheet`; see `pictures.compose.render`.
 
-        `target` is None or what `render_target` returns; ValueError for others.
+        `target` is a result of `render_target`; ValueError for others.
         """
         check_target(target, self.foreground.shape, bit_depth)
         return render(kind, self.prediction, target, bit_depth)
@@ -92,7 +92,7 @@ class Matte:
     ) -> np.ndarray | None:
         """Makes the new background of the frame: (H, W, 3) float32 in [0, 1], or None.
 
-        Its colours are brought to the frame's profile; see `composite`.
+        Its colours are converted to the frame's profile; see `composite`.
         """
         return make_target(target, self.preparation.bgr, self.icc_profile)
 
@@ -128,16 +128,16 @@ class Matting:
         """Loads a network; without arguments the shipped weights, on the best device.
 
         Args:
-            checkpoint: weights, `.safetensors` or a `.pth` state dict; or a folder that
-                `save_pretrained` has written.
+            checkpoint: weights, `.safetensors` or a `.pth` state dict; or a folder written by
+                `save_pretrained`.
             quality: `auto`, `best`, `hd` or `4k`, see `resolve_budget`.
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
-                `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers`, of
-                which 0 computes one picture at a time; see `ComputeSettings`.
+                `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers` (0
+                computes one picture at a time); see `ComputeSettings`.
 
         Raises:
-            ValueError: when the device is absent, the weights are not what is expected, or the
-                backend can't do this.
+            ValueError: when the device is not available, the weights can't be used, or the backend
+                does not support network, device or precision.
         """
         if not isinstance(checkpoint, str | Path) or not str(checkpoint):
             raise ValueError(f"checkpoint must be the path of weights, got {checkpoint!r}")
@@ -149,7 +149,7 @@ class Matting:
     def from_settings(
         cls, model: ModelSettings, compute: ComputeSettings, quality: Quality = "best"
     ) -> "Matting":
-        """Loads a network as the scripts do, from their settings; raises as `load`."""
+        """Loads a network from the settings of a script; errors as `load`."""
         return cls(load_predictor(model, compute), model, quality)
 
     def __call__(
@@ -167,13 +167,13 @@ class Matting:
 
         Args:
             src: the captured frame.
-            bgr: its captured plate, the scene without the subject, of the same aspect; or what
-                `prepare` made of it.
+            bgr: its captured plate, the scene without the subject, of the same aspect ratio; or
+                a result of `prepare`.
             preprocess: `auto` checks the pair, and aligns the plate or matches its exposure where
                 needed; `none` uses the plate as it is; or a `Preprocess`.
-            quality: None takes that of the library.
-            backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2]; None
-                leaves it to the quality, as it does the next two.
+            quality: None means the object's default.
+            backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2]. For
+                this and the next two, None means the value of the quality.
             refine_sample_pixels: pixels to refine.
             corrects_alpha: whether alpha is corrected by the compositing equation.
 
@@ -181,8 +181,8 @@ class Matting:
             See `Matte`.
 
         Raises:
-            ValueError: when a picture can't be read, the two do not fit, or a choice is out of its
-                range.
+            ValueError: when a picture can't be read, frame and plate do not fit, or an argument is
+                out of range.
         """
         frame = src if isinstance(src, Picture) else open_picture(src)
         prepared = bgr if isinstance(bgr, Preparation) else self.prepare(frame, bgr, preprocess)
@@ -207,36 +207,37 @@ class Matting:
         quality: Quality = "auto",
         **choices: Any,
     ) -> Iterator[Matte]:
-        """Mattes a clip, frame by frame and some frames ahead, as `inference_video.py` does.
+        """Mattes a clip frame by frame, some frames ahead; same results as `inference_video.py`.
 
         Args:
-            src: a video file, an animated picture, a folder of numbered ones, or frames of one
+            src: a video file, an animated picture, a folder of numbered pictures, or frames of one
                 size, each as in `__call__`. A file's frames get square pixels and are upright.
-            bgr: the captured plate of all of them, of the same aspect. Pictures with a colour
-                profile are brought to sRGB.
+            bgr: the captured plate of all frames, of the same aspect ratio. Pictures with a colour
+                profile are converted to sRGB.
             preprocess: `auto` checks the first frames and some later ones, and aligns the plate or
-                matches its exposure where needed; `none` uses it as it is; a `Preprocess` does so
+                matches its exposure where needed; `none` uses it unchanged; a `Preprocess` applies
                 to every frame.
-            smoothing: of alpha where the picture stands still, in [0, 0.95]; 0 is none.
-            quality: see `__call__`; frames get less work than photographs by default.
+            smoothing: strength of smoothing alpha over time where the picture is still, in
+                [0, 0.95]; 0 means none.
+            quality: see `__call__`; the default for frames is faster than for photographs.
             choices: `backbone_scale`, `refine_sample_pixels` and `corrects_alpha` of `__call__`.
 
         Returns:
-            The matte of each frame, in order; `notes` has what was found at that frame.
+            The matte of each frame, in order, with the notes that were found at this frame.
 
         Raises:
-            ValueError: at the call, when an argument can't be used or read, or the plate does not
-                fit a clip; else with the frame that can't be read, or has another size.
+            ValueError: at the call, when an argument is invalid or can't be read, or the plate does
+                not fit a clip; later, at a frame that can't be read or has another size.
         """
         preprocess = resolve_preprocess(preprocess)
         if not is_number(smoothing) or not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing!r}")
         plate = open_picture(bgr).in_profile(None).pixels
         if not isinstance(src, str | Path):
-            # Copies, because frames are taken ahead and some readers use one array for all.
+            # Copies, because frames are read ahead and some readers reuse one array.
             src = (np.array(open_picture(frame).in_profile(None).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
-        self.resolve_budget(1080, 1920, quality=quality, **choices)  # refuses wrong choices at once
+        self.resolve_budget(1080, 1920, quality=quality, **choices)  # checks the choices at once
         mattes = matte_frames(src, plate, self.predictor, budget, preprocess, smoothing)
         return (Matte(m.prediction, m.preparation, m.budget, m.notes) for m in mattes)
 
@@ -257,7 +258,7 @@ class Matting:
         return replace(prepared, notes=(note, *prepared.notes))
 
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
-        """Chooses the work for a picture: a call's arguments override those of the library."""
+        """Chooses scale and pixels for a picture; arguments of a call override the defaults."""
         named = {name: value for name, value in choices.items() if value is not None}
         model = self._model
         given = {

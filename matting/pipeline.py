@@ -1,4 +1,4 @@
-"""Processing several pictures at a time, in order, with bounded memory."""
+"""Processes several pictures at a time, in order, with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,7 +12,7 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 2  # frames of a clip that wait before the network, and behind it
+AHEAD = 2  # frames of a clip that wait before and after the network
 
 
 def map_ahead(
@@ -28,13 +28,13 @@ def map_ahead(
     Results from before an error in the items or the function are still yielded.
 
     Args:
-        function: of an item.
-        items: taken in the caller's thread, at most `workers + ahead` before they are asked for.
-        workers: threads. 0 calls the function in the caller's.
-        ahead: items that may wait.
-        lanes: threads among which PyTorch's are shared; None for all.
-        waits: whether KeyboardInterrupt waits for what is in work, as it must where the caller
-            closes what the function reads.
+        function: called with an item.
+        items: iterated in the caller's thread, at most `workers + ahead` items in advance.
+        workers: number of threads. 0 calls the function in the caller's thread.
+        ahead: number of results that may wait.
+        lanes: number of threads that share PyTorch's threads; None for all.
+        waits: whether KeyboardInterrupt waits for running calls, as needed if the caller closes
+            files that the function reads.
     """
     if workers == 0:
         yield from map(function, items)
@@ -63,7 +63,7 @@ def map_ahead(
     finally:
         pool.shutdown(wait, cancel_futures=True)
         if lanes > 1:
-            torch.set_num_threads(threads)  # which these have set for later threads as well
+            torch.set_num_threads(threads)  # the workers changed it for later threads too
     if error is not None:
         raise error
 

@@ -1,4 +1,4 @@
-"""What a network predicts for a picture, as arrays."""
+"""The prediction of a network for a picture, as arrays."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is predicted for a picture of H x W pixels.
+    """The prediction for a picture of H x W pixels.
 
     Attributes:
         pha: (H, W) float32, alpha in [0, 1].
         fgr: (H, W, 3) float32, foreground, RGB in [0, 1]; meaningful where alpha is above 0.
         err: (H, W) float32, predicted absolute error of the coarse alpha in [0, 1].
-        ref: (H, W) bool, where the refiner has computed; nowhere without a refiner.
+        ref: (H, W) bool, True where the refiner has computed; all False without a refiner.
     """
 
     pha: np.ndarray

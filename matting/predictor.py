@@ -1,4 +1,4 @@
-"""The predictor: mattes of pictures of any size."""
+"""The predictor: runs a network on pictures of any size."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from .quality import Budget, Quality, resolve_budget
 from .second_look import Look, drop_faint_islands, look_twice
 from .settings import ComputeSettings, ModelSettings
 
-# Smaller pictures are padded to this, pixels: ours, so that at a scale of 1/2 the coarse input has
-# one pixel of the features' stride.
+# Smaller pictures are padded to this size in pixels: ours, so that at a scale of 1/2 the coarse
+# features have at least one pixel.
 _MIN_SIDE = 32
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture in the form that the network takes, for a plate shared by many frames."""
+    """A picture converted for the network, for a plate shared by many frames."""
 
     tensor: Tensor
     """(1, 3, H', W') float32 on the device, RGB in [0, 1], padded."""
@@ -50,18 +50,19 @@ class Predictor:
         network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
             resized. It is moved to the device and put in evaluation mode.
         device: where to compute.
-        precision: of the convolutions.
-        backend: what computes the coarse network.
-        lanes: pictures that are computed at the same time; further threads wait. 1 with a backend
-            other than `pytorch`.
+        precision: precision of the convolutions.
+        backend: runtime of the coarse network.
+        lanes: number of pictures computed at the same time; further threads wait. Must be 1 for
+            backends other than `pytorch`.
 
     Attributes:
-        compute: what computes the network's predictions, see `model.fast.accelerate`.
-        parity: largest difference of the backend's coarse alpha from PyTorch's on noise, or None
-            where PyTorch computes it.
+        compute: the function that predicts, see `model.fast.accelerate`.
+        parity: largest difference of the backend's coarse alpha from PyTorch's on noise; None for
+            PyTorch.
 
     Raises:
-        ValueError: when the backend is not installed or can't do this.
+        ValueError: when the backend is not installed or does not support network, device or
+            precision.
     """
 
     def __init__(
@@ -96,10 +97,10 @@ class Predictor:
             src: (B, 3, H, W) float32 on the device, RGB in [0, 1]; for MattingRefine H and W are
                 divisible by 4.
             bgr: (B, 3, H, W) float32 on the device, RGB in [0, 1].
-            work: what `MattingRefine.forward` takes beside them.
+            work: other arguments of `MattingRefine.forward`.
 
         Returns:
-            What the network predicts.
+            The output of the network.
         """
         with autocast(self.device, self.precision):
             output: BaseOutput | RefineOutput = self.compute(src, bgr, **work)
@@ -107,7 +108,7 @@ class Predictor:
 
     @torch.inference_mode()
     def prepare(self, picture: np.ndarray) -> Prepared:
-        """Brings a picture (H, W, 3) uint8 or uint16 RGB to the device, once for all frames."""
+        """Moves a picture (H, W, 3) uint8 or uint16 RGB to the device, once for all frames."""
         return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
 
     @torch.inference_mode()
@@ -116,18 +117,18 @@ class Predictor:
 
         Args:
             src: (H, W, 3) uint8 or uint16, RGB, the captured frame; any size.
-            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate; or what `prepare` made of it.
-            budget: work to spend.
+            bgr: (H, W, 3) uint8 or uint16, RGB, the captured plate; or a result of `prepare`.
+            budget: scale and pixels.
 
         Returns:
             See `Prediction`.
 
         Raises:
-            ValueError: when the two differ in size or are of another type, the budget's scale
-                leaves no pixel, or what the network computes is not finite.
+            ValueError: when the two differ in size or have another type, the budget's scale leaves
+                no pixel, or the network's output is not finite.
         """
         if src.shape != bgr.shape:
-            raise ValueError(f"frame and plate must have one size, got {src.shape}, {bgr.shape}")
+            raise ValueError(f"frame and plate must agree in size, got {src.shape}, {bgr.shape}")
         height, width = src.shape[:2]
         src_padded, bgr_padded = (
             (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
@@ -145,7 +146,7 @@ class Predictor:
                 outputs = look_twice(src_padded, bgr_padded, budget, look)
             else:
                 outputs = look(src_padded, bgr_padded, budget)
-            # A sum is a number only if all its terms are; clamping lets NaN pass.
+            # A sum is finite only if all terms are; clamping does not remove NaN.
             sums = torch.stack([output.sum(dtype=torch.float32) for output in outputs[:2]])
         if not bool(sums.isfinite().all()):
             raise ValueError(explain_non_finite("alpha or foreground", self.precision))
@@ -157,14 +158,14 @@ class Predictor:
         return Prediction(pha, fgr, err[..., 0], ref[..., 0] > 0)
 
     def _refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
-        """Alpha, foreground, error and refined cells of MattingRefine, all at the frame's size."""
+        """Predicts with MattingRefine: alpha, foreground, error and refined cells at full size."""
         work = budget.backbone_scale, budget.refine_sample_pixels, budget.corrects_alpha
         pha, fgr, _, _, err_sm, ref_sm = self.compute(src, bgr, *work)
         err = F.interpolate(err_sm, src.shape[2:], mode="bilinear", align_corners=False)
         return pha, fgr, err, F.interpolate(ref_sm, src.shape[2:], mode="nearest")
 
     def _coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
-        """The same for MattingBase: predicted at a coarse size and resized, nothing refined."""
+        """Predicts with MattingBase, at a coarse size, and resizes; no refined cells."""
         size = budget.coarse_size(*src.shape[2:])
         src_sm, bgr_sm = (
             F.interpolate(picture, size, mode="bilinear", align_corners=False)
@@ -179,7 +180,7 @@ class Predictor:
 
     @staticmethod
     def _pad(picture: Tensor) -> Tensor:
-        """Pads with the last row and column to a size that the network takes."""
+        """Pads to a size that the network supports, by repeating the last row and column."""
         bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
         if not (bottom or right):
             return picture
@@ -187,7 +188,7 @@ class Predictor:
 
 
 def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """Turns (H, W, 3) uint8 or uint16 RGB into what networks take, (1, 3, H, W) float32 in [0, 1].
+    """Converts (H, W, 3) uint8 or uint16 RGB to (1, 3, H, W) float32 in [0, 1] for networks.
 
     Raises:
         ValueError: for another type.
@@ -203,8 +204,8 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     """Loads a network onto its device.
 
     Raises:
-        ValueError: when the device is absent, the weights are not what is expected or give no
-            numbers, or the backend can't do this.
+        ValueError: when the device is not available, the weights can't be used or give values that
+            are not finite, or the backend does not support network, device or precision.
     """
     device = resolve_device(compute.device)
     lanes = choose_lanes(device, compute)
@@ -230,14 +231,14 @@ def load_model(model: ModelSettings) -> MattingBase | MattingRefine:
 
 
 def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -> None:
-    """Sets the refinement of a network that is not shared yet, if it has a refiner."""
+    """Sets the refinement of a network that no other thread uses yet, if it has a refiner."""
     if isinstance(network, MattingRefine):
         network.refiner.mode = model.refine_mode
         network.refiner.threshold = model.refine_threshold
 
 
 def choose_budget(height: int, width: int, quality: Quality, model: ModelSettings) -> Budget:
-    """Chooses the work for a picture; see `resolve_budget`."""
+    """Chooses scale and pixels for a picture; see `resolve_budget`."""
     asked = model.backbone_scale, model.refine_sample_pixels, model.corrects_alpha
     return resolve_budget(height, width, quality, *asked)
 
@@ -245,9 +246,9 @@ def choose_budget(height: int, width: int, quality: Quality, model: ModelSetting
 def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
     """Chooses how many pictures to compute at a time: 1 or 2.
 
-    Two on a CPU, each with half of its cores: ours, because two threads wait for each other several
-    hundred times in a frame, and longer where decoders and encoders have the cores meanwhile
-    (docs/performance.md). Without workers one thing is done after the other.
+    Two on a CPU, each with half of its cores: ours, because threads that share a frame wait for
+    each other several hundred times, and longer if decoders and encoders use the cores
+    (docs/performance.md). Without workers, one.
     """
     many = device.type == "cpu" and compute.backend == "pytorch" and compute.num_workers > 0
     return 2 if many and torch.get_num_threads() > 1 else 1
@@ -276,7 +277,7 @@ def describe_setup(
 
 
 def explain_non_finite(what: str, precision: Precision) -> str:
-    """Says which values are not finite, and what to do in a precision."""
+    """Describes which values are not finite, with advice for the precision."""
     advice = "The weights are damaged or from a failed training run; use others"
     if precision != "float32":
         advice = f"Values exceed the range of {precision}: use --precision float32"

@@ -14,19 +14,19 @@ Quality = Literal["auto", "best", "hd", "4k"]
 
 @dataclass(frozen=True)
 class Budget:
-    """Work for one picture."""
+    """Scale, pixels and options for one picture."""
 
     backbone_scale: float
     """Size of the coarse input as a fraction of the picture's, in (0, 1/2]."""
     refine_sample_pixels: int
     """Pixels to refine in mode `sampling`."""
     second_look: bool = False
-    """Whether a second pass on the mirrored, larger picture is added; see `matting.second_look`."""
+    """Whether to add a second pass on the mirrored, larger picture; see `matting.second_look`."""
     corrects_alpha: bool = False
     """Whether alpha is corrected by the compositing equation; see `model.correction`."""
 
     def coarse_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the coarse input of a picture, pixels."""
+        """Height and width of the coarse input of a picture, in pixels."""
         return int(height * self.backbone_scale), int(width * self.backbone_scale)
 
 
@@ -45,18 +45,18 @@ def resolve_budget(
     refine_sample_pixels: int | None = None,
     corrects_alpha: bool | None = None,
 ) -> Budget:
-    """Chooses the work for a picture: explicit arguments, else by quality and size.
+    """Chooses scale and pixels for a picture: explicit arguments, else by quality and size.
 
-    `auto` keeps the coarse input at the presets' 480 x 270 pixels in area, so that subjects have
-    the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Pixels to
-    refine grow with the area above HD, which gives the 4K preset at 4K, and rise again below it, up
-    to twice HD's: a small picture has more edge for its area, and even so takes no longer than HD.
-    `best` is `auto` with a second look. Both correct alpha, the presets do not.
+    `auto` keeps the area of the coarse input at the presets' 480 x 270 pixels, so that subjects
+    have the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Above HD
+    the number of pixels to refine grows with the area, and equals the 4K preset at 4K. Below HD it
+    rises to twice HD's, because small pictures have more edge per area; they still take no longer
+    than HD. `best` is `auto` with a second pass. Both correct alpha, the presets do not.
 
-    Size is in pixels; the last three win over the quality's where they are given.
+    The size is in pixels. The last three arguments override the quality if they are not None.
 
     Raises:
-        ValueError: for an unknown quality, or one of the last three that is out of its range.
+        ValueError: for an unknown quality, or one of the last three out of range.
 
     Source: the presets of the paper; between and below them ours, because the paper has none.
     """
@@ -71,7 +71,7 @@ def resolve_budget(
     pixels = refine_sample_pixels
     if pixels is not None and not (is_number(pixels, Integral) and pixels >= 0):
         raise ValueError(
-            f"refine_sample_pixels must be a whole number from 0 on, got {refine_sample_pixels!r}"
+            f"refine_sample_pixels must be an integer of 0 or more, got {refine_sample_pixels!r}"
         )
     if corrects_alpha is not None and not isinstance(corrects_alpha, bool | np.bool_):
         raise ValueError(f"corrects_alpha must be True or False, got {corrects_alpha!r}")
@@ -84,7 +84,7 @@ def resolve_budget(
 
 
 def is_number(value: object, kind: type = Real) -> bool:
-    """Whether a value is a number of a kind; booleans are not."""
+    """Whether a value is a number of a kind; booleans do not count."""
     return isinstance(value, kind) and not isinstance(value, bool)
 
 

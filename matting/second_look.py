@@ -1,4 +1,4 @@
-"""What quality `best` adds: a second, mirrored and larger pass, and no faint islands."""
+"""Quality `best`: adds a second, mirrored and larger pass, and removes faint islands."""
 
 import math
 from collections.abc import Callable
@@ -17,38 +17,38 @@ from .quality import Budget
 
 # Alpha (B, 1, H, W), foreground (B, 3, H, W), error and refined cells (B, 1, H, W).
 Look = tuple[Tensor, Tensor, Tensor, Tensor]
-# From frame and plate, (B, 3, H, W) each, RGB in [0, 1], and the work to spend on them.
+# Takes frame and plate, (B, 3, H, W) each, RGB in [0, 1], and scale and pixels.
 Compute = Callable[[Tensor, Tensor, Budget], Look]
 
 _COARSE_GROWTH = 2.0
-_SURE = 0.03  # predicted errors well below this count alike
-# Where alpha of the first look stays within _SOLID of 0 or of 1 for _INSIDE coarse pixels around,
-# there is nothing for a second look to find.
+_SURE = 0.03  # predicted errors well below this have about equal weights
+# The second pass is not used where alpha of the first stays within _SOLID of 0 or of 1 for _INSIDE
+# coarse pixels around.
 _SOLID = 0.05
 _INSIDE = 8
 
-# Of islands: what is seen, what a subject reaches somewhere, their size as a fraction of the
-# picture, and, as a fraction of the longer side, half the distance within which two are one.
+# Of islands: smallest visible alpha, smallest maximum of a subject, largest size as a fraction of
+# the picture, and half the distance at which two are joined, as a fraction of the longer side.
 _VISIBLE, _OPAQUE, _SMALL, _REACH = 0.02, 0.8, 0.001, 0.01
 
 
 def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Look:
     """Mattes a picture, and its mirror image with a coarse input of twice the height and width.
 
-    Where the scale would pass 1/2 for that, the mirror image is enlarged instead. The larger coarse
-    input shows thin parts, the smaller one the whole; and what is wrong in a picture is seldom
-    wrong in its mirror image. Each counts the more the less it expects to be wrong; the second only
-    near the edges that the first has found, because a part seen large can be taken for background.
+    If this needs a scale above 1/2, the mirror image is enlarged instead. The larger coarse input
+    shows thin parts, the smaller one the whole subject; and errors in a picture rarely repeat in
+    its mirror image. Each pass is weighted by its predicted error. The second is used only near
+    edges found by the first, because it can take large parts of a subject for background.
 
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
         bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
-        budget: of the first look.
-        compute: one look of the network.
+        budget: scale and pixels of the first pass.
+        compute: one pass of the network.
 
     Returns:
-        Weighted means of what `compute` returns for both, at the size of `src`; refined is what
-        either look has refined.
+        Weighted means of the results of `compute`, at the size of `src`; refined cells are those of
+        either pass.
 
     Source: ours, because photographs allow more time; docs/evaluation.md has the gain.
     """
@@ -62,13 +62,13 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
     )
     large_src, large_bgr = (_enlarge(picture.flip(-1), enlargement) for picture in (src, bgr))
     pha, fgr, err, other_ref = compute(large_src, large_bgr, again)
-    del large_bgr  # here and below, because those of a large photograph take hundreds of MiB each
-    # The residual is applied to the frame itself, which keeps its detail.
+    del large_bgr  # here and below: each takes hundreds of MiB for a large photograph
+    # The residual is applied to the frame, which keeps its detail.
     residual = fgr - large_src
     del fgr, large_src
 
     def restore(picture: Tensor) -> Tensor:
-        """Mirrors back, to the size of `src`."""
+        """Mirrors back and resizes to the size of `src`."""
         mirrored = picture.flip(-1)
         if enlargement == 1:
             return mirrored
@@ -77,14 +77,14 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
     fgr = restore(residual).add_(src).clamp_(0, 1)
     del residual
     pha, err, other_ref = restore(pha), restore(err), restore(other_ref)
-    weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # of the second
+    weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # weight of the second pass
     weight *= _find_edges(first[0], budget)
     pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, (pha, fgr, err), strict=True))
     return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
 
 
 def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
-    """Like pha: 1 within `_INSIDE` coarse pixels of an edge, 0 elsewhere, a ramp between."""
+    """In the shape of pha: 1 within `_INSIDE` coarse pixels of an edge, else 0, with a ramp."""
     size = [int(side * budget.backbone_scale) for side in pha.shape[2:]]
     most = F.adaptive_max_pool2d(torch.cat([pha, 1 - pha], dim=1), size)
     side = 2 * _INSIDE + 1
@@ -95,7 +95,7 @@ def _find_edges(pha: Tensor, budget: Budget) -> Tensor:
 
 
 def _enlarge(picture: Tensor, enlargement: float) -> Tensor:
-    """Enlarges to a size that is divisible by 4, as the refiner needs it."""
+    """Enlarges to a size divisible by 4, which the refiner needs."""
     if enlargement == 1:
         return picture
     size = [math.ceil(side * enlargement / CELL) * CELL for side in picture.shape[2:]]
@@ -103,28 +103,28 @@ def _enlarge(picture: Tensor, enlargement: float) -> Tensor:
 
 
 def drop_faint_islands(pha: np.ndarray) -> np.ndarray:
-    """Empties small islands that are nowhere opaque and have nothing opaque nearby.
+    """Removes small islands without an opaque pixel in them or nearby.
 
-    A part of a subject is opaque somewhere, or near what is: loose hair, motion blur, a veil. A
-    spot far from all that is steam, a lamp or a leaf that changed between plate and frame.
+    Parts of a subject are opaque somewhere, or near an opaque part: loose hair, motion blur, a
+    veil. Other islands are changes between plate and frame, such as steam, a lamp or a leaf.
 
     Args:
         pha: (H, W) float in [0, 1].
 
     Returns:
         A copy that is 0 in islands that nowhere exceed `_OPAQUE` and cover less than `_SMALL` of
-        the picture; `pha` itself where there is none.
+        the picture; `pha` if there are none.
 
-    Source: ours; as in hysteresis thresholding (Canny, 1986), a weak response counts only if it
-        hangs together with a strong one.
+    Source: ours; as in hysteresis thresholding (Canny, 1986), a weak response counts only if it is
+        connected to a strong one.
     """
     visible = pha > _VISIBLE
     side = 2 * max(1, round(_REACH * max(pha.shape))) + 1
-    # OpenCV dilates by a box in the time of its two sides.
+    # OpenCV dilates by a box separably.
     together = cv2.dilate(visible.astype(np.uint8), np.ones((side, side), np.uint8))
     count, islands = cv2.connectedComponents(together)
     areas = np.bincount(islands[visible], minlength=count)
     solid = np.bincount(islands[pha > _OPAQUE], minlength=count)
     faint = (solid == 0) & (areas < _SMALL * pha.size)
-    faint[0] = False  # what is empty already
+    faint[0] = False  # the background
     return np.where(faint[islands], pha.dtype.type(0), pha) if faint.any() else pha

@@ -20,7 +20,7 @@ DEFAULT_CHECKPOINT = SHIPPED / "weights" / "mattingrefine_mobilenetv2.safetensor
 
 @settings_group("model")
 class ModelSettings:
-    """Network, and its work per picture."""
+    """The network, and its scale and refinement per picture."""
 
     checkpoint: Path = DEFAULT_CHECKPOINT
     """Weights (.pth state dict or .safetensors)."""
@@ -48,7 +48,7 @@ class ModelSettings:
 
 @settings_group("images")
 class ImagesSettings:
-    """What to read."""
+    """Settings of the input."""
 
     src: Path = REQUIRED
     """Frames: a picture, or a folder with its subfolders."""
@@ -59,7 +59,7 @@ class ImagesSettings:
 
 @settings_group("output")
 class OutputSettings:
-    """What to write."""
+    """Settings of the output."""
 
     dir: Path = REQUIRED
     """Output folder. Each output type gets a subfolder with the source's structure."""
@@ -73,7 +73,7 @@ class OutputSettings:
 
 @settings_group("")
 class ComputeSettings:
-    """Where and how to compute."""
+    """Device, precision and threads."""
 
     device: DeviceName = "auto"
     """auto takes CUDA, then MPS, then the CPU."""

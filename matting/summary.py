@@ -36,7 +36,7 @@ class SummaryEntry:
 def read_summary(path: Path) -> dict[str, Any] | None:
     """Reads a run's summary; None if there is none or the file is something else."""
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # opening a pipe would wait
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -68,13 +68,13 @@ class RunSummary:
         return sum(entry.status == status for entry in self.entries)
 
     def write(self, path: Path, ended: bool = True) -> None:
-        """Writes everything as JSON; OSError when that fails.
+        """Writes everything as JSON; OSError if this fails.
 
         Absolute paths in the settings are reduced to their last part, everywhere in the file.
 
         Args:
-            path: where.
-            ended: False before the work, so that a run that is killed leaves its settings.
+            path: the file to write.
+            ended: False before the work, so that the settings are recorded if the run is killed.
         """
         content = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z") if ended else None,

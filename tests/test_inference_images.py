@@ -486,7 +486,9 @@ def test_capture_is_checked_and_exposure_matched(tmp_path: Path, run_forked, pho
         images = json.loads((out / "summary.json").read_text("utf-8"))["images"]
         entries[name] = {image["name"]: image for image in images}
         pha[name] = {s: np.asarray(Image.open(out / f"pha/{s}.png")) for s in ("good", "darker")}
-    runs["auto"].check(0, r"note: darker.png: the frame was exposed by \+1\.\d\d stops against")
+    runs["auto"].check(
+        0, r"note: darker.png: the frame's exposure differs from the plate's by \+1\.\d\d stops"
+    )
     runs["auto"].check(0, "note: swapped.png: plate and frame seem to be swapped")
     assert "good.png" not in runs["auto"].out
     told = {n: e["details"]["capture"]["problems"] for n, e in entries["auto"].items()}
@@ -562,7 +564,7 @@ def test_skip_says_with_what_settings_kept_outputs_were_made(
     run = run_forked(*line, *skip, "--target-bgr", "green").check(0, "0 done, 2 skipped")
     assert "target_bgr was blue, now green" in run.out
     (out / "summary.json").unlink()
-    run = run_forked(*line, *skip).check(0, "2 outputs were kept, and no summary.json says")
+    run = run_forked(*line, *skip).check(0, "2 outputs were kept, but no summary.json records")
     run = run_forked(*line, "-y").check(0, "2 done")
     assert "kept" not in run_forked(*line, *skip).check(0, "0 done, 2 skipped").out
 

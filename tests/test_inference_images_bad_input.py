@@ -31,7 +31,7 @@ BAD = {
     "cut.png": "frame .*cut.png: damaged, truncated",
     "deep cut.png": "frame .*deep cut.png: damaged, truncated",
     "empty.png": r"frame .*empty.png: .*empty \(0 bytes\)",
-    "gone.png": "a link to what does not exist",
+    "gone.png": "a broken link",
     "plateless.png": "plate .*plateless.png: damaged, truncated",
     "twice.png": r"no plate: several pictures named twice in .*: twice\.jpg, twice\.webp",
     "wide.png": "aspect ratios: the plate is 96 x 64 pixels, the frame 128 x 64",
@@ -223,13 +223,13 @@ def test_wrong_settings_files(refuse, tmp_path: Path, pattern: str, content: str
 
 
 def test_absent_device(refuse) -> None:
-    refuse("device cuda was asked for, but there is none.*present: .*cpu", "--device", "cuda")
+    refuse("device cuda is not available.*available: .*cpu", "--device", "cuda")
 
 
 def test_absent_device_of_another_maker(refuse) -> None:
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         pytest.skip("MPS is present here")
-    refuse("device mps was asked for, but there is none.*present: .*cpu", "--device", "mps")
+    refuse("device mps is not available.*available: .*cpu", "--device", "mps")
 
 
 class RunsCode:
@@ -360,7 +360,7 @@ def test_read_only_output_folder(paths: tuple, tmp_path: Path, run_script) -> No
 def test_output_folder_that_is_a_file(refuse, paths: tuple) -> None:
     out = paths[2]
     out.write_text("mine")
-    refuse("output folder .*out can't be written: what is there is no folder")
+    refuse("output folder .*out can't be written: it exists and is not a folder")
     refuse("output folder .*out/sub can't be written: Not a directory", "--output-dir", out / "sub")
 
 

@@ -205,16 +205,16 @@ def test_folder_of_pictures_resumes(tmp_path: Path, clips, plate, photographs, r
     (out / "pha" / "shot_10.png").unlink()
     run_video(*line, "--resume").check(2, "--resume continues the run of .* settings: output")
     resumed = (*line, "--output-picture-format", "jpeg", "--resume")
-    run_video(*resumed).check(0, "1 frames in .*4 were there")
+    run_video(*resumed).check(0, "1 frames in .*4 existed already")
     assert len(names(out / "pha")) == 5
     # Neither an empty file nor one that doesn't open is a frame that is there.
     whole = (out / "pha" / "shot_9.png").read_bytes()
     (out / "pha" / "shot_9.png").write_bytes(whole[: len(whole) // 2])
     (out / "com" / "shot_11.jpg").write_bytes(b"")
-    run_video(*resumed).check(0, "2 frames in .*3 were there")
+    run_video(*resumed).check(0, "2 frames in .*3 existed already")
     assert (out / "pha" / "shot_9.png").read_bytes() == whole
     (out / "summary.json").unlink()
-    run_video(*resumed).check(2, "--resume can't tell with which settings .*summary.json")
+    run_video(*resumed).check(2, "--resume can't find the settings .*summary.json")
 
 
 def test_smoothing_and_alignment_are_reported(

@@ -61,7 +61,7 @@ def test_a_killed_run_that_is_continued_equals_an_uninterrupted_one(
     assert made == 11
     # From there, killed once more, with half of a frame's outputs written.
     assert run_video(*line, "--resume", before=KILL.format(after=8)).code == -9
-    run_video(*line, "--resume").check(0, "9 were there")
+    run_video(*line, "--resume").check(0, "9 existed already")
     assert read_outputs(continued) == read_outputs(whole)
     assert not list(continued.rglob(".*"))
 
@@ -70,7 +70,7 @@ def test_a_killed_run_has_said_its_settings(tmp_path: Path, run_video, source) -
     line = (*source, "--output-dir", tmp_path / "out", "--video-target-bgr")
     assert run_video(*line, "red", before=KILL.format(after=6)).code == -9
     run_video(*line, "blue", "--resume").check(2, "had other settings: video")
-    run_video(*line, "red", "--resume").check(0, "3 were there")
+    run_video(*line, "red", "--resume").check(0, "3 existed already")
 
 
 @pytest.mark.parametrize("flag", ["--video-src", "--video-bgr", "--video-target-bgr"])
@@ -86,7 +86,7 @@ def test_another_file_under_the_name_of_an_input_is_noticed(
     path.write_bytes(before[:-300] + bytes(300))
     run_video(*line, "--resume").check(2, f"other settings: the file of {flag}")
     (path.parent / "copy").replace(path)
-    run_video(*line, "--resume").check(0, "3 were there")
+    run_video(*line, "--resume").check(0, "3 existed already")
 
 
 def test_pictures_of_a_run_that_was_replaced_are_not_taken_for_its_own(
@@ -95,6 +95,6 @@ def test_pictures_of_a_run_that_was_replaced_are_not_taken_for_its_own(
     line = (*source, "--output-dir", tmp_path / "out", "--video-target-bgr")
     run_video(*line, "red").check(0)
     assert run_video(*line, "blue", "-y", before=KILL.format(after=8)).code == -9
-    run_video(*line, "blue", "--resume").check(0, "20 frames in .*4 were there")
+    run_video(*line, "blue", "--resume").check(0, "20 frames in .*4 existed already")
     run_video(*line[:-3], "--output-dir", tmp_path / "blue", line[-1], "blue").check(0)
     assert read_outputs(tmp_path / "out") == read_outputs(tmp_path / "blue")

@@ -1,4 +1,4 @@
-"""Earlier runs: which files they made, whether these are whole, and with what settings."""
+"""Earlier runs: their output files, completeness and settings."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,11 +19,11 @@ _FREE = (
 
 
 def find_outputs(root: Path, pictures: Iterable[Path]) -> set[Path]:
-    """Finds the folders of outputs (`com`, `pha` ...) below a folder that lie beside a summary.
+    """Finds output folders (`com`, `pha` ...) beside a summary, below a folder.
 
     Args:
         root: the folder.
-        pictures: what was found below it; only their folders are looked at.
+        pictures: the pictures below it; only their folders are checked.
     """
     kinds = set(get_args(OutputType))
     folders = {
@@ -38,7 +38,7 @@ def find_outputs(root: Path, pictures: Iterable[Path]) -> set[Path]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file is a PNG from its first to its last byte, by the checksums in it."""
+    """Whether a file is a complete PNG, by its checksums."""
     try:
         if not path.is_file():
             return False
@@ -52,16 +52,16 @@ def is_whole(path: Path) -> bool:
 def compare_runs(
     summary: Path, settings: dict[str, Any], kept: list[str]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Finds out with what other settings kept outputs were made.
+    """Finds kept outputs that were made with other settings.
 
     Args:
-        summary: of the run before, where there is one.
-        settings: of this run, as the summary shows them.
-        kept: the outputs that are kept, relative to the summary's folder.
+        summary: the summary of the run before, or a missing file.
+        settings: settings of this run, in the form of the summary.
+        kept: the kept outputs, relative to the summary's folder.
 
     Returns:
-        Other settings with the files that were made with them, for the new summary; settings are
-        None where no summary tells them. And what a user should know, in words.
+        Other settings with the files made with them, for the new summary (settings are None if no
+        summary records them); and notes for the user.
     """
     before = read_summary(summary) or {}
     left, groups, notes = set(kept), [], []
@@ -85,7 +85,7 @@ def compare_runs(
             )
         else:
             notes.append(
-                f"{len(files)} outputs were kept, and no summary.json says with which settings "
-                "they were made; -y makes all of them again"
+                f"{len(files)} outputs were kept, but no summary.json records their settings; "
+                "-y makes all of them again"
             )
     return groups, notes

@@ -26,11 +26,11 @@ from .plan import Job
 
 Reader = Callable[[Path], Picture]
 
-# Bytes a pixel from reading to writing, on a CPU: measured at 50 and 200 megapixels, and more for
-# 16 bits. From so many pixels on, one frame at a time is computed and written.
+# Bytes of memory per pixel, from reading to writing, on a CPU: measured at 50 and 200 megapixels,
+# with a margin for 16 bits. From so many pixels on, one frame at a time is computed and written.
 _MEMORY, _MEMORY_OF_TWO_LOOKS, _MEMORY_OF_A_SHEET = 80, 130, 110
 _LARGE = 50_000_000
-_SMALL = 4_000_000  # need half a gigabyte, of which nobody asks
+_SMALL = 4_000_000  # these need 0.5 GB, which is not checked
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,20 @@ class LoadedFrame:
 
 @dataclass
 class ImagesRun:
-    """Mattes one job after the other, or several at a time when threads call it."""
+    """Mattes one job per call; several threads may call it."""
 
     matting: Matting
     target: Target
     """New background of the composites."""
     preprocess: Preprocess
-    """What is to be done to plates."""
+    """Preparation of plates."""
     bit_depth: BitDepth
     output_dir: Path
-    """What the outputs' paths are given from."""
+    """The folder to which the outputs' paths are relative in the summary."""
     should_stop: Callable[[], bool]
-    """Asked before each prediction."""
+    """Returns whether to stop; called before each prediction."""
     read_shared: Reader = field(default_factory=lambda: lru_cache(maxsize=4)(read_picture))
-    """Reads plates and new backgrounds; one that serves many frames is decoded once."""
+    """Reads plates and new backgrounds; decodes one that many frames use only once."""
 
     def __post_init__(self) -> None:
         self._turn = BoundedSemaphore(self.matting.predictor.lanes)
@@ -67,7 +67,7 @@ class ImagesRun:
         """Reads a frame and its plate, mattes it and writes the outputs.
 
         Returns:
-            Its result, also if it failed; None if the run was to stop before it.
+            Its result, also if it failed; None if the run stopped before it.
         """
         entry = SummaryEntry(job.name, "done")
         try:
@@ -96,7 +96,7 @@ class ImagesRun:
         if height * width < _LARGE:
             turn.enter_context(self._turn)
             return False
-        with self._large:  # two that had half of the lanes each would wait for ever
+        with self._large:  # two frames with half of the lanes each would wait for ever
             for _ in range(self.matting.predictor.lanes):
                 turn.enter_context(self._turn)
         return True
@@ -105,10 +105,10 @@ class ImagesRun:
 def load_frame(
     job: Job, target: Target, preprocess: Preprocess, read_shared: Reader
 ) -> LoadedFrame:
-    """Reads a frame, its plate and its new background, and makes them fit.
+    """Reads a frame, its plate and its new background, and prepares them.
 
     Raises:
-        ValueError: when a file can't be read or the plate does not fit; names the file.
+        ValueError: when a file can't be read or the plate does not fit; the message names the file.
     """
     src = _read("frame", job.src, read_picture)
     plate = Matting.prepare(src, _read("plate", job.bgr, read_shared), preprocess)
@@ -149,13 +149,13 @@ def matte_frame(frame: LoadedFrame, matting: Matting) -> tuple[Matte, float]:
 def write_outputs(
     job: Job, frame: LoadedFrame, matte: Matte, seconds: float, bit_depth: BitDepth
 ) -> Iterator[OutputType]:
-    """Writes every output of a frame that the job asks for.
+    """Writes the outputs of a frame that are in the job.
 
     Yields:
-        The type of each, once it is written.
+        The type of each output after writing it.
 
     Raises:
-        OSError: when a file can't be written; those before it are whole.
+        OSError: when a file can't be written; those before it are complete.
     """
     for kind, path in job.outputs.items():
         if kind == "sheet":

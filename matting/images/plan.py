@@ -1,4 +1,4 @@
-"""Planning a run over folders: pairs of frame and plate, outputs to make, outputs that exist."""
+"""Plans a run over folders: pairs of frame and plate, outputs to make, existing outputs."""
 
 import os
 from collections import Counter
@@ -26,14 +26,14 @@ class Job:
     src: Path
     bgr: Path
     target: Path | None
-    """The file of its new background, if it has one."""
+    """The file of its new background, if there is one."""
     outputs: dict[OutputType, Path]
-    """Files to make, by type; those that may be kept are left out."""
+    """Files to make, by type, without those to keep."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do, with notes for the user."""
+    """The jobs of a run, with notes for the user."""
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -59,15 +59,15 @@ def plan_jobs(
         src: a picture or a folder.
         bgr: one plate, or a folder of plates paired by relative path and stem.
         target: the new background; a folder is paired like the plates.
-        output_dir: where outputs go: `output_dir/TYPE/` and then as below `src`.
+        output_dir: outputs are written to `output_dir/TYPE/`, with the folders below `src`.
         types: outputs to make.
-        on_existing: what to do about outputs that are there.
+        on_existing: what to do if outputs exist.
 
     Returns:
-        The plan. Nothing has been written.
+        The plan. Nothing is written.
 
     Raises:
-        PictureError: when a path is missing or holds no picture.
+        PictureError: when a path is missing or has no picture.
         ValueError: when an output would replace an input, or exists and `on_existing` is `error`.
     """
     plan = Plan()
@@ -80,7 +80,7 @@ def plan_jobs(
     stems = _output_stems(names, plan.notes)
 
     read = (*sources, *plates.values(), *targets.values())
-    inputs = cache(lambda: set(map(os.path.realpath, read)))  # asked for seldom, and slow
+    inputs = cache(lambda: set(map(os.path.realpath, read)))  # slow and rarely needed
     existing: list[Path] = []
     for source, name in names.items():
         if name in plan.failed:
@@ -106,7 +106,7 @@ def plan_jobs(
 def _find_existing(
     outputs: dict[OutputType, Path], inputs: Callable[[], set[str]]
 ) -> dict[OutputType, Path]:
-    """The outputs that are there; ValueError where one is an input, given by its real path."""
+    """Finds existing outputs; ValueError if one is an input, by its real path."""
     there = {kind: path for kind, path in outputs.items() if os.path.lexists(path)}
     for path in there.values():
         if os.path.realpath(path) in inputs():
@@ -130,7 +130,7 @@ def _tell_of_existing(existing: list[Path], on_existing: OnExisting, plan: Plan)
 
 
 def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: Plan) -> list[Path]:
-    """The frames: pictures of the source folder that are not plates, targets or outputs."""
+    """Lists the frames: pictures of the source folder that are not plates, targets or outputs."""
     others = tuple(path for path in (bgr, target.path, output_dir) if path is not None)
     listing = list_pictures(src, exclude=others)
     if not src.is_dir():
@@ -143,7 +143,7 @@ def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: 
         f"{path} is inside the source folder and is not read as frames" for path in inside
     )
     if not sources:
-        raise ValueError(f"{src} holds only outputs of an earlier run; name a folder of frames")
+        raise ValueError(f"{src} has only outputs of an earlier run; name a folder of frames")
     for path, reason in listing.left_out.items():
         plan.failed[path.relative_to(src).as_posix()] = reason
     if plan.failed:
@@ -158,7 +158,7 @@ def _describe(listing: Listing) -> Iterator[str]:
 def _partners(
     names: dict[Path, str], root: Path, partner: Path | None, what: str, plan: Plan
 ) -> dict[Path, Path]:
-    """Partner file of each source; sources without one are entered as failed."""
+    """Finds the partner file of each source; adds sources without one to the failed."""
     if partner is None:
         return {}
     listing = list_pictures(partner)
@@ -178,11 +178,11 @@ def _partners(
 
 
 def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
-    """Path of each source's outputs below a type's folder, without the outputs' extension."""
+    """Returns the path of each source's outputs below a type's folder, without extension."""
     stems = {source: Path(name).with_suffix("").as_posix() for source, name in names.items()}
     whole: list[Path] = []
     while True:
-        # Case is folded because many file systems do.
+        # Ignores case, because many file systems do.
         count = Counter(stem.casefold() for stem in stems.values())
         alike = [s for s in names if count[stems[s].casefold()] > 1 and s not in whole]
         if not alike:
@@ -198,7 +198,7 @@ def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
 
 
 def _follow(path: Path) -> Path:
-    """As `Path.resolve`, which raises no OSError but another for a link that leads to itself."""
+    """`Path.resolve` that raises OSError, instead of another error, for a circular link."""
     return Path(os.path.realpath(path))
 
 

@@ -1,1 +1,1 @@
-"""From mattes to the pictures that are written."""
+"""Makes output pictures from mattes."""

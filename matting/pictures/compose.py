@@ -1,4 +1,4 @@
-"""From a matte to the pictures that are written."""
+"""Makes the output pictures of a matte."""
 
 from typing import Literal
 
@@ -11,8 +11,8 @@ OutputType = Literal["com", "pha", "fgr", "err", "ref", "sheet"]
 BitDepth = Literal[8, 16]
 AlphaMode = Literal["straight", "premultiplied"]
 
-# Standard deviation of `--target-bgr blur` as a fraction of the longer side: ours, a background
-# that is no longer readable, as video calls show it.
+# Standard deviation of `--target-bgr blur` as a fraction of the longer side: ours, enough to make
+# text unreadable, as in video calls.
 _BLUR = 0.015
 _ROWS = 32
 
@@ -30,8 +30,8 @@ def render(
         kind: `com` (over the target; RGBA without one), `pha`, `fgr`, `err` or `ref`.
         matte: the prediction.
         target: (H, W, 3) float32, RGB in [0, 1], the new background of `com`, or None.
-        bit_depth: of `com`, `pha` and `fgr`; the others have 8.
-        alpha: what the colours of RGBA are: the foreground's, or those times alpha.
+        bit_depth: bits per channel of `com`, `pha` and `fgr`; the others have 8.
+        alpha: whether RGBA has straight or premultiplied colours.
 
     Returns:
         (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16.
@@ -39,7 +39,7 @@ def render(
     if kind == "com":
         if target is not None:
             return quantise(composite(matte, target), bit_depth)
-        # Nothing shows where alpha is 0; zeros there compress well.
+        # Colours are not visible where alpha is 0; zeros compress well.
         shown = (matte.pha > 0).astype(np.uint8)
         colour = matte.fgr if alpha == "straight" else matte.fgr * matte.pha[..., None]
         fgr = cv2.copyTo(quantise(colour, bit_depth), shown)
@@ -63,9 +63,9 @@ def composite(matte: Prediction, target: np.ndarray) -> np.ndarray:
     Source: the compositing equation of the paper.
     """
     com = np.empty_like(matte.fgr)
-    for start in range(0, len(com), _ROWS):  # which stay in the cache
+    for start in range(0, len(com), _ROWS):  # few rows stay in the cache
         rows = slice(start, start + _ROWS)
-        # One alpha for each channel: broadcasting over three values at a time takes far longer.
+        # Alpha repeated for each channel, because broadcasting over three values is much slower.
         alpha = cv2.merge([matte.pha[rows]] * 3)
         np.multiply(alpha, matte.fgr[rows], out=com[rows])
         np.subtract(1, alpha, out=alpha)
@@ -78,7 +78,7 @@ def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
     """Rounds floats in [0, 1] of any shape to uint8 or uint16."""
     largest = 2**bit_depth - 1
     quantised = np.empty(picture.shape, np.uint8 if bit_depth == 8 else np.uint16)
-    for start in range(0, len(picture), _ROWS):  # which stay in the cache
+    for start in range(0, len(picture), _ROWS):  # few rows stay in the cache
         rows = picture[start : start + _ROWS] * np.float32(largest)
         rows += np.float32(0.5)
         quantised[start : start + _ROWS] = rows.clip(0, largest, out=rows)
@@ -86,14 +86,14 @@ def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """Turns uint8 or uint16 of any shape into float32 in [0, 1]."""
+    """Converts uint8 or uint16 of any shape to float32 in [0, 1]."""
     return picture.astype(np.float32) / np.iinfo(picture.dtype).max
 
 
 def blur(picture: np.ndarray) -> np.ndarray:
-    """Blurs a background, (H, W, 3) float32, by an amount that looks the same at any size."""
+    """Blurs a background, (H, W, 3) float32, in proportion to its size."""
     sigma = _BLUR * max(picture.shape[:2])
-    # A wide Gaussian of a reduced picture: the same to the eye, in a fraction of the time.
+    # A wide Gaussian on a reduced picture looks the same and is much faster.
     factor = max(1, int(sigma / 4))
     height, width = (max(1, side // factor) for side in picture.shape[:2])
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""Pictures and new backgrounds that callers of the library pass."""
+"""Reads pictures and new backgrounds that callers of the library pass."""
 
 from pathlib import Path
 from typing import get_args
@@ -22,10 +22,10 @@ _WANTED = (
 
 
 def open_picture(picture: PictureLike) -> Picture:
-    """Reads a picture, or takes one that is in memory.
+    """Reads a picture from a file, an array or Pillow.
 
     Args:
-        picture: see `PictureLike`; a Pillow picture is turned upright, loses its alpha and keeps
+        picture: see `PictureLike`; a Pillow picture is rotated upright, loses its alpha and keeps
             its colour profile; an array is in sRGB.
 
     Returns:
@@ -33,7 +33,7 @@ def open_picture(picture: PictureLike) -> Picture:
 
     Raises:
         ValueError: when the file can't be read (`PictureError`), or for pixels of another shape or
-            type; floats are not taken, as their range can't be told.
+            type; floats are refused, because their range is ambiguous.
     """
     if isinstance(picture, Picture):
         return picture
@@ -54,21 +54,21 @@ def _take_array(picture: object) -> Picture:
         pixels = np.asarray(picture)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{_WANTED}, got {type(picture).__name__}: {error}") from error
-    if pixels.dtype.kind == "u":  # files of other machines keep their order of bytes
+    if pixels.dtype.kind == "u":  # other byte orders are kept by files
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         advice = ""
         if pixels.dtype in (np.uint8, np.uint16) and pixels.ndim == 2:
-            advice = "; of grey pixels, hand over numpy.dstack([grey] * 3)"
+            advice = "; for grey pixels, pass numpy.dstack([grey] * 3)"
         elif pixels.ndim == 3 and pixels.shape[2] == 4:
-            advice = "; of RGBA, hand over pixels[..., :3]"
+            advice = "; for RGBA, pass pixels[..., :3]"
         raise ValueError(
             f"{_WANTED}, got {type(picture).__name__} of shape {pixels.shape} and type "
             f"{pixels.dtype}{advice}"
         )
     if pixels.size == 0:
         raise ValueError(f"{_WANTED}, got one without pixels: shape {pixels.shape}")
-    # PyTorch takes no mirrored views, and warns of memory that it must not write to.
+    # PyTorch does not support mirrored views, and warns of read-only memory.
     usable = pixels.flags.writeable and min(pixels.strides) >= 0
     return Picture(pixels if usable else pixels.copy())
 
@@ -78,13 +78,13 @@ def _take_pillow(image: Image.Image) -> Picture:
         exif, damage = read_exif(image, b"")
         orientation = orientation_of(exif)
         image.load()
-        orientation = 1 if orientation_of(image.getexif()) == 1 else orientation  # TIFF is turned
+        orientation = 1 if orientation_of(image.getexif()) == 1 else orientation  # TIFF is upright
         metadata = take_metadata(exif, image)
         dropped = ("alpha channel dropped",) if image.has_transparency_data else ()
         channels = take_pillow(image, wants_alpha=False)
     except PictureError:
         raise
-    except Exception as error:  # decoders raise whatever damage leads them to
+    except Exception as error:  # decoders can raise any exception for damaged data
         raise PictureError(f"a Pillow picture that can't be decoded: {error}") from error
     colour = find_colour(image, b"", exif)
     pixels, profile, managed = manage_colours(channels, colour.profile)
@@ -97,15 +97,15 @@ def make_target(
     bgr: np.ndarray,
     icc_profile: bytes | None,
 ) -> np.ndarray | None:
-    """Makes the new background of a frame of whatever names it; see `Matte.composite`.
+    """Makes the new background of a frame from any form of it; see `Matte.composite`.
 
     Args:
         target: a colour, a picture, `blur`, or None for none.
         bgr: (H, W, 3) uint8 or uint16, the frame's plate.
-        icc_profile: what the frame's colours are.
+        icc_profile: the frame's colour profile.
 
     Returns:
-        (H, W, 3) float32 in [0, 1], in the frame's space, or None.
+        (H, W, 3) float32 in [0, 1], in the frame's colour space, or None.
 
     Raises:
         ValueError: when the target is none of these or can't be read.
@@ -118,7 +118,7 @@ def make_target(
             isinstance(c, int | np.integer) and c in range(256) for c in target
         ):
             raise ValueError(
-                f"a colour is red, green and blue, whole numbers from 0 to 255; got {target}"
+                f"a colour is red, green and blue, integers from 0 to 255; got {target}"
             )
         target = Target("colour", colour=target)
     if isinstance(target, Target):
@@ -138,15 +138,15 @@ def make_target(
 
 
 def check_target(target: object, shape: tuple[int, ...], bit_depth: object) -> None:
-    """Raises ValueError unless these can be rendered: (H, W, 3) floats in [0, 1] or None; 8 or 16.
+    """Raises ValueError unless a target is (H, W, 3) floats in [0, 1] or None, and bits 8 or 16.
 
-    `shape` is that of the frame.
+    `shape` is the frame's shape.
     """
     if bit_depth not in get_args(BitDepth):
         raise ValueError(f"bit_depth must be 8 or 16, got {bit_depth!r}")
     if target is None:
         return
-    wanted = f"target must be what render_target returns, an array {shape} of floats in [0, 1]"
+    wanted = f"target must be a result of render_target, an array {shape} of floats in [0, 1]"
     if not isinstance(target, np.ndarray) or target.dtype.kind != "f" or target.shape != shape:
         got = type(target).__name__
         if isinstance(target, np.ndarray):

@@ -15,7 +15,7 @@ _TILE = 480  # longer side, pixels
 _GAP = 8
 _LABEL = 26
 _INK, _PAPER, _GREY = (235, 235, 235), (24, 24, 24), 0.5
-_GREEN = np.array(KEYING_GREEN, np.float32) / 255  # shows an edge's faults best
+_GREEN = np.array(KEYING_GREEN, np.float32) / 255  # shows faults at edges best
 
 
 def draw_sheet(

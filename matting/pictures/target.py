@@ -1,4 +1,4 @@
-"""The new background of a composite, as a user names it."""
+"""Reads the new background of a composite from `--target-bgr`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,7 @@ from media.profiles import bring
 
 from .compose import blur, to_float
 
-# What `green` is as a new background, and what stands where none is named: the green of studios,
-# not that of CSS (0, 128, 0).
+# The new background `green`, also the default: the green of studios, not that of CSS (0, 128, 0).
 KEYING_GREEN = (0, 177, 64)
 
 
@@ -30,7 +29,7 @@ class Target:
 
 
 def parse_target(text: str | None) -> Target:
-    """Understands `--target-bgr`.
+    """Parses `--target-bgr`.
 
     Args:
         text: `blur`; a colour (`green` for keying, a name of CSS, `#00b140`, `rgb(0,177,64)`); the
@@ -59,7 +58,7 @@ def parse_target(text: str | None) -> Target:
         path = Path(text)
     else:
         if max(colour) > 255:
-            raise ValueError(f"target background {text!r}: a channel goes from 0 to 255")
+            raise ValueError(f"target background {text!r}: channels must be from 0 to 255")
         return Target("colour", colour=colour)
     if path.is_dir():
         return Target("folder", path=path)
@@ -81,12 +80,12 @@ def render_target(
 
     Args:
         target: see `Target`.
-        picture: (h, w, 3) uint8 or uint16, the frame's own new background for the kinds `picture`
-            and `folder`; it is resized until it covers the frame and its middle is cropped.
-        bgr: (H, W, 3) uint8 or uint16, the frame's plate, which the kind `blur` blurs: there, no
-            colour of the subject can leak.
-        icc_profile: what the frame's colours, and those of `picture`, are; a colour is meant in
-            sRGB and brought there.
+        picture: (h, w, 3) uint8 or uint16, the frame's new background for the kinds `picture` and
+            `folder`; it is resized to cover the frame, and its centre is cropped.
+        bgr: (H, W, 3) uint8 or uint16, the frame's plate, for the kind `blur`; it has no colours of
+            the subject that could leak.
+        icc_profile: colour profile of the frame and of `picture`; a colour is converted to it from
+            sRGB.
 
     Returns:
         (H, W, 3) float32 in [0, 1], or None for a transparent composite.

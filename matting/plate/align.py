@@ -1,7 +1,7 @@
 """Aligns a captured plate to its frame, or leaves it unchanged and says why.
 
-One homography from SIFT matches, refined on the pixels, applied only if it passes every guard: a
-wrong warp costs more than none. Source: ours; the published method aligns so as well, unguarded.
+Estimates a homography from SIFT matches, refines it on the pixels, and applies it only if it passes
+all checks: a wrong warp is worse than none. Source: ours; the published method has no checks.
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,16 +22,16 @@ from .comparison import (
 )
 from .parallax import follow_parallax
 
-# Pixels are those of the working size where nothing else is said.
-WORKING_LONG_SIDE = 1024  # the fit is good to 0.1 px here, so to 0.4 px of a 4K frame
-MIN_SIDE = 48  # pixels of the frame; below it SIFT finds next to nothing
-MAX_KEYPOINTS = 2500  # the strongest; with 1500, strong texture in one place takes them all
+# Pixels are those of the working size unless stated otherwise.
+WORKING_LONG_SIDE = 1024  # the fit's error is 0.1 px here, so 0.4 px in a 4K frame
+MIN_SIDE = 48  # pixels of the frame; below, SIFT finds almost no features
+MAX_KEYPOINTS = 2500  # the strongest; with 1500, one area of strong texture can use all
 CONTRAST_THRESHOLD = 0.02  # half of SIFT's default, for dim rooms; false points do not match
 MATCH_RATIO = 0.75  # best over second-best descriptor distance: Lowe 2004, section 7.1
-FEATURE_TOLERANCE_PX = 2.0  # keeps a scene that is not quite a plane
+FEATURE_TOLERANCE_PX = 2.0  # allows a scene that is not exactly a plane
 MIN_INLIERS = 16  # unrelated pictures reach 6 by chance, a textured pair has hundreds
-CELLS = 8  # per side: the spread of inliers over the frame is counted in 8 x 8 cells
-MIN_SPREAD = 0.08  # fraction of the cells; with less, one poster would place the whole frame
+CELLS = 8  # per side: the spread of inliers is counted in 8 x 8 cells of the frame
+MIN_SPREAD = 0.08  # fraction of the cells; with less, one poster could determine the warp
 
 Features = tuple[np.ndarray, np.ndarray]  # positions (N, 2) and SIFT descriptors (N, 128), float32
 
@@ -45,15 +45,15 @@ class AlignmentReport:
     """
 
     verdict: AlignmentVerdict
-    reason: str  # the verdict in words and numbers, for people
+    reason: str  # description of the verdict with numbers
     matches: int | None = None  # features found in both
     inliers: int | None = None  # matches that agree with the homography
-    spread: float | None = None  # fraction of the frame's 8 x 8 cells that hold an inlier
+    spread: float | None = None  # fraction of the frame's 8 x 8 cells with an inlier
     residual_before: float | None = None
     residual_after: float | None = None
     coverage: float | None = None  # fraction of the frame that the warped plate covers
     largest_shift_px: float | None = None  # of a corner of the plate
-    parallax: float | None = None  # fraction of the frame where it then followed near things
+    parallax: float | None = None  # fraction of the frame that was then moved for near objects
     applied: bool = field(init=False)  # whether the plate was warped
 
     def __post_init__(self) -> None:
@@ -65,16 +65,16 @@ def align_plate(
 ) -> tuple[np.ndarray, AlignmentReport]:
     """Warps a captured plate onto its frame, if that can be done safely.
 
-    The same pictures give the same result from any thread: MAGSAC seeds a generator of its own.
+    Deterministic in any thread, because MAGSAC seeds its own generator.
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB; the frame.
-        bgr: the same of the captured plate.
-        guide: the same of the plate at the frame's exposure, to find the motion by; None is `bgr`.
+        bgr: the captured plate, of the same shape and type.
+        guide: the plate at the frame's exposure, for estimating the motion; None means `bgr`.
 
     Returns:
-        The plate on the frame, with the frame's own pixels where it does not reach; `bgr` itself
-        where no warp passes the guards. And the report.
+        The aligned plate, with the frame's pixels where it does not reach, or `bgr` if no warp
+        passes the checks; and the report.
 
     Raises:
         ValueError: a picture is empty, not (H, W, 3), not uint8 or uint16, or unlike the other.
@@ -83,7 +83,7 @@ def align_plate(
     if transform is None:
         return bgr, report
     placed, covered = warp(bgr, transform)
-    # At the frame's exposure already, a plate is its own guide and need not be warped twice.
+    # Without a separate guide the plate need not be warped twice.
     placed_guide = placed if guide is None or guide is bgr else warp(guide, transform)[0]
     placed, parallax = follow_parallax(src, placed, covered, placed_guide)
     return fill_uncovered(src, placed, covered), replace(report, parallax=parallax)
@@ -94,15 +94,15 @@ def find_alignment(
 ) -> tuple[np.ndarray | None, AlignmentReport]:
     """Finds the homography of a plate to its frame; arguments and errors as `align_plate`.
 
-    Returns a (3, 3) homography from pixels of the plate to those of the frame, or None where none
-    passes the guards; and the report.
+    Returns a (3, 3) homography from pixels of the plate to those of the frame, or None if none
+    passes the checks; and the report.
     """
     guide = bgr if guide is None else guide
     check_pictures(src, bgr)
     check_pictures(src, guide)
     height, width = src.shape[:2]
     if min(height, width) < MIN_SIDE:
-        reason = f"too small to align: {width}x{height} pixels, at least {MIN_SIDE} a side needed"
+        reason = f"too small to align: {width}x{height} pixels, at least {MIN_SIDE} per side needed"
         return None, AlignmentReport(AlignmentVerdict.TOO_SMALL, reason)
     src_grey, bgr_grey = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     transform, report = _fit_features(src_grey, bgr_grey)
@@ -123,12 +123,12 @@ def find_alignment(
 
 
 def fill_uncovered(src: np.ndarray, placed: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """A copy of a warped plate, with the frame's pixels where `covered`, (H, W) bool, is False."""
+    """Copies a warped plate, with the frame's pixels where `covered`, (H, W) bool, is False."""
     return cv2.copyTo(placed, covered.view(np.uint8), src.copy())
 
 
 def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, AlignmentReport]:
-    """Homography from plate to frame in pixels of the grey pictures, or None and the reason."""
+    """Fits a homography from plate to frame in pixels of the grey pictures, or None, and why."""
     end, start = _match(_describe(src), _describe(bgr))
     transform, inlying = None, np.zeros(len(end), bool)
     if len(end) >= MIN_INLIERS:
@@ -157,11 +157,11 @@ def _describe(grey: np.ndarray) -> Features:
 
 
 def _match(src: Features, bgr: Features) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 2) of the pairs that are mutually nearest and pass the ratio test."""
+    """Positions (N, 2) of pairs that are mutual nearest neighbours and pass the ratio test."""
     (src_points, src_descriptors), (bgr_points, bgr_descriptors) = src, bgr
     if min(len(src_points), len(bgr_points)) < 2:
         return src_points[:0], bgr_points[:0]
-    # Squared distances; SIFT's entries are whole numbers up to 255, so float32 is exact.
+    # Squared distances; SIFT's entries are integers up to 255, so float32 is exact.
     distances = (src_descriptors**2).sum(axis=1)[:, None] + (bgr_descriptors**2).sum(axis=1)
     distances -= 2 * src_descriptors @ bgr_descriptors.T
     rows, nearest = np.arange(len(distances)), distances.argmin(axis=1)

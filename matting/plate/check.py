@@ -1,7 +1,7 @@
 """Compares a frame with its captured plate and says what is wrong with the capture.
 
 Works on the two pictures at a small size. A false alarm on a good capture is worse than a missed
-fault, so doubtful faults are not reported. Source: ours; `docs/capture.md` has what was measured.
+fault, so doubtful faults are not reported. Source: ours; `docs/capture.md` has measurements.
 """
 
 from dataclasses import dataclass
@@ -24,31 +24,31 @@ from .comparison import (
 )
 from .exposure import ExposureReport
 
-MOVED = 0.0006  # fraction of the diagonal, 1.3 pixels of HD; then alignment is tried
-SEEN_AGAIN = 0.3  # of the picture; with less, alignment is tried as well
+MOVED = 0.0006  # fraction of the diagonal, 1.3 pixels at HD; above, alignment is tried
+SEEN_AGAIN = 0.3  # of the picture; below, alignment is tried too
 SAME_SCENE = 0.02  # of the picture; unrelated pictures reach 0.002, a subject over 3/4 leaves 0.18
-ASIDE = 0.1  # of the picture; with less the plate does not lie on the frame, subject or not
+ASIDE = 0.1  # of the picture; below, the plate is not aligned, with or without a subject
 
-NOTHING = 0.001  # of the picture; with less different, nothing stands in the frame
-BALANCE_CHANGE = 0.04  # of red or blue against green; less is not called white balance
-IN_BOTH = 0.3  # of an outline the plate's: somebody stands there. Good captures reach 0.2, once
-SWAPPED = 0.45  # of all outlines the plate's, and
-SWAPPED_FRAME = 0.15  # the frame's, at most; good captures have the two the other way round
+NOTHING = 0.001  # of the picture; if less differs, the frame has no subject
+BALANCE_CHANGE = 0.04  # of red or blue relative to green; less is not reported
+IN_BOTH = 0.3  # of an outline in the plate means a subject there; good captures reach 0.2
+SWAPPED = 0.45  # of all outlines in the plate, at least, and
+SWAPPED_FRAME = 0.15  # in the frame, at most; in good captures it is the opposite
 
-GREY = 4.0  # levels between channels, at most; JPEGs in colour leave so many
+GREY = 4.0  # largest difference of channels; colour JPEGs have up to this
 DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
 DIFFERENCE_SIGMA_PX = 1.5
-OPENING_PX, CLOSING_PX = 3, 7  # specks are dropped, and gaps closed
+OPENING_PX, CLOSING_PX = 3, 7  # to remove specks and close gaps
 MIN_AREA = 0.004  # of the picture; smaller areas are not judged
-OUTLINE_SIGMA_PX = 2.5  # over which colours on the two sides of an outline are averaged
-BORDER_PX = 3  # at the picture's edge areas are cut, and that is no outline
-MIN_OUTLINE_PX = 20  # with less, an area's owner is in doubt
-ALONG_SIGMA_PX = 6.0  # over which neighbours on an outline vote together
-OWNED = 0.7  # of the change of colours there, for the outline to be of one picture
+OUTLINE_SIGMA_PX = 2.5  # for averaging colours on both sides of an outline
+BORDER_PX = 3  # areas are cut at the picture's edge, which is not an outline
+MIN_OUTLINE_PX = 20  # with less, the area is undecided
+ALONG_SIGMA_PX = 6.0  # for averaging along an outline
+OWNED = 0.7  # of the colour change, to assign the outline to one picture
 
 
 class Problem(StrEnum):
-    """What may be wrong with a capture."""
+    """Faults of a capture."""
 
     OTHER_SCENE = "not the same scene"
     MOVED = "camera moved"
@@ -60,11 +60,11 @@ class Problem(StrEnum):
 
 
 class CaptureVerdict(StrEnum):
-    """Whether a plate can be used as it is now."""
+    """Whether a prepared plate can be used."""
 
     GOOD = "good"
     MENDED = "mended"  # by alignment or exposure
-    EMPTY = "empty"  # the frame shows nothing but the plate
+    EMPTY = "empty"  # the frame shows only the plate
     FAULTY = "faulty"
 
 
@@ -73,10 +73,10 @@ class CaptureReport:
     """Findings about one frame and its plate; empty for a good capture."""
 
     problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()  # a sentence for each: what was seen, what was done, what to do
-    seen_again: float | None = None  # fraction of the picture where the frame shows the used plate
+    notes: tuple[str, ...] = ()  # one sentence each: finding, correction, advice
+    seen_again: float | None = None  # fraction of the picture where frame and used plate agree
     differing: float | None = None  # fraction of the picture, without specks
-    outline_in_frame: float | None = None  # fraction of what differs' outlines the frame makes
+    outline_in_frame: float | None = None  # fraction of differing areas' outlines
     outline_in_plate: float | None = None
     verdict: CaptureVerdict = CaptureVerdict.GOOD
 
@@ -84,13 +84,13 @@ class CaptureReport:
 def needs_alignment(src: np.ndarray, bgr: np.ndarray) -> bool:
     """Whether to try alignment, which has its own safeguards; takes about 10 ms.
 
-    Both are as `reduce_colours` makes them, the plate best at the frame's exposure.
+    Both are results of `reduce_colours`, the plate preferably at the frame's exposure.
     """
     return measure_seen_again(src, bgr) < SEEN_AGAIN or measure_shift(src, bgr) >= MOVED
 
 
 def measure_shift(src: np.ndarray, bgr: np.ndarray) -> float:
-    """Largest displacement of a corner, a fraction of the diagonal; nothing large is found."""
+    """Largest displacement of a corner as a fraction of the diagonal; finds small ones only."""
     frame, plate = (extract_detail(average_channels(picture)) for picture in (src, bgr))
     transform = refine(frame, plate, np.eye(3))
     shift, _ = judge_motion(transform, warp(plate, transform)[1])
@@ -105,8 +105,8 @@ def check_capture(
 ) -> CaptureReport:
     """Reports what is wrong between a frame and its plate after preparation.
 
-    Both are as `reduce_colours` makes them, the plate as it is going to be used. `alignment` is
-    None where it lay on the frame, `exposure` where matching was not tried.
+    Both are results of `reduce_colours`, the plate after preparation. `alignment` is None if the
+    plate was aligned already, `exposure` if matching was not tried.
     """
     seen_again = measure_seen_again(src, bgr)
     if seen_again < SAME_SCENE and alignment is not None and not alignment.applied:
@@ -132,10 +132,10 @@ def check_capture(
 
 
 def _is_grey(picture: np.ndarray) -> bool:
-    """Whether a reduced picture is in grey.
+    """Whether a reduced picture is grey.
 
-    Without colours a plate often is as light as a subject somewhere. Areas end there that are no
-    subject's, and their outlines would be taken for the plate's.
+    In grey, plate and subject often have equal brightness somewhere. Differing areas end there, and
+    such outlines would be assigned to the plate.
     """
     return bool((largest_channel(picture) - picture.min(axis=2)).max() <= GREY)
 
@@ -148,7 +148,7 @@ def _judge_alignment(alignment: AlignmentReport | None, seen_again: float) -> di
         return {Problem.MOVED: f"the camera moved by {shift}; the plate is aligned"}
     if seen_again >= ASIDE or alignment.verdict is AlignmentVerdict.ALREADY_FITS:
         return {}
-    note = f"the plate does not lie on the frame and can't be aligned: {alignment.reason}"
+    note = f"the plate is not aligned to the frame and can't be aligned: {alignment.reason}"
     return {Problem.MOVED: note}
 
 
@@ -160,19 +160,18 @@ def _judge_exposure(exposure: ExposureReport | None) -> dict[Problem, str]:
         balance = f"red {red - 1:+.0%}, blue {blue - 1:+.0%} against green"
         note = f"the white balance changed from plate to frame: {balance}, {exposure.stops:+.2f} "
         return {Problem.WHITE_BALANCE: f"{note}stops; the plate is matched"}
-    note = f"the frame was exposed by {exposure.stops:+.2f} stops against the plate"
+    note = f"the frame's exposure differs from the plate's by {exposure.stops:+.2f} stops"
     return {Problem.EXPOSURE: f"{note}; the plate is matched"}
 
 
 _OTHER_SCENE = (
     "frame and plate don't show the same scene: {:.1%} of the plate is seen in the frame. The "
-    "plate is a picture of the frame's own background without the subject; a new background goes "
-    "to --target-bgr"
+    "plate is a photo of the frame's real scene without the subject. It is not the replacement "
+    "background; that is --target-bgr"
 )
 _SUBJECT = (
     "the plate has a subject in it: somebody or something that moved covers part of {:.1%} of the "
-    "picture in the plate, and will be taken for foreground. Capture the plate with nobody in the "
-    "picture"
+    "plate, and will be taken for foreground. Capture the plate without anybody in the picture"
 )
 _SWAPPED = (
     "plate and frame seem to be swapped: the subject is in the plate, not in the frame. "
@@ -184,15 +183,15 @@ _NO_DIFFERENCE = (
 
 
 class Area(NamedTuple):
-    """A connected area where frame and plate differ, in fractions; what is neither is in doubt."""
+    """A connected area where frame and plate differ, in fractions; the rest is undecided."""
 
     size: float  # of the picture
-    in_frame: float  # of its outline, that somebody in the frame makes; 0 where little is seen
-    in_plate: float  # of its outline, that somebody in the plate makes
+    in_frame: float  # of its outline, due to a subject in the frame; 0 for short outlines
+    in_plate: float  # of its outline, due to a subject in the plate
 
 
 def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Where two reduced pictures of a scene differ: (h, w) bool, without specks and small gaps."""
+    """Finds where two reduced pictures differ: (h, w) bool, without specks and small gaps."""
     frame, plate = (
         cv2.GaussianBlur(picture, (0, 0), DIFFERENCE_SIGMA_PX) for picture in (src, bgr)
     )
@@ -203,7 +202,7 @@ def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 
 
 def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:
-    """In which picture somebody stands, for each larger area that differs; largest first.
+    """Finds which picture has a subject, for each larger area that differs; largest first.
 
     Colours change across the outline of a subject in the picture that shows it; in the other one
     the scene continues. Background subtraction detects ghosts in the same way.
@@ -218,7 +217,7 @@ def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list
 
 
 def _judge_outline(src: np.ndarray, bgr: np.ndarray, area: np.ndarray) -> tuple[float, float]:
-    """Fractions of an area's outline that are the frame's and the plate's."""
+    """Fractions of an area's outline that are in the frame and in the plate."""
     inside = area.astype(np.float32)
     seen = np.zeros_like(area)
     middle = (slice(BORDER_PX, -BORDER_PX), slice(BORDER_PX, -BORDER_PX))
@@ -231,7 +230,7 @@ def _judge_outline(src: np.ndarray, bgr: np.ndarray, area: np.ndarray) -> tuple[
 
 
 def _measure_step(picture: np.ndarray, inside: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Change of colours across an outline at each of its pixels, averaged along it; (N,)."""
+    """Colour change across an outline at each of its pixels, averaged along it; (N,)."""
 
     def average(values: np.ndarray, sigma: float) -> np.ndarray:
         return cv2.GaussianBlur(values, (0, 0), sigma)[outline]

@@ -1,7 +1,7 @@
 """Compares two pictures of a scene: where they agree, and how the camera moved between them.
 
-Motion is a homography that takes positions in the plate to positions in the frame, in pixels of
-the pictures at hand; whole numbers are pixel centres. Exposure changes no result. Source: ours.
+Motion is a homography from positions in the plate to positions in the frame, in pixels of the given
+pictures; integers are pixel centres. Results do not depend on exposure. Source: ours.
 """
 
 from enum import StrEnum
@@ -10,29 +10,29 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-WORKING_LONG_SIDE = 320  # pixels; averaging takes out noise and what misalignment leaves
+WORKING_LONG_SIDE = 320  # pixels; averaging removes noise and remaining misalignment
 TEXTURE_WINDOW_PX = 9
-TEXTURE_VARIANCE = 9.0  # grey levels squared; below it in both pictures, a place is plain
-NOISE_VARIANCE = 4.0  # grey levels squared, of a reduced picture: plain places don't correlate
-MIN_CORRELATION = 0.7  # of the texture of frame and plate where a place is background
-PLAIN_WEIGHT = 0.25  # of a pixel without texture, which may be subject or background
-PLAIN_DIFFERENCE = 8.0  # grey levels, within which places without texture are the same
+TEXTURE_VARIANCE = 9.0  # grey levels squared; an area is plain if both pictures are below
+NOISE_VARIANCE = 4.0  # grey levels squared, of a reduced picture; plain areas don't correlate
+MIN_CORRELATION = 0.7  # of the texture of frame and plate, for background
+PLAIN_WEIGHT = 0.25  # weight of a pixel without texture, which may be subject or background
+PLAIN_DIFFERENCE = 8.0  # grey levels; areas without texture that differ less are equal
 
-DETAIL_SIGMA_PX = 1.0  # takes sensor noise and the softness of resampling out of comparisons
-DETAIL_WINDOW_PX = 31  # brightness over this window is taken away: exposure does not count
-MAX_STEPS = 10  # refining stops at the first that does not help; three to five are usual
-PIXEL_STEP = 2  # every fourth pixel refines as well as all: median error 0.07 px either way
+DETAIL_SIGMA_PX = 1.0  # removes sensor noise and the blur of resampling from comparisons
+DETAIL_WINDOW_PX = 31  # the mean brightness of this window is subtracted, to ignore exposure
+MAX_STEPS = 10  # refining stops at the first without improvement, usually after 3 to 5
+PIXEL_STEP = 2  # every fourth pixel is enough: median error 0.07 px, the same as for all
 FIT_SCALE = 5.0  # of the weights, times the lower third of the errors: about two sigma
 
-MAX_SHIFT = 0.3  # fraction of the diagonal, any corner; past this limit and the next three the
-MAX_STRETCH = 1.6  # view is another one, or the fit false. Stretch (up or down) and turn hold
-MAX_TURN_DEG = 20.0  # for each edge of the plate: they bound scale, rotation, shear, perspective
-MIN_COVERAGE = 0.5  # fraction of the frame; what has no plate will be taken for background
-ALIGNED_PX = 0.25  # of the frame; less is the fit's error, and resampling softens the plate
-DECIDING_CHANGE = 1.0  # grey levels; where the warp changes less, both plates are as good
-MIN_DECIDING = 0.002  # fraction of the frame; with fewer such pixels nothing visible changes
-RESIDUAL_QUANTILE = 1 / 3  # so that a subject over up to 2/3 of the pixels does not decide
-MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only softens noise reaches 0.89
+MAX_SHIFT = 0.3  # fraction of the diagonal, any corner. Beyond this and the next three limits
+MAX_STRETCH = 1.6  # the view is another one, or the fit is wrong. Stretch and turn are limited
+MAX_TURN_DEG = 20.0  # for each edge, which bounds scale, rotation, shear and perspective
+MIN_COVERAGE = 0.5  # fraction of the frame; areas without a plate become background
+ALIGNED_PX = 0.25  # pixels of the frame; less is the fit's error, and resampling blurs
+DECIDING_CHANGE = 1.0  # grey levels; where the warp changes less, both plates are equally good
+MIN_DECIDING = 0.002  # fraction of the frame; with fewer such pixels, no change is visible
+RESIDUAL_QUANTILE = 1 / 3  # so that a subject on up to 2/3 of the pixels has no effect
+MAX_RESIDUAL_RATIO = 0.85  # warped over captured; a warp that only blurs noise reaches 0.89
 
 
 class AlignmentVerdict(StrEnum):
@@ -48,7 +48,7 @@ class AlignmentVerdict(StrEnum):
 
 
 class Refusal(NamedTuple):
-    """Why a plate is not warped: for the program, and in words and numbers for people."""
+    """Why a plate is not warped: verdict, and description with numbers."""
 
     verdict: AlignmentVerdict
     reason: str
@@ -73,7 +73,7 @@ def reduce_colours(picture: np.ndarray) -> np.ndarray:
 
 
 def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
-    """Makes (H, W, 3) uint8 or uint16 RGB grey, uint8, of at most `long_side` pixels."""
+    """Converts (H, W, 3) uint8 or uint16 RGB to grey uint8 of at most `long_side` pixels."""
     grey = _reduce(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), long_side)
     return grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257)
 
@@ -85,20 +85,20 @@ def _reduce(picture: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def average_channels(picture: np.ndarray) -> np.ndarray:
-    """Averages the channels of (h, w, 3) float32, ten times as fast as NumPy."""
+    """Averages the channels of (h, w, 3) float32, 10 times faster than NumPy."""
     return cv2.transform(picture, np.full((1, 3), 1 / 3, np.float32))
 
 
 def largest_channel(picture: np.ndarray) -> np.ndarray:
-    """Takes the largest channel of (h, w, 3), as fast."""
+    """Takes the largest channel of (h, w, 3), also faster than NumPy."""
     red, green, blue = cv2.split(picture)
     return np.maximum(np.maximum(red, green), blue)
 
 
 def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """How surely each pixel shows the same in reduced frame and plate, at any exposure.
+    """Estimates the certainty that reduced frame and plate show the same, at any exposure.
 
-    (h, w) float32: 1 where the texture around is the same, `PLAIN_WEIGHT` where neither has any.
+    Returns (h, w) float32: 1 where the local texture agrees, `PLAIN_WEIGHT` where neither has any.
     """
     frame, plate = average_channels(src), average_channels(bgr)
     correlation, variance = correlate_texture(frame, plate, TEXTURE_WINDOW_PX)
@@ -109,7 +109,7 @@ def judge_background(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
 def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Correlates (h, w) grey levels of frame and plate in windows of `side` pixels.
 
-    Returns the correlation, from -1 to 1, and the greater variance of both, grey levels squared.
+    Returns the correlation, from -1 to 1, and the larger variance of both, in grey levels squared.
     """
 
     def average(values: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ def correlate_texture(src: np.ndarray, bgr: np.ndarray, side: int) -> tuple[np.n
 
 
 def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:
-    """Fraction of reduced pictures with the same texture, or none in both and a near colour."""
+    """Fraction of reduced pictures with equal texture, or with similar colours and no texture."""
     weight = judge_background(src, bgr)
     near = largest_channel(np.abs(src - bgr)) < PLAIN_DIFFERENCE
     return float(((weight == 1) | ((weight > 0) & near)).mean())
@@ -132,22 +132,22 @@ def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:
 def resize_transform(
     transform: np.ndarray, old_shape: tuple[int, ...], new_shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Carries a homography to pictures of another size, x to (x + 0.5) * factor - 0.5."""
+    """Converts a homography to pictures of another size, x to (x + 0.5) * factor - 0.5."""
     x, y = new_shape[1] / old_shape[1], new_shape[0] / old_shape[0]
     resize = np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
     return resize @ transform @ np.linalg.inv(resize)
 
 
 def extract_detail(grey: np.ndarray) -> np.ndarray:
-    """Smooths (H, W) grey levels and takes local brightness away: float32 around 0."""
+    """Smooths (H, W) grey levels and subtracts local brightness: float32 around 0."""
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), DETAIL_SIGMA_PX)
     return smooth - cv2.blur(smooth, (DETAIL_WINDOW_PX, DETAIL_WINDOW_PX))
 
 
 def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Warps (H, W) or (H, W, 3) by a homography to positions of the result.
+    """Warps (H, W) or (H, W, 3) by a homography.
 
-    Returns it with (H, W) bool: where no pixel beyond the picture's edge was needed.
+    Returns it with (H, W) bool: True where no pixel beyond the picture's edge was needed.
     """
     size = (picture.shape[1], picture.shape[0])
     warped = cv2.warpPerspective(picture, transform, size, borderMode=cv2.BORDER_REPLICATE)
@@ -158,13 +158,13 @@ def warp(picture: np.ndarray, transform: np.ndarray) -> tuple[np.ndarray, np.nda
 def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Refines the homography by Gauss-Newton steps on the detail of plate and frame.
 
-    `transform` is to be right to a few pixels; the best one met is returned. Geman-McClure weights
-    leave out what does not fit, the subject above all; a ninth parameter takes up contrast.
+    `transform` must be accurate to a few pixels; the best one found is returned. Geman-McClure
+    weights exclude outliers such as the subject; a ninth parameter models contrast.
 
     Source: Baker and Matthews 2004, "Lucas-Kanade 20 Years On", the forwards compositional form;
     the weights are ours.
     """
-    unit = 2 / src.shape[1]  # coordinates from -1 to 1 across keep the equations well scaled
+    unit = 2 / src.shape[1]  # coordinates from -1 to 1 keep the equations well scaled
     normalize = np.array([[unit, 0, -1], [0, unit, -src.shape[0] / src.shape[1]], [0, 0, 1]])
     denormalize = np.linalg.inv(normalize)
     some = (slice(None, None, PIXEL_STEP), slice(None, None, PIXEL_STEP))
@@ -188,7 +188,7 @@ def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarra
         slopes = [along_x * x, along_x * y, along_x, along_y * x, along_y * y, along_y]
         system = np.stack([*slopes, radial * x, radial * y, warped[some][covered], error])
         system /= 1 + (error / (FIT_SCALE * bound + 1)) ** 2  # (10, N)
-        # Unlike a BLAS product, this one gives the same bits for any number of threads.
+        # Unlike a BLAS product, this is bit-identical for any number of threads.
         normal = cv2.mulTransposed(system, False, dtype=cv2.CV_64F)
         step = np.linalg.lstsq(normal[:9, :9], normal[:9, 9], rcond=None)[0]
         motion = np.append(step[:8], 0).reshape(3, 3) * unit  # from px to normalized coordinates
@@ -199,13 +199,13 @@ def refine(src: np.ndarray, bgr: np.ndarray, transform: np.ndarray) -> np.ndarra
 def judge_motion(transform: np.ndarray, covered: np.ndarray) -> tuple[float, Refusal | None]:
     """Judges whether a motion is plausible for a hand-held camera.
 
-    `covered` is (H, W) bool, of the frame by the warped plate. Returns the largest shift of a
-    corner, pixels; and why not to warp, or None.
+    `covered` is (H, W) bool, where the warped plate covers the frame. Returns the largest shift of
+    a corner in pixels; and why not to warp, or None.
     """
     right, bottom = covered.shape[1] - 1, covered.shape[0] - 1
     corners = np.array([0, right, right + 1j * bottom, 1j * bottom])
     x, y, depth = transform @ np.stack([corners.real, corners.imag, np.ones(4)])
-    with np.errstate(all="ignore"):  # a wild transform may divide by 0; what comes out is refused
+    with np.errstate(all="ignore"):  # a wrong transform may divide by 0; it is refused
         moved = (x + 1j * y) / depth
         edges = (np.roll(moved, -1) - moved) / (np.roll(corners, -1) - corners)
         measures = abs(moved - corners), np.exp(abs(np.log(abs(edges)))), abs(np.angle(edges, True))
@@ -232,7 +232,7 @@ def judge_residual(
 ) -> tuple[float | None, float | None, Refusal | None]:
     """Judges whether a plate's detail fits the frame better after warping.
 
-    Returns residuals before and after, grey levels (the lower third over the pixels that the warp
+    Returns residuals before and after in grey levels (lower third over the pixels that the warp
     changes), or None; and why not to warp, or None.
     """
     warped, covered = warp(bgr, transform)

@@ -1,7 +1,7 @@
 """Matches a captured plate to its frame's exposure and white balance, or leaves it and says why.
 
-Where an automatic camera meters the scene anew, plate and frame differ by a gain (a stop doubles
-the light, which multiplies coded values by 2^(1/2.2)) and a bias (of flare and tone curves) in each
+If an automatic camera changes its exposure, plate and frame differ by a gain (a stop doubles the
+light, which multiplies coded values by 2^(1/2.2)) and a bias (from flare and tone curves) in each
 channel. Source: ours, iteratively reweighted least squares over the background.
 """
 
@@ -16,25 +16,25 @@ from media.colour import GAMMA
 
 from .comparison import judge_background
 
-PIXEL_STEP = 2  # every fourth pixel of these is fitted, in a quarter of the time
+PIXEL_STEP = 2  # only every fourth pixel is fitted, 4 times faster
 DARKEST, BRIGHTEST = 6.0, 246.0  # grey levels; outside, a channel may be clipped
-BACKGROUND_ALPHA = 0.02  # of a first matte, nowhere within two pixels reached
-MIN_BACKGROUND = 0.04  # of the pixels, by weight; with fewer, the subject might decide
+BACKGROUND_ALPHA = 0.02  # largest alpha of a first matte within two pixels
+MIN_BACKGROUND = 0.04  # of the pixels, by weight; with fewer, the subject may affect the fit
 
-MAX_GAIN = 2.5  # up or down: 2.9 stops; past this limit and the next the fit is false
+MAX_GAIN = 2.5  # in either direction: 2.9 stops; beyond this and the next limit the fit is wrong
 MAX_BIAS = 40.0  # grey levels
-MIN_CHANGE = 2.5  # grey levels, mean over the background; less is not worth the risk
-DECIDING_CHANGE = 2.0  # grey levels; where the match changes less, both plates are as good
+MIN_CHANGE = 2.5  # grey levels, mean over the background; less is not corrected
+DECIDING_CHANGE = 2.0  # grey levels; where the match changes less, both plates are equally good
 MIN_DECIDING = 0.02  # fraction of the pixels, by weight
-RESIDUAL_QUANTILE = 0.5  # over pixels judged to be background
+RESIDUAL_QUANTILE = 0.5  # over pixels estimated to be background
 MAX_RESIDUAL_RATIO = 0.6  # matched over captured
 
-RATIO_RANGE, RATIO_BINS = 1.1, 110  # natural logarithm of frame over plate, either way
+RATIO_RANGE, RATIO_BINS = 1.1, 110  # natural logarithm of frame over plate, in either direction
 MAX_STARTS = 2
 FIT_STEPS = 6
-FIRST_SCALE, LAST_SCALE = 16.0, 3.0  # grey levels: of the weights, narrowed step by step
-BIAS_WEIGHT = 0.005  # share of the pixels that vote for no bias: a plain wall can't tell
-TIE = 0.9  # of the best score; among fits that reach it, the one that changes least wins
+FIRST_SCALE, LAST_SCALE = 16.0, 3.0  # grey levels: widths of the weights, reduced step by step
+BIAS_WEIGHT = 0.005  # fraction of pixels that prefer no bias, which plain walls leave undetermined
+TIE = 0.9  # of the best score; of fits that reach it, the one with the smallest change is used
 
 Colour = tuple[float, float, float]
 
@@ -57,17 +57,17 @@ class ExposureReport:
     """
 
     verdict: ExposureVerdict
-    reason: str  # the verdict in words and numbers, for people
-    gain: Colour | None = None  # factors of red, green and blue that bring the plate to the frame
-    bias: Colour | None = None  # grey levels (0-255) that are added after it
-    stops: float | None = None  # exposure of the frame against the plate's; above 0 if brighter
-    balance: tuple[float, float] | None = None  # factors of red and of blue against green
-    change: float | None = None  # grey levels that the match changes the background by, mean
-    background: float | None = None  # fraction of the pixels, those without texture by weight
+    reason: str  # description of the verdict with numbers
+    gain: Colour | None = None  # factors of red, green and blue from plate to frame
+    bias: Colour | None = None  # grey levels (0-255) added after the gain
+    stops: float | None = None  # exposure of the frame relative to the plate; above 0 if brighter
+    balance: tuple[float, float] | None = None  # factors of red and of blue relative to green
+    change: float | None = None  # mean change of the background by the match, in grey levels
+    background: float | None = None  # fraction of the pixels, weighted
     residual_before: float | None = None
     residual_after: float | None = None
-    refined: bool = False  # whether a first matte told the background
-    applied: bool = field(init=False)  # whether the plate is to be changed
+    refined: bool = False  # whether the background is from a first matte
+    applied: bool = field(init=False)  # whether to change the plate
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "applied", self.verdict is ExposureVerdict.MATCHED)
@@ -78,8 +78,8 @@ def estimate_exposure(
 ) -> ExposureReport:
     """Finds gain and bias from a plate to its frame's exposure, and whether to apply them.
 
-    Both are as `reduce_colours` makes them. `pha` is a first matte in [0, 1] of any size, which
-    tells the background; None judges it from the two pictures.
+    Both are results of `reduce_colours`. `pha` is a first matte in [0, 1] of any size, which gives
+    the background; with None it is estimated from the two pictures.
     """
     weight = judge_background(src, bgr) if pha is None else take_background(pha, src.shape)
     weight = weight * (_is_unclipped(src) & _is_unclipped(bgr))
@@ -88,7 +88,7 @@ def estimate_exposure(
     background = float(weight.mean())
     report = partial(ExposureReport, background=background, refined=pha is not None)
     if background < MIN_BACKGROUND:
-        seen = f"{background:.1%} of the picture seen to be background, {MIN_BACKGROUND:.0%} needed"
+        seen = f"{background:.1%} of the picture is background, {MIN_BACKGROUND:.0%} needed"
         return report(ExposureVerdict.TOO_LITTLE_IN_COMMON, f"too little in common: {seen}")
     sure = weight > 0
     weight = weight[sure]
@@ -135,7 +135,7 @@ def estimate_exposure(
 
 
 def take_background(pha: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The background of a matte in [0, 1] at another size: float32, 0 up to two pixels beyond."""
+    """Background of a matte in [0, 1] at another size: float32, 0 within 2 px of the subject."""
     height, width = shape[:2]
     small = cv2.resize(pha.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
     near = cv2.dilate(small, np.ones((5, 5), np.uint8))
@@ -150,7 +150,7 @@ def apply_exposure(bgr: np.ndarray, report: ExposureReport | None) -> np.ndarray
 
 
 def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
-    """Multiplies (H, W, 3), uint8, uint16 or reduced, and adds a bias in grey levels; clips."""
+    """Multiplies (H, W, 3), uint8, uint16 or reduced, adds a bias in grey levels, and clips."""
     if bgr.dtype == np.float32:
         return np.clip(bgr * np.asarray(gain, np.float32) + np.asarray(bias, np.float32), 0, 255)
     white = np.iinfo(bgr.dtype).max
@@ -161,7 +161,7 @@ def apply_match(bgr: np.ndarray, gain: Colour, bias: Colour) -> np.ndarray:
 
 
 def _is_unclipped(picture: np.ndarray) -> np.ndarray:
-    """(h, w) bool: where no channel is near its end."""
+    """(h, w) bool: where no channel is near black or white."""
     return cv2.inRange(picture, (DARKEST,) * 3, (BRIGHTEST,) * 3) > 0
 
 
@@ -184,11 +184,11 @@ def _weighted_quantile(values: np.ndarray, weight: np.ndarray) -> float:
 def fit_colours(
     src: np.ndarray, bgr: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fits what brings the colours of a plate to those of a frame, most of which may not fit.
+    """Fits gain and bias from a plate's colours to a frame's; most pixels may be outliers.
 
-    Colours are (N, 3) float32, grey levels above 0, at the same places; weights, (N,), say how
-    surely both show the same. Returns gain (3,), and bias (3,) in grey levels, which is added after
-    it. Of two fits that are about as good, the one that changes less.
+    Colours are (N, 3) float32, grey levels above 0, at the same positions; weights, (N,), are the
+    certainty that both show the same. Returns gain (3,), and bias (3,) in grey levels, added after
+    the gain. Of fits that are about equally good, returns the one with the smallest change.
     """
     fits = []
     for gain in _find_starts(src, bgr, weight):
@@ -210,7 +210,7 @@ def _measure_error(
 
 
 def _find_starts(src: np.ndarray, bgr: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
-    """Gains (3,) to begin with: none, and the peaks of the histogram of frame over plate."""
+    """Initial gains (3,): 1, and the peaks of the histogram of frame over plate."""
     ratio = np.log(src.sum(axis=1) / bgr.sum(axis=1))
     counts, edges = np.histogram(ratio, RATIO_BINS, (-RATIO_RANGE, RATIO_RANGE), weights=weight)
     smooth = np.convolve(counts, [0.25, 0.5, 1, 0.5, 0.25], mode="same")
@@ -229,7 +229,7 @@ def _find_starts(src: np.ndarray, bgr: np.ndarray, weight: np.ndarray) -> list[n
 def _reweight(
     src: np.ndarray, bgr: np.ndarray, weight: np.ndarray, gain: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Iteratively reweighted least squares with Geman-McClure weights that narrow."""
+    """Iteratively reweighted least squares with increasingly narrow Geman-McClure weights."""
     gain, bias = gain.astype(np.float64), np.zeros(3)
     vote = BIAS_WEIGHT * float(weight.sum())
     for scale in np.geomspace(FIRST_SCALE, LAST_SCALE, FIT_STEPS):

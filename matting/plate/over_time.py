@@ -23,19 +23,19 @@ from .prepare import (
 )
 from .tracking import AlignmentTracker, ExposureTracker
 
-FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later one of every `CHECK_EVERY`
-CHECK_EVERY = 50  # a check takes about a quarter of the time of a frame: 0.5% of all
-MIN_GAP = 3  # frames after a check in which a change is not looked at; doubled with each such check
-CONFIRM_AFTER = 12  # frames: a fault is told when two checks running see it, one may be chance
-THUMBNAIL = (64, 36)  # pixels, each the mean of 16 of the frame, against noise
-CHANGED = 6.0  # grey levels, the median: a cut, other light, a camera that turns
+FIRST_CHECKS = (0, 3, 10, 25)  # numbers of frames; later every `CHECK_EVERY` frames
+CHECK_EVERY = 50  # a check takes a quarter of a frame's time, so 0.5% in total
+MIN_GAP = 3  # frames after a check without checks of changes; doubles with each such check
+CONFIRM_AFTER = 12  # frames to a second check; only faults found twice are reported
+THUMBNAIL = (64, 36)  # pixels, each the mean of 16 pixels of the frame, to reduce noise
+CHANGED = 6.0  # median, in grey levels: a cut, changed light, a turning camera
 
 
 class PlateOverTime:
     """Prepares a plate for the frames of one camera, in order.
 
-    Mode auto checks, and tracks place and exposure where that finds the need; what the other
-    fields of `preprocess` ask for is tracked in every frame from the first on.
+    Mode auto checks, and tracks position and exposure if a check finds a need. Corrections that
+    `preprocess` requests are tracked in every frame from the first.
     """
 
     def __init__(self, preprocess: Preprocess) -> None:
@@ -43,36 +43,36 @@ class PlateOverTime:
         self._exposure = ExposureTracker() if preprocess.exposure else None
         self._automatic = preprocess.mode == "auto"
         self._mends = False  # whether a check has switched a tracker on
-        # Plate as captured, as fitted, and whether to a grey frame.
+        # Captured plate, resized plate, and whether for a grey frame.
         self._fitted: tuple[np.ndarray, np.ndarray, bool] | None = None
-        self._compared: set[str] = set()  # what was said of grey and colour
+        self._compared: set[str] = set()  # notes on grey and colour so far
         self._number, self._checked, self._gap = -1, 0, MIN_GAP
-        self._thumbnail: np.ndarray | None = None  # of the frame that was checked last
+        self._thumbnail: np.ndarray | None = None  # of the last checked frame
         self._checks = 0
         self._found: Counter[Problem] = Counter()
         self._sentences: dict[Problem, str] = {}
-        self._doubts: set[Problem] = set()  # faults that the last check alone has seen
+        self._doubts: set[Problem] = set()  # faults found only by the last check
         self._told: set[Problem] = set()
-        self._confirm = 0  # number of a frame to be checked because of doubts
+        self._confirm = 0  # number of the frame of a second check
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> Preparation:
         """Prepares the plate for the next frame.
 
         Args:
             src: (H, W, 3) uint8 or uint16, RGB, the frame.
-            bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate; the same object as before where
+            bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate; the same object as before if
                 it has not changed.
 
         Returns:
-            Its plate is the same object as before if nothing has changed. There are reports of
-            frames that were checked, and notes of what has become known just now.
+            The preparation. Its plate is the same object as before if nothing has changed. Reports
+            exist for checked frames only; notes are those found at this frame.
 
         Raises:
             ValueError: when frame and plate have different aspect ratios.
         """
         self._number += 1
         notes: tuple[str, ...] = ()
-        grey = is_grey(src)  # which a clip may be in parts
+        grey = is_grey(src)  # parts of a clip may be grey
         if self._fitted is None or self._fitted[0] is not bgr or self._fitted[2] != grey:
             fitted, resized = fit_plate(src=src, bgr=bgr)
             fitted, compared = match_grey(src=src, bgr=fitted)
@@ -85,7 +85,7 @@ class PlateOverTime:
             return Preparation(used, placed, notes=notes)
         found = prepare_plate(src, used, Preprocess("auto"))
         switched = self._switch_on(found)
-        if switched:  # from the next frame on; this one is prepared as a photograph is
+        if switched:  # from the next frame on; this one is prepared as a photograph
             placed, used = found.placed, found.bgr
         notes += self._learn(found, switched)
         return Preparation(used, placed, found.alignment, found.exposure, found.capture, notes)
@@ -109,7 +109,7 @@ class PlateOverTime:
     def _is_due(self, src: np.ndarray) -> bool:
         """Whether to check this frame."""
         now, changed = _shrink(src), False
-        # A camera in a hand changes its picture all the time, and its plate is tracked.
+        # A hand-held camera changes its picture all the time, and its plate is tracked.
         tracked = self._alignment and not self._alignment.still
         if self._thumbnail is not None and not tracked:
             apart = float(np.median(np.abs(now - self._thumbnail)))
@@ -122,7 +122,7 @@ class PlateOverTime:
         return due
 
     def _follow(self, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The plate in its place, and there at the frame's exposure, as far as is tracked."""
+        """Returns the plate in position, and also at the frame's exposure, as far as tracked."""
         placed = bgr
         if self._alignment:
             guide = self._exposure.apply(bgr) if self._mends and self._exposure else None
@@ -133,7 +133,7 @@ class PlateOverTime:
         return placed, used
 
     def _switch_on(self, found: Preparation) -> bool:
-        """Makes the trackers that a check asks for; returns whether one is new."""
+        """Creates the trackers that a check needs; returns whether one is new."""
         switched = False
         if not self._alignment and found.alignment and found.alignment.applied:
             self._alignment, switched = AlignmentTracker(holds=True), True
@@ -143,7 +143,7 @@ class PlateOverTime:
         return switched
 
     def _learn(self, found: Preparation, switched: bool) -> tuple[str, ...]:
-        """Counts problems; returns the notes: corrections, and faults that were seen twice."""
+        """Counts problems; returns notes on corrections and on faults found twice."""
         self._checks += 1
         if found.capture is None:
             return ()

@@ -1,7 +1,7 @@
 """Corrects an aligned plate for parallax: near objects move separately if the camera moved.
 
-Found by optical flow; the plate is moved only where it then shows the frame's texture. Source:
-ours, on Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".
+Uses optical flow; the plate is moved only where it then shows the frame's texture. Source: ours,
+based on Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search".
 """
 
 import math
@@ -11,30 +11,30 @@ import numpy as np
 
 from .comparison import correlate_texture, to_grey
 
-# Pixels are those of the working size; real pairs of 1920 pixels, see docs/capture.md.
+# Pixels are those of the working size. Values are from real pairs of 1920 pixels, docs/capture.md.
 WORKING_LONG_SIDE = 2048
-WINDOW_PX = 15  # differences and textures are compared over it
-SMOOTHING_PX = 9  # of the flow, which else would tear the plate
-MIN_SHIFT_PX = 0.7  # less is noise of the flow, and resampling softens the plate
-MAX_SHIFT_PX = 10.0  # with 20, a subject's own texture begins to be found on the plate
+WINDOW_PX = 15  # window for comparing differences and textures
+SMOOTHING_PX = 9  # of the flow, which would otherwise tear the plate
+MIN_SHIFT_PX = 0.7  # less is noise of the flow, and resampling blurs the plate
+MAX_SHIFT_PX = 10.0  # with 20, a subject's texture is sometimes found on the plate
 MAX_DIFFERENCE_RATIO = 0.5  # moved over placed
-MIN_CORRELATION = 0.8  # with 0.7, five times as much of a subject's texture is found on the plate
+MIN_CORRELATION = 0.8  # with 0.7, a subject's texture is found on the plate 5 times more often
 
 
 def follow_parallax(
     src: np.ndarray, placed: np.ndarray, covered: np.ndarray, guide: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Moves a plate that was warped as a whole where near things have moved against the rest.
+    """Moves a warped plate locally where near objects have moved relative to the rest.
 
-    Nothing is taken from where the plate does not reach, `covered` being False. The flow is found
-    by `guide`, the placed plate at the frame's exposure.
+    Does not use pixels that the plate does not cover (`covered` is False). The flow is computed
+    with `guide`, the warped plate at the frame's exposure.
 
-    Returns the plate, `placed` itself where nothing moves; and the fraction of the frame that was
-    moved. The same for any number of threads.
+    Returns the plate, or `placed` if nothing moves; and the fraction of the frame that was moved.
+    The result does not depend on the number of threads.
     """
     frame, plate = (to_grey(picture, WORKING_LONG_SIDE) for picture in (src, guide))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = search.calc(frame, plate, np.empty(0, np.float32))  # from no flow
+    flow = search.calc(frame, plate, np.empty(0, np.float32))  # without an initial flow
     flow = cv2.blur(flow, (SMOOTHING_PX, SMOOTHING_PX))
     reaches = cv2.resize(covered.astype(np.uint8), frame.shape[::-1], interpolation=cv2.INTER_AREA)
     weight = cv2.blur(_judge(frame, plate, flow, reaches), (WINDOW_PX, WINDOW_PX))
@@ -42,7 +42,7 @@ def follow_parallax(
     if share == 0:
         return placed, 0.0
     result = placed.copy()
-    # Piece by piece, because mostly little moves.
+    # In pieces, because usually only small areas move.
     pieces = cv2.connectedComponentsWithStats((weight > 0).astype(np.uint8))[2]
     for piece in pieces[1:]:
         _move_piece(placed, flow, weight, piece[:4], result)
@@ -52,7 +52,7 @@ def follow_parallax(
 def _judge(
     frame: np.ndarray, plate: np.ndarray, flow: np.ndarray, reaches: np.ndarray
 ) -> np.ndarray:
-    """(h, w) float32, 1 where the plate is to be moved, else 0."""
+    """(h, w) float32: 1 where the plate must be moved, else 0."""
     window = (WINDOW_PX, WINDOW_PX)
     src, placed, moved = (
         picture.astype(np.float32) for picture in (frame, plate, _move(plate, flow))
@@ -72,9 +72,9 @@ def _judge(
 def _move_piece(
     placed: np.ndarray, flow: np.ndarray, weight: np.ndarray, box: np.ndarray, out: np.ndarray
 ) -> None:
-    """Moves what lies in a box of the working size: left, top, width and height."""
+    """Moves the content of a box (left, top, width, height) in the working size."""
     (height, width), (left, top, columns, rows) = placed.shape[:2], box
-    # x becomes (x + 0.5) * factor - 0.5, so that a shift grows by the factor.
+    # x becomes (x + 0.5) * factor - 0.5, so shifts are multiplied by the factor.
     across, down = width / flow.shape[1], height / flow.shape[0]
     first = max(math.floor((left - 1) * across), 0), max(math.floor((top - 1) * down), 0)
     right = min(math.ceil((left + columns + 1) * across), width)
@@ -85,12 +85,12 @@ def _move_piece(
     along, share = _take(flow, *small), _take(weight, *small)
     moved = _take(placed, x + along[..., 0] * across, y + along[..., 1] * down)
     before = placed[part].astype(np.float32)
-    # The weight falls over the window's width around a moved place, so that no seam shows.
+    # The weight falls over the window's width around a moved area, to avoid seams.
     out[part] = np.rint(before + (moved - before) * share[..., None])
 
 
 def _move(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Takes each pixel from where the flow, (H, W, 2), points."""
+    """Takes each pixel from the position to which the flow, (H, W, 2), points."""
     rows, columns = np.indices(flow.shape[:2], np.float32)
     return _take(picture, columns + flow[..., 0], rows + flow[..., 1])
 

@@ -18,18 +18,18 @@ from .exposure import ExposureReport, apply_exposure, estimate_exposure
 
 PreprocessMode = Literal["auto", "none"]
 
-# Widths and heights that were rounded when a picture was resized: half a percent, or one pixel.
+# Tolerance of aspect ratios, for rounding by resizing: 0.5%, or one pixel.
 _ASPECT_TOLERANCE = 0.005
-_SAMPLES = 200  # along the longer side, to tell whether a picture is grey
+_SAMPLES = 200  # along the longer side, to check whether a picture is grey
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What is to be done to plates."""
+    """Settings of the preparation of plates."""
 
     mode: PreprocessMode = "auto"
-    """auto checks every pair, and aligns or matches where the check finds a need; none does only
-    what the next two ask for."""
+    """auto checks every pair, and aligns or matches if the check finds a need; none does only what
+    `alignment` and `exposure` request."""
     alignment: bool = False
     """Align every plate, if that is safe."""
     exposure: bool = False
@@ -37,7 +37,7 @@ class Preprocess:
 
 
 def resolve_preprocess(preprocess: PreprocessMode | Preprocess) -> Preprocess:
-    """Turns a mode into a `Preprocess`; ValueError for an unknown one."""
+    """Converts a mode to a `Preprocess`; ValueError for an unknown one."""
     if isinstance(preprocess, Preprocess):
         return preprocess
     if preprocess not in get_args(PreprocessMode):
@@ -55,28 +55,28 @@ class Preparation:
     bgr: np.ndarray
     """(H, W, 3), the plate for the network, of the frame's type."""
     placed: np.ndarray
-    """(H, W, 3), the same at its own exposure: aligned, if that was needed."""
+    """(H, W, 3), the same without the exposure match: aligned, if that was needed."""
     alignment: AlignmentReport | None = None
     exposure: ExposureReport | None = None
     capture: CaptureReport | None = None
-    """What the check found."""
+    """Findings of the check."""
     notes: tuple[str, ...] = ()
-    """What a user should know, in words."""
+    """Notes for the user."""
 
 
 def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> Preparation:
     """Prepares a plate for its frame.
 
-    Exposure is matched first, as far as it can be told from a plate that may lie beside the frame:
-    alignment compares grey levels. After alignment it is matched again.
+    Matches exposure first, approximately because the plate may not be aligned yet: alignment
+    compares grey levels. Matches it again after alignment.
 
     Args:
         src: (H, W, 3) uint8 or uint16, RGB, the frame.
         bgr: (h, w, 3) uint8 or uint16, RGB, the captured plate, of the same aspect.
-        preprocess: what is to be done.
+        preprocess: settings of the preparation.
 
     Raises:
-        ValueError: when the aspects differ, or these are not such pictures.
+        ValueError: when the aspect ratios differ, or the pictures have another shape or type.
     """
     bgr, notes = fit_plate(src=src, bgr=bgr)
     check_pictures(src, bgr)
@@ -109,7 +109,7 @@ def prepare_plate(src: np.ndarray, bgr: np.ndarray, preprocess: Preprocess) -> P
 def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) -> Preparation:
     """Matches a plate's exposure again on the background of a first matte, `pha`.
 
-    The preparation comes back where its exposure was not changed, or the matte leaves too little.
+    Returns `preparation` if its exposure was not changed, or the matte has too little background.
     """
     if not (preparation.exposure and preparation.exposure.applied):
         return preparation
@@ -124,9 +124,9 @@ def refine_exposure(src: np.ndarray, preparation: Preparation, pha: np.ndarray) 
 def predict_prepared(
     predictor: Predictor, src: np.ndarray, preparation: Preparation, budget: Budget
 ) -> tuple[Preparation, Prediction]:
-    """Predicts a matte. If exposure was matched, first predicts a coarse one to match it again.
+    """Predicts a matte. If exposure was matched, first predicts a coarse matte to match it again.
 
-    Returns the preparation that was used, and the matte, on which the budget is spent.
+    Returns the preparation that was used, and the matte.
     """
     if preparation.exposure and preparation.exposure.applied:
         coarse = Budget(budget.backbone_scale, refine_sample_pixels=0)
@@ -136,9 +136,9 @@ def predict_prepared(
 
 
 def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Brings a plate (h, w, 3), uint8 or uint16, to the size and type of its frame.
+    """Converts a plate (h, w, 3), uint8 or uint16, to the size and type of its frame.
 
-    Returns it with what was changed, in words. Raises ValueError when the aspect ratios differ.
+    Returns it with notes on changes. Raises ValueError when the aspect ratios differ.
     """
     notes: tuple[str, ...] = ()
     if bgr.shape != src.shape:
@@ -147,8 +147,8 @@ def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[st
             sizes = f"the plate is {bgr.shape[1]} x {bgr.shape[0]} pixels, the frame {width} x "
             if _has_aspect(bgr.shape[1], bgr.shape[0], height, width):
                 raise ValueError(
-                    f"plate and frame are turned against each other: {sizes}{height}. Turn one by "
-                    "90 degrees; a program may have dropped the orientation that its camera stored"
+                    f"plate and frame have different orientations: {sizes}{height}. Rotate one by "
+                    "90 degrees; a program may have dropped the orientation stored by the camera"
                 )
             raise ValueError(
                 f"plate and frame have different aspect ratios: {sizes}{height}. Capture both with "
@@ -168,17 +168,17 @@ def _has_aspect(plate_height: int, plate_width: int, height: int, width: int) ->
 
 
 def match_grey(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Makes a plate in colour grey where its frame is; both (H, W, 3), uint8 or uint16.
+    """Converts a colour plate to grey if its frame is grey; both (H, W, 3), uint8 or uint16.
 
-    Returns it, the same object where nothing is changed, with what a user should know.
+    Returns it, or the same object if nothing changes, with notes for the user.
     """
     if is_grey(src) and _is_coloured(bgr):
         grey = cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_RGB2GRAY)
         return cv2.merge([grey] * 3), ("the frame is grey: it is compared with the plate in grey",)
     if is_grey(bgr) and _is_coloured(src):
         return bgr, (
-            "the plate is grey and the frame in colour, so all that is coloured differs: take the "
-            "plate in colour, or make both grey",
+            "the plate is grey and the frame in colour, so all coloured areas differ: capture the "
+            "plate in colour, or convert both to grey",
         )
     return bgr, ()
 
@@ -189,22 +189,22 @@ def is_grey(picture: np.ndarray) -> bool:
 
 
 def _is_coloured(picture: np.ndarray) -> bool:
-    """Whether a hundredth of a picture or more is in colour."""
+    """Whether at least 1% of a picture is in colour."""
     return float(np.mean(_sample_colour(picture) > 3 * GREY)) >= 0.01
 
 
 def _sample_colour(picture: np.ndarray) -> np.ndarray:
-    """How far apart the channels are, levels of 255, at some 40,000 pixels: takes 1 ms at most."""
+    """Differences of the channels, in levels of 255, at about 40,000 pixels; takes at most 1 ms."""
     step = max(1, max(picture.shape) // _SAMPLES)
     some = picture[::step, ::step].astype(np.float32)
     return np.ptp(some, axis=2) * np.float32(255 / np.iinfo(picture.dtype).max)
 
 
 def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:
-    """The matched plate, without a change where alignment has filled it with the frame's pixels."""
+    """Returns the matched plate, unchanged where alignment has filled in the frame's pixels."""
     if matched is placed:
         return placed
-    # A covered pixel that equals the frame's is background as it is.
+    # A covered pixel that equals the frame's is background without a match.
     return np.where((placed == src).all(axis=2, keepdims=True), src, matched)
 
 

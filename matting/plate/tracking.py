@@ -1,7 +1,7 @@
 """Tracks a plate's position and exposure from frame to frame, without jitter.
 
-Changes above a fit's error are followed at once, smaller ones slowly. Otherwise the edges of the
-matte would jitter by the fit's error: tenths of a pixel or grey level. Source: ours.
+Changes above the fit's error are followed at once, smaller ones slowly. Otherwise the edges of the
+matte would jitter by the fit's error, tenths of a pixel or grey level. Source: ours.
 """
 
 from collections import Counter
@@ -15,13 +15,13 @@ from .check import needs_alignment
 from .comparison import AlignmentVerdict, reduce_colours, warp
 from .exposure import ExposureReport, ExposureVerdict, apply_match, estimate_exposure
 
-HELD_FRAMES = 15  # that the last fit serves for where none is found: half a second
-CORNER_ERROR = 0.00023  # fraction of the diagonal, of the fit: 0.5 px of HD
-COLOUR_ERROR = 1.0  # grey levels, of the match of a mid grey
+HELD_FRAMES = 15  # frames without a fit that reuse the last one: half a second
+CORNER_ERROR = 0.00023  # the fit's error as a fraction of the diagonal: 0.5 px at HD
+COLOUR_ERROR = 1.0  # error of the match of a mid grey, in grey levels
 MID_GREY = 128.0
-NOTHING = 0.25  # grey levels; a match that changes a mid grey by less is not made
-STILL_FRAMES = 5  # in which the corners move less than twice their error: the camera stands still
-PROBE_EVERY = 5  # frames of a camera that stands still: whether the plate still fits
+NOTHING = 0.25  # grey levels; a match that changes a mid grey by less is not applied
+STILL_FRAMES = 5  # the camera is still if corners move less than twice their error for so long
+PROBE_EVERY = 5  # frames between checks of the plate for a still camera
 
 _IDENTITY = np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])  # gain and bias, RGB
 
@@ -31,18 +31,18 @@ class Outcome(StrEnum):
 
     ALIGNED = "aligned"
     MATCHED = "matched"
-    HELD = "held"  # as the frame before, since no fit was found
-    STILL = "still"  # as the frame before, since the camera stands still
+    HELD = "held"  # as for the frame before, because no fit was found
+    STILL = "still"  # as for the frame before, because the camera is still
     KEPT = "kept"  # as captured
 
 
 class Tracker:
-    """Base of both trackers: outcomes, and a last fit that is reused for some frames."""
+    """Base of both trackers: counts outcomes, and reuses the last fit for some frames."""
 
     def __init__(self) -> None:
         self.counts: Counter[Outcome] = Counter()  # of frames
-        self.reasons: Counter[StrEnum] = Counter()  # verdicts for which plates were held or kept
-        self._seconds, self._fits = 0.0, 0  # spent on fits, and how many were looked for
+        self.reasons: Counter[StrEnum] = Counter()  # verdicts of held and kept plates
+        self._seconds, self._fits = 0.0, 0  # time of fits, and their number
         self._misses = 0
 
     def describe(self) -> dict[str, object]:
@@ -58,29 +58,29 @@ class Tracker:
         self._seconds, self._fits = self._seconds + perf_counter() - start, self._fits + 1
 
     def _miss(self, verdict: StrEnum) -> bool:
-        """Counts a fit that was not found; True where the last one no longer serves."""
+        """Counts a frame without a fit; returns True if the last fit is too old."""
         self._misses += 1
         self.reasons[verdict] += 1
         return self._misses > HELD_FRAMES
 
 
 class AlignmentTracker(Tracker):
-    """Aligns a plate to frames in their order.
+    """Aligns a plate to successive frames.
 
-    One that `holds` fits once, with a look now and then, while the camera stands still.
+    With `holds`, fits once while the camera is still, and checks from time to time.
     """
 
     def __init__(self, holds: bool = False) -> None:
         super().__init__()
         self._holds = holds
         self._calm = 0  # frames in which the corners did not move
-        self._corners: np.ndarray | None = None  # where the plate's corners went, (4, 2) px
-        # The plate as captured, as warped there, and where the warped one reaches.
+        self._corners: np.ndarray | None = None  # positions of the plate's corners, (4, 2) px
+        # The captured plate, the warped plate, and the area that it covers.
         self._warped: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @property
     def still(self) -> bool:
-        """Whether the plate is held because the camera stands still."""
+        """Whether the plate is held because the camera is still."""
         return self._holds and self._calm >= STILL_FRAMES
 
     def follow(
@@ -88,8 +88,8 @@ class AlignmentTracker(Tracker):
     ) -> np.ndarray:
         """Aligns a plate to the next frame; arguments and errors as in `align_plate`.
 
-        Returns the plate on the frame, with the frame's own pixels where it does not reach; `bgr`
-        itself where that is not safe.
+        Returns the aligned plate, with the frame's pixels where it does not reach; or `bgr` if no
+        warp passes the checks.
         """
         if self.still:
             placed = self._place(src, bgr)
@@ -133,9 +133,9 @@ class AlignmentTracker(Tracker):
 
 
 class ExposureTracker(Tracker):
-    """Matches a plate that lies on its frames to an automatic camera, in their order.
+    """Matches an aligned plate to successive frames of an automatic camera.
 
-    `start` is the match of the frame before the first, if it is known.
+    `start` is the match of the frame before the first, if known.
     """
 
     def __init__(self, start: ExposureReport | None = None) -> None:
@@ -143,7 +143,7 @@ class ExposureTracker(Tracker):
         self._match = _IDENTITY if start is None else np.array([start.gain, start.bias])
 
     def follow(self, src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-        """Brings a plate to the next frame's exposure; `bgr` itself where nothing is to be done."""
+        """Matches a plate to the next frame's exposure; returns `bgr` if no match is needed."""
         start = perf_counter()
         report = estimate_exposure(reduce_colours(src), reduce_colours(bgr))
         self._timed(start)
@@ -161,7 +161,7 @@ class ExposureTracker(Tracker):
         return matched
 
     def apply(self, bgr: np.ndarray) -> np.ndarray:
-        """Matches a plate as the last frame's."""
+        """Applies the last frame's match to a plate."""
         gain, bias = self._match
         if np.abs(gain * MID_GREY + bias - MID_GREY).max() < NOTHING:
             return bgr
@@ -169,7 +169,7 @@ class ExposureTracker(Tracker):
 
 
 def _approach(last: np.ndarray, found: np.ndarray, changed: float, error: float) -> np.ndarray:
-    """Blends the last value and the new one; halfway if they differ by one error."""
+    """Blends the last value and the new one; in equal parts if they differ by one error."""
     result: np.ndarray = last + changed**2 / (changed**2 + error**2) * (found - last)
     return result
 
@@ -180,7 +180,7 @@ def _corners_of(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _between(shape: tuple[int, ...], corners: np.ndarray) -> np.ndarray:
-    """The homography that takes a picture's corners to others: eight equations, eight unknowns."""
+    """Solves for the homography from a picture's corners to others: eight equations."""
     rows, values = [], []
     for (x, y), (u, v) in zip(_corners_of(shape), corners, strict=True):
         rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]

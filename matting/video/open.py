@@ -1,4 +1,4 @@
-"""Opening videos that a user names, and reading one by time."""
+"""Opens videos, and reads one by time."""
 
 import os
 import stat
@@ -25,12 +25,12 @@ PIPE = Path("-")
 
 
 def is_pipe(path: Path) -> bool:
-    """Whether frames come from a pipe, `-` or one that has a name, and can be read only once."""
+    """Whether frames come from a pipe, `-` or a named one, which can be read only once."""
     return path == PIPE or path.is_fifo()
 
 
 def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
-    """Opens the frames that are to be matted; see `open_video`."""
+    """Opens the frames to matte; see `open_video`."""
     rate = settings.exact_rate
     if is_pipe(settings.src):
         named = settings.src != PIPE
@@ -45,10 +45,10 @@ def open_source(settings: VideoSettings, audio: bool = False) -> VideoSource:
 def open_video(
     path: Path, flag: str, rate: Fraction | None = None, audio: bool = False
 ) -> VideoSource:
-    """Opens a video file, an animated picture or a folder of numbered ones, which `flag` named.
+    """Opens a video file, an animated picture or a folder of numbered pictures, given by `flag`.
 
-    `rate` is frames a second of a folder, 25 when not given; with `audio`, packets of sound are
-    handed over. VideoError when it can't be read; says why.
+    `rate` is frames per second of a folder, by default 25; with `audio`, packets of sound are
+    returned too. Raises VideoError with the reason if it can't be read.
     """
     if path.is_dir():
         return PictureReader(path, rate or USUAL_RATE)
@@ -69,11 +69,11 @@ def open_by_time(
     aspect: Fraction = Fraction(1),
     stored: tuple[int, int] | None = None,
 ) -> Callable[[Fraction], np.ndarray]:
-    """Opens a picture, or what `open_video` takes, which is followed by time; see `Timeline`.
+    """Opens a picture, or a video as `open_video`, to be read by time; see `Timeline`.
 
-    Returns `Timeline.at` or its like, of pictures whose pixels have the aspect given; a picture of
-    the proportions `stored` (height, width) has it already. ValueError when it is neither or can't
-    be read; says why.
+    Returns `Timeline.at` or an equivalent function. Pictures get the given pixel aspect; one with
+    the proportions of `stored` (height, width) has it already. Raises ValueError with the reason if
+    it is neither or can't be read.
     """
     reason: PictureError | None = None
     if path.is_file() and not is_animation(path):
@@ -95,14 +95,15 @@ def open_by_time(
         ) from error
 
 
-class TimelineEnded(Exception):  # noqa: N818 - the end is no error
-    """The other video has no more frames, and is not to be held or repeated."""
+class TimelineEnded(Exception):  # noqa: N818 - not an error
+    """The other video has no more frames, and is neither held nor repeated."""
 
 
 class Timeline:
-    """Follows another video by time, whatever its frame rate; both begin at 0.
+    """Reads another video by time, at any frame rate; both begin at 0.
 
-    Behind its last frame `loop` begins again, `hold` keeps that, `stop` raises TimelineEnded.
+    After its last frame, `loop` starts again, `hold` keeps that frame, and `stop` raises
+    TimelineEnded.
     """
 
     def __init__(
@@ -114,14 +115,14 @@ class Timeline:
         self._reopen = reopen
         self._at_end = at_end
         self._aspect = aspect  # of the pixels
-        self._base = Fraction(0)  # when this turn began, seconds
+        self._base = Fraction(0)  # start of this repetition, in seconds
         self._next: Frame | None = None
         self._begin()
 
     def at(self, time: Fraction) -> np.ndarray:
-        """The picture, (H, W, 3) uint8 or uint16, RGB, at `time` seconds; time never goes back.
+        """Returns the picture, (H, W, 3) uint8 or uint16, RGB, at `time` seconds.
 
-        The same object until another frame is due. VideoError when a frame can't be read.
+        `time` must never decrease. The same object is returned until the next frame. VideoError if one can't be read.
         """
         while time >= self._end():
             if self._next is not None:
@@ -149,7 +150,7 @@ class Timeline:
         return frame and replace(frame, pixels=to_aspect(frame.pixels, have, self._aspect))
 
     def _end(self) -> Fraction:
-        """When the current frame ends, seconds."""
+        """End of the current frame, in seconds."""
         current = self._current
         pts = current.pts + current.duration if self._next is None else self._next.pts
         return self._base + (pts - self._first) * self._source.info.time_base
@@ -162,10 +163,10 @@ def read_pipe(
     file: Stream,
     name: str = "standard input",
 ) -> ClipReader:
-    """Reads raw frames from a pipe: width and height in pixels, FFmpeg's format, frames a second.
+    """Reads raw frames from a pipe: width and height in pixels, FFmpeg's format, frames per second.
 
-    Without a size it holds a video in a format that needs no seeking (Matroska, NUT, MPEG-TS).
-    VideoError as `ClipReader`; KeyboardInterrupt when the user does not wait for the first frame.
+    Without a size, reads a video in a format that needs no seeking (Matroska, NUT, MPEG-TS). Raises
+    VideoError as `ClipReader`, and KeyboardInterrupt after an interrupt before the first frame.
     """
     try:
         return _read_pipe(size, pixel_format, rate, file, name)
@@ -186,7 +187,7 @@ def _read_pipe(
         av.VideoFormat(pixel_format)
     except ValueError as error:
         raise VideoError(
-            f"--video-pixel-format {pixel_format} is none that FFmpeg knows; use rgb24, bgr24, "
+            f"--video-pixel-format {pixel_format} is not supported by FFmpeg; use rgb24, bgr24, "
             "yuv420p or another that `ffmpeg -pix_fmts` lists"
         ) from error
     options = {
@@ -198,7 +199,7 @@ def _read_pipe(
 
 
 def standard_input() -> Stream:
-    """The pipe on standard input; a VideoError if that is a terminal."""
+    """Returns the pipe on standard input; raises VideoError if it is a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         raise VideoError(
             "--video-src - reads frames from a pipe, but there is none; use it as in: "

@@ -22,7 +22,7 @@ from ..prediction import Prediction
 from .settings import RECIPES, EncodingSettings, VideoOutputSettings, VideoOutputType
 from .writer import Layout, VideoWriter
 
-_COLOURS: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first of these gets the sound
+_COLOURS: tuple[VideoOutputType, ...] = ("com", "fgr")  # the first one written gets the sound
 
 Paths = Mapping[VideoOutputType, Path]
 
@@ -44,7 +44,7 @@ def refuse_inputs(paths: Paths, inputs: Sequence[Path]) -> None:
 
 
 def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
-    """Raises ValueError for an output that exists and is neither continued nor to be replaced."""
+    """Raises ValueError for an existing output without `resume` or `overwrite`."""
     if overwrite:
         return
     there = [
@@ -60,10 +60,10 @@ def refuse_existing(paths: Paths, resume: bool, overwrite: bool) -> None:
 
 
 class SequenceWriter:
-    """Writes a folder of pictures, each of which appears whole; see `VideoWriter`.
+    """Writes a folder of pictures, each renamed when complete; see `VideoWriter`.
 
-    Those that are older than `since` (nanoseconds, as the folder's disk counts) are of other runs.
-    Pixels of another aspect are made square, as pictures have them.
+    Pictures older than `since` (nanoseconds, by the clock of the disk) are from other runs.
+    Non-square pixels are made square.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class SequenceWriter:
         self._files: list[Path] = []
 
     def file(self, frame: Frame) -> Path:
-        """The file of a frame."""
+        """Returns the file of a frame."""
         return self.path / f"{frame.name}{'.jpg' if self._jpeg else '.png'}"
 
     def has(self, frame: Frame) -> bool:
-        """Whether this run, or one that it continues, has made the picture of a frame."""
+        """Whether this run, or the run that it continues, has written the picture of a frame."""
         path = self.file(frame)
         if not path.is_file() or path.stat().st_mtime_ns < self._since:
             return False
@@ -93,31 +93,31 @@ class SequenceWriter:
         return True
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
-        """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError when that fails."""
+        """Writes (H, W), (H, W, 3) or (H, W, 4) of a frame; OSError if this fails."""
         square = to_aspect(pixels, self._aspect)
         (write_jpeg if self._jpeg else write_png)(self.file(frame), square)
         self.keep(frame)
 
     def keep(self, frame: Frame) -> None:
-        """Counts a picture that is there already."""
+        """Counts a picture that exists already."""
         self._files.append(self.file(frame))
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Looks whether all is there (VideoError if not); pictures have no sound."""
+        """Checks that all pictures exist (VideoError if not); ignores sound."""
         verify_pictures(self._files)
         if strange := set(self.path.iterdir()) - set(self._files):
             self.notes.append(
-                f"{self.path} holds {len(strange)} files that are not of this run, as "
+                f"{self.path} has {len(strange)} files that are not from this run, such as "
                 f"{min(strange).name}"
             )
 
     def abandon(self) -> Path | None:
-        """The folder, if a picture is in it; `--resume` continues it."""
+        """Returns the folder if it has a picture; `--resume` continues it."""
         return self.path if self._files else None
 
 
 def verify_pictures(paths: list[Path]) -> None:
-    """Raises VideoError unless pictures are there, and their first and last are decoded."""
+    """Raises VideoError unless all pictures exist, and the first and last can be decoded."""
     for path in paths:
         if not path.is_file() or path.stat().st_size == 0:
             raise VideoError(f"{path} was not written")
@@ -129,9 +129,9 @@ def verify_pictures(paths: list[Path]) -> None:
 
 
 class VideoOutputs:
-    """Writes the same frame of every output (`plan_paths`) at the same time, each in its thread.
+    """Writes a frame to all outputs (`plan_paths`) in parallel, each in its own thread.
 
-    `com` has alpha where it is `transparent`; `since`, see `SequenceWriter`. VideoError when one
+    `com` has alpha if `transparent`; for `since` see `SequenceWriter`. Raises VideoError if one
     can't be opened.
     """
 
@@ -145,7 +145,7 @@ class VideoOutputs:
         since: int = 0,
     ) -> None:
         self.writers: dict[VideoOutputType, VideoWriter | SequenceWriter] = {}
-        # Finished outputs, and after `abandon` what is left of the others.
+        # Finished outputs, and after `abandon` also unfinished ones.
         self.files: dict[VideoOutputType, Path] = {}
         self._alpha: AlphaMode = encoding.alpha
         deep = _is_deep(info, settings, encoding)
@@ -166,14 +166,14 @@ class VideoOutputs:
             if isinstance(first, SequenceWriter) and info.pixel_aspect != 1:
                 aspect = f"{info.pixel_aspect.numerator}:{info.pixel_aspect.denominator}"
                 first.notes.append(
-                    f"the source's pixels are {aspect}; its pictures are made larger to square ones"
+                    f"the source's pixels are {aspect}; pictures are enlarged to square pixels"
                 )
         except BaseException:
             self.abandon()
             raise
 
     def has(self, frame: Frame) -> bool:
-        """Whether every output has a frame already; of picture sequences alone."""
+        """Whether every output has a frame already; for picture sequences only."""
         return all(
             isinstance(writer, SequenceWriter) and writer.has(frame)
             for writer in self.writers.values()
@@ -186,7 +186,7 @@ class VideoOutputs:
             writer.keep(frame)
 
     def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
-        """Makes (see `render`) and writes the pictures of a frame; VideoError, OSError if not."""
+        """Renders (see `render`) and writes the pictures of a frame; may raise VideoError or OSError."""
 
         def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
             writer.write(render(kind, matte, target, self._depth, self._alpha), frame)
@@ -197,14 +197,14 @@ class VideoOutputs:
             raise errors[0]
 
     def finish(self, audio: Sequence[Packet]) -> None:
-        """Ends and checks every output (VideoError); those that are right get their final names."""
+        """Ends and checks every output (VideoError); correct ones get their final names."""
         self._pool.shutdown()
         for kind, writer in self.writers.items():
-            writer.finish(audio)  # the packets behind the last frame
+            writer.finish(audio)  # the packets after the last frame
             self.files[kind] = writer.path
 
     def abandon(self) -> None:
-        """Ends every output that is not finished as far as it came. Does not raise."""
+        """Ends unfinished outputs and keeps what is written. Does not raise."""
         self._pool.shutdown()
         for kind, writer in self.writers.items():
             if kind not in self.files and (left := writer.abandon()) is not None:
@@ -212,7 +212,7 @@ class VideoOutputs:
 
 
 def _as_data(info: VideoInfo) -> VideoInfo:
-    """What is told of alpha and its like: they are no light of HDR, whatever the source is."""
+    """Returns the tags for alpha and similar outputs, which are never HDR."""
     plain = ColourTags(matrix=1, primaries=1, transfer=1)  # BT.709
     return replace(info, colour=plain) if info.colour.hdr else info
 

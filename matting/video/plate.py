@@ -15,18 +15,18 @@ from runtime.progress import show_progress
 
 from .open import open_by_time
 
-# The plate of a moment, in seconds since the first frame: (h, w, 3) uint8 or uint16, RGB.
+# Returns the plate by time in seconds since the first frame: (h, w, 3) uint8 or uint16, RGB.
 PlateAt = Callable[[Fraction], np.ndarray]
 
 MEDIAN = "median"
-_UNSURE = 0.05  # fraction of the pixels; a passer-by who stops leaves less
-# Bytes of frames that are held: 172 of HD, 43 of 4K with 8 bits.
+_UNSURE = 0.05  # fraction of the pixels; a person who stops briefly causes less
+# Bytes of frames in memory: 172 HD frames or 43 4K frames of 8 bits.
 _HELD = 1024**3
-_FEWEST = 5  # below, what moves a little leaves traces
-_STRIP = 2**22  # values that the median is taken of at a time
-# Grey levels around the median in which a frame agrees with it: noise and compression.
+_FEWEST = 5  # with fewer, small movements leave traces
+_STRIP = 2**22  # values per computation of the median
+# Grey levels within which a frame agrees with the median, for noise and compression.
 _AGREES = 12
-_SHARE = 0.6  # of the frames; with fewer, something else was there almost as often
+_SHARE = 0.6  # of the frames; with fewer, another value was almost as frequent
 
 
 def open_plate(
@@ -36,11 +36,11 @@ def open_plate(
     reopen_source: Callable[[], VideoSource] | None,
     frames: VideoInfo,
 ) -> tuple[PlateAt, list[str]]:
-    """Opens the plate that a user names: a path, `median`, or the number of a frame, from 0.
+    """Opens a plate given as a path, `median`, or the number of a frame, from 0.
 
-    `reopen_source` is None where the source can be read only once; `frames` has their size and
-    their pixels' aspect when they are matted. Returns the plate by time, and
-    notes for the user. ValueError when none or two are named, or it can't be read.
+    `reopen_source` is None if the source can be read only once; `frames` has the size and pixel
+    aspect of the frames to matte. Returns the plate by time, and notes for the user. ValueError if
+    none or two are given, or it can't be read.
     """
     if (bgr is None) == (from_frame is None):
         raise ValueError(
@@ -68,13 +68,13 @@ def open_plate(
     if median.unsure > _UNSURE:
         notes.append(
             f"the median is uncertain in {median.unsure:.0%} of the plate: the camera moves, or "
-            "something stands still for half of the time; a captured plate is better"
+            "something is still for half of the time; use a captured plate"
         )
     return lambda _: pixels, notes
 
 
 def _fit(pixels: np.ndarray, frames: VideoInfo) -> np.ndarray:
-    """Resizes a plate from frames of the source as these are, where their proportions change."""
+    """Resizes a plate from the source's frames if the frames to matte have other proportions."""
     same = has_shape(pixels, frames.height, frames.width)
     return pixels if same else resize(pixels, frames.height, frames.width)
 
@@ -94,18 +94,18 @@ class MedianPlate:
 
     pixels: np.ndarray  # (H, W, 3) uint8 or uint16, RGB
     frames: int
-    unsure: float  # fraction of the pixels that fewer than 60% of the frames agree with
+    unsure: float  # fraction of the pixels with which fewer than 60% of the frames agree
 
 
 def median_plate(source: VideoSource, frames: int) -> MedianPlate:
-    """Takes the median of frames that are spread evenly over a video of unknown length.
+    """Computes the median of frames spread evenly over a video of unknown length.
 
-    Every frame is read to the end, every n-th is held; when more than `frames` are held, every
-    second of them is let go and n doubles. So memory is bounded, and no frame count is trusted.
-    Where something stands in front for less than half of the time, the median shows what is behind.
-    VideoError when the video can't be read.
+    Reads all frames and keeps every n-th. If more than `frames` are kept, drops every second one
+    and doubles n. So memory is bounded, and the stated frame count is not needed. Where something
+    covers the background for less than half of the time, the median shows the background. Raises
+    VideoError if the video can't be read.
 
-    Source: ours; the median over time is the oldest model of a background.
+    Source: ours; the temporal median is a classic background model.
     """
     held: list[np.ndarray] = []
     every = 1
@@ -117,7 +117,7 @@ def median_plate(source: VideoSource, frames: int) -> MedianPlate:
         if len(held) > max(_FEWEST, min(frames, _HELD // frame.pixels.nbytes)):
             held, every = held[::2], 2 * every
     if not held:
-        raise VideoError("a median needs a frame, and there is none")
+        raise VideoError("a median needs at least one frame, got none")
     height, width = held[0].shape[:2]
     pixels = np.empty_like(held[0])
     agrees = _AGREES * (257 if pixels.dtype == np.uint16 else 1)

@@ -15,13 +15,13 @@ from runtime.wording import listed
 from ..summary import RunSummary, SummaryEntry, read_summary
 from .run import VideoRun
 
-# Settings that may differ between a run and the one that continues it.
+# Settings that may differ between a run and its continuation.
 _FREE = {"overwrite", "resume", "config", "print_config", "compute"}
-_ENDS = 4096  # bytes of a file's beginning, and of its end, that are compared
+_ENDS = 4096  # bytes at the beginning and at the end of a file that are compared
 
 
 def describe_source(info: VideoInfo) -> dict[str, Any]:
-    """The facts of a source as JSON holds them; fractions as text."""
+    """The properties of a source for JSON, with fractions as strings."""
     return {
         "width": info.width,
         "height": info.height,
@@ -37,9 +37,9 @@ def describe_source(info: VideoInfo) -> dict[str, Any]:
 
 
 def describe_work(run: VideoRun, seconds: float) -> dict[str, Any]:
-    """How fast a run was, and what smoothing, checks, alignment and matching did, for the file."""
+    """Speed of a run and figures of smoothing, checks, alignment, matching, for summary.json."""
     progress, matter = run.progress, run.matter
-    # They overlap, so that they may add up to more than 1.
+    # They overlap, so their sum may exceed 1.
     shares = {name: round(spent / seconds, 3) for name, spent in progress.seconds.items()}
     speed = {
         "frames": progress.done,
@@ -53,27 +53,27 @@ def describe_work(run: VideoRun, seconds: float) -> dict[str, Any]:
 
 
 def format_work(details: Mapping[str, Any]) -> str:
-    """The numbers of `describe_work` for a reader, in some lines."""
+    """Formats the figures of `describe_work` in several lines."""
     speed = details["speed"]
     shares = ", ".join(f"{name} {share:.0%}" for name, share in speed["shares"].items())
-    kept = f", {speed['kept_frames']} were there" if speed["kept_frames"] else ""
+    kept = f", {speed['kept_frames']} existed already" if speed["kept_frames"] else ""
     rate = f"{speed['frames_per_second']:.2f} frames/s{kept}"
     lines = [f"{speed['frames']} frames in {speed['seconds']:.1f} s ({rate}); at work: {shares}"]
     if flicker := details.get("dtssd_still"):
         lines.append(
-            f"flicker (dtSSD where the picture stands still) {flicker['before']:.3f} before, "
+            f"flicker (dtSSD where the picture is still) {flicker['before']:.3f} before, "
             f"{flicker['after']:.3f} after smoothing"
         )
     for name in ("alignment", "exposure"):
         if done := details.get(name):
             counts = ", ".join(f"{count} {what}" for what, count in done["frames"].items())
-            cost = f"{done['ms_per_fit']:.0f} ms a frame in {done['fits']} frames"
+            cost = f"{done['ms_per_fit']:.0f} ms per frame in {done['fits']} frames"
             lines.append(f"plate {name}: {counts}; {cost}")
     return "\n".join(lines)
 
 
 def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> SummaryEntry:
-    """The entry of a source for the report; outputs are named from `folder`."""
+    """Makes the entry of a source for the report; paths of outputs are relative to `folder`."""
     progress, outputs = run.progress, run.outputs
     entry = SummaryEntry(name, "done", details=describe_work(run, seconds))
     if progress.error is not None:
@@ -85,15 +85,15 @@ def describe_run(name: str, run: VideoRun, seconds: float, folder: Path) -> Summ
         entry.outputs[kind] = path.relative_to(folder).as_posix()
     entry.notes = [note for writer in outputs.writers.values() for note in writer.notes]
     if progress.stopped:
-        entry.notes.append("the new background ended, and with it the outputs (--target-loop stop)")
+        entry.notes.append("outputs ended with the new background (--target-loop stop)")
     return entry
 
 
 def begin_summary(report: RunSummary, name: str, summary: Path) -> int:
     """Writes the summary of a run before its first output, in case the run is killed.
 
-    Returns the time from which on pictures are those of the run, or of one that it continues:
-    nanoseconds, by the clock of the disk. OSError when it can't be written.
+    Returns the start of this run, or of the run that it continues: later pictures belong to it.
+    In nanoseconds, by the clock of the disk. OSError if the summary can't be written.
     """
     report.entries = [SummaryEntry(name, "not reached")]
     report.write(summary)
@@ -103,17 +103,17 @@ def begin_summary(report: RunSummary, name: str, summary: Path) -> int:
 
 
 def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
-    """Reads what the summary of a run to be continued says; nothing for one that made nothing.
+    """Reads the summary of the run to continue; returns an empty dict for one without outputs.
 
-    Raises ValueError where there are outputs and no summary.
+    Raises ValueError if there are outputs but no summary.
     """
     if (content := read_summary(summary)) is not None:
         return content
     made = [path for path in paths.values() if path.is_dir() and any(path.iterdir())]
     if made:
         raise ValueError(
-            f"--resume can't tell with which settings {listed(made)} was made, as there is no "
-            f"{summary}. Use another --output-dir, or -y to begin again"
+            f"--resume can't find the settings of {listed(made)}, because there is no "
+            f"{summary}. Use another --output-dir, or -y to start again"
         )
     return {}
 
@@ -121,8 +121,8 @@ def read_run(summary: Path, paths: Mapping[Any, Path]) -> dict[str, Any]:
 def read_inputs(named: Mapping[str, Path]) -> dict[str, str]:
     """Identifies input files and folders by content, so that replaced ones are noticed.
 
-    By the size, beginning and end of its pictures, as one that was copied is the same. Without what
-    can't be read, is no file (as a pipe) or not there.
+    Compares size, beginning and end of the files, so a copy counts as the same. Leaves out inputs
+    that can't be read, are missing, or are not files (such as a pipe).
     """
     told = {}
     for flag, path in named.items():
@@ -144,7 +144,7 @@ def read_inputs(named: Mapping[str, Path]) -> dict[str, str]:
 def refuse_other_run(
     summary: Path, run: Mapping[str, Any], settings: Mapping[str, Any], inputs: Mapping[str, str]
 ) -> None:
-    """Raises ValueError where the run to be continued (`read_run`) had other settings or inputs."""
+    """Raises ValueError if the run to continue (`read_run`) had other settings or inputs."""
     before, files = run.get("settings", {}), run.get("inputs", {})
     changed = [
         key
@@ -157,5 +157,5 @@ def refuse_other_run(
     if changed:
         raise ValueError(
             f"--resume continues the run of {summary}, which had other settings: "
-            f"{', '.join(changed)}. Use the same ones, another --output-dir, or -y to begin again"
+            f"{', '.join(changed)}. Use the same ones, another --output-dir, or -y to start again"
         )

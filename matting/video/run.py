@@ -1,4 +1,4 @@
-"""A video run: from the frames of a source to files."""
+"""A video run: mattes the frames of a source into files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -27,11 +27,11 @@ from .target import TargetFeed
 class FrameInWork:
     """A frame with its plate and new background."""
 
-    frame: Frame  # resized if that was asked for
-    bgr: Prepared | None  # its plate; None where nothing has to be computed
+    frame: Frame  # resized if requested
+    bgr: Prepared | None  # its plate; None if nothing has to be computed
     target: np.ndarray | None = None  # (H, W, 3) float32, its new background
-    matte: Prediction | None = None  # when it is computed,
-    seconds: float = 0.0  # and in what time
+    matte: Prediction | None = None  # after it is computed,
+    seconds: float = 0.0  # and its time
     kept: bool = False  # whether every output has it already
 
 
@@ -39,13 +39,13 @@ class FrameInWork:
 class Progress:
     """State of a run so far."""
 
-    done: int = 0  # frames that are written
-    kept: int = 0  # frames that were there already
+    done: int = 0  # frames written
+    kept: int = 0  # frames that existed already
     error: Exception | None = None  # why it ended early
     ended: bool = False  # whether the end was reached
     stopped: bool = False  # whether the new background ended it (`--target-loop stop`)
-    notes: list[str] = field(default_factory=list)  # what has become known of the capture
-    # Spent on each part of the way; of frames that are computed at a time, the mean.
+    notes: list[str] = field(default_factory=list)  # findings about the capture
+    # Seconds of each part; for frames computed in parallel, the mean.
     seconds: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("decode", "prepare", "network", "encode"), 0.0)
     )
@@ -55,10 +55,10 @@ class Progress:
 class VideoRun:
     """Mattes the frames of a source into files; decoding, network and encoding overlap.
 
-    One thread decodes and prepares, the caller's or those of the predictor's lanes compute, one
-    encodes (and one more for each output). With `resume`, frames that every output has are not
-    written again; what follows from one frame to the next (the plate's place, smoothing) sees them
-    all the same, so that the others are what an uninterrupted run makes.
+    One thread decodes and prepares, the caller's thread or those of the predictor's lanes compute,
+    one encodes (and one more for each output). With `resume`, frames that every output has are not
+    written again. Plate tracking and smoothing still process them, so the other frames are the same
+    as in an uninterrupted run.
     """
 
     source: VideoSource
@@ -66,7 +66,7 @@ class VideoRun:
     targets: TargetFeed
     matter: FrameMatter
     outputs: VideoOutputs
-    size: tuple[int, int] | None = None  # height and width that frames get, pixels
+    size: tuple[int, int] | None = None  # height and width to resize frames to, in pixels
     resume: bool = False
     progress: Progress = field(default_factory=Progress)
 
@@ -77,11 +77,11 @@ class VideoRun:
         should_stop: Callable[[], bool],
         workers: int,
     ) -> None:
-        """Mattes until the end, an error or a wish to stop; `progress` has what became of it.
+        """Mattes until the end, an error or a request to stop; `progress` has the result.
 
-        What was computed is written in any case. `report` is called for every finished frame,
-        `note` with what a user should know, `should_stop` before each frame; 0 `workers` do one
-        thing after the other, all else overlaps.
+        Frames that were computed are always written. Calls `report` for every finished frame,
+        `note` with notes for the user, and `should_stop` before each frame. With 0 `workers`
+        everything runs in sequence, else in parallel.
         """
         overlaps = min(workers, 1)
 
@@ -107,7 +107,7 @@ class VideoRun:
             except TimelineEnded:
                 self.progress.ended = self.progress.stopped = True
             except InterruptedRead:
-                pass  # as if `should_stop` had been asked
+                pass  # handled like `should_stop`
             except Exception as error:
                 self.progress.error = error
         self.progress.notes += map(_name_flags, self.matter.plates.conclude())
@@ -146,7 +146,7 @@ class VideoRun:
 
     def _store(self, matted: FrameInWork) -> None:
         if self.progress.error is not None:
-            return  # nothing may follow a frame that is missing
+            return  # no frame may follow a missing one
         start = perf_counter()
         self.progress.seconds["network"] += matted.seconds / self.matter.predictor.lanes
         try:
@@ -167,5 +167,5 @@ class VideoRun:
 
 
 def _name_flags(note: str) -> str:
-    """A note on a photograph's plate, by the flags of videos."""
+    """Replaces a photograph's flags in a note on the plate by those of videos."""
     return note.replace("--images-", "--video-").replace(" --target-bgr", " --video-target-bgr")

@@ -1,4 +1,4 @@
-"""Settings of video: what is read, how it is written, and how each codec is asked for."""
+"""Settings of video: input, output, and the encoder options of each codec."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,14 +24,14 @@ PRESETS = (
     *("slow", "slower", "veryslow"),
 )
 _CRF: dict[Codec, int] = {"h264": 18, "hevc": 20, "vp9": 24}
-# libx265 4.2 writes behind its buffers where a row has three blocks of 16 pixels or fewer (seen
-# with valgrind), unless it is kept from following blocks from frame to frame.
+# libx265 4.2 writes beyond its buffers if a row has three blocks of 16 pixels or fewer (seen with
+# valgrind), unless motion estimation between frames is restricted.
 _NARROW_FOR_X265 = 48
 
 
 @settings_group("video")
 class VideoSettings:
-    """What to read."""
+    """Settings of the input."""
 
     src: Path = REQUIRED
     """Frames: a video file, a folder of numbered pictures, or - for a pipe (of raw frames with
@@ -73,7 +73,7 @@ class VideoSettings:
 
 @settings_group("output")
 class VideoOutputSettings:
-    """What to write."""
+    """Settings of the output."""
 
     dir: Path = REQUIRED
     """Output folder: TYPE.mp4 (.mov, .webm), or TYPE/ with one picture per frame."""
@@ -91,7 +91,7 @@ class VideoOutputSettings:
 
 @settings_group("")
 class EncodingSettings:
-    """How to write videos."""
+    """Settings of the encoder."""
 
     codec: Codec = "h264"
     """h264 and hevc (.mp4) have no transparency. prores (4444, .mov) and vp9 (.webm) keep alpha in
@@ -129,22 +129,22 @@ class Recipe:
 
     extension: str
     encoder: str  # as FFmpeg names it
-    pixel_format: str  # without alpha and with 8 bits
-    deep_format: str | None = None  # without alpha and with 10 bits
+    pixel_format: str  # for 8 bits without alpha
+    deep_format: str | None = None  # for 10 bits without alpha
     alpha_format: str | None = None
-    even: bool = False  # height and width must be, since two by two pixels share a colour
-    tag: str | None = None  # the codec's in the container, where players insist on one
-    options: tuple[tuple[str, str], ...] = ()  # of the encoder
+    even: bool = False  # height and width must be even, because 2 x 2 pixels share a colour
+    tag: str | None = None  # the codec's tag in the container, if players need a certain one
+    options: tuple[tuple[str, str], ...] = ()  # encoder options
 
     def format(self, alpha: bool, deep: bool) -> str:
-        """Chooses the pixel format; one that there is not counts as that of 8 bits."""
+        """Chooses the pixel format; uses 8 bits if there is no deeper format."""
         wanted = self.alpha_format if alpha else self.deep_format if deep else None
         return wanted or self.pixel_format
 
 
 RECIPES: dict[Codec, Recipe] = {
     "h264": Recipe(".mp4", "libx264", "yuv420p", "yuv420p10le", even=True),
-    # QuickTime plays no HEVC under its other tag, hev1.
+    # QuickTime does not play HEVC with its other tag, hev1.
     "hevc": Recipe(
         *(".mp4", "libx265", "yuv420p", "yuv420p10le"),
         even=True,
@@ -164,10 +164,10 @@ RECIPES: dict[Codec, Recipe] = {
 
 
 def encoder_options(settings: EncodingSettings, alpha: bool, width: int) -> dict[str, str]:
-    """Names and values of an encoder's options, as FFmpeg has them, for a width in pixels.
+    """Returns FFmpeg's names and values of an encoder's options, for a width in pixels.
 
-    VP9 encodes alpha with the quality of the colours, at which the edges of a matte would lose 13
-    levels (crf 10), so that it is lossless by default.
+    VP9 encodes alpha with the quality of the colours. At crf 10 the edges of a matte would have
+    errors of 13 levels, so it is lossless by default.
     """
     options = dict(RECIPES[settings.codec].options)
     if settings.codec == "hevc" and width <= _NARROW_FOR_X265:

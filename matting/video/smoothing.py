@@ -7,11 +7,11 @@ import numpy as np
 
 from ..pictures.compose import to_float
 
-MAX_SMOOTHING = 0.95  # strength; above it, what was once wrong stays for seconds
-# Grey levels of 255 that a neighbourhood changes by noise and compression alone.
+MAX_SMOOTHING = 0.95  # strength; above it, errors persist for seconds
+# Change of a neighbourhood by noise and compression alone, in grey levels of 255.
 _STILL = 3.0
-_WINDOW = 5  # pixels; noise is averaged over it
-_MOVED = 0.5  # stillness below which a pixel counts as moved, for the measure
+_WINDOW = 5  # pixels; window for averaging noise
+_MOVED = 0.5  # stillness below which a pixel counts as moved when measuring flicker
 
 
 class AlphaSmoother:
@@ -19,7 +19,7 @@ class AlphaSmoother:
 
     alpha'_t = alpha_t + s g (alpha'_(t-1) - alpha_t), with the strength s and the stillness
     g = exp(-(d / 3)^2), where d is how much the frame's 5 x 5 neighbourhood has changed in grey
-    levels. So edges that move are not dragged along. The strength lies in [0, 1).
+    levels. So moving edges leave no trail. The strength is in [0, 1).
 
     Source: ours; exponential smoothing gated by motion.
     """
@@ -46,9 +46,9 @@ class AlphaSmoother:
     def flicker(self) -> dict[str, float] | None:
         """Flicker of alpha `before` and `after` smoothing; None without a pair of frames.
 
-        100 times the root of the mean squared change of alpha from frame to frame over the pixels
-        that stand still, mean over the pairs: dtSSD (Erofeev et al. 2015, as video matting reports
-        it), restricted to where the true alpha does not change, as there is none here.
+        100 times the root of the mean squared change of alpha between frames over still pixels,
+        averaged over the pairs: dtSSD (Erofeev et al. 2015, as used in video matting) without a
+        true alpha, which is assumed not to change there.
         """
         if not self._pairs:
             return None

@@ -1,4 +1,4 @@
-"""Copying sound; packets that do not fit are corrected or left out, with a note."""
+"""Copies sound; corrects packets that do not fit, or leaves them out with a note."""
 
 import ctypes
 import io
@@ -14,37 +14,37 @@ from media.containers import FFMPEG_ERRORS
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 _KEPT = ("language", "title")  # of a track's metadata
-# Decoders need some sound before the first that is heard; an edit list hides it in .mp4 and .mov.
+# Decoders need some sound before the first audible one; in .mp4 and .mov an edit list hides it.
 _BEFORE_S = Fraction(1, 10)
-_PRIMES_S = Fraction(1, 40)  # and so much before, the first packet: of Vorbis it is not heard
-_GAP = 3600  # seconds; MP4 has 32 bits for the length of what is before a gap
-# Of so many channels, where a file does not say which they are, as WAV does not.
+_PRIMES_S = Fraction(1, 40)  # and this much before, the first packet, which Vorbis does not play
+_GAP = 3600  # seconds; MP4 has 32 bits for the duration before a gap
+# Layout by number of channels, if a file has none, as in WAV.
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _FAILURES = (*FFMPEG_ERRORS, ValueError)
 
 
 class SoundCopy:
-    """Copies packets of sound into a container that is about to be written.
+    """Copies packets of sound into a container before it is written.
 
-    Times rise: a packet that does not follow the one before is put behind it. Sound from before
-    the first picture, which is shown at 0, is left out. `notes` says what was done.
+    Time stamps increase: a packet that does not follow the one before is moved after it. Sound
+    before the first picture, which is at time 0, is left out. `notes` reports changes.
 
     Args:
-        container: takes the tracks that its format can hold.
-        suffix: of its file.
-        streams: the tracks of the source; with their languages, titles and which is the default.
+        container: gets the tracks that its format supports.
+        suffix: suffix of its file.
+        streams: the tracks of the source, with their languages, titles and default flags.
     """
 
     def __init__(
         self, container: OutputContainer, suffix: str, streams: Sequence[AudioStream]
     ) -> None:
-        self._lost: list[str] = []  # what was left out, in words
+        self._lost: list[str] = []  # notes on what was left out
         self._container, self._suffix = container, suffix
         self._tracks: dict[AudioStream, AudioStream] = {}
         self._last: dict[AudioStream, int] = {}  # time stamp of the last packet
-        self._end: dict[AudioStream, int] = {}  # and where it ends
+        self._end: dict[AudioStream, int] = {}  # and its end
         self._primes: dict[AudioStream, int] = {}  # time stamp of the first packet, if it was moved
-        self._pushed: dict[AudioStream, int | None] = {}  # as stored, if it was moved
+        self._pushed: dict[AudioStream, int | None] = {}  # stored time stamp, if it was moved
         self._filters: dict[AudioStream, BitStreamFilterContext] = {}
         self._moved = self._broken = 0
         self._cut = Fraction(0)  # seconds before the first picture
@@ -62,7 +62,7 @@ class SoundCopy:
         return bool(self._tracks)
 
     def copy(self, packets: Sequence[Packet]) -> None:
-        """Copies packets; times are the pictures'. OSError for what is no fault of the sound."""
+        """Copies packets, timed as the pictures. OSError for errors other than of the sound."""
         for packet in packets:
             stream = packet.stream
             if stream not in self._tracks or not self._mend(packet):
@@ -77,7 +77,7 @@ class SoundCopy:
                 self.give_up(stream)
 
     def _take_heads_off(self, stream: AudioStream, packet: Packet) -> list[Packet]:
-        """AAC as broadcasts have it, with a head in each packet, as MP4 has it, with one in all."""
+        """Converts AAC with a header in each packet, as in broadcasts, to one header, as in MP4."""
         if stream.codec_context.name != "aac" or stream.codec_context.extradata:
             return [packet]
         if stream not in self._filters:
@@ -89,7 +89,7 @@ class SoundCopy:
             return []
 
     def give_up(self, stream: AudioStream | None = None) -> None:
-        """Leaves out the rest of a track that can't be written, or of all for None."""
+        """Leaves out the rest of a track that can't be written, or of all tracks for None."""
         for lost in list(self._tracks) if stream is None else [stream]:
             del self._tracks[lost]
             codec = lost.codec_context.name
@@ -106,7 +106,7 @@ class SoundCopy:
         if self._moved:
             notes.append(
                 "packets of sound with a missing or impossible time stamp: "
-                f"{self._moved}; they follow those before, or are left out"
+                f"{self._moved}; they were moved after the packets before, or left out"
             )
         if self._broken:
             notes.append(f"damaged packets of sound, left out: {self._broken}")
@@ -118,7 +118,7 @@ class SoundCopy:
         return notes
 
     def _mend(self, packet: Packet) -> bool:
-        """Sets the times of a packet; whether it is to be copied."""
+        """Sets the times of a packet; returns whether to copy it."""
         stream, unit = packet.stream, packet.time_base
         time = packet.pts if packet.dts is None else packet.dts
         stored, end = time, self._end.get(stream, 0)
@@ -127,7 +127,7 @@ class SoundCopy:
             self._moved += last != self._primes.get(stream)
             before = self._pushed.get(stream)
             if stored is not None and before is not None and before < stored:
-                return False  # time goes on, and is caught up with
+                return False  # later packets catch up with the time
             self._pushed[stream], time = stored, end
         else:
             self._pushed.pop(stream, None)
@@ -137,7 +137,7 @@ class SoundCopy:
             return False
         if first and -time * unit > preroll:
             self._primes[stream] = time = -int(preroll / unit)
-        # Sound is shown in the order in which it is decoded.
+        # Sound has the same display and decoding order.
         packet.pts = packet.dts = time
         self._last[stream] = time
         self._end[stream] = time + max(1, packet.duration or 0)
@@ -145,22 +145,22 @@ class SoundCopy:
 
 
 def is_about_data(error: Exception) -> bool:
-    """Whether FFmpeg refuses what it was given to write; a full disk is another matter."""
+    """Whether FFmpeg refuses the data to write, in contrast to a full disk."""
     return not isinstance(error, OSError)
 
 
 def _preroll(stream: AudioStream, suffix: str) -> Fraction:
-    """Seconds before 0 that a file may hold of a track, without moving all others."""
+    """Seconds of a track before 0 that a file can store without moving the other tracks."""
     if suffix != ".webm":
         return _BEFORE_S
     head = stream.codec_context.extradata or b""
-    # RFC 7845, 5.1: samples that its decoder leaves out; WebM has a field for them.
+    # RFC 7845, 5.1: samples that its decoder skips; WebM has a field for them.
     samples = int.from_bytes(head[10:12], "little") if head.startswith(b"OpusHead") else 0
     return Fraction(samples, 48_000)
 
 
 def _fits(stream: AudioStream, suffix: str) -> bool:
-    """Whether a container takes a track: some refuse it only when their head is written."""
+    """Whether a container supports a track; some refuse it only when writing the header."""
     try:
         trial = av.open(io.BytesIO(), "w", format=_FORMATS[suffix])
         added = _add(trial, stream)
@@ -186,9 +186,9 @@ def _add(container: OutputContainer, stream: AudioStream) -> AudioStream:
 
 
 def _layout(stream: AudioStream) -> AudioLayout:
-    """The channels of a track; what tells their order is the track's, and freed with it alone.
+    """The channel layout of a track, which owns it.
 
-    PyAV 18 frees it with each object that it gives of it, too (its #2284), so that is kept.
+    PyAV 18 frees it with every object that it returns (its #2284), so the object is kept.
     """
     layout = stream.codec_context.layout
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))

@@ -1,4 +1,4 @@
-"""Processing of video frames: read, prepare, matte, smooth, write; several frames at a time."""
+"""Processes video frames: read, prepare, matte, smooth, write; several frames at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -23,12 +23,12 @@ from .smoothing import AlphaSmoother
 
 @dataclass
 class FrameMatter:
-    """Processing of one camera's frames; `prepare` and `smooth` must get all, in order."""
+    """Processes one camera's frames; `prepare` and `smooth` must get all frames in order."""
 
     predictor: Predictor
     budget: Budget
     preprocess: Preprocess
-    smoothing: float = 0.0  # strength, see `AlphaSmoother`; 0 is none
+    smoothing: float = 0.0  # strength, see `AlphaSmoother`; 0 means none
 
     def __post_init__(self) -> None:
         self.plates = PlateOverTime(self.preprocess)
@@ -36,7 +36,7 @@ class FrameMatter:
         self._last: tuple[np.ndarray, Prepared] | None = None
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> tuple[Preparation, Prepared]:
-        """Makes the plate fit; see `PlateOverTime.prepare`. Brings it to the device, once."""
+        """Prepares the plate, see `PlateOverTime.prepare`; moves it to the device once."""
         preparation = self.plates.prepare(src, bgr)
         if self._last is None or self._last[0] is not preparation.bgr:
             self._last = preparation.bgr, self.predictor.prepare(preparation.bgr)
@@ -47,7 +47,7 @@ class FrameMatter:
         return self.predictor.predict(src, bgr, self.budget)
 
     def smooth(self, src: np.ndarray, matte: Prediction) -> Prediction:
-        """Smoothes alpha over time, if that is asked for."""
+        """Smooths alpha over time, if requested."""
         return replace(matte, pha=self.smoother.smooth(src, matte.pha)) if self.smoother else matte
 
 
@@ -59,10 +59,10 @@ class ClipMatte:
     preparation: Preparation
     prediction: Prediction
     budget: Budget
-    notes: tuple[str, ...] = ()  # what has become known with this frame, in words
+    notes: tuple[str, ...] = ()  # notes that were found at this frame
 
 
-Told = tuple[np.ndarray, tuple[str, ...]]  # a frame, and what its reader has to say with it
+Told = tuple[np.ndarray, tuple[str, ...]]  # a frame, and its reader's notes
 
 
 def matte_frames(
@@ -73,10 +73,10 @@ def matte_frames(
     preprocess: Preprocess,
     smoothing: float = 0.0,
 ) -> Iterator[ClipMatte]:
-    """Mattes a clip, some frames ahead of the caller; the same values as `inference_video.py`.
+    """Mattes a clip, some frames ahead of the caller; same results as `inference_video.py`.
 
-    See `Matting.video`; `budget` may choose by height and width. ValueError, at the call, when a
-    clip can't be read or the plate has another aspect ratio; later for what comes with a frame.
+    See `Matting.video`; `budget` is called with height and width. ValueError at the call if a clip
+    can't be read or the plate has another aspect ratio; later for errors of a frame.
     """
     if not isinstance(frames, (Path, str)):
         return _matte(_check_sizes(frames), plate, predictor, budget, preprocess, smoothing)
@@ -121,12 +121,12 @@ def _matte(
 
 
 def count_threads(predictor: Predictor) -> int:
-    """Threads that compute beside the caller's."""
+    """Number of computing threads, in addition to the caller's."""
     return predictor.lanes if predictor.lanes > 1 else 0
 
 
 def _read(source: VideoSource) -> Iterator[Told]:
-    """The frames of a clip, with square pixels; what came out while reading comes with the last."""
+    """Yields a clip's frames with square pixels; the last one comes with the reader's notes."""
     notes, last = source.info.notes, None
     with closing(source):
         while (frame := source.read()) is not None:
@@ -146,6 +146,6 @@ def _check_sizes(frames: Iterable[np.ndarray]) -> Iterator[Told]:
         if pixels.shape != size:
             raise VideoError(
                 f"frame {number} has {pixels.shape[1]} x {pixels.shape[0]} pixels, those before "
-                f"{size[1]} x {size[0]}; all frames of a video must have one size"
+                f"{size[1]} x {size[0]}; all frames of a video must have the same size"
             )
         yield pixels, ()

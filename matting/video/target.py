@@ -28,8 +28,8 @@ class TargetSettings:
 class TargetFeed:
     """Gives every frame its new background: a colour, a picture, a video, `blur`, or None.
 
-    None makes the composite transparent; `aspect` is that of the frames' pixels. ValueError when
-    the text (which `flag` named) is none of these or can't be read.
+    None makes the composite transparent; `aspect` is the frames' pixel aspect. ValueError if the
+    text (given by `flag`) is none of these or can't be read.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class TargetFeed:
         colour, path = target.colour, target.path
         self._colour = None if colour is None else np.array(colour, np.float32) / 255
         self._shown_at = None if path is None else open_by_time(path, flag, settings.loop, aspect)
-        self._last: tuple[np.ndarray, np.ndarray] | None = None  # as opened, as made from that
+        self._last: tuple[np.ndarray, np.ndarray] | None = None  # as opened, as fitted
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray | None:
         """The new background, (H, W, 3) float32 in [0, 1], or None; `time` is since frame 0.
 
-        `blur` blurs the plate, (H, W, 3) uint8 or uint16: there, no colour of the subject can leak.
-        TimelineEnded behind the end of a video to stop at, VideoError when it can't be read.
+        `blur` blurs the plate, (H, W, 3) uint8 or uint16, which has no colours of the subject.
+        TimelineEnded after the end of a video with `stop`, VideoError if it can't be read.
         """
         if self.transparent:
             return None
@@ -64,7 +64,7 @@ class TargetFeed:
 
     def _make(self, shown: np.ndarray, bgr: np.ndarray) -> np.ndarray:
         if shown is self._colour:
-            # In full: values that share memory take several times longer to composite.
+            # A full array, because broadcast values take several times longer to composite.
             return np.broadcast_to(shown, bgr.shape).copy()
         if shown is bgr:
             return blur(to_float(bgr))
@@ -72,7 +72,7 @@ class TargetFeed:
 
 
 def fit_target(picture: np.ndarray, height: int, width: int, fit: TargetFit) -> np.ndarray:
-    """Brings a new background (h, w, 3) to the frames' size in pixels; see `TargetSettings`."""
+    """Fits a new background (h, w, 3) to the frames' size in pixels; see `TargetSettings`."""
     if fit == "crop":
         return resize_to_cover(picture, height, width)
     if fit == "stretch":
@@ -92,7 +92,7 @@ def open_target(
     encoding: EncodingSettings,
     aspect: Fraction = Fraction(1),
 ) -> tuple[TargetFeed, list[str]]:
-    """Opens the new background; green where `com` has no alpha and none is named, with a note."""
+    """Opens the new background; without one, uses green and a note if `com` has no alpha."""
     opaque = output.picture_format == "jpeg"
     if output.format == "video":
         opaque = RECIPES[encoding.codec].alpha_format is None

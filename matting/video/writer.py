@@ -1,4 +1,4 @@
-"""Writing video files, which get their final name only when they are complete."""
+"""Writes video files, which get their final name only when complete."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,9 +18,9 @@ from runtime.files import Partial, explain_failure, remove_leftovers
 from .settings import RECIPES, EncodingSettings, Recipe, encoder_options
 from .sound import SoundCopy, is_about_data
 
-# A second is written at a time, whole, so that all but the last plays if the run is killed. MP4 and
-# MOV have their index at the end: fragments would do the same, but FFmpeg 8 hides the last frame of
-# a file in fragments where it is stored before others.
+# Files are flushed every second, so all but the last second plays if the run is killed. MP4 and MOV
+# have their index at the end. Fragments would solve this too, but FFmpeg 8 hides the last frame of
+# a fragmented file if it is stored before others.
 _CLUSTERS = {"flush_packets": "1", "cluster_time_limit": "1000"}
 
 
@@ -31,15 +31,15 @@ class Layout:
     height: int  # of the pictures, pixels
     width: int
     time_base: Fraction  # unit of the frames' time stamps, seconds
-    rate: Fraction  # frames a second on average
+    rate: Fraction  # average frames per second
     pixel_aspect: Fraction = Fraction(1)  # width of a pixel over its height
     colour: ColourTags = ColourTags()  # noqa: RUF009 - frozen; the matrix to use, and tags
     alpha: bool = False
-    deep: bool = False  # more than 8 bits where the codec can
+    deep: bool = False  # more than 8 bits if the codec supports it
 
     @classmethod
     def of(cls, info: VideoInfo, alpha: bool = False, deep: bool = False) -> "Layout":
-        """The layout of a video that has the frames of another."""
+        """The layout for the frames of another video."""
         return cls(
             *(info.height, info.width, info.time_base, info.rate),
             *(info.pixel_aspect, info.colour, alpha, deep),
@@ -49,11 +49,11 @@ class Layout:
 class VideoWriter:
     """Encodes pictures under a partial name (`com.1f0c93aa.partial.mp4`), renamed when it is whole.
 
-    Time stamps must rise. They are kept exactly in .mp4 and .mov, to the millisecond in .webm,
-    which has no other unit. Odd sizes are padded by repeating the last row or column where the
-    codec needs even ones. Packets of `audio` come with the frames. For one thread at a time.
-    VideoError, from all but `abandon`, when the file can't be made, written (a full disk) or read
-    back whole, or the encoder does not take the layout.
+    Time stamps must increase. They are exact in .mp4 and .mov, and rounded to milliseconds in
+    .webm. Odd sizes are padded by repeating the last row or column if the codec needs even ones.
+    Packets of `audio` come with the frames. One thread at a time may use it. All methods but
+    `abandon` raise VideoError if the file can't be created, written (a full disk) or read back
+    completely, or the encoder does not support the layout.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class VideoWriter:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know, in words."""
+        """Notes for the user."""
         return [*self._notes, *self._sound.notes]
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
@@ -111,7 +111,7 @@ class VideoWriter:
         self.frames += 1
 
     def finish(self, audio: Sequence[Packet] = ()) -> None:
-        """Ends the file by the packets behind the last frame, checks and renames it."""
+        """Writes the packets after the last frame; ends, checks and renames the file."""
         try:
             self._sound.copy(audio)
             self._flush()
@@ -122,7 +122,7 @@ class VideoWriter:
         self._partial.finish()
 
     def abandon(self) -> Path | None:
-        """Ends the file as far as it came; its path, or None if nothing plays. Never raises."""
+        """Ends an unfinished file; returns its path, or None if it is not playable. Never raises."""
         if (container := getattr(self, "_container", None)) is not None:
             for end in (self._flush, container.close):
                 with suppress(*FFMPEG_ERRORS, ValueError):
@@ -135,12 +135,12 @@ class VideoWriter:
 
     def _open(self, recipe: Recipe, pixel_format: str, settings: EncodingSettings) -> None:
         layout = self._layout
-        # MP4 and MOV count in whole parts of a second, those of the time stamps.
+        # MP4 and MOV need a unit of 1/n seconds, which time stamps must use.
         scale = str(layout.time_base.denominator)
         isobmff = {"video_track_timescale": scale, "movie_timescale": scale}
         options = _CLUSTERS if self.path.suffix.lower() == ".webm" else isobmff
         self._container = av.open(file_url(self._partial.path), "w", container_options=options)
-        # For the encoder's control of its rate. VP9 refuses less than a unit of time for a frame.
+        # For the encoder's rate control. VP9 refuses frames shorter than the time unit.
         rate = min(layout.rate, 1 / layout.time_base).limit_denominator(100_000)
         height, width = layout.height + self._bottom, layout.width + self._right
         codec = encoder_options(settings, layout.alpha, width)
@@ -153,15 +153,15 @@ class VideoWriter:
         context.colorspace = layout.colour.matrix
         context.color_primaries = layout.colour.primaries
         context.color_trc = layout.colour.transfer
-        context.color_range = 1  # limited, as `FromRgb` gives it
+        context.color_range = 1  # limited, as from `FromRgb`
         if recipe.tag is not None:
             context.codec_tag = recipe.tag
 
     def _flush(self) -> None:
         packets = self._stream.encode(None)
         if packets and not self._muxed:
-            # libx265 gives videos shorter than its delay decoding times that were never set.
-            # They get the latest that come one after the other and before each frame is shown.
+            # For videos shorter than its delay, libx265 returns uninitialised decoding times. They
+            # are replaced by the latest increasing ones that do not exceed the display times.
             latest = max(packet.pts or 0 for packet in packets) + 1
             for packet in reversed(packets):
                 packet.dts = latest = min(latest - 1, packet.pts or 0)
@@ -169,13 +169,13 @@ class VideoWriter:
 
     def _mux(self, packets: Sequence[Packet]) -> None:
         for packet in packets:
-            # Encoders guess it from the rate, and MP4 hides a last frame of duration 0.
+            # Encoders estimate durations from the rate, and MP4 hides a last frame of duration 0.
             if packet.pts in self._durations:
                 packet.duration = self._durations.pop(packet.pts)
             try:
                 self._container.mux(packet)
             except (*FFMPEG_ERRORS, ValueError) as error:
-                # Packets wait for each other, so that one of sound may fail when this is written.
+                # The muxer buffers packets, so a packet of sound may fail when this one is written.
                 if not (self._sound and is_about_data(error)):
                     raise
                 self._sound.give_up()
@@ -195,7 +195,7 @@ def _plays(path: Path) -> bool:
 
 
 def verify_video(path: Path, frames: int) -> None:
-    """Raises VideoError unless a video has its frames, and its first and last are decoded."""
+    """Raises VideoError unless a video has all frames, and the first and last can be decoded."""
     try:
         with av.open(file_url(path)) as container:
             stream = container.streams.video[0]
@@ -210,4 +210,4 @@ def verify_video(path: Path, frames: int) -> None:
     decoded = first is not None and end == last
     if len(packets) != frames or not decoded:
         missing = f"{len(packets)} frames of {frames}" if decoded else "no last frame"
-        raise VideoError(f"{path} was not written whole: it has {missing}")
+        raise VideoError(f"{path} was not written completely: it has {missing}")

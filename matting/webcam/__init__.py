@@ -1,1 +1,1 @@
-"""A live camera: its newest picture is matted, shown, recorded and sent on."""
+"""A live camera: mattes, displays, records and sends its newest picture."""

@@ -1,4 +1,4 @@
-"""Live cameras: OpenCV's driver, and a clip that stands in for one."""
+"""Live cameras: OpenCV's driver, or a clip instead of one."""
 
 import sys
 import time
@@ -19,9 +19,9 @@ from ..video.settings import Side
 
 Pace = Literal["live", "each"]
 
-_RATES = (1.0, 1000.0)  # frames/s that a driver is believed; some answer 0 or a million
-_NEARLY = 0.9  # of the rate that was asked for
-# Name, switch and value of each automatic.
+_RATES = (1.0, 1000.0)  # plausible frames/s from a driver; some return 0 or a million
+_NEARLY = 0.9  # of the requested rate
+# Name, switch and value property of each automatic control.
 _AUTOMATICS = (
     ("focus", cv2.CAP_PROP_AUTOFOCUS, cv2.CAP_PROP_FOCUS),
     ("exposure", cv2.CAP_PROP_AUTO_EXPOSURE, cv2.CAP_PROP_EXPOSURE),
@@ -35,7 +35,7 @@ _PERMISSIONS = {
 
 @settings_group("camera")
 class CameraSettings:
-    """How to open the camera."""
+    """Settings of the camera."""
 
     size: tuple[Side, Side] = (1280, 720)
     """Width and height to ask the driver for, in pixels. It may deliver others."""
@@ -57,14 +57,14 @@ class CameraError(ValueError):
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture that a camera took."""
+    """A picture from a camera."""
 
     pixels: np.ndarray  # (H, W, 3) uint8, RGB
     time: Fraction  # seconds since the camera's first picture, by the camera
     captured: float  # `time.perf_counter` when it arrived; latency counts from here
 
 
-# Why each automatic (focus, exposure, white balance) could not be locked; None for one that was.
+# By control (focus, exposure, white balance), why it could not be locked; None if it was.
 Locks = dict[str, str | None]
 
 
@@ -76,11 +76,11 @@ class CameraFacts:
     height: int
     width: int
     rate: Fraction
-    live: bool = True  # whether a frame is lost that nobody takes in time
-    notes: tuple[str, ...] = ()  # what a user should know
+    live: bool = True  # whether frames that are not read in time are lost
+    notes: tuple[str, ...] = ()  # notes for the user
 
     def describe(self) -> dict[str, Any]:
-        """The facts as JSON holds them."""
+        """Returns the facts for JSON."""
         return {
             "name": self.name,
             "width": self.width,
@@ -101,13 +101,13 @@ class ClipCamera:
         self._first: int | None = None
         self._start = 0.0
         info, live = self._source.info, pace == "live"
-        # Windows, virtual cameras and snapshots know square pixels only.
+        # Windows, virtual cameras and snapshots support square pixels only.
         empty = np.zeros((info.height, info.width), np.uint8)
         height, width = to_aspect(empty, info.pixel_aspect).shape
         self.facts = CameraFacts(str(path), height, width, info.rate, live, info.notes)
 
     def read(self) -> Shot | None:
-        """Waits until the next frame is due; None at the end. VideoError when it can't be read."""
+        """Waits until the time of the next frame; None at the end. VideoError if unreadable."""
         frame = self._source.read()
         if frame is None:
             return None
@@ -124,11 +124,11 @@ class ClipCamera:
         return Shot(pixels, moment, time.perf_counter())
 
     def lock(self) -> Locks:
-        """Nothing: a clip is as it is."""
+        """Does nothing, because a clip has no automatic controls."""
         return {}
 
     def unlock(self) -> None:
-        """Nothing was locked."""
+        """Does nothing."""
 
     def close(self) -> None:
         """Closes the file."""
@@ -136,7 +136,7 @@ class ClipCamera:
 
 
 class DriverCamera:
-    """A camera that OpenCV opens; `facts` has what the driver gave, not what was asked for.
+    """A camera opened by OpenCV; `facts` has the driver's actual size and rate.
 
     Raises CameraError when it can't be opened or gives no picture.
     """
@@ -154,24 +154,25 @@ class DriverCamera:
                 f"is this one allowed to use it{_PERMISSIONS.get(sys.platform, '')}? --camera "
                 "takes a number (0 is the first), a device, an address or a clip"
             )
-        # The coding first: it decides which sizes and rates there are.
+        # The format first, because available sizes and rates depend on it.
         if settings.format is not None:
             capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*settings.format))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.size[1])
         capture.set(cv2.CAP_PROP_FPS, settings.rate)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # more would be old when they come
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # a larger buffer would delay pictures
         first = self._grab()
         if first is None:
             self.close()
             raise CameraError(
                 f"{self._name} was opened but gives no picture; another program may be using it, "
-                "or it does not know this size: try another --camera-size or --camera-format MJPG"
+                "or it does not support this size: try another --camera-size or --camera-format "
+                "MJPG"
             )
         self.facts = self._describe(settings, *first.shape[:2])
 
     def read(self) -> Shot | None:
-        """Waits for the next picture; CameraError when there is none any more."""
+        """Waits for the next picture; CameraError if there are no more."""
         pixels = self._grab()
         now = time.perf_counter()
         if pixels is None:
@@ -184,11 +185,11 @@ class DriverCamera:
         return Shot(pixels, Fraction(now - self._start).limit_denominator(1_000_000), now)
 
     def lock(self) -> Locks:
-        """Turns the automatics off, and asks the driver whether they are."""
+        """Turns automatic controls off, and checks the driver's state."""
         return {name: self._turn_off(name, *keys) for name, *keys in _AUTOMATICS}
 
     def unlock(self) -> None:
-        """Turns the automatics on that were on before."""
+        """Turns on the automatic controls that were on before."""
         for switch, before in self._released:
             self._capture.set(switch, before)
         self._released.clear()
@@ -209,7 +210,7 @@ class DriverCamera:
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         if not _RATES[0] <= rate <= _RATES[1]:
             rate = settings.rate
-            notes.append("the driver does not tell the camera's frame rate")
+            notes.append("the driver does not report the camera's frame rate")
         elif rate < _NEARLY * settings.rate:
             hint = "" if settings.format else "; --camera-format MJPG may be faster"
             notes.append(f"the camera gives {rate:g} frames/s instead of {settings.rate:g}{hint}")
@@ -222,16 +223,16 @@ class DriverCamera:
             backend = str(self._capture.getBackendName())
         except cv2.error:
             backend = "unknown"
-        # V4L2 counts kinds of exposure, of which 1 is manual and 3 automatic.
+        # In V4L2, exposure mode 1 is manual and 3 automatic.
         off, on = (1.0, 3.0) if (backend, name) == ("V4L2", "exposure") else (0.0, 1.0)
         before, found = self._capture.get(switch), self._capture.get(value)
         if not self._capture.set(switch, off):
-            return f"the driver ({backend}) can't"
+            return f"the driver ({backend}) does not support it"
         if (after := self._capture.get(switch)) != off:
-            return f"the driver ({backend}) answers {after:g}, not {off:g}"
+            return f"the driver ({backend}) returns {after:g}, not {off:g}"
         if found > 0:
             self._capture.set(value, found)
-        self._released.append((switch, on if before < 0 else before))  # -1: not known
+        self._released.append((switch, on if before < 0 else before))  # -1 means unknown
         return None
 
 

@@ -6,28 +6,28 @@ from threading import Condition, Thread
 from .camera import Camera, CameraError, Locks, Shot
 
 _LOST_AFTER = 5.0  # seconds without a picture after which the camera counts as lost
-_PATIENCE = 2.0  # seconds that a driver which hangs is waited for at the end
+_PATIENCE = 2.0  # seconds to wait at the end for a driver that hangs
 
 
 class Capture:
-    """Reads, locks and closes a camera in its own thread, so that the picture shown is never old.
+    """Reads, locks and closes a camera in its own thread, so that pictures are never outdated.
 
-    Of a live camera only the newest picture is kept: one that nobody took in time is dropped and
-    counted. Of a clip that is read frame by frame none is dropped; the thread waits instead.
+    For a live camera only the newest picture is kept; pictures not taken in time are dropped and
+    counted. For a clip that is read frame by frame, the thread waits instead.
     """
 
     def __init__(self, camera: Camera) -> None:
         self.facts = camera.facts
-        self.captured = 0  # pictures that came
+        self.captured = 0  # pictures received
         self.dropped = 0  # pictures that a newer one replaced
         self._camera = camera
         self._shot: Shot | None = None
         self._error: Exception | None = None
         self._ended = self._stopping = False
         self._heard = time.perf_counter()  # when a picture was last taken
-        self.wants_lock = False  # whether the thread is to lock the camera's automatics
+        self.wants_lock = False  # whether the thread should lock the camera's controls
         self._locked = False
-        self.locks: Locks | None = None  # what became of locking; who reads it sets it back
+        self.locks: Locks | None = None  # result of locking; the reader sets it back to None
         self._changed = Condition()
         self._thread = Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
@@ -35,7 +35,7 @@ class Capture:
     def take(self, timeout: float) -> Shot | None:
         """Takes the newest picture; None when none came in `timeout` seconds, or `ended`.
 
-        Raises what ended the camera, after its last picture, and CameraError after long silence.
+        Raises the camera's error after its last picture, and CameraError after 5 s without one.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._shot or self._error or self._ended, timeout)
@@ -54,12 +54,12 @@ class Capture:
 
     @property
     def ended(self) -> bool:
-        """Whether a clip's last picture was taken; an error is no end."""
+        """Whether a clip's last picture was taken; False after an error."""
         with self._changed:
             return self._ended and self._shot is None and self._error is None
 
     def close(self) -> None:
-        """Ends the thread, which closes the camera; one that hangs is left behind."""
+        """Ends the thread, which closes the camera; abandons a thread that hangs."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..video.target import TargetFeed, TargetSettings
 
-# Hands over the keys that were pressed since the last call, lower case; takes the camera's time.
+# Takes the camera's time; returns the keys pressed since the last call, in lower case.
 Keys = Callable[[Fraction], list[str]]
 
 ACTIONS = {
@@ -25,7 +25,7 @@ ACTIONS = {
 }
 KEYS = {key: action for action, keys in ACTIONS.items() for key in keys}
 NUMBERS = "123456789"  # choose a new background
-_NONE = "none"  # the new background that stands for nothing
+_NONE = "none"  # the transparent new background
 _SQUARE = 0.02  # side of a square of the checkerboard, of the picture's longer side
 _LIGHT, _DARK = 1.0, 0.8
 
@@ -37,21 +37,21 @@ class ScriptedKeys:
         self._script = sorted(_parse(press) for press in script)
 
     def pressed(self, time: Fraction) -> list[str]:
-        """Those whose time has come; see `Keys`."""
+        """Returns keys whose time has passed; see `Keys`."""
         due = [key for moment, key in self._script if moment <= time]
         self._script = self._script[len(due) :]
         return due
 
 
 class TerminalKeys:
-    """Takes the letters of every line that is typed where the program was started."""
+    """Reads the letters of every line typed in the terminal."""
 
     def __init__(self) -> None:
         self._typed: list[str] = []
         Thread(target=self._read, name="terminal", daemon=True).start()
 
     def pressed(self, time: Fraction) -> list[str]:
-        """Those that were typed; see `Keys`."""
+        """Returns the typed keys; see `Keys`."""
         keys = self._typed.copy()
         del self._typed[: len(keys)]  # the thread may have added more
         return keys
@@ -62,7 +62,7 @@ class TerminalKeys:
 
 
 def choose_keys(scripted: Keys, window: Keys | None) -> tuple[list[Keys], str]:
-    """The window's keys, or the terminal's without one; and where to type them, in words."""
+    """Returns the window's keys, or the terminal's without one; and where to type them."""
     if window is not None:
         return [window, scripted], "in the window"
     if sys.stdin is not None and sys.stdin.isatty():
@@ -71,9 +71,9 @@ def choose_keys(scripted: Keys, window: Keys | None) -> tuple[list[Keys], str]:
 
 
 class Backgrounds:
-    """Switches between new backgrounds: `none` for a checkerboard, or what `TargetFeed` takes.
+    """Switches between new backgrounds: `none` for a checkerboard, or targets of `TargetFeed`.
 
-    A video goes on from where it was when it is shown again. ValueError when none is named, or one
+    A video continues where it stopped when it is shown again. ValueError if none is given, or one
     can't be read.
     """
 
@@ -85,26 +85,26 @@ class Backgrounds:
         self._names = tuple(texts)
         self._feeds = [None if t == _NONE else TargetFeed(t, settings, "--targets") for t in texts]
         self._index = 0
-        self._shown = [Fraction(0)] * len(texts)  # how long each was, seconds
+        self._shown = [Fraction(0)] * len(texts)  # display time of each, in seconds
         self._last: Fraction | None = None
 
     @property
     def name(self) -> str:
-        """As the user named the one that is shown."""
+        """Name of the current background, as given by the user."""
         return self._names[self._index]
 
     @property
     def transparent(self) -> bool:
-        """Whether the one that is shown stands for nothing."""
+        """Whether the current background is transparent."""
         return self._feeds[self._index] is None
 
     def choose(self, index: int | None = None) -> None:
-        """Shows one by its number, from 0, if there is one; None goes to the next, and round."""
+        """Selects one by its number, from 0, if it exists; None selects the next, cyclically."""
         index = (self._index + 1) % len(self._names) if index is None else index
         self._index = index if index < len(self._names) else self._index
 
     def at(self, time: Fraction, bgr: np.ndarray) -> np.ndarray:
-        """The new background, (H, W, 3) float32 in [0, 1]; `blur` is that of the plate."""
+        """Returns the new background, (H, W, 3) float32 in [0, 1]; `blur` blurs the plate."""
         if self._last is not None:
             self._shown[self._index] += time - self._last
         self._last = time
@@ -115,7 +115,7 @@ class Backgrounds:
 
 @lru_cache(maxsize=2)
 def checkerboard(height: int, width: int) -> np.ndarray:
-    """Shows transparency: (height, width, 3) float32 in [0, 1], one array for each size."""
+    """Draws a checkerboard: (height, width, 3) float32 in [0, 1], cached by size."""
     side = max(2, round(_SQUARE * max(height, width)))
     odd = (np.arange(height)[:, None] // side + np.arange(width) // side) % 2
     grey = np.where(odd, np.float32(_DARK), np.float32(_LIGHT))

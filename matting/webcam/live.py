@@ -21,13 +21,13 @@ from .window import Window, draw_text
 
 Mirror = Literal["none", "preview", "all"]
 
-_WAIT = 0.05  # seconds; keys are heard so often where no picture comes
+_WAIT = 0.05  # seconds between checks of keys without pictures
 _NEXT_MIRROR: dict[Mirror, Mirror] = {"none": "preview", "preview": "all", "all": "none"}
 
 
 @dataclass(kw_only=True)
 class Live:
-    """Mattes a camera until the end of the clip, an error, or a wish to stop."""
+    """Mattes a camera until the end of the clip, an error, or a request to stop."""
 
     capture: Capture
     matter: FrameMatter
@@ -46,14 +46,14 @@ class Live:
         self._text = True  # latency and frames/s on the preview
         self._taker: PlateTaker | None = None
         self._captured: np.ndarray | None = None  # the plate as it was taken or given
-        # A plate, and that turned: the same object every time, which is blurred only once then.
+        # A plate and its mirror image: the same object every time, so that it is blurred only once.
         self._mirrored: tuple[np.ndarray, np.ndarray] | None = None
         self._time = Fraction(0)
 
     def run(self, should_stop: Callable[[], bool], bgr: np.ndarray | None = None) -> None:
-        """Runs until the end; `should_stop` is asked before every picture.
+        """Runs until the end; calls `should_stop` before every picture.
 
-        Without a plate, (h, w, 3) uint8 or uint16, RGB, the camera takes it first. ValueError when
+        Without a plate, (h, w, 3) uint8 or uint16, RGB, the camera takes it first. ValueError if
         the camera or an output fails, or the plate does not fit.
         """
         if bgr is None:
@@ -81,7 +81,7 @@ class Live:
             self.journal.note(*self.matter.plates.conclude())
 
     def _hear_keys(self) -> None:
-        """Handles the keys that were pressed since the last call."""
+        """Handles the keys pressed since the last call."""
         for key in (key for source in self.keys for key in source(self._time)):
             if key in NUMBERS:
                 self.backgrounds.choose(NUMBERS.index(key))
@@ -104,7 +104,7 @@ class Live:
                     self._text = not self._text
 
     def _begin_plate(self) -> None:
-        """Begins the countdown; what was locked may adjust itself until its end."""
+        """Starts the countdown; unlocks the controls so that they can adjust until its end."""
         self.capture.wants_lock = False
         self._taker = PlateTaker(self.taking)
         self._cut()
@@ -118,17 +118,17 @@ class Live:
         if plate is not None:
             self._taker, self._captured = None, plate.pixels
             self.journal.note(*self.matter.plates.conclude())
-            self.matter = replace(self.matter)  # forgets the plate before
+            self.matter = replace(self.matter)  # discards the previous plate
             self.journal.take_plate(plate)
 
     def _show(self, shot: Shot) -> None:
-        """Mattes a picture and hands it to the outputs and the window."""
+        """Mattes a picture and passes it to the outputs and the window."""
         assert self._captured is not None  # noqa: S101 - a plate comes before the first picture
         preparation, prepared = self.matter.prepare(shot.pixels, self._captured)
         self.journal.take_preparation(preparation)
         matte, bgr = self.matter.predict(shot.pixels, prepared), preparation.bgr
         if self.mirror == "all":
-            # The subject alone: writing in the new background stays readable.
+            # Mirrors only the subject, so that text in the new background stays readable.
             parts = (matte.pha, matte.fgr, matte.err, matte.ref)
             matte = Prediction(*(part[:, ::-1] for part in parts))
             if self._mirrored is None or self._mirrored[0] is not bgr:

@@ -1,4 +1,4 @@
-"""Outputs besides the preview: a recorded file and a virtual camera."""
+"""Outputs other than the preview: a recording and a virtual camera."""
 
 import importlib
 from collections import deque
@@ -17,13 +17,13 @@ from ..video.writer import Layout, VideoWriter
 from .camera import CameraFacts
 
 _CODECS: dict[str, Codec] = {".mp4": "h264", ".mov": "prores", ".webm": "vp9"}
-_TICK = Fraction(1, 90_000)  # seconds, unit of time stamps in recordings: MPEG's own
-_WAITING = 4  # pictures that wait for the encoder before the camera's are dropped
+_TICK = Fraction(1, 90_000)  # seconds, unit of time stamps in recordings, as in MPEG
+_WAITING = 4  # pictures that may wait for the encoder; then the camera's are dropped
 
 
 @settings_group("record")
 class RecordSettings:
-    """How to record. The file's extension chooses the codec."""
+    """Settings of the recording. The file's extension chooses the codec."""
 
     crf: int | None = None
     """Quality, lower is better; default 18 (.mp4) or 24 (.webm)."""
@@ -33,7 +33,7 @@ class RecordSettings:
     """Encoder speed of .mp4, from ultrafast to veryslow. It must keep up with the camera."""
 
     def encoding(self, path: Path) -> EncodingSettings:
-        """Chooses the codec of a .mp4, .mov or .webm; ValueError for others, or wrong settings."""
+        """Chooses the codec for .mp4, .mov or .webm; ValueError for others or invalid settings."""
         codec = _CODECS.get(path.suffix.lower())
         if codec is None:
             raise ValueError(
@@ -44,21 +44,22 @@ class RecordSettings:
 
 
 class Outputs:
-    """A virtual camera and a recording, each of which may be missing.
+    """A virtual camera and a recording, both optional.
 
-    A thread encodes the pictures. Each is shown for as long as it was live; gaps (the countdown, a
-    pause) are left out. The file has its name when it is whole. ValueError when one can't open.
+    A thread encodes the pictures. Their durations are those of the live display; gaps (the
+    countdown, a pause) are left out. The file gets its name when it is complete. ValueError if one
+    can't be opened.
     """
 
     def __init__(
         self, record: Path | None, settings: RecordSettings, virtual: str | None, facts: CameraFacts
     ) -> None:
         self.recorded: int | None = None  # pictures; None without a recording
-        self.file: Path | None = None  # in the end: the recording, or what there is of it
-        self.notes: list[str] = []  # what a user should know
+        self.file: Path | None = None  # at the end: the recording, complete or not
+        self.notes: list[str] = []  # notes for the user
         self._virtual = open_virtual_camera(virtual, facts) if virtual is not None else None
         self._writer: VideoWriter | None = None
-        if record is not None:  # last, so that no file is left behind where the other fails
+        if record is not None:  # last, so that no file is left if the other fails
             layout = Layout(facts.height, facts.width, _TICK, facts.rate)
             self._writer = VideoWriter(record, layout, settings.encoding(record))
             self.recorded, self.notes = 0, self._writer.notes
@@ -69,7 +70,7 @@ class Outputs:
         self._waiting: deque[Future[None]] = deque()
 
     def send(self, picture: np.ndarray, time: Fraction) -> None:
-        """Hands on (H, W, 3) uint8, RGB; waits for the encoder if too many wait. VideoError."""
+        """Sends (H, W, 3) uint8, RGB; waits for the encoder if its queue is full. VideoError."""
         if self._virtual is not None:
             self._virtual.send(picture)
         if self._writer is None or self.recorded is None:
@@ -85,11 +86,11 @@ class Outputs:
         self.recorded += 1
 
     def cut(self) -> None:
-        """There is a gap: the next picture follows the last by one step of the frame rate."""
+        """Marks a gap: the next picture follows the last by one step of the frame rate."""
         self._shift = None
 
     def close(self) -> None:
-        """Ends each, and reads the recording back; raises VideoError when it is not whole."""
+        """Closes both, and checks the recording; raises VideoError if it is incomplete."""
         if self._virtual is not None:
             self._virtual.close()
         try:
@@ -105,7 +106,7 @@ class Outputs:
 
 
 def open_virtual_camera(name: str, facts: CameraFacts) -> Any:
-    """Opens pyvirtualcam's camera (`auto`: the first); ValueError says what is missing."""
+    """Opens pyvirtualcam's camera (`auto`: the first); ValueError if something is missing."""
     try:
         module: Any = importlib.import_module("pyvirtualcam")
     except ImportError as error:

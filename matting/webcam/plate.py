@@ -13,16 +13,16 @@ from runtime.settings import settings_group
 
 from .camera import Shot
 
-_SETTLE = Fraction(1, 2)  # seconds after locking until a camera's picture stands
-_SQUARE = 8  # pixels; movement is looked for in such squares, in which noise is averaged away
-_STILL = 12  # grey levels that a square may change by: flicker of lamps, rest of the noise
-_MOVED = 0.002  # fraction of the squares; a hand at the edge of the picture is more
+_SETTLE = Fraction(1, 2)  # seconds after locking until a camera's picture is stable
+_SQUARE = 8  # pixels; side of squares for detecting movement, averaged against noise
+_STILL = 12  # grey levels; changes of a square up to this are flicker of lamps and noise
+_MOVED = 0.002  # fraction of the squares; a hand at the edge of the picture exceeds it
 _EVERYWHERE = 0.5
 
 
 @settings_group("plate")
 class PlateSettings:
-    """How to take the plate with the camera."""
+    """Settings for taking the plate with the camera."""
 
     countdown: Annotated[float, Field(ge=0, le=600)] = 5.0
     """Countdown in seconds, to step out of the picture."""
@@ -38,22 +38,22 @@ class TakenPlate:
 
     pixels: np.ndarray  # (H, W, 3) uint8, RGB
     frames: int
-    moved: float  # fraction of the picture that changed meanwhile
-    notes: tuple[str, ...]  # what a user should know
+    moved: float  # fraction of the picture that changed in the meantime
+    notes: tuple[str, ...]  # notes for the user
 
 
 class PlateTaker:
-    """Counts down and averages frames, by the camera's time.
+    """Counts down and averages frames, using the camera's time.
 
-    The mean of every pixel leaves out its darkest and brightest value where there are five frames
-    or more, so that one frame in which something flits by leaves no trace. Memory does not depend
-    on the number of frames.
+    With five frames or more, the mean of every pixel leaves out its darkest and brightest value, so
+    that an object in a single frame leaves no trace. Memory does not depend on the number of
+    frames.
 
     Source: ours; the mean of N frames has noise of 1/sqrt(N).
     """
 
     def __init__(self, settings: PlateSettings) -> None:
-        self.due = False  # whether the countdown has ended, so that the camera should be locked
+        self.due = False  # whether the countdown has ended and the camera should be locked
         self._settings = settings
         self._start: Fraction | None = None
         self._left = Fraction(0)
@@ -63,13 +63,13 @@ class PlateTaker:
         self._small_low, self._small_high = self._low, self._high
 
     def add(self, shot: Shot) -> TakenPlate | None:
-        """Takes the next frame, of which the first begins the countdown; the last gives a plate."""
+        """Adds the next frame; the first starts the countdown, and the last returns a plate."""
         if self._start is None:
             self._start = shot.time
         countdown = Fraction(self._settings.countdown).limit_denominator(1000)
         self._left = self._start + countdown - shot.time
         self.due = self._left <= 0
-        # Without a countdown nobody had to leave, and what settles is not waited for.
+        # Without a countdown nobody had to leave, so do not wait for the camera to settle.
         if self._left > (-_SETTLE if countdown else 0):
             return None
         pixels = shot.pixels
@@ -84,7 +84,7 @@ class PlateTaker:
 
     @property
     def text(self) -> str:
-        """What to do now, for the screen."""
+        """Instruction for the screen."""
         if self._left > 0:
             return f"Step out of the picture: plate in {ceil(self._left)}"
         return f"Taking the plate, keep out: {self._frames} of {self._settings.frames}"

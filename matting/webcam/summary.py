@@ -1,4 +1,4 @@
-"""Events of a live run: printed at once and kept for the summary."""
+"""Events of a live run: prints them at once and keeps them for the summary."""
 
 import sys
 import time
@@ -30,17 +30,17 @@ _CHECKED = ("alignment", "exposure", "capture")  # reports of a check, in the su
 
 
 class Meter:
-    """Counts pictures and their latency, from the arrival of a picture to its being shown."""
+    """Counts pictures and their latency, from the arrival of a picture to its display."""
 
     def __init__(self) -> None:
         self.frames = 0
         self._latencies = array("d")
         self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)
-        self._active = 0.0  # seconds between pictures that followed each other
+        self._active = 0.0  # seconds between consecutive pictures
         self._pairs = 0
 
     def add(self, captured: float, shown: float) -> None:
-        """Counts a picture that arrived and that all outputs had at these seconds of the clock."""
+        """Counts a picture by its times of arrival and of the last output, in seconds."""
         if self._recent:
             self._active += shown - self._recent[-1][1]
             self._pairs += 1
@@ -49,12 +49,12 @@ class Meter:
         self._recent.append((captured, shown))
 
     def cut(self) -> None:
-        """There is a gap before the next picture, which does not count."""
+        """Marks a gap before the next picture, which is not counted."""
         self._recent.clear()
 
     @property
     def text(self) -> str:
-        """Latency and frames a second of the last pictures, for the screen."""
+        """Latency and frames per second of the last pictures, for the screen."""
         if len(self._recent) < 2:
             return ""
         latency = sum(shown - captured for captured, shown in self._recent) / len(self._recent)
@@ -73,27 +73,27 @@ class Meter:
 
 
 class Journal:
-    """Prints what happens to the camera `name` and reports it, and keeps pictures in `folder`."""
+    """Prints and records events of the camera `name`, and saves pictures in `folder`."""
 
     def __init__(self, report: RunSummary, name: str, folder: Path, save_plates: bool) -> None:
-        self.entry = SummaryEntry(name, "done")  # of the run
+        self.entry = SummaryEntry(name, "done")  # the run's entry
         report.entries.append(self.entry)
         self._report = report
         self._folder = folder
         self._save_plates = save_plates
 
     def take_plate(self, plate: TakenPlate) -> None:
-        """A plate was taken."""
+        """Records that a plate was taken."""
         print(f"plate: mean of {plate.frames} frames")
         self.entry.details["plate"] = {"frames": plate.frames, "moved": round(plate.moved, 5)}
         for name in _CHECKED:
-            self.entry.details.pop(name, None)  # of the plate before
+            self.entry.details.pop(name, None)  # those of the previous plate
         self.note(*plate.notes)
         if self._save_plates:
             self.keep("plate", plate.pixels)
 
     def take_preparation(self, preparation: Preparation) -> None:
-        """A plate was made to fit a picture; keeps the last check, and first what was applied."""
+        """Records a preparation: the last check, and the first corrections applied."""
         self.note(*preparation.notes)
         details = self.entry.details
         if preparation.capture is None and "capture" in details:
@@ -104,23 +104,23 @@ class Journal:
                 details[name] = asdict(report) if report else None
 
     def take_locks(self, locks: Locks) -> None:
-        """The camera was locked, as far as it can be."""
+        """Records which controls of the camera were locked."""
         self.entry.details["locks"] = {name: reason is None for name, reason in locks.items()}
         if held := [name for name, reason in locks.items() if reason is None]:
             print(visible(f"locked: {', '.join(held)}"))
-        advice = "turn its automatic mode off in the camera's own program"
+        advice = "turn its automatic mode off in the camera's program"
         for name, reason in locks.items():
             if reason is not None:
                 self.note(f"{name} could not be locked: {reason}; {advice}")
 
     def note(self, *texts: str) -> None:
-        """Something that a user should know."""
+        """Records and prints notes for the user."""
         for text in texts:
             print(visible(f"note: {text}"))
             self._report.notes.append(text)
 
     def fail(self, reason: str) -> None:
-        """Something could not be done."""
+        """Records and prints a failure."""
         self.entry.status = "failed"
         self.entry.reason = f"{self.entry.reason}; {reason}" if self.entry.reason else reason
 
@@ -133,7 +133,7 @@ class Journal:
             self.fail(str(error))
 
     def conclude(self, capture: Capture, meter: Meter, outputs: Outputs, summary: Path) -> int:
-        """Prints what the run gave, all being closed, and writes it; returns the exit code."""
+        """Prints and writes the results after everything is closed; returns the exit code."""
         counts = {"captured": capture.captured, "dropped": capture.dropped}
         speed = self.entry.details["speed"] = meter.describe() | counts
         if outputs.recorded is not None:
@@ -174,7 +174,7 @@ class Journal:
 
 
 def print_start(facts: CameraFacts, targets: Sequence[str], where: str) -> None:
-    """Prints what the camera gives, the new backgrounds, and which keys (typed where) do what."""
+    """Prints the camera's size and rate, the new backgrounds, the keys and where to type them."""
     size = f"{facts.width} x {facts.height}"
     print(visible(f"{facts.name}: {size}, {float(facts.rate):g} frames/s"))
     numbered = ", ".join(f"{number} {name}" for number, name in enumerate(targets, 1))

@@ -11,8 +11,8 @@ from PIL import Image
 Preview = Literal["auto", "yes", "no"]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_LINES = 24  # of text that the picture would hold
-# Where the edge is drawn, pixels from the letters: a thicker stroke would be wider in OpenCV 5.
+_LINES = 24  # lines of text that would fit on the picture
+# Offsets of the text's edge in pixels. A thicker stroke would be wider in OpenCV 5.
 _EDGE = tuple((x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y)
 
 
@@ -33,7 +33,7 @@ class Window:
             self._root = tkinter.Tk()
         except tkinter.TclError as error:
             raise ValueError(f"there is no screen for a preview window ({error})") from error
-        self.closed = False  # by the user, as a wish to quit
+        self.closed = False  # whether the user closed it, to quit
         self._make_photo = ImageTk.PhotoImage
         self._photo: Any = None
         self._keys: list[str] = []
@@ -55,18 +55,18 @@ class Window:
         self._root.update()
 
     def pressed(self, time: Fraction) -> list[str]:
-        """Hands over the keys that were pressed; see `Keys`."""
+        """Returns the pressed keys; see `Keys`."""
         self._root.update()
         keys, self._keys = self._keys, []
         return keys
 
     def close(self) -> None:
-        """Takes the window from the screen."""
+        """Closes the window."""
         self._root.destroy()
 
 
 def open_window(preview: Preview, other_outputs: bool) -> tuple[Window | None, list[str]]:
-    """Opens the preview where wanted and possible, else gives notes; ValueError if it is needed."""
+    """Opens the preview if wanted and possible, else returns notes; ValueError if it is needed."""
     if preview == "no" and other_outputs:
         return None, []
     if preview == "no":

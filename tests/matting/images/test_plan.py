@@ -117,7 +117,7 @@ def test_outputs_of_an_earlier_run_are_no_frames(tree) -> None:
         for kind in ("com", "pha")
     ]
     (root / "src/old/b.jpg").unlink()
-    with pytest.raises(ValueError, match="holds only outputs of an earlier run"):
+    with pytest.raises(ValueError, match="has only outputs of an earlier run"):
         plan(root, src=root / "src/old")
 
 

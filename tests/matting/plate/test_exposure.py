@@ -119,7 +119,7 @@ def test_first_matte_tells_the_background() -> None:
     assert report.gain == pytest.approx((1.2,) * 3, abs=0.01)
     assert np.abs(matched - plate * 1.2).mean() < 0.6
     _, everything = match_exposure(frame, round_off(plate), np.ones_like(pha))
-    assert "0.0% of the picture seen to be background" in everything.reason
+    assert "0.0% of the picture is background" in everything.reason
 
 
 class TestKept:
@@ -150,7 +150,7 @@ class TestKept:
 
     def test_white_picture(self) -> None:
         white = np.full((60, 80, 3), 255, np.uint8)
-        reason = "0.0% of the picture seen to be background"
+        reason = "0.0% of the picture is background"
         self.check(white, white, reason, ExposureVerdict.TOO_LITTLE_IN_COMMON)
 
     def test_implausible_gain(self) -> None:

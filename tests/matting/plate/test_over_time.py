@@ -123,7 +123,7 @@ def test_lasting_change_of_the_light_is_found_at_once(scene: np.ndarray) -> None
     darker = [(frame * 0.8).astype(np.uint8) for frame in frames[14:]]
     prepared = prepare_all(over_time, [*frames[:14], *darker], plate)
     assert list(notes_of(prepared)) == [14]
-    assert "exposed by -0.7" in prepared[14].notes[0]
+    assert "plate's by -0.7" in prepared[14].notes[0]
     assert all(one.bgr is plate for one in prepared[:14])
     for one in prepared[14:]:
         assert misfit(one.bgr, photograph(scene, seed=3) * 0.8) < 3

@@ -87,7 +87,7 @@ def test_library_and_script_give_the_same_bits(
         *("--video-src", tmp_path / "src", "--video-bgr", path, "--output-dir", out),
         *("--temporal-smoothing", 0.5, "--output-format", "image_sequences"),
     )
-    run.check(0, r"note: the camera moved by up to 12\.0 pixels", r"alignment: .* ms a frame in")
+    run.check(0, r"note: the camera moved by up to 12\.0 pixels", r"alignment: .* ms per frame in")
     entry = json.loads((out / "summary.json").read_text("utf-8"))["images"][0]
     assert "the plate is aligned" in entry["notes"][0]
     assert entry["details"]["capture"]["problems"] == {"camera moved": 1}

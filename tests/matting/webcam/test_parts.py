@@ -197,9 +197,9 @@ def test_locks_are_read_back(open_driver) -> None:
     capture.refused = {cv2.CAP_PROP_AUTOFOCUS}
     camera = open_driver(capture)
     assert camera.lock() == {
-        "focus": "the driver (V4L2) can't",
+        "focus": "the driver (V4L2) does not support it",
         "exposure": None,
-        "white balance": "the driver (V4L2) answers 1, not 0",
+        "white balance": "the driver (V4L2) returns 1, not 0",
     }
     assert capture.values[cv2.CAP_PROP_AUTO_EXPOSURE] == 1.0
     assert capture.values[cv2.CAP_PROP_EXPOSURE] == 156.0
