@@ -41,7 +41,7 @@ class Settings:
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "best"
     """Work per picture. auto chooses backbone scale and refined pixels by the picture's size. best
-    adds a second pass on a larger, mirrored picture: better mattes in several times the time. hd
+    adds a second pass on a larger, mirrored picture: better mattes, several times slower. hd
     and 4k are the paper's presets. --model-backbone-scale and --model-refine-sample-pixels override
     it."""
     preprocess: PreprocessMode = "auto"

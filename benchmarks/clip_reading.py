@@ -19,7 +19,7 @@ from media.clips import ClipIndex, IndexedClip, index_clip
 from media.colour import ToRgb
 
 DEFAULT = Path("../shared/data/video/moving_camera_person.mp4")
-SAMPLED = 20  # one in so many frames is checked to be the right one
+SAMPLED = 20  # one in this many frames is checked to be the right one
 
 Read = Callable[[list[int]], list[np.ndarray]]
 

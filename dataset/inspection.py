@@ -36,7 +36,7 @@ _ENOUGH = 200  # pixels
 # a bright face), premultiplied ones 0.8 to 1.1.
 _PREMULTIPLIED = (0.65, 1.25)
 _GREY_TOLERANCE = 8  # levels between the channels of a grey JPEG
-_JUDGED_FRAMES = 16  # one in so many frames of a clip is checked for premultiplied colours
+_JUDGED_FRAMES = 16  # one in this many frames of a clip is checked for premultiplied colours
 _GIVEN_UP = 5  # unreadable frames after which a clip is abandoned
 _CHUNK = 16  # pictures per task
 

@@ -31,7 +31,7 @@ PHOTOGRAPH_SHARE = 0.7
 class Request(NamedTuple):
     """A request for a sample in an epoch (from 0); the crop's height and width are in pixels."""
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     epoch: int
     height: int
     width: int

@@ -36,7 +36,7 @@ class Foregrounds(Protocol):
         """Reads (H, W, 3) uint8 RGB, straight colours, and (H, W) uint8 alpha; index from 0.
 
         With `shorter_side`, JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, as long as the
-        shorter side keeps at least so many pixels.
+        shorter side keeps at least this many pixels.
 
         Raises:
             MediaError: when a file can't be read, or the two differ in size.

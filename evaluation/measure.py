@@ -128,7 +128,7 @@ def unknown_of_alpha(true_pha: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _is_within(mask: np.ndarray, radius: int) -> np.ndarray:
-    """(H, W) bool: at most so many pixels from the mask."""
+    """(H, W) bool: at most `radius` pixels from the mask."""
     if not mask.any():
         return mask
     away = np.where(mask, np.uint8(0), np.uint8(1))

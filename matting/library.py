@@ -170,7 +170,7 @@ class Matting:
             bgr: its captured plate, the scene without the subject, of the same aspect ratio; or
                 a result of `prepare`.
             preprocess: `auto` checks the pair, and aligns the plate or matches its exposure where
-                needed; `none` uses the plate as it is; or a `Preprocess`.
+                needed; `none` uses it unchanged; or a `Preprocess`.
             quality: None means the object's default.
             backbone_scale: size of the coarse input as a fraction of the frame's, in (0, 1/2]. For
                 this and the next two, None means the value of the quality.

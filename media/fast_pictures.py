@@ -59,7 +59,7 @@ class EncodedPicture:
                 self.size = self._decoded.shape[:2]
 
     def reduction(self, shorter_side: int | None) -> int:
-        """The largest divisor of the size that keeps at least so many pixels on the shorter side.
+        """The largest divisor of the size that keeps at least this many pixels on the shorter side.
 
         It is 1, 2, 4 or 8; always 1 for None and for kinds other than JPEG.
         """
@@ -114,7 +114,7 @@ def read_rgb(path: Path, shorter_side: int | None = None) -> np.ndarray:
     """Reads a photograph: (H, W, 3) uint8 RGB, upright.
 
     With `shorter_side`, a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, as long as its
-    shorter side keeps at least so many pixels. A PictureError names a file that can't be read.
+    shorter side keeps at least this many pixels. A PictureError names a file that can't be read.
     """
     picture = EncodedPicture(path)
     return picture.rgb(picture.reduction(shorter_side))

@@ -20,7 +20,7 @@ from .joins import Joins
 USUAL_RATE = Fraction(25)  # frames per second if the file states none
 
 _RATES = (Fraction(1, 1000), Fraction(1000))  # smallest and largest plausible frames per second
-# A file may be truncated if it ends so many seconds, and such a fraction, before its stated end.
+# A file may be truncated if it ends this many seconds, and this fraction, before its stated end.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
 _TAG = re.compile(r"(\d+):(\d+):(\d+\.?\d*)")  # duration of a track in Matroska
 _HOPELESS = 100  # consecutive demuxer errors before reading stops

@@ -160,7 +160,7 @@ class MattingRefine(MattingBase):
         )
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments that would build the network as it is now."""
+        """The arguments that build the network with its present settings."""
         refiner = self.refiner
         return super().arguments() | {
             "backbone_scale": self.backbone_scale,

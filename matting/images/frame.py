@@ -27,7 +27,7 @@ from .plan import Job
 Reader = Callable[[Path], Picture]
 
 # Bytes of memory per pixel, from reading to writing, on a CPU: measured at 50 and 200 megapixels,
-# with a margin for 16 bits. From so many pixels on, one frame at a time is computed and written.
+# with a margin for 16 bits. From this many pixels on, one frame at a time is computed and written.
 _MEMORY, _MEMORY_OF_TWO_LOOKS, _MEMORY_OF_A_SHEET = 80, 130, 110
 _LARGE = 50_000_000
 _SMALL = 4_000_000  # these need 0.5 GB, which is not checked

@@ -122,7 +122,8 @@ class Timeline:
     def at(self, time: Fraction) -> np.ndarray:
         """Returns the picture, (H, W, 3) uint8 or uint16, RGB, at `time` seconds.
 
-        `time` must never decrease. The same object is returned until the next frame. VideoError if one can't be read.
+        `time` must never decrease. The same object is returned until the next frame. VideoError if
+        a frame can't be read.
         """
         while time >= self._end():
             if self._next is not None:

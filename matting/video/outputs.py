@@ -186,7 +186,7 @@ class VideoOutputs:
             writer.keep(frame)
 
     def write(self, frame: Frame, matte: Prediction, target: np.ndarray | None) -> None:
-        """Renders (see `render`) and writes the pictures of a frame; may raise VideoError or OSError."""
+        """Renders (see `render`) and writes the pictures of a frame; VideoError or OSError."""
 
         def write(kind: VideoOutputType, writer: VideoWriter | SequenceWriter) -> None:
             writer.write(render(kind, matte, target, self._depth, self._alpha), frame)

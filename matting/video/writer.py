@@ -122,7 +122,7 @@ class VideoWriter:
         self._partial.finish()
 
     def abandon(self) -> Path | None:
-        """Ends an unfinished file; returns its path, or None if it is not playable. Never raises."""
+        """Ends an unfinished file; returns its path, or None if not playable. Never raises."""
         if (container := getattr(self, "_container", None)) is not None:
             for end in (self._flush, container.close):
                 with suppress(*FFMPEG_ERRORS, ValueError):
