@@ -88,7 +88,7 @@ def test_good_capture_is_left_alone(frame: np.ndarray, plate: np.ndarray) -> Non
 
 def test_other_scene(frame: np.ndarray) -> None:
     result = check(frame, photograph(make_scene(7)), "not the same scene")
-    assert "a new background goes to --target-bgr" in result.notes[0]
+    assert "replacement background; that is --target-bgr" in result.notes[0]
     assert result.capture.seen_again < 0.02
 
 

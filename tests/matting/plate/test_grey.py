@@ -34,7 +34,7 @@ def test_jpegs_slack_is_grey_and_dull_colours_are_none() -> None:
 def test_a_grey_plate_before_a_frame_in_colour_says_what_to_do() -> None:
     prepared = prepare_plate(COLOURED, GREY, NONE)
     assert prepared.bgr is GREY
-    assert "take the plate in colour, or make both grey" in prepared.notes[0]
+    assert "capture the plate in colour, or convert both to grey" in prepared.notes[0]
 
 
 def test_a_clip_that_begins_in_black_keeps_its_plate_in_colour() -> None:

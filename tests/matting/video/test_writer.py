@@ -246,7 +246,7 @@ def test_nothing_stays_of_no_frame(tmp_path: Path) -> None:
 def test_missing_frames_are_found(tmp_path: Path, clips) -> None:
     path = clips.write(tmp_path / "a.mp4", clips.moving(5))
     verify_video(path, 5)
-    with pytest.raises(VideoError, match="not written whole: it has 5 frames of 6"):
+    with pytest.raises(VideoError, match="not written completely: it has 5 frames of 6"):
         verify_video(path, 6)
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(VideoError, match="can't be read back"):
