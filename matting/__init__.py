@@ -2,15 +2,21 @@
 
 The networks, for tensors, are handed on from `model`, which stands elsewhere where the package is
 installed: `MattingBase`, `MattingRefine`, `load_network` and `accelerate`.
+
+Each name is imported when it is first used, so that `matting --help` need not wait for PyTorch.
 """
 
-from model import MattingBase, MattingRefine
-from model.fast import accelerate
-from model.weights import load_network
+from typing import TYPE_CHECKING, Any
+
 from runtime.version import VERSION
 
-from .library import Matte, Matting
-from .plate.prepare import Preprocess
+if TYPE_CHECKING:
+    from model import MattingBase, MattingRefine
+    from model.fast import accelerate
+    from model.weights import load_network
+
+    from .library import Matte, Matting
+    from .plate.prepare import Preprocess
 
 __version__ = VERSION
 
@@ -24,3 +30,18 @@ __all__ = [
     "accelerate",
     "load_network",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from model import fast, matting, weights
+
+    from . import library
+    from .plate import prepare
+
+    return next(
+        getattr(place, name)
+        for place in (library, prepare, matting, weights, fast)
+        if hasattr(place, name)
+    )

@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import (
@@ -112,6 +113,9 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
             name = name.strip() or flag
             raise SettingsError(f"{name} got an empty value; leave the flag out or give a value")
     check_flags(args, list_flags(settings_type))
+    if args and not args[0].startswith("-"):
+        example = "".join(re.findall(r"Example: .*", description)[:1])
+        raise SettingsError(f"{brief(args[0])} needs a flag before it. {example}".strip())
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--config", type=Path, action="append", default=[])
     paths = early.parse_known_args(args)[0].config

@@ -1,9 +1,11 @@
 """The program `matting`: one name for all scripts."""
 
+import subprocess
 import sys
 
 import pytest
 
+import matting
 from matting.__main__ import PROGRAMS, main
 from runtime.version import VERSION
 
@@ -21,6 +23,18 @@ def run_program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
         return Run(code, *capsys.readouterr())
 
     return run
+
+
+def test_the_list_of_programs_does_not_wait_for_pytorch() -> None:
+    program = "import sys, matting.__main__; print('torch' in sys.modules, matting.__main__.main())"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run([*command, "--help"], cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "False 0", done.stderr
+
+
+def test_every_name_of_the_library_is_there() -> None:
+    assert all(getattr(matting, name) for name in matting.__all__)
+    assert not hasattr(matting, "load")
 
 
 def test_lists_its_programs(run_program) -> None:

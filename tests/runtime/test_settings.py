@@ -287,3 +287,10 @@ def test_one_section_is_read_strictly_and_the_others_are_left_alone(write) -> No
         read_section(path, "prat", Part)
     with pytest.raises(SettingsError, match=r"unknown key 'part\.raet'"):
         read_section(Path(write("part: {raet: 0.25}")), "part", Part)
+
+
+def test_a_value_before_all_flags_is_named_with_an_example() -> None:
+    description = "Does it.\n\nExample: program --lens-length 5"
+    message = "'photos' needs a flag before it. Example: program --lens-length 5"
+    with pytest.raises(SettingsError, match=message):
+        parse_settings(Camera, description, ["photos", "plate.jpg"])
