@@ -162,7 +162,7 @@ def test_target_video_that_is_shorter(
         *("--video-src", src, "--video-bgr", plate, "--video-target-bgr", target, *FAST),
         *("--output-dir", out, "--output-types", "com", "--target-loop", loop),
     )
-    run.check(0, *(["the new background ended"] if loop == "stop" else []))
+    run.check(0, *(["outputs ended with the new background"] if loop == "stop" else []))
     com = clips.read(out / "com.mp4")
     assert len(com) == frames
     assert abs(int(com[2][4, 4, 0]) - 160) < 12
@@ -241,7 +241,7 @@ def test_wrong_plate_is_told_by_the_flags_of_videos(
     other = photographs.save(tmp_path / "other.png", photographs.plate(96, 128, seed=9))
     line = ("--video-src", src, "--video-bgr", other, *FAST)
     run = run_video(*line, "--output-dir", tmp_path / "auto")
-    run.check(0, "note: frame and plate don't show the same scene.*goes to --video-target-bgr")
+    run.check(0, "note: frame and plate don't show the same scene.*background; that is --video-target-bgr")
     assert "don't show the same scene" in entry(tmp_path / "auto")["notes"][0]
     run = run_video(*line, "--output-dir", tmp_path / "none", "--preprocess", "none")
     assert "same scene" not in run.check(0).out
