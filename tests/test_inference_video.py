@@ -241,7 +241,7 @@ def test_wrong_plate_is_told_by_the_flags_of_videos(
     other = photographs.save(tmp_path / "other.png", photographs.plate(96, 128, seed=9))
     line = ("--video-src", src, "--video-bgr", other, *FAST)
     run = run_video(*line, "--output-dir", tmp_path / "auto")
-    run.check(0, "note: frame and plate don't show the same scene.*background; that is --video-target-bgr")
+    run.check(0, "note: frame and plate don't show the same scene.*; that is --video-target-bgr")
     assert "don't show the same scene" in entry(tmp_path / "auto")["notes"][0]
     run = run_video(*line, "--output-dir", tmp_path / "none", "--preprocess", "none")
     assert "same scene" not in run.check(0).out
