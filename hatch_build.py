@@ -3,8 +3,12 @@
 Run by `pip install .` and `python -m build`.
 """
 
+import os
+import re
 import shutil
+import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -35,7 +39,8 @@ class Requirements(MetadataHookInterface):
 class OneName(BuildHookInterface):
     """Copies all packages and scripts, with rewritten imports, into the package `matting`.
 
-    An editable install uses the checkout unchanged.
+    An editable install uses the checkout unchanged. Wheel and source archive of a checkout hold
+    only files that Git tracks: others may be somebody's pictures, weights or passwords.
     """
 
     PLUGIN_NAME = "custom"
@@ -44,23 +49,51 @@ class OneName(BuildHookInterface):
         """Writes the package to a temporary folder, which the wheel includes."""
         if version == "editable":
             return
+        try:
+            untracked = list_untracked()
+        except (OSError, subprocess.CalledProcessError) as error:
+            untracked = []
+            self.app.display_warning(f"without git, all files of the checkout are taken: {error}")
+        if self.target_name == "sdist":
+            escaped = [re.sub(r"([\\*?\[\] ])", r"\\\1", name) for name in untracked]
+            excluded = self.build_config.target_config["exclude"]
+            self.build_config.target_config["exclude"] = [*excluded, *(f"/{n}" for n in escaped)]
+            return
         self._folder = Path(mkdtemp())
-        lay_out(self._folder / HOME)
+        lay_out(self._folder / HOME, {ROOT / name for name in untracked})
         build_data["force_include"][str(self._folder / HOME)] = HOME
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Removes the folder."""
-        if version != "editable":
+        if version != "editable" and self.target_name == "wheel":
             shutil.rmtree(self._folder)
 
 
-def lay_out(package: Path) -> None:
-    """Writes the package in its installed layout."""
-    names = list_names()
+def list_untracked() -> list[str]:
+    """Lists files and folders of a checkout that Git does not track; none where it is no checkout.
+
+    Raises OSError or subprocess.CalledProcessError when Git is missing or fails.
+    """
+    if not (ROOT / ".git").exists():  # a source archive, perhaps inside another's repository
+        return []
+    # The checkout may be another user's, as in a container.
+    command = ["git", "-c", f"safe.directory={ROOT.as_posix()}", "ls-files", "-z"]
+    others = [*command, "--others", "--directory"]
+    done = subprocess.run(others, cwd=ROOT, check=True, capture_output=True)  # noqa: S603
+    return os.fsdecode(done.stdout).split("\0")[:-1]
+
+
+def lay_out(package: Path, untracked: Collection[Path]) -> None:
+    """Writes the package as it is installed."""
+    names = [name for name in list_names() if ROOT / f"{name}.py" not in untracked]
+
+    def leave_out(folder: str, found: list[str]) -> list[str]:
+        return [n for n in found if n == "__pycache__" or Path(folder, n) in untracked]
+
     for name in [HOME, *names]:
         source, target = ROOT / name, package if name == HOME else package / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, target, ignore=leave_out)
         else:
             shutil.copy2(source.with_suffix(".py"), target.with_suffix(".py"))
     for path in package.rglob("*.py"):
@@ -69,4 +102,7 @@ def lay_out(package: Path) -> None:
     for name in FILES:
         source, target = ROOT / name, package / name
         target.parent.mkdir(exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=leave_out)
+        else:
+            shutil.copy2(source, target)

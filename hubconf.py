@@ -11,7 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-dependencies = ["torch", "torchvision", "numpy", "cv2", "PIL", "safetensors", "pydantic"]
+# What is imported: torch.hub names all that is missing at once.
+dependencies = ["torch", "torchvision", "numpy", "cv2", "av", "PIL", "tifffile", "imagecodecs"]
+dependencies += ["safetensors", "tyro", "pydantic", "yaml", "tqdm"]
 
 _ROOT = Path(__file__).resolve().parent
 # Imported below a prefix, because a program that calls torch.hub may have its own module `model`.

@@ -4,7 +4,7 @@ import difflib
 import sys
 from importlib import import_module
 
-from runtime.script import run_script
+from runtime.script import lasting_streams, run_script
 from runtime.version import VERSION
 
 PROGRAMS = {
@@ -33,17 +33,9 @@ _BESIDE = run_script.__module__.removesuffix("runtime.script")
 def main() -> int:
     """Runs the program that the command line names; returns its exit code."""
     name, *flags = sys.argv[1:] or [""]
-    if name in ("", "-h", "--help"):
-        print(USAGE)
-        return 0 if name else 2
-    if name == "--version":
-        print(VERSION)
-        return 0
     if name not in PROGRAMS:
-        near = difflib.get_close_matches(name[:40], PROGRAMS, n=1, cutoff=0.0)[0]
-        print(f"error: unknown program {name[:40]!r}; perhaps you meant {near}", file=sys.stderr)
-        print(USAGE, file=sys.stderr)
-        return 2
+        with lasting_streams():
+            return _answer(name)
     place = PROGRAMS[name][0]
     script = import_module(place if place[0] == "." else _BESIDE + place, __package__)
     # Help and errors name the program as it was called.
@@ -51,6 +43,20 @@ def main() -> int:
     script.__doc__ = called.replace(f"{place}.py", f"-m matting {name}")  # under torchrun
     sys.argv = [f"matting {name}", *flags]
     return script.main() if name.startswith("train-") else run_script(script.main)
+
+
+def _answer(name: str) -> int:
+    """Prints usage or version, or what is wrong with the name; returns the exit code."""
+    if name == "--version":
+        print(VERSION)
+        return 0
+    if name in ("", "-h", "--help"):
+        print(USAGE)
+        return 0 if name else 2
+    near = difflib.get_close_matches(name[:40], PROGRAMS, n=1, cutoff=0.0)[0]
+    print(f"error: unknown program {name[:40]!r}; perhaps you meant {near}", file=sys.stderr)
+    print(USAGE, file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any, get_args
 import numpy as np
 
 from media.pictures import Picture
-from model.pretrained import WEIGHTS
 
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
@@ -129,7 +128,7 @@ class Matting:
 
         Args:
             checkpoint: weights, `.safetensors` or a `.pth` state dict; or a folder written by
-                `save_pretrained`.
+                `save_pretrained`, of which the weights are taken.
             quality: `auto`, `best`, `hd` or `4k`, see `resolve_budget`.
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
                 `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers` (0
@@ -141,8 +140,7 @@ class Matting:
         """
         if not isinstance(checkpoint, str | Path) or not str(checkpoint):
             raise ValueError(f"checkpoint must be the path of weights, got {checkpoint!r}")
-        path = Path(checkpoint)
-        model = ModelSettings(checkpoint=path / WEIGHTS if path.is_dir() else path)
+        model = ModelSettings(checkpoint=Path(checkpoint))
         return cls.from_settings(model, ComputeSettings(**compute), quality)
 
     @classmethod

@@ -4,12 +4,13 @@ import inspect
 import json
 from pathlib import Path
 from typing import Any, Self
+from uuid import uuid4
 
 from safetensors.torch import save
 from torch import nn
 
 from .loading import load_weights
-from .reading import CheckpointError, read_state_dict, shown
+from .reading import WEIGHTS, CheckpointError, read_state_dict, shown
 
 try:
     from huggingface_hub import PyTorchModelHubMixin
@@ -18,7 +19,7 @@ except ImportError:
 else:
     _Hub = PyTorchModelHubMixin
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+CONFIG = "config.json"
 _MAX_CONFIG = 1 << 16  # bytes
 
 
@@ -35,11 +36,14 @@ class Pretrained(_Hub, nn.Module):
         raise NotImplementedError
 
     def save_pretrained(self, folder: str | Path, **ignored: Any) -> None:
-        """Writes the two files of the network, each whole or not at all.
+        """Writes the two files of the network, both or neither.
 
         Args:
             folder: created if missing; files of the same names are replaced.
             ignored: arguments of `push_to_hub` for a model card, which is not written.
+
+        Raises:
+            OSError: when that fails; existing files stay unchanged.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,8 +51,8 @@ class Pretrained(_Hub, nn.Module):
             name: value.detach().cpu().contiguous() for name, value in self.state_dict().items()
         }
         config = {"network": type(self).__name__, **self.arguments()}
-        _write(folder / WEIGHTS, save(state))
-        _write(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+        text = json.dumps(config, indent=2) + "\n"
+        _write({folder / WEIGHTS: save(state), folder / CONFIG: text.encode()})
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **download: Any) -> Self:
@@ -89,7 +93,11 @@ def _find(folder: str | Path, download: dict[str, Any]) -> Path:
         raise CheckpointError(
             f"{path} is not a folder; {hint}, or install huggingface_hub to use names of the Hub"
         ) from None
-    return Path(snapshot_download(folder, allow_patterns=[WEIGHTS, CONFIG], **download))
+    try:
+        return Path(snapshot_download(folder, allow_patterns=[WEIGHTS, CONFIG], **download))
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(f"{path} is not a folder, and not a repository: {reason}") from error
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -101,12 +109,23 @@ def _read_config(path: Path) -> dict[str, Any]:
             f"{path} is larger than {_MAX_CONFIG} bytes, so it is not a network's config"
         )
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors may begin it with a mark
+        config = json.loads(text, object_pairs_hook=_take_pairs)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON: {shown(error)}") from None
+        raise CheckpointError(f"{path} is not JSON of settings: {shown(error)}") from None
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold an object, got a {type(config).__name__}")
     return config
+
+
+def _take_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose keys must differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice} stands in it twice")
+    return found
 
 
 def _check_arguments(kind: type[Pretrained], config: dict[str, Any], path: Path) -> None:
@@ -134,7 +153,18 @@ def _check_arguments(kind: type[Pretrained], config: dict[str, Any], path: Path)
             raise CheckpointError(f"{path}: the key {key} is missing")
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def _write(files: dict[Path, bytes]) -> None:
+    """Writes all files under temporary names, then renames them."""
+    token = uuid4().hex
+    partials = {path: path.with_name(f".{path.name}.{token}") for path in files}
+    try:
+        for path, content in files.items():
+            with partials[path].open("xb") as file:
+                file.write(content)
+        for path, partial in partials.items():
+            partial.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)

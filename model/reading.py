@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+WEIGHTS = "model.safetensors"  # in a folder written by `save_pretrained`
 # The largest published checkpoint has 0.25 GB; a larger file than this is not a matting network.
 MAX_BYTES = 1 << 30
 # Opcodes of a pickle that are examined; the largest checkpoint of a network here has 100,000.
@@ -55,7 +56,7 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     Args:
         path: a safetensors file, or a PyTorch file (`.pth`, `.pt`) that holds a state dict or a
             checkpoint of this project's training, from which the network is taken. The content
-            decides which of these it is, not the name.
+            decides which of these it is, not the name. Of a folder, its `model.safetensors`.
 
     Returns:
         Plain tensors by name: dense, of floats of 16 to 64 bits or of integers.
@@ -147,8 +148,8 @@ def _describe(value: Tensor) -> str:
 
 def _read_file(path: Path) -> object:
     try:
-        if path.is_dir():
-            raise CheckpointError(f"checkpoint {path} is a folder; name a file in it")
+        if path.is_dir() and not (path := path / WEIGHTS).exists():
+            raise CheckpointError(f"checkpoint {path.parent} is a folder without {WEIGHTS}")
         if not path.is_file():
             raise CheckpointError(f"checkpoint {path} does not exist or is not a regular file")
         _check_size(path, path.stat().st_size)

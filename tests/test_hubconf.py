@@ -1,8 +1,12 @@
 """torch.hub, from a program that has modules of the project's names."""
 
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from hubconf import dependencies
 
 from .conftest import ENVIRONMENT, REPOSITORY
 
@@ -34,3 +38,25 @@ def test_loads_network_and_library_beside_foreign_modules(tmp_path: Path) -> Non
     assert network == "MattingRefine False 0.5"
     assert shape == "1 1 64 64"
     assert matte.startswith("480 640 0.1")
+
+
+def test_names_all_that_it_imports(tmp_path: Path) -> None:
+    program = f"""
+import sys, torch
+network = torch.hub.load({str(REPOSITORY)!r}, "predictor", source="local")
+print(*{{name.partition(".")[0] for name in sys.modules}})
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.split())
+    names = packages_distributions()
+    required = {
+        re.split(r"[<>=]", line)[0].lower()
+        for line in (REPOSITORY / "requirements.txt").read_text().splitlines()
+        if not line.startswith("#")
+    }
+    of = {top: {n.lower() for n in found} & required for top, found in names.items()}
+    needed = set().union(*(of.get(top, set()) for top in imported))
+    assert "torch" in needed
+    assert needed == set().union(*(of[top] for top in dependencies))

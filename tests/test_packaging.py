@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from collections.abc import Iterable
@@ -55,6 +56,35 @@ def test_a_wheel_is_the_same_from_the_checkout_and_from_the_source_archive(
     wheel: Path, tmp_path: Path
 ) -> None:
     assert build("wheel", REPOSITORY, tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_nothing_is_packed_that_git_does_not_track(
+    sdist: Path, wheel: Path, tmp_path: Path
+) -> None:
+    subprocess.run(["tar", "-xf", sdist, "-C", tmp_path], check=True)
+    source = next(tmp_path.iterdir())
+    for command in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *command], cwd=source, check=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "secret").write_text("private")
+    (source / "weights" / "private_link").symlink_to(elsewhere)
+    for name in (
+        ".env.private",
+        "demo/src/private.jpg",
+        "weights/private.safetensors",
+        "model/private.py",
+        "private.py",
+        "private [a]*! é/b ?.jpg",
+    ):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_text("not (Python")
+    built = build("wheel", source, tmp_path / "wheel")
+    assert built.read_bytes() == wheel.read_bytes()
+    with tarfile.open(build("sdist", source, tmp_path / "sdist")) as archive:
+        names = archive.getnames()
+    assert names
+    assert [name for name in names if "private" in name] == []
 
 
 def test_a_wheel_brings_one_name_and_no_import_of_others(wheel: Path) -> None:

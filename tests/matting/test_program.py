@@ -1,5 +1,6 @@
 """The program `matting`: one name for all scripts."""
 
+import os
 import subprocess
 import sys
 
@@ -45,6 +46,19 @@ def test_lists_its_programs(run_program) -> None:
 
 def test_says_its_version(run_program) -> None:
     assert run_program("--version").check(0).out.strip() == VERSION
+
+
+def test_ends_well_when_nobody_reads() -> None:
+    for flags in ([], ["--help"], ["--version"], ["imagse"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        command = [sys.executable, "-m", "matting", *flags]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, stdout=writing, stderr=subprocess.PIPE, text=True
+        )
+        os.close(writing)
+        assert done.returncode == (0 if flags and flags[0].startswith("--") else 2)
+        assert "Traceback" not in done.stderr
 
 
 def test_names_the_program_that_was_meant(run_program) -> None:

@@ -1,5 +1,6 @@
 """A network as a folder: the same again, and what is refused."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from matting import Matting
 from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingBase, MattingRefine
 from model.pretrained import CONFIG, WEIGHTS
+from model.reading import read_state_dict
 from model.weights import CheckpointError, load_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +101,7 @@ def test_refuses_arguments_that_are_not_the_networks(
         (CONFIG, b"{", "is not JSON"),
         (CONFIG, b"\xff\xfe", "is not JSON"),
         (CONFIG, b"[" * 20_000, "is not JSON"),
+        (CONFIG, b'{"backbone": "resnet50", "backbone": "mobilenetv2"}', "key backbone .* twice"),
         (CONFIG, b"[]", "must hold an object, got a list"),
         (CONFIG, b" " * 70_000, "larger than"),
         (CONFIG, b'{"network": "MattingRefine"}', "the key backbone is missing"),
@@ -114,6 +117,46 @@ def test_refuses_files_that_are_not_those_of_a_network(
         (folder / name).write_bytes(content)
     with pytest.raises(CheckpointError, match=message):
         MattingRefine.from_pretrained(folder)
+
+
+def test_a_config_may_begin_as_windows_writes_it(folder: Path) -> None:
+    (folder / CONFIG).write_bytes(b"\xef\xbb\xbf" + (folder / CONFIG).read_bytes())
+    assert MattingRefine.from_pretrained(folder).backbone_scale == 0.5
+
+
+def test_a_failed_save_leaves_what_was_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    opened, network = Path.open, MattingBase("mobilenetv2")
+
+    class Full:
+        """A disk that is full after the weights."""
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *error: object) -> None: ...
+
+        def write(self, content: bytes) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def open_some(path: Path, *args: str) -> object:
+        return Full() if CONFIG in path.name else opened(path, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_some)
+        with pytest.raises(OSError, match="No space left") as caught:
+            network.save_pretrained(folder)
+    assert caught.value.filename == str(folder / CONFIG)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_name_that_is_nowhere_is_an_error_of_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(name: str, **flags: object) -> str:
+        raise FileNotFoundError("404\nmany more lines")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    with pytest.raises(CheckpointError, match="^my-netwrok is not a folder, and not a repository: 404$"):
+        MattingRefine.from_pretrained("my-netwrok")
 
 
 def test_a_name_is_looked_for_on_the_hub(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +194,8 @@ except ValueError as error:
     assert "install huggingface_hub" in message
 
 
-def test_the_library_takes_a_folder_as_well(saved: Path) -> None:
-    matting = Matting.load(saved, device="cpu")
-    assert matting.predictor is not None
+def test_the_programs_take_a_folder_as_well(saved: Path, tmp_path: Path) -> None:
+    assert Matting.load(saved, device="cpu").predictor is not None
+    assert read_state_dict(saved).keys() == read_state_dict(saved / WEIGHTS).keys()
+    with pytest.raises(CheckpointError, match="is a folder without model.safetensors"):
+        Matting.load(tmp_path)
