@@ -3,6 +3,8 @@
 import errno
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,7 @@ OnExisting = Literal["skip", "overwrite", "error"]
 # project's root, in an installed wheel the package `matting`.
 SHIPPED = Path(__file__).resolve().parents[1]
 
+_IN_USE = ".in_use"  # in a temporary folder: locked while its program runs
 _HIDDEN = re.compile(r"\.[0-9a-f]{32}\.partial")
 
 
@@ -134,7 +137,8 @@ def whole(path: Path) -> Iterator[Path]:
     except BaseException as error:
         partial.remove()
         if isinstance(error, OSError):
-            error.filename, error.filename2 = str(path), None
+            error.filename = str(path)
+            del error.filename2  # None would be named as a second file
         raise
 
 
@@ -150,6 +154,33 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     with whole(path) as partial:
         partial.write_bytes(data)
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """Yields a new temporary folder, and removes it at the end.
+
+    Those that killed programs left are removed before, where files can be locked.
+
+    Args:
+        prefix: of the names of such folders.
+    """
+    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        with suppress(OSError):
+            # Without a file to lock it is another's, or was made right now.
+            file = os.open(path / _IN_USE, os.O_RDWR)
+            try:
+                if _lock(file):
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(file)
+    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+        lock = Partial(Path(name, _IN_USE))  # locked before it has its name
+        lock.path.replace(Path(name, _IN_USE))
+        try:
+            yield Path(name)
+        finally:
+            lock.close()
 
 
 def check_writable(folder: Path) -> None:

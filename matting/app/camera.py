@@ -3,10 +3,12 @@
 import time
 from base64 import b64decode, b64encode
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from media.pictures import read_picture, resize
 
@@ -20,10 +22,12 @@ from ..webcam.camera import Shot
 from ..webcam.controls import checkerboard
 from ..webcam.plate import PlateSettings, PlateTaker
 from ..webcam.summary import Meter
+from .limits import check_size
 
 _NO_PLATE = "No plate yet: press “Take the plate” and step out of the view"
 _FRAMES = 10  # of the plate: a browser sends fewer a second than a camera's driver
 _LONGEST = 1280  # side of a picture, pixels; larger ones are reduced
+_MEGAPIXELS = 9  # that a camera's picture may have; 4K has 8.3
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 85)
 
 
@@ -128,8 +132,13 @@ def decode(url: str) -> np.ndarray:
     head, _, text = url.partition(",")
     if head != "data:image/jpeg;base64":
         raise ValueError("the camera's picture is no JPEG")
-    data = np.frombuffer(b64decode(text), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    data = b64decode(text)
+    try:
+        size = Image.open(BytesIO(data), formats=["JPEG"]).size
+    except (OSError, Image.DecompressionBombError):
+        size = (0, 0)
+    check_size(*size, _MEGAPIXELS, "the camera's picture")
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if all(size) else None
     if picture is None:
         raise ValueError("the camera's picture can't be decoded")
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

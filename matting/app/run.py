@@ -5,20 +5,20 @@ Example: matting app
 
 import os
 import sys
-import tempfile
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from runtime.files import temporary_folder
 from runtime.settings import parse_settings, settings_group, to_yaml
 
 from ..library import Matting
 from ..settings import ComputeSettings, ModelSettings
 from .limits import Limits
+from .origin import LOCAL, LocalOnly
 
-_LOCAL = ("127.0.0.1", "localhost", "::1")
 _HERE = "Your files stay on this computer."
 _THERE = "Your files go to the computer that runs this page, and are removed when you leave."
 
@@ -47,9 +47,9 @@ def main() -> int:
     if settings.print_config:
         print(to_yaml(settings), end="")
         return 0
-    with tempfile.TemporaryDirectory(prefix="matting-") as folder:
-        page, options = prepare_page(settings, Path(folder))
-        if settings.host not in _LOCAL:
+    with temporary_folder("matting-page-") as folder:
+        page, options = prepare_page(settings, folder)
+        if settings.host not in LOCAL:
             print(
                 f"warning: the page listens at {settings.host}: whoever reaches this computer over "
                 "the network can use it, without a password and unencrypted",
@@ -92,7 +92,7 @@ def prepare_page(settings: Settings, folder: Path) -> tuple[Any, dict[str, Any]]
 
     # Gradio downloads what a visitor names by address; all ways begin with this question.
     safehttpx.async_validate_url = _refuse_address
-    place = _HERE if settings.host in _LOCAL else _THERE
+    place = _HERE if settings.host in LOCAL else _THERE
     matting = Matting.from_settings(settings.model, settings.compute)
     limits = settings.limits
     page = build_page(Site(matting, limits, Visits(folder), place))
@@ -108,6 +108,10 @@ def prepare_page(settings: Settings, folder: Path) -> tuple[Any, dict[str, Any]]
         "theme": make_theme(),
         "css": CSS,
     }
+    if settings.host in LOCAL:
+        from starlette.middleware import Middleware
+
+        options["app_kwargs"] = {"middleware": [Middleware(LocalOnly)]}
     return page, options
 
 

@@ -85,3 +85,19 @@ def test_only_jpeg_data_is_decoded(url: str) -> None:
 def test_what_is_encoded_is_decoded() -> None:
     grey = np.full((40, 60, 3), 128, np.uint8)
     assert np.abs(decode(as_url(encode(grey))).astype(int) - 128).max() <= 1  # JPEG rounds
+
+
+@pytest.mark.parametrize(
+    ("side", "message"), [(30_000, "can't be decoded"), (4000, "has 4000 x 4000 pixels")]
+)
+def test_large_pictures_are_refused_by_their_head(side: int, message: str) -> None:
+    jpeg = bytearray(encode(np.zeros((16, 16, 3), np.uint8)))
+    at = jpeg.index(b"\xff\xc0") + 5  # height and width, after marker, length and depth
+    jpeg[at : at + 4] = side.to_bytes(2, "big") * 2
+    with pytest.raises(ValueError, match=message):
+        decode(as_url(bytes(jpeg)))
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(ValueError, match="can't be decoded"):
+        decode(as_url(b"P5 4 4 255 " + bytes(16)))

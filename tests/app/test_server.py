@@ -172,3 +172,28 @@ def test_the_page_names_no_other_host(server: Server) -> None:
     assert "fonts.googleapis" not in text
     assert server.page.analytics_enabled is False
     assert server.address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:7860", "Origin": "http://localhost:7860"}, 200),
+        ({"Host": "[::1]:7860"}, 200),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example:7860"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost.evil.example"}, 403),
+    ],
+)
+def test_other_sites_can_not_use_a_page_of_this_computer(
+    server: Server, headers: dict[str, str], status: int
+) -> None:
+    url = f"{server.address}gradio_api/upload"
+    before = set(server.folder.iterdir())
+    sent = {"files": ("a.jpg", str((headers, uuid4())).encode())}
+    assert httpx.post(url, files=sent, headers=headers).status_code == status
+    assert (set(server.folder.iterdir()) == before) is (status == 403)
+    assert httpx.get(server.address, headers=headers).status_code == status

@@ -1,6 +1,10 @@
 """Files appear whole or not at all."""
 
 import errno
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,8 +15,11 @@ from runtime.files import (
     explain,
     explain_failure,
     remove_leftovers,
+    temporary_folder,
     write_whole,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_existing_file_is_replaced(tmp_path: Path) -> None:
@@ -41,6 +48,7 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(
     with pytest.raises(OSError, match="No space left") as caught:
         write_whole(path, b"new content")
     assert explain(caught.value) == f"{path}: the disk is full (No space left on device)"
+    assert str(caught.value).endswith(f"No space left on device: {str(path)!r}")
 
 
 def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
@@ -85,3 +93,24 @@ def test_full_disk_is_said_first() -> None:
     error = OSError(errno.ENOSPC, "No space left on device")
     assert explain_failure(error) == "the disk is full (No space left on device)"
     assert explain_failure(OSError(errno.EACCES, "Permission denied")) == "Permission denied"
+
+
+def test_temporary_folders_of_killed_programs_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fcntl", reason="where files can't be locked, left folders stay")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "mine-of-a-user").mkdir()
+    program = "import os, signal; from runtime.files import temporary_folder\n"
+    program += "with temporary_folder('mine-') as path:\n"
+    program += " (path / 'private').touch(); print(path, flush=True); os.kill(os.getpid(), 9)"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    left = Path(done.stdout.strip())
+    assert (left / "private").exists()
+    with temporary_folder("mine-") as first, temporary_folder("mine-") as second:
+        assert not left.exists()
+        assert first.exists()  # in use
+        assert second.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["mine-of-a-user"]
