@@ -46,10 +46,10 @@ def parse_colour(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def make_target(kind: str, colour: str, picture: str | None) -> Target:
+def make_target(kind: str, colour: str | None, picture: str | None) -> Target:
     """The target that was chosen; `picture` is an uploaded file. ValueError if it is missing."""
     if kind == "Colour":
-        return Target("colour", colour=parse_colour(colour))
+        return Target("colour", colour=parse_colour(str(colour)))
     if kind == "Blur":
         return Target("blur")
     if kind != "Picture":

@@ -1,8 +1,11 @@
 """Fields for files: what is uploaded reaches the program as it is."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 
 def picture_upload(label: str, what: str, name: str, **options: Any) -> gr.Image:
@@ -52,6 +55,19 @@ def camera_stream(label: str, name: str, **options: Any) -> gr.Image:
 
 
 def _hand_on_file(component: Any) -> Any:
-    """Skips Gradio's own decoding, which fails without a sentence; its check of the path stays."""
-    component.preprocess = lambda payload: payload and payload.path
+    """Skips Gradio's own decoding, which fails without a sentence."""
+    component.preprocess = lambda payload: payload and payload.path and _check_path(payload.path)
     return component
+
+
+def _check_path(path: str) -> str:
+    """Raises unless a file lies where uploads do.
+
+    Gradio checks that of what is marked as a file; whoever asks past the page may leave out the
+    mark.
+    """
+    real = Path(os.path.realpath(path.replace("\0", "")))
+    if not real.is_relative_to(os.path.realpath(get_upload_folder())) or not real.is_file():
+        sentence = "This page opens only files that were uploaded to it"
+        raise gr.Error(sentence, print_exception=False)
+    return path

@@ -68,12 +68,19 @@ def test_no_path_of_a_visitor_is_opened(
     server: Server, matted: list[tuple[Path, Path]], path: object
 ) -> None:
     sent = server.upload(PAIR[1])
-    for data in ([file_data(path), sent], [sent, file_data(path)]):
-        answer = server.ask("cut", [*data, *TRANSPARENT])
+    # With Gradio's mark of a file, with another and without.
+    named = [file_data(path), file_data(path, meta={"_type": "none"}), {"path": str(path)}]
+    for name in named:
+        for data in ([name, sent], [sent, name]):
+            answer = server.ask("cut", [*data, *TRANSPARENT])
+            assert not answer["success"]
+        for data in ([name, "Median of the clip", None], [sent, "Picture", name]):
+            answer = server.ask("matte", [*data, 0, "WebM (VP9)", *TRANSPARENT])
+            assert not answer["success"]
+            assert "not a video" not in str(answer["output"])  # which would say that it was opened
+        session = uuid4().hex
+        answer = server.ask("cut", [sent, sent, "Picture", "#000000", name], session)
         assert not answer["success"]
-    assert not server.ask(
-        "matte", [file_data(path), *["Picture", None, 0], "WebM (VP9)", *TRANSPARENT]
-    )["success"]
     assert matted == []
     inside = f"{server.folder}/../{Path(path).name}"
     for url in (path, inside):
