@@ -53,6 +53,8 @@ def read_blocks(path: Path, text: str | None = None) -> list[Block]:
     lines = enumerate((text or path.read_text("utf-8")).splitlines(), 1)
     base, adding = "", False
     for number, line in lines:
+        if re.match(rf"\s*~~~|    ({'|'.join(PROGRAMS)})", line):
+            raise ValueError(f"{page}:{number}: commands stand in blocks of ```")
         if line.lstrip().startswith("```"):
             language = line.strip().removeprefix("```")
             if language not in LANGUAGES:

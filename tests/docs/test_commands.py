@@ -7,12 +7,15 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from evaluate import EvaluationSettings
+from matting.__main__ import PROGRAMS
+from matting.app.run import Settings as AppSettings
 from runtime.settings import parse_settings
 from tests.conftest import Run
 from tests.docs.pages import PAGES, ROOT, Block, complete, is_command, read_blocks
@@ -56,8 +59,10 @@ SCRIPTS = {
     "evaluate": "evaluate.py",
     "train-base": "train_base.py",
     "train-refine": "train_refine.py",
+    "app": "matting/app/run.py",
 }
 SETTINGS = {
+    "matting/app/run.py": AppSettings,
     "evaluate.py": EvaluationSettings,
     "train_base.py": BaseSettings,
     "train_refine.py": RefineSettings,
@@ -134,6 +139,7 @@ class ParsedError(Exception):
         pytest.param(block, command, id=f"{block} {command[:40]}")
         for block, command in COMMANDS
         if reason(command, ELSEWHERE | {"^make |--help|--version": ""}) is None
+        or command.startswith("matting app")
     ],
 )
 def test_flags_and_settings_are_known(
@@ -159,8 +165,9 @@ def parse(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     if words[0] == "torchrun":
         words = words[next(n for n, word in enumerate(words) if word.endswith(".py")) - 1 :]
     if words[1].endswith(".py"):
-        script = importlib.import_module(words[1].removesuffix(".py"))
-        settings = SETTINGS.get(words[1]) or script.Settings
+        settings = SETTINGS.get(words[1])
+        if settings is None:
+            settings = importlib.import_module(words[1].removesuffix(".py")).Settings
         parse_settings(settings, "", words[2:])
         return
     assert words[:2] == ["python", "-m"], words
@@ -177,6 +184,19 @@ def test_targets_of_make_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
     assert named
     assert named <= targets
+
+
+def test_programs_and_extras_exist() -> None:
+    """Of names in a line as well, which are no commands."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    text = "\n".join(path.read_text("utf-8") for path in PAGES)
+    programs = set(re.findall(r"`matting ([a-z][a-z-]*)", text))
+    named = {n for found in re.findall(r"\.\[([a-z, ]+)\]", text) for n in found.split(",")}
+    assert programs
+    assert programs <= PROGRAMS.keys()
+    assert named
+    assert named <= extras.keys()
 
 
 def test_no_rule_is_left_over() -> None:

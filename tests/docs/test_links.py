@@ -8,7 +8,11 @@ from markdown.extensions.toc import slugify
 
 from tests.docs.pages import PAGES, ROOT
 
-LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?\)|<(https?://[^>]+)>")
+LINK = re.compile(
+    r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s[^)]*)?\)|<(https?://[^>]+)>"
+    r"|<\w[^>]*\s(?:src|href)=[\"']([^\"']+)|^\[[^\]]+\]:\s*(\S+)",
+    re.MULTILINE,
+)
 # Pages of the host of the repository, beside its files.
 HOST = "../../actions/workflows/tests.yml"
 LINKED = [*PAGES, ROOT / "CHANGELOG.md"]
@@ -17,7 +21,7 @@ LINKED = [*PAGES, ROOT / "CHANGELOG.md"]
 def links(path: Path) -> list[str]:
     text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text("utf-8"), flags=re.DOTALL)
     text = re.sub(r"\[!\[[^\]]*\]\(([^)]*)\)\]", r"[badge](\1)[]", text)
-    return [first or second for first, second in LINK.findall(text)]
+    return ["".join(groups) for groups in LINK.findall(text)]
 
 
 def anchors(path: Path) -> set[str]:
@@ -47,9 +51,19 @@ def test_links_are_seen(tmp_path: Path) -> None:
     page = tmp_path / "a.md"
     page.write_text(
         "# A `b` title\n[a](b.md#c) `[no](d.md)` ![p](e.png) <https://f.org>\n"
-        "[![x](y.svg)](z)\n```text\n# no\n```\n"
+        "[![x](y.svg)](z)\n[t](g.md \"title\") <img alt='' src='h.png'>\n[r]: i.md\n"
+        "```text\n# no\n```\n"
     )
-    assert links(page) == ["b.md#c", "e.png", "https://f.org", "y.svg", "z"]
+    assert links(page) == [
+        "b.md#c",
+        "e.png",
+        "https://f.org",
+        "y.svg",
+        "z",
+        "g.md",
+        "h.png",
+        "i.md",
+    ]
     assert anchors(page) == {"a-b-title"}
 
 

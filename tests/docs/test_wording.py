@@ -12,6 +12,8 @@ def sentences(text: str) -> list[str]:
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     text = re.sub(r"!?\[(.*?)\]\(\S+?\)", r"\1", text)
     text = re.sub(r"`[^`]*`", "CODE", text)
+    # A paragraph goes on in lines that begin with a letter.
+    text = re.sub(r"(?m)^((?![#|]).*\S)\n(?=\w|[\"(*_]\w)", r"\1 ", text)
     found = []
     for line in text.splitlines():
         cells = line.split("|") if line.startswith("|") else [line]
@@ -27,8 +29,12 @@ def test_no_sentence_of_readme_is_long() -> None:
 
 
 def test_sentences_are_told_apart() -> None:
-    text = "# A title\nOne. Two [words](a.md) `x y z`.\n| a | b: c |\n```bash\nls\n```\n- d"
-    assert sentences(text) == ["A title", "One.", "Two words CODE.", "a", "b: c", "d"]
+    text = "# A title\nOne. Two [words](a.md) `x y z`.\n| a | b: c |\n"
+    text += "```bash\nls\n```\n- d\ngoes on\nand on."
+    assert sentences(text) == [
+        *("A title", "One.", "Two words CODE.", "a", "b: c"),
+        "d goes on and on.",
+    ]
 
 
 def test_readme_opens_with_what_a_new_reader_needs() -> None:
