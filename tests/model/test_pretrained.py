@@ -155,7 +155,9 @@ def test_a_name_that_is_nowhere_is_an_error_of_a_line(monkeypatch: pytest.Monkey
         raise FileNotFoundError("404\nmany more lines")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    with pytest.raises(CheckpointError, match="^my-netwrok is not a folder, and not a repository: 404$"):
+    with pytest.raises(
+        CheckpointError, match="^my-netwrok is not a folder, and not a repository: 404$"
+    ):
         MattingRefine.from_pretrained("my-netwrok")
 
 
