@@ -54,6 +54,8 @@ class OneName(BuildHookInterface):
         except (OSError, subprocess.CalledProcessError) as error:
             untracked = []
             self.app.display_warning(f"without git, all files of the checkout are taken: {error}")
+        if modules := [name for name in untracked if name.endswith(".py")]:
+            self.app.display_warning(f"left out, since Git does not track them: {modules}")
         if self.target_name == "sdist":
             escaped = [re.sub(r"([\\*?\[\] ])", r"\\\1", name) for name in untracked]
             excluded = self.build_config.target_config["exclude"]
