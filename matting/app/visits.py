@@ -1,4 +1,4 @@
-"""What a visitor leaves: a folder of results, the last matte, a camera; and what they are told."""
+"""The state of each visitor: a folder of results, the last matte, a camera; and error messages."""
 
 import html
 import os
@@ -45,7 +45,7 @@ _LABELS = {
 
 @dataclass
 class Visit:
-    """One visitor's, until the page is closed."""
+    """The state of one visitor, until the page is closed."""
 
     folder: Path
     photograph: Photograph | None = None  # the last one, for other backgrounds
@@ -73,7 +73,7 @@ class Visit:
     def replace(self, *files: Path | None) -> None:
         """Takes note of a composite's files; those before the last one are removed."""
         self._shown.append(tuple(file for file in files if file is not None))
-        while len(self._shown) > 2:  # a browser may still be loading the last
+        while len(self._shown) > 2:  # a browser may still load the last one
             for file in self._shown.popleft():
                 shutil.rmtree(file.parent, ignore_errors=True)
 
@@ -89,7 +89,7 @@ class Site:
 
 
 class Visits:
-    """All visitors'; files lie below `root`, where Gradio keeps what they upload."""
+    """The visits of all visitors; their files are below `root`, where Gradio keeps uploads."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
@@ -105,12 +105,12 @@ class Visits:
                 self._visits[key] = Visit(self.root / uuid4().hex)
             visit = self._visits[key] = self._visits.pop(key)  # the last is the newest
             oldest = list(self._visits)[: max(0, len(self._visits) - _MOST)]
-            for other in oldest:  # of programs that never say that they leave
+            for other in oldest:  # clients that never close their visit
                 self._remove(other)
             return visit
 
     def end(self, request: gr.Request) -> None:
-        """Removes all that a visitor left."""
+        """Removes the state and the results of a visitor."""
         with self._lock:
             self._remove(str(request.session_hash))
 
@@ -120,7 +120,7 @@ class Visits:
             shutil.rmtree(visit.folder, ignore_errors=True)
 
     def keep(self, visit: Visit, photograph: Photograph) -> None:
-        """Keeps what was made for a visit; mattes of the oldest visits go beyond 2 GiB."""
+        """Keeps the matte of a visit; above 2 GiB in all, the oldest visits lose theirs."""
         visit.photograph = photograph
         with self._lock:
             total = sum(other.weight for other in self._visits.values())
@@ -140,7 +140,7 @@ class Visits:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Turns what a visitor can cause into a sentence on the page."""
+        """Shows errors that a visitor can cause as a sentence on the page."""
         try:
             yield
         except (ValueError, OSError) as error:
