@@ -6,6 +6,8 @@ import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import pytest
+
 from hubconf import dependencies
 
 from .conftest import ENVIRONMENT, REPOSITORY
@@ -40,6 +42,7 @@ def test_loads_network_and_library_beside_foreign_modules(tmp_path: Path) -> Non
     assert matte.startswith("480 640 0.1")
 
 
+@pytest.mark.slow
 def test_names_all_that_it_imports(tmp_path: Path) -> None:
     program = f"""
 import sys, torch

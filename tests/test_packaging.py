@@ -58,6 +58,7 @@ def test_a_wheel_is_the_same_from_the_checkout_and_from_the_source_archive(
     assert build("wheel", REPOSITORY, tmp_path).read_bytes() == wheel.read_bytes()
 
 
+@pytest.mark.slow
 def test_nothing_is_packed_that_git_does_not_track(
     sdist: Path, wheel: Path, tmp_path: Path
 ) -> None:

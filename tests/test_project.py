@@ -156,6 +156,7 @@ def test_issue_form_is_one_of_github(path: Path) -> None:
     assert any(field.get("validations", {}).get("required") for field in fields)
 
 
+@pytest.mark.slow
 def test_command_of_the_bug_form_tells_the_system() -> None:
     fields = {field.get("id"): field for field in read(ROOT / FORMS[0])["body"]}
     line = fields["system"]["attributes"]["value"].strip()

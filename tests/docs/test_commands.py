@@ -50,7 +50,7 @@ BESIDE = {
     r"benchmarks\.robustness(?!.*--conditions)": "--conditions none",
 }
 # Pages whose commands take no long time; those of the others are run by `make test-slow`.
-QUICK = ("README.md", "docs/photographs.md")
+QUICK = ("docs/photographs.md",)
 SCRIPTS = {
     "images": "inference_images.py",
     "video": "inference_video.py",

@@ -167,7 +167,7 @@ ROWS = [
     Row(
         "float8.pth",
         pth(last=lambda x: x.to(torch.float8_e4m3fn)),
-        says="tensors of a kind",
+        says="holds a kind of tensor",
         **REFUSED,
     ),
     Row("sparse.pth", pth(last=Tensor.to_sparse), says="rebuild_sparse_tensor", **REFUSED),
@@ -211,7 +211,7 @@ ROWS = [
     Row("cut_pickle.pth", raw(lambda: content(True)[:90]), says=DAMAGED, **REFUSED),
     Row("flipped.pth", raw(flipped), says="the checksum of its part .*data/0 is wrong", **REFUSED),
     Row("enlarged.pth", raw(lambda: rezip(enlarged)), says=DAMAGED, **REFUSED),
-    Row("twice.pth", raw(lambda: rezip(lambda n, d: d, "data/0")), says="one name", **REFUSED),
+    Row("twice.pth", raw(lambda: rezip(lambda n, d: d, "data/0")), says="the same name", **REFUSED),
     Row("parts.pth", raw(many_parts), says="list of contents is larger than 4 MiB", **REFUSED),
     Row(
         "names.safetensors",
@@ -246,8 +246,8 @@ ROWS = [
 TRAINING_ROWS = [
     Row("training.pth", training()),
     Row("epoch.pth", training(epoch="a"), says="epoch must be an integer of 0 or more, got 'a'"),
-    Row("step.pth", training(step=10**30), says="step must be a whole number"),
-    Row("batch.pth", training(batch=True), says="batch must be a whole number"),
+    Row("step.pth", training(step=10**30), says="step must be an integer"),
+    Row("batch.pth", training(batch=True), says="batch must be an integer"),
     Row("name.pth", training(name=3), says="name must be a text, got 3"),
     Row("best.pth", training(best=float("nan")), says="best must be a number or None, got nan"),
     Row("settings.pth", training(settings=[]), says="settings must be settings as YAML, got list"),
