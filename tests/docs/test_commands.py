@@ -49,8 +49,6 @@ BESIDE = {
     r"benchmarks\.video_end_to_end": "--frames 4 --rounds 1",
     r"benchmarks\.robustness(?!.*--conditions)": "--conditions none",
 }
-# Pages whose commands take no long time; those of the others are run by `make test-slow`.
-QUICK = ("docs/photographs.md",)
 SCRIPTS = {
     "images": "inference_images.py",
     "video": "inference_video.py",
@@ -84,17 +82,7 @@ def to_run(block: Block) -> list[str]:
     return [command for command in block.commands if reason(command, rules) is None]
 
 
-def slow(block: Block) -> bool:
-    """Whether a block waits for `make test-slow`."""
-    quick = r"^matting (images|video|evaluate) "
-    return block.page not in QUICK or not all(re.match(quick, c) for c in to_run(block))
-
-
-RUN = [
-    pytest.param(block, id=f"{block}", marks=[pytest.mark.slow] if slow(block) else [])
-    for block in SHELL
-    if to_run(block)
-]
+RUN = [pytest.param(block, id=f"{block}") for block in SHELL if to_run(block)]
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +90,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_workplace(tmp_path_factory.mktemp("workplace"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", RUN)
 def test_commands_do_what_they_say(
     block: Block, tmp_path: Path, run_forked: Callable[..., Run], run_video: Callable[..., Run]

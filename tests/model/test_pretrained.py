@@ -177,6 +177,7 @@ def test_a_name_is_looked_for_on_the_hub(saved: Path, monkeypatch: pytest.Monkey
     }
 
 
+@pytest.mark.slow
 def test_a_folder_is_all_that_is_taken_without_the_package(saved: Path) -> None:
     program = f"""
 import sys
