@@ -71,25 +71,33 @@ class Shadow(Disturbance):
         """
         if drawn.strength == 0:
             return scene
-        height, width = pha.shape[1:]
-        small = (-(-height // _REDUCTION), -(-width // _REDUCTION))
-        matte = F.interpolate(pha[None], small, mode="area")[0]
         linear = linear_part(drawn.rotation, drawn.shear, drawn.scale)
-        moved = torch.empty_like(matte)
-        move_picture(matte, linear, (drawn.shift_x, drawn.shift_y), "zeros", moved)
-        # A box of any width: outermost pixels are weighted by the part that the box covers.
-        half = drawn.blur / _REDUCTION / 2
-        reach = math.ceil(half)
-        distance = torch.arange(-reach, reach + 1).to(pha).abs()
-        box = (half + 0.5 - distance).clamp(0, 1)
-        box = box / box.sum()
-        padded = F.pad(moved[None], (reach,) * 4, mode="replicate")
-        blurred = F.conv2d(F.conv2d(padded, box[None, None, None]), box[None, None, :, None])
-        shadow = F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)[0]
+        shadow = cast_matte(pha, linear, (drawn.shift_x, drawn.shift_y), drawn.blur)
         parts = (split_pieces(part.flatten(1)) for part in (scene, shadow, out))
         for light, dark, result in zip(*parts, strict=True):
             torch.sub(light, dark, alpha=drawn.strength, out=result).clamp_(0, 1)
         return out
+
+
+def cast_matte(pha: Tensor, linear: np.ndarray, shift: tuple[float, float], blur: float) -> Tensor:
+    """Moves a (1, H, W) matte and blurs it by a box of `blur` pixels of the crop, at least 20.
+
+    Computed at a quarter of the size.
+    """
+    height, width = pha.shape[1:]
+    small = (-(-height // _REDUCTION), -(-width // _REDUCTION))
+    matte = F.interpolate(pha[None], small, mode="area")[0]
+    moved = torch.empty_like(matte)
+    move_picture(matte, linear, shift, "zeros", moved)
+    # A box of any width: its outermost pixels are weighted by the part it covers.
+    half = blur / _REDUCTION / 2
+    reach = math.ceil(half)
+    distance = torch.arange(-reach, reach + 1).to(pha).abs()
+    box = (half + 0.5 - distance).clamp(0, 1)
+    box = box / box.sum()
+    padded = F.pad(moved[None], (reach,) * 4, mode="replicate")
+    blurred = F.conv2d(F.conv2d(padded, box[None, None, None]), box[None, None, :, None])
+    return F.interpolate(blurred, (height, width), mode="bilinear", align_corners=False)[0]
 
 
 @settings_group()

@@ -15,7 +15,10 @@ from dataset.disturbances.scene import SceneChange, Shadow
 from runtime.settings import to_plain
 
 COUNT = 3000
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
+ADDITIONS = (
+    *("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change"),
+    "cast_shadow",
+)
 
 
 def by_value(drawn: list[dict]) -> dict[str, np.ndarray]:

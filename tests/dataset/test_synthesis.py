@@ -16,7 +16,10 @@ from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import draw_background
 
 CPU = torch.device("cpu")
-ADDITIONS = ("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change")
+ADDITIONS = (
+    *("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change"),
+    "cast_shadow",
+)
 EVERYTHING = replace(
     AugmentationSettings(),
     **{
@@ -91,6 +94,7 @@ def test_plate_disturbances_touch_the_plate_only() -> None:
             assert torch.equal(getattr(moved, part), getattr(still, part)), name
     for name, values in (
         *(("noise", {"src": 0.02}), ("jpeg", {"src": 40}), ("shadow", {"strength": 0.2})),
+        *(("cast_shadow", {"light": 0.5}), ("cast_shadow", {"ambient": 0.7})),
     ):
         moved = make(**{name: values})
         assert not torch.equal(moved.src, still.src), name
