@@ -25,7 +25,8 @@ pytestmark = pytest.mark.slow
 PORTRAIT = DEMO / "src" / "portrait.jpg", DEMO / "bgr" / "portrait.jpg"
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 GREEN = (0, 177, 64)
-EMPTY, FULL = 14, 46  # seconds that the camera shows the plate, and then the subject
+# Seconds that the camera shows the plate, enough for a busy machine to take it, and the subject.
+EMPTY, FULL = 35, 45
 WAIT = 120_000  # ms for a result on a busy machine
 
 
@@ -305,17 +306,22 @@ def test_the_camera_is_matted_live(open_page: OpenPage) -> None:
     def green(part: np.ndarray) -> float:
         return float((np.abs(part - GREEN).max(-1) < 30).mean())
 
-    for _ in range(2 * (EMPTY + FULL)):  # until the subject has come
-        now = composite()
-        if green(now) < 0.9:
-            break
-        page.wait_for_timeout(500)
-    page.wait_for_timeout(3000)
-    now = composite()
-    assert green(now[:80, :160]) > 0.98  # the sky is gone,
-    assert green(now[300:, 300:420]) < 0.05  # and the suit is there
+    def wait_for(sky: tuple[float, float]) -> None:
+        """Waits for a picture with the suit, and this share of green in the sky.
+
+        The camera's clip begins again when it ends: the subject may have to come once more.
+        """
+        seen = []
+        for _ in range(2 * (EMPTY + FULL)):
+            now = composite()
+            seen.append((green(now[:80, :160]), green(now[300:, 300:420])))
+            if sky[0] <= seen[-1][0] <= sky[1] and seen[-1][1] < 0.05:
+                return
+            page.wait_for_timeout(1000)
+        pytest.fail(f"green in the sky and on the suit: {seen}")
+
+    wait_for((0.98, 1.0))
     page.locator("#camera-kind").get_by_label("Blur").check()
-    page.wait_for_timeout(2000)
-    assert green(composite()[:80, :160]) < 0.05
+    wait_for((0.0, 0.05))
     take_picture(page, "app_camera.jpg")
     page.locator("#webcam").get_by_text("Stop").click()
