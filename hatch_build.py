@@ -92,19 +92,19 @@ def lay_out(package: Path, untracked: Collection[Path]) -> None:
     def leave_out(folder: str, found: list[str]) -> list[str]:
         return [n for n in found if n == "__pycache__" or Path(folder, n) in untracked]
 
-    for name in [HOME, *names]:
-        source, target = ROOT / name, package if name == HOME else package / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=leave_out)
+    def copy(name: str, target: Path) -> None:
+        target.parent.mkdir(exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target, ignore=leave_out)
         else:
-            shutil.copy2(source.with_suffix(".py"), target.with_suffix(".py"))
+            shutil.copy2(ROOT / name, target)
+
+    copy(HOME, package)
+    for name in names:
+        file = name if (ROOT / name).is_dir() else f"{name}.py"
+        copy(file, package / file)
     for path in package.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         path.write_text(rewrite_imports(text, names, HOME), encoding="utf-8", newline="\n")
     for name in FILES:
-        source, target = ROOT / name, package / name
-        target.parent.mkdir(exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=leave_out)
-        else:
-            shutil.copy2(source, target)
+        copy(name, package / name)

@@ -104,8 +104,8 @@ def parse_settings(settings_type: type[T], description: str, args: list[str]) ->
 
     Raises:
         SettingsError: when the file is missing, is not YAML, or has an unknown key or an invalid
-            value; for an unknown flag; and for an empty string on the command line, such as an
-            unset shell variable.
+            value; for an unknown flag; for a value before all flags; and for an empty string on the
+            command line, such as an unset shell variable.
     """
     for flag, value in zip(["", *args], [*args, "-"], strict=True):
         name, has_value, rest = value.partition("=")

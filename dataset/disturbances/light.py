@@ -109,8 +109,8 @@ class CastShadow(Disturbance):
             left *= 1 - (1 - drawn.ambient) * near
         colours = left.new_tensor((drawn.red, 1, drawn.blue))[:, None]
         parts = (split_pieces(part.flatten(1)) for part in (scene, left, out))
-        for light, part, result in zip(*parts, strict=True):
-            torch.mul(light, 1 - (1 - part) * colours, out=result)
+        for lit, part, result in zip(*parts, strict=True):
+            torch.mul(lit, 1 - (1 - part) * colours, out=result)
         return out
 
 

@@ -3,6 +3,7 @@
 import time
 from base64 import b64decode, b64encode
 from fractions import Fraction
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from media.pictures import read_picture, resize
+from media.pictures import encode_jpeg, read_picture, resize
 
 from ..pictures.compose import composite, quantise
 from ..pictures.target import Target, render_target
@@ -28,7 +29,7 @@ _NO_PLATE = "No plate yet: press “Take the plate” and step out of the view"
 _FRAMES = 10  # of the plate: a browser sends fewer a second than a camera's driver
 _LONGEST = 1280  # side of a picture, pixels; larger ones are reduced
 _MEGAPIXELS = 9  # that a camera's picture may have; 4K has 8.3
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 85)
+encode = partial(encode_jpeg, name="the live picture", quality=85)  # for the page
 
 
 class LiveCamera:
@@ -114,14 +115,6 @@ class LiveCamera:
             made = checkerboard(*bgr.shape[:2]) if made is None else np.ascontiguousarray(made)
             self._target = last = (target, bgr, made)
         return last[2]
-
-
-def encode(picture: np.ndarray) -> bytes:
-    """(H, W, 3) uint8, RGB, as JPEG."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
-    if not done:
-        raise OSError("the picture could not be encoded as JPEG")
-    return data.tobytes()
 
 
 def decode(url: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from media.metadata import Metadata
-from media.pictures import Picture, read_picture, resize, write_jpeg, write_png
+from media.pictures import Picture, read_picture, resize, to_8_bits, write_jpeg, write_png
 
 from ..images.frame import check_memory, load_frame, matte_frame, write_outputs
 from ..images.plan import Job
@@ -122,7 +122,5 @@ def _shrink(pixels: np.ndarray) -> np.ndarray:
 
 def _reduce(pixels: np.ndarray, icc_profile: bytes | None) -> np.ndarray:
     """The same for a page in sRGB, as 8 bits."""
-    small = np.ascontiguousarray(_shrink(pixels))
-    if small.dtype == np.uint16:
-        small = ((small.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    small = to_8_bits(np.ascontiguousarray(_shrink(pixels)))
     return Picture(small, icc_profile).in_profile(None).pixels

@@ -7,8 +7,9 @@ import gradio as gr
 
 from runtime.files import SHIPPED
 
+from ..pictures.target import Target
 from .backgrounds import choose_background, make_target
-from .photograph import compose_photograph, matte_photograph
+from .photograph import Photograph, compose_photograph, matte_photograph
 from .uploads import picture_upload
 from .visits import PRIVATE, QUEUED, Site, Visit
 
@@ -112,7 +113,7 @@ class _Events:
             site.visits.keep(visit, made)
             if kind == "Picture" and picture is None:
                 kind = "Transparent"
-            shown, over = self._compose(visit, kind, colour, picture)
+            shown, over = self._compose(visit, made, make_target(kind, colour, picture))
             text = site.visits.list_notes(made.matte.notes, "The capture is good.")
         height, width = made.matte.alpha.shape
         facts = f'<p class="facts">{width} x {height} pixels, matted in {made.seconds:.1f} s</p>'
@@ -132,18 +133,15 @@ class _Events:
     ) -> list[Any]:
         """Puts the last matte over another background."""
         visit = self._site.visits.of(request)
-        if visit.photograph is None or (kind == "Picture" and picture is None):
+        photograph = visit.photograph
+        if photograph is None or (kind == "Picture" and picture is None):
             return [gr.skip(), gr.skip()]
         with self._site.visits.told():
-            return self._compose(visit, kind, colour, picture)
+            return self._compose(visit, photograph, make_target(kind, colour, picture))
 
-    def _compose(self, visit: Visit, kind: str, colour: str, picture: str | None) -> list[Any]:
+    def _compose(self, visit: Visit, photograph: Photograph, target: Target) -> list[Any]:
         """What the slider shows, and the button that saves it."""
-        assert visit.photograph is not None  # noqa: S101 - see the callers
-        target = make_target(kind, colour, picture)
-        shown, file = compose_photograph(
-            visit.photograph, target, self._site.limits, visit.new_file
-        )
+        shown, file = compose_photograph(photograph, target, self._site.limits, visit.new_file)
         visit.replace(shown, file)
         over = gr.DownloadButton(value=file and str(file), visible=file is not None)
-        return [(str(visit.photograph.shown_src), str(shown)), over]
+        return [(str(photograph.shown_src), str(shown)), over]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from media.pictures import to_8_bits
+
 WORKING_LONG_SIDE = 320  # pixels; averaging removes noise and remaining misalignment
 TEXTURE_WINDOW_PX = 9
 TEXTURE_VARIANCE = 9.0  # grey levels squared; an area is plain if both pictures are below
@@ -75,7 +77,7 @@ def reduce_colours(picture: np.ndarray) -> np.ndarray:
 def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
     """Converts (H, W, 3) uint8 or uint16 RGB to grey uint8 of at most `long_side` pixels."""
     grey = _reduce(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY), long_side)
-    return grey if grey.dtype == np.uint8 else cv2.convertScaleAbs(grey, alpha=1 / 257)
+    return to_8_bits(grey)
 
 
 def _reduce(picture: np.ndarray, long_side: int) -> np.ndarray:

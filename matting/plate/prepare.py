@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-from media.pictures import resize
+from media.pictures import resize, to_8_bits
 
 from ..prediction import Prediction
 from ..predictor import Predictor
@@ -158,7 +158,7 @@ def fit_plate(*, src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, tuple[st
     if (bgr.dtype, src.dtype) == (np.uint8, np.uint16):
         bgr = bgr.astype(np.uint16) * 257
     elif (bgr.dtype, src.dtype) == (np.uint16, np.uint8):
-        bgr = ((bgr.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        bgr = to_8_bits(bgr)
     return bgr, notes
 
 

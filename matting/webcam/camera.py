@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from media.aspect import to_aspect
+from media.pictures import to_8_bits
 from runtime.settings import settings_group
 
 from ..video.open import open_video
@@ -118,9 +119,7 @@ class ClipCamera:
         wait = self._start + float(moment) - time.perf_counter()
         if self.facts.live and wait > 0:
             time.sleep(wait)
-        pixels = to_aspect(frame.pixels, self._source.info.pixel_aspect)
-        if pixels.dtype == np.uint16:
-            pixels = cv2.convertScaleAbs(pixels, alpha=1 / 257)
+        pixels = to_8_bits(to_aspect(frame.pixels, self._source.info.pixel_aspect))
         return Shot(pixels, moment, time.perf_counter())
 
     def lock(self) -> Locks:
