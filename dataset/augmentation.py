@@ -15,7 +15,7 @@ import numpy as np
 from runtime.settings import settings_group
 
 from .changes import BackgroundSettings, ForegroundSettings
-from .disturbances.light import CastShadow
+from .disturbances.light import CastShadow, LowLight
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import Exposure, PlateColour, WhiteBalance
 from .disturbances.recording import DarkNoise, Jpeg, Noise
@@ -40,6 +40,7 @@ class AugmentationSettings:
     zoom: Zoom = field(default_factory=Zoom)
     scene_change: SceneChange = field(default_factory=SceneChange)
     cast_shadow: CastShadow = field(default_factory=CastShadow)
+    low_light: LowLight = field(default_factory=LowLight)
 
 
 # First the values of all of these are drawn, then whether each is used, then the noise's seed.

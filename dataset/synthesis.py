@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .augmentation import UNDISTURBED
 from .disturbances import fill, make_room
-from .disturbances.light import CastShadow
+from .disturbances.light import CastShadow, LowLight
 from .disturbances.optics import Defocus, PlatePosition, Zoom
 from .disturbances.plate_colour import PlateColour
 from .disturbances.recording import Jpeg, Noise
@@ -45,6 +45,7 @@ def synthesise(batch: dict[str, Any], device: torch.device) -> Sample:
         fgr, pha, bgr = (fill(make_room(part), part) for part in pixels)
         src = make_room(bgr)
         for i, one in enumerate(drawn):
+            LowLight.apply(one["low_light"], fgr[i], bgr[i])
             scene = Shadow.apply(one["shadow"], bgr[i], pha[i], src[i])
             scene = CastShadow.apply(one["cast_shadow"], scene, pha[i], src[i])
             scene = SceneChange.apply(one["scene_change"], scene, False, src[i])

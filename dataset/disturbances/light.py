@@ -114,6 +114,33 @@ class CastShadow(Disturbance):
         return out
 
 
+@settings_group()
+class LowLight(Disturbance):
+    """A dim scene: subject, scene and plate are darker by one factor.
+
+    Source: ours, because dark clothes before a dark plate were matted as holes.
+    """
+
+    light: Fractions = (0.12, 0.6)
+    """Smallest and largest factor."""
+
+    class Drawn(NamedTuple):
+        """The factor."""
+
+        light: float = 1.0
+
+    def draw(self, rng: np.random.Generator) -> Drawn:
+        """Draws the factor."""
+        return self.Drawn(float(rng.uniform(*self.light)))
+
+    @staticmethod
+    def apply(drawn: Drawn, *pictures: Tensor) -> None:
+        """Darkens foreground and plate."""
+        if drawn.light < 1:
+            for picture in pictures:
+                picture *= drawn.light
+
+
 def find_feet(pha: Tensor) -> Tensor:
     """Weights the rows of a (1, H, W) matte by how near they are to its lowest part, (1, H, 1).
 

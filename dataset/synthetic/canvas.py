@@ -11,7 +11,11 @@ from .materials import Material, log_uniform, paint, pick, random_material, shad
 from .shapes import SHIFT, blur, blur_motion, fill, fixed, round_off
 
 PHOTOGRAPH_PART_SHARE = 0.6  # of the materials unlike the background, if there is a photograph
-SIMILAR_OFFSET = (8.0, 45.0)  # of 255: distance in RGB from the background's colour
+SIMILAR_OFFSET = (4.0, 45.0)  # of 255: distance in RGB from the background's colour
+SHADED_LIGHT = (0.3, 1.2)  # factor on the background's colours; shadows are below 1
+# Of the materials like the background. "shaded" is new cloth in a shadow's colours: only the lost
+# texture tells the two apart.
+SIMILAR_WEIGHTS = {"mean": 0.35, "shifted": 0.3, "shaded": 0.35}
 CUT_OUT_ZOOM = (0.7, 3.0)  # of a piece of a photograph; 1 fills the frame
 # Fractions of samples.
 EDGE_WEIGHTS = {"sharp": 0.62, "soft": 0.16, "defocus": 0.06, "motion": 0.08, "depth": 0.08}
@@ -55,8 +59,8 @@ class Canvas:
             return replace(material, source="photograph") if cut else material
         direction = choices.normal(0, 1, 3)
         offset = direction / np.linalg.norm(direction) * choices.uniform(*SIMILAR_OFFSET)
-        source = "mean" if choices.random() < 0.5 else "shifted"
-        return replace(material, source=source, offset=offset.astype(np.float32))
+        source, light = pick(choices, SIMILAR_WEIGHTS), choices.uniform(*SHADED_LIGHT)
+        return replace(material, source=source, offset=offset.astype(np.float32), factor=light)
 
     def fill(
         self, *outlines: np.ndarray, material: Material | None = None, opacity: float = 1.0
@@ -114,6 +118,8 @@ class Canvas:
             top, left = corner.clip(0, (self.height - height, self.width - width)).astype(int)
             crop = self.background[top : top + height, left : left + width].astype(np.int16)
             texture = np.clip(crop + material.offset.astype(np.int16), 0, 255).astype(np.uint8)
+        elif material.source == "shaded" and self.background is not None:
+            texture = self._shade(material, part, x, y)
         else:
             if material.source == "mean" and self.background is not None:
                 here = self.background[y : y + height, x : x + width]
@@ -123,6 +129,19 @@ class Canvas:
                 material = replace(material, colours=np.clip(colours, 0, 255))
             return paint(material, part, self.unit, self.light), material.colours[0]
         return texture, np.array(cv2.mean(texture)[:3])
+
+    def _shade(self, material: Material, part: np.ndarray, x: int, y: int) -> np.ndarray:
+        """Fills a part's box with the background behind it, darker or brighter, without texture."""
+        height, width = part.shape
+        here = self.background[y : y + height, x : x + width]  # type: ignore[index]
+        cell = 0.06 * self.unit
+        size = (max(2, round(width / cell)), max(2, round(height / cell)))
+        smooth = cv2.resize(here, size, interpolation=cv2.INTER_AREA)
+        smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC)
+        shade = cv2.resize(shade_body(part, material, self.light, 64, 64), (width, height))
+        shade = 1 + 0.3 * (shade - 1)  # nearly plain
+        factor = cv2.merge((shade, shade, shade)) * np.float32(material.factor)
+        return cv2.multiply(smooth, factor, dtype=cv2.CV_8U)
 
     def cut_out(self, photograph: np.ndarray, material: Material, part: np.ndarray) -> np.ndarray:
         """Fills a part's box as `paint` does, with a piece of a photograph instead of a pattern.
@@ -160,7 +179,7 @@ def treat_edges(canvas: Canvas) -> None:
     """Softens, defocuses or motion-blurs the whole foreground, by `EDGE_WEIGHTS`."""
     rng, kind = canvas.rng, pick(canvas.rng, EDGE_WEIGHTS)
     size, angle = log_uniform(rng, 0.003, 0.03), rng.uniform(0, np.pi)
-    turn = rng.uniform(0, 2 * np.pi)
+    turn, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.4)
     if kind == "sharp":
         return
     size = size * canvas.unit * (0.35 if kind == "soft" else 1.0)
@@ -173,7 +192,7 @@ def treat_edges(canvas: Canvas) -> None:
         small = (max(8, round(width * shrink)), max(8, round(height * shrink)))
         both = cv2.resize(both, small, interpolation=cv2.INTER_AREA)
     size *= shrink
-    both = blur_motion(both, size, angle) if kind == "motion" else blur(both, kind, size)
+    both = blur_motion(both, size, angle, bend) if kind == "motion" else blur(both, kind, size)
     both = cv2.resize(both, (width, height), interpolation=cv2.INTER_LINEAR)
     blurred, alpha = np.ascontiguousarray(both[..., :3]), both[..., 3]
     if kind == "depth":  # in focus on one side only

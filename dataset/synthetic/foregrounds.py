@@ -20,7 +20,7 @@ OBJECT_BESIDE_SHARE = 0.18  # of the samples with people: an object in front of 
 SIMILAR_SHARE = 0.45
 GAIN_SHARE = 0.5  # uneven light over the whole foreground
 GRAIN_SHARE = 0.4
-AREA_BOUNDS = (0.015, 0.97)  # bounds of the mean alpha; samples outside are drawn again
+AREA_BOUNDS = (0.006, 0.97)  # bounds of the mean alpha; samples outside are drawn again
 _ATTEMPTS = 6
 SMALLEST = 32  # pixels per side
 

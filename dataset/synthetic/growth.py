@@ -103,6 +103,26 @@ def draw_fur(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     canvas.add(mask, tones=((coat[::2], 0.7), (coat[1::2], 1.35)))
 
 
+def draw_whiskers(canvas: Canvas, centre: np.ndarray, size: float) -> None:
+    """Draws single thin strands that stand apart, on a small body: whiskers, wires, stray hair."""
+    rng, mask = canvas.rng, canvas.mask()
+    body = size * rng.uniform(0.1, 0.4)
+    outline = blob(rng, centre, (body, body * rng.uniform(0.5, 1.2)), 0.2)
+    canvas.fill(outline)
+    hairs = _stray(rng, outline, centre, float(rng.uniform(0.3, 1.2)) * size)
+    draw_strands(mask, hairs, log_uniform(rng, 0.0015, 0.005) * canvas.unit)
+    canvas.add(mask)
+
+
+def _stray(rng: Generator, outline: np.ndarray, centre: np.ndarray, length: float) -> np.ndarray:
+    """Grows 5 to 60 strands outwards from an outline, straight or slightly bent."""
+    count = int(log_uniform(rng, 5, 60))
+    roots = outline[rng.integers(0, len(outline), count)]
+    away = roots - centre
+    directions = np.arctan2(away[:, 1], away[:, 0]) + rng.normal(0, 0.3, count)
+    return Strands(length, rng.beta(1, 4), rng.uniform(0, 0.5)).grow(rng, roots, directions)
+
+
 def draw_feathers(canvas: Canvas, centre: np.ndarray, size: float) -> None:
     """Draws up to four feathers."""
     rng = canvas.rng

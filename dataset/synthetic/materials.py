@@ -42,8 +42,10 @@ class Material:
     grain: float  # strength of the grain, as a fraction of the brightness
     seed: int  # of the pattern's random values
     # Source of its colours: "" for `colours`, "mean" for the background's mean colour at its
-    # position, "shifted" for the background's texture, moved, "photograph" for a piece of one.
+    # position, "shifted" for the background's texture, moved, "shaded" for the background without
+    # texture, times `factor`, "photograph" for a piece of one.
     source: str = ""
+    factor: float = 1.0
     offset: np.ndarray = field(default_factory=lambda: np.zeros(3, np.float32))  # added to these
 
     def toned(self, factor: float | np.floating) -> "Material":

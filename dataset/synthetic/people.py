@@ -10,7 +10,14 @@ from .heads import HAIR_WEIGHTS, Figure, draw_hair_behind, draw_hair_in_front, d
 from .materials import pick, random_colour, random_material
 from .shapes import BOX, blob, blur_motion, disk, fill, limb, lines, smooth_path
 
-CROP_WEIGHTS = {"close": 0.22, "bust": 0.30, "half": 0.22, "whole": 0.18, "group": 0.08}
+CROP_WEIGHTS = {
+    "close": 0.19,
+    "bust": 0.26,
+    "half": 0.19,
+    "whole": 0.18,
+    "group": 0.08,
+    "far": 0.10,
+}
 # Height of the head, as a fraction of the picture's shorter side.
 HEAD_SIZES = {
     "close": (0.45, 0.85),
@@ -18,6 +25,7 @@ HEAD_SIZES = {
     "half": (0.16, 0.26),
     "whole": (0.085, 0.14),
     "group": (0.10, 0.24),
+    "far": (0.02, 0.07),
 }
 POSE_WEIGHTS = {"hang": 0.34, "hip": 0.20, "raise": 0.12, "aside": 0.10, "fold": 0.14, "wave": 0.10}
 # Angles of the upper and the lower arm from straight down, in radians.
@@ -43,15 +51,14 @@ def draw_people(canvas: Canvas) -> None:
     """Draws one person or several."""
     canvas.similar_share = SIMILAR_PART_SHARE
     rng, crop = canvas.rng, pick(canvas.rng, CROP_WEIGHTS)
-    count = int(rng.integers(2, 5)) if crop == "group" else 1
+    count = int(rng.integers(2, 5)) if crop in ("group", "far") else 1
     places = (np.arange(count) + rng.uniform(0.2, 0.8, count)) / count
     if count == 1:
         places = np.clip(rng.normal(0.5, 0.16, 1), 0.02, 0.98)
     for place in rng.permutation(places):
         head = rng.uniform(*HEAD_SIZES[crop]) * canvas.unit
-        top = {"whole": rng.uniform(0.0, 0.2), "close": rng.uniform(-0.25, 0.2)}.get(
-            crop, rng.uniform(0.0, 0.35)
-        )
+        bounds = {"whole": (0.0, 0.2), "close": (-0.25, 0.2), "far": (0.0, 0.7)}
+        top = rng.uniform(*bounds.get(crop, (0.0, 0.35)))
         chin = np.array((place * canvas.width, top * canvas.height + head))
         _draw_person(_make_figure(canvas, chin, head))
 

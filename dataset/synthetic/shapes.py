@@ -110,16 +110,22 @@ def blur(picture: np.ndarray, kind: str, size: float) -> np.ndarray:
     return cv2.blur(cv2.blur(picture, (side, side)), (side // 3 * 2 + 1,) * 2)
 
 
-def blur_motion(picture: np.ndarray, size: float, angle: float) -> np.ndarray:
-    """Motion-blurs by `size` pixels in both directions along an angle in radians."""
+def blur_motion(picture: np.ndarray, size: float, angle: float, bend: float = 0.0) -> np.ndarray:
+    """Motion-blurs by `size` pixels in both directions along an angle in radians.
+
+    The path's middle lies beside the straight line by `bend` times `size`.
+    """
     if size > 12:  # a long blur needs only some of the pixels
         height, width = picture.shape[:2]
         small = (max(8, round(width * 6 / size)), max(8, round(height * 6 / size)))
-        less = blur_motion(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), 6.0, angle)
+        less = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+        less = blur_motion(less, 6.0, angle, bend)
         return cv2.resize(less, (width, height), interpolation=cv2.INTER_LINEAR)
     half = size * np.array((np.cos(angle), np.sin(angle)))
-    side = 2 * int(np.ceil(size)) + 1
+    t = np.linspace(-1, 1, 9)[:, None]
+    path = t * half + bend * (1 - t**2) * half[::-1] * (-1, 1)
+    side = 2 * int(np.ceil(size * max(1.0, abs(bend)))) + 1
     kernel = np.zeros((side, side), np.uint8)
-    ends = np.rint((side // 2 + np.stack((-half, half))) * 16).astype(int).tolist()
-    cv2.line(kernel, ends[0], ends[1], 255, 1, cv2.LINE_AA, 4)
+    points = np.rint((side // 2 + path) * 16).astype(np.int32)
+    cv2.polylines(kernel, [points], False, 255, 1, cv2.LINE_AA, SHIFT)
     return cv2.filter2D(picture, -1, kernel / np.float32(kernel.sum()))

@@ -49,6 +49,7 @@ FRAMES: dict[str, dict[str, dict[str, float]]] = {
     "dark noise 0.06 *": {"dark_noise": {"sigma": 0.06}},
     "JPEG quality 40 *": {"jpeg": {"src": 40}},
     "scene change: steam *": {"scene_change": STEAM},
+    "low light 0.3 *": {"low_light": {"light": 0.3}},
     "cast shadow 0.5 *": {"cast_shadow": {"light": 0.5, "shift_x": 0.18, "sharpness": 6.0}},
     "zoom 2 *": {"zoom": {"factor": 2.0}},
 }

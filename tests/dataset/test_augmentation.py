@@ -17,7 +17,7 @@ from runtime.settings import to_plain
 COUNT = 3000
 ADDITIONS = (
     *("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change"),
-    "cast_shadow",
+    *("cast_shadow", "low_light"),
 )
 
 

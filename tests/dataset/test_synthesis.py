@@ -19,6 +19,7 @@ CPU = torch.device("cpu")
 ADDITIONS = (
     *("exposure", "white_balance", "dark_noise", "defocus", "jpeg", "zoom", "scene_change"),
     "cast_shadow",
+    "low_light",
 )
 EVERYTHING = replace(
     AugmentationSettings(),
@@ -100,6 +101,14 @@ def test_plate_disturbances_touch_the_plate_only() -> None:
         assert not torch.equal(moved.src, still.src), name
         for part in ("bgr", "fgr", "pha"):
             assert torch.equal(getattr(moved, part), getattr(still, part)), name
+
+
+def test_low_light_is_one_factor_on_everything_but_alpha() -> None:
+    still, dark = make(), make(low_light={"light": 0.25})
+    for part in ("src", "bgr", "fgr"):
+        # Of the 24 bits of float32 the composite loses a few.
+        assert torch.allclose(getattr(dark, part), 0.25 * getattr(still, part), atol=1e-6), part
+    assert torch.equal(dark.pha, still.pha)
 
 
 def test_shadow_is_the_moved_blurred_matte() -> None:

@@ -11,6 +11,7 @@ from dataset.synthetic import (
     SyntheticForegrounds,
     draw_background,
     draw_foreground,
+    growth,
     objects,
     people,
 )
@@ -20,7 +21,7 @@ from dataset.synthetic.canvas import Canvas, extend_colours
 from dataset.synthetic.growth import draw_strands
 from dataset.synthetic.materials import PATTERN_WEIGHTS, paint, random_material, smooth_noise
 from dataset.synthetic.objects import OBJECTS
-from dataset.synthetic.shapes import fill, limb, smooth_path
+from dataset.synthetic.shapes import blur_motion, fill, limb, smooth_path
 
 cv2.setNumThreads(1)
 
@@ -200,6 +201,38 @@ def test_parts_take_the_colours_of_the_background(monkeypatch: pytest.MonkeyPatc
     assert never <= 0.1
     assert 0.15 <= usual <= 0.5
     assert always >= 0.75
+
+
+def test_shaded_cloth_has_the_backgrounds_light_but_not_its_texture() -> None:
+    rng = np.random.default_rng(0)
+    light = np.linspace(60, 200, 128)[None, :, None]  # uneven, from left to right
+    background = np.clip(light + rng.normal(0, 20, (128, 128, 3)), 0, 255).astype(np.uint8)
+    canvas = Canvas(rng, 128, 128, (0.0, -1.0), background)
+    cloth = replace(random_material(rng), source="shaded", factor=0.5, relief=0.0, folds=0.0)
+    canvas.fill(np.array(((4, 4), (124, 4), (124, 124), (4, 124))), material=cloth)
+    inside = canvas.colour[10:118, 10:118].astype(float)
+    expected = np.broadcast_to(0.5 * light[:, 10:118], inside.shape)
+    assert np.abs(inside - expected).mean() < 4  # the mean of some 64 values of deviation 10
+    assert inside[:, 50].std() < 4 < 0.5 * background[:, 60].std()
+
+
+def test_motion_follows_a_bent_path() -> None:
+    point = np.zeros((41, 41), np.uint8)
+    point[20, 20] = 255
+    for bend, middle in ((0.0, 20), (0.5, 15)):
+        rows, columns = np.nonzero(blur_motion(point, 10.0, 0.0, bend) > 5)
+        assert columns.min() <= 11
+        assert columns.max() >= 29
+        assert abs(rows[columns == 20].mean() - middle) <= 1
+        assert abs(rows[columns == columns.min()].mean() - 20) <= 1
+
+
+def test_whiskers_stand_apart() -> None:
+    canvas = Canvas(np.random.default_rng(3), 256, 256, (0.0, -1.0))
+    growth.draw_whiskers(canvas, np.array((128.0, 128.0)), 90.0)
+    thin = cv2.morphologyEx(canvas.alpha, cv2.MORPH_TOPHAT, np.ones((9, 9), np.uint8))
+    strands, _ = cv2.connectedComponents((thin > 60).astype(np.uint8))
+    assert strands > 5
 
 
 def test_similarity_leaves_the_shapes_alone() -> None:
