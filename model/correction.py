@@ -1,11 +1,14 @@
-"""Corrects refined alpha by the compositing equation.
+"""Corrects alpha by what frame and plate prove: the plate's texture, and the compositing equation.
 
-The frame is alpha * foreground + (1 - alpha) * plate. The predicted foreground and the captured
-plate are known, so alpha can be solved for. The correction is weighted by the variances of the
-predicted alpha, the predicted foreground and the frame.
+Where the frame is the plate, texture included, times a factor, it shows a shadow and no subject.
+There alpha becomes 0.
 
-Source: ours, because solving needs a division, which the refiner's few channels do not learn; the
-update is the scalar form of Kalman's (1960).
+In the refined cells the frame is alpha * foreground + (1 - alpha) * plate. The predicted
+foreground and the captured plate are known, so alpha can be solved for. The correction is weighted
+by the variances of the predicted alpha, the predicted foreground and the frame.
+
+Source: ours, because real shadows were matted, and because solving needs a division, which the
+refiner's few channels do not learn; the update is the scalar form of Kalman's (1960).
 """
 
 import torch
@@ -14,7 +17,7 @@ from torch.nn import functional as F
 
 from .outputs import RefineOutput
 from .patches import crop_patches, replace_patches, select_cells
-from .refiner import CELL
+from .refiner import CELL, resize
 
 # Standard deviations of the frame's noise, the predicted foreground and the captured plate, as
 # fractions of white; and of the plate's position, in pixels.
@@ -25,12 +28,29 @@ _PLACE = 2.0
 _LIGHT_REACH = 2
 _LIGHT_FLOOR = 0.02
 _LIGHT_RANGE = 0.4, 1.6
+# Texture is compared within this many coarse pixels. What follows are bounds between which evidence
+# rises from none to full: the part of the plate's variance that the frame shows, the variance in
+# multiples of the noise's, the largest difference between the factors of the channels (falling),
+# and the factor (rising, falling).
+_TEXTURE_REACH = 2
+_SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
+    (0.5, 0.8),
+    (1.5, 5),
+    (0.06, 0.12),
+    (0.2, 0.3),
+    (1.02, 1.1),
+)
+# Standard deviations of the noise, as fractions of white; what differs more is not noise.
+_LEAST_NOISE, _MOST_NOISE = 0.7 / 255, 4 / 255
+_BLACK = 4 / 255  # added to both levels of a ratio
+_SURE = 0.02  # alpha below this is background
+_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def correct_alpha(
     src: Tensor, bgr: Tensor, src_sm: Tensor, bgr_sm: Tensor, output: RefineOutput
 ) -> RefineOutput:
-    """Corrects alpha in the refined cells.
+    """Empties alpha in shadows, then corrects it in the refined cells.
 
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
@@ -48,15 +68,17 @@ def correct_alpha(
     """
     exact = torch.promote_types(output.pha.dtype, torch.float32)
     with torch.autocast(src.device.type, enabled=False):
-        light = _estimate_light(
-            *(small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm, output.fgr_sm))
+        frame_sm, plate_sm, pha_sm, fgr_sm = (
+            small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm.detach(), output.fgr_sm)
         )
+        subject = 1 - find_shadows(frame_sm, plate_sm, pha_sm)
+        light = _estimate_light(frame_sm, plate_sm, pha_sm * subject, fgr_sm)
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
         cells = select_cells(output.ref_sm)
         light, err = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1).unbind(1)
-        whole = output.pha.to(exact)
+        whole = output.pha.to(exact) * resize(subject, *output.pha.shape[2:])
         frame, plate, pha, fgr = (
             crop_patches(picture.to(exact), cells, CELL, 0)  # P C 4 4
             for picture in (src, bgr, whole, output.fgr)
@@ -73,6 +95,58 @@ def correct_alpha(
         trust = err**2 / (err**2 * difference.square().sum(1, keepdim=True) + variance)
         pha = (pha + trust * (difference * rest).sum(1, keepdim=True)).clamp(0, 1)
         return output._replace(pha=replace_patches(whole, pha, cells))
+
+
+@torch.no_grad()
+def find_shadows(frame: Tensor, plate: Tensor, pha: Tensor) -> Tensor:
+    """Finds where the frame is the plate times a factor, by the plate's texture.
+
+    The texture must be stronger than the noise, which is measured where there is no subject. On a
+    plain plate, and where plate and frame do not fit, nothing is found.
+
+    Args:
+        frame: (B, 3, h, w) float, RGB in [0, 1].
+        plate: (B, 3, h, w) float, RGB in [0, 1].
+        pha: (B, 1, h, w) float in [0, 1], predicted alpha.
+
+    Returns:
+        (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not.
+    """
+    side = 2 * _TEXTURE_REACH + 1
+
+    def average(x: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(x, (_TEXTURE_REACH,) * 4, mode="replicate"), side, stride=1)
+
+    weights = frame.new_tensor(_GREY).view(1, 3, 1, 1)
+    seen, captured = F.conv2d(frame, weights), F.conv2d(plate, weights)
+    products = torch.cat([seen, captured, seen * seen, captured * captured, seen * captured], 1)
+    mean, mean_plate, square, square_plate, product = average(products).split(1, dim=1)
+    factor = (mean + _BLACK) / (mean_plate + _BLACK)
+    varied = factor.square() * (square_plate - mean_plate.square())
+    rest = square - mean.square() - 2 * factor * (product - mean * mean_plate) + varied
+    rest = rest.clamp(min=0)
+    sure = (F.max_pool2d(pha, side, 1, _TEXTURE_REACH) < _SURE).to(rest)
+    # With a little weight on the most noise, for frames without sure background.
+    noise = (sure * rest.clamp(max=_MOST_NOISE**2)).sum((2, 3), keepdim=True) + _MOST_NOISE**2
+    noise = (noise / (sure.sum((2, 3), keepdim=True) + 1)).clamp(min=_LEAST_NOISE**2)
+    shown = 1 - (rest - noise).clamp(min=0) / varied.clamp(min=1e-7)
+    strength = varied * factor.clamp(min=1).pow(-2) / noise
+    colours = (average(frame) + _BLACK) / (average(plate) + _BLACK)
+    tint = (colours - factor).abs().amax(1, keepdim=True) / factor
+    return (
+        _rise(shown, _SHOWN)
+        * _rise(strength, _STRENGTH)
+        * (1 - _rise(tint, _TINT))
+        * _rise(factor, _DARKEST)
+        * (1 - _rise(factor, _BRIGHTEST))
+    )
+
+
+def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Rises smoothly from 0 at the first bound to 1 at the second."""
+    low, high = bounds
+    t = ((x - low) / (high - low)).clamp(0, 1)
+    return t * t * (3 - 2 * t)
 
 
 @torch.no_grad()

@@ -89,7 +89,9 @@ def test_what_is_sure_or_not_refined_stays(err: float, refined: float) -> None:
 
 
 def test_the_same_colours_say_nothing() -> None:
+    """On a plain plate; texture that the frame shows as well does: see below."""
     _, plate, pha, _ = compose()
+    plate = plate.mean((2, 3), keepdim=True).expand_as(plate)
     output = predicted(wrong(pha), plate, err=0.3)
     before = output.pha.clone()
     assert error(correct(plate, plate, output).pha, before) < 0.01
@@ -105,6 +107,62 @@ def test_alpha_and_foreground_learn() -> None:
         assert begin.grad is not None
         assert begin.grad.isfinite().all()
         assert begin.grad[..., 16:-16].abs().mean() > 0
+
+
+def scene(texture: float, noise: float = 0.004) -> tuple[Tensor, Tensor, Tensor]:
+    """A plate with texture, its frame without a subject, and an alpha of 0.6 in the middle."""
+    generator = torch.Generator().manual_seed(1)
+    plate = 0.5 + texture * torch.randn(1, 3, *SIZE, generator=generator)[:, :1].expand(
+        -1, 3, -1, -1
+    )
+    plate = F.avg_pool2d(F.pad(plate, (1,) * 4, mode="replicate"), 3, stride=1)
+    frame = plate + noise * torch.randn(plate.shape, generator=generator)
+    pha = torch.zeros(1, 1, *SIZE)
+    pha[..., 12:36, 16:48] = 0.6
+    return frame, plate, pha
+
+
+MIDDLE = (..., slice(18, 30), slice(24, 40))
+
+
+@pytest.mark.parametrize("factor", [0.35, 0.5, 0.7, 0.9])
+def test_a_shadow_on_texture_is_no_subject(factor: float) -> None:
+    frame, plate, pha = scene(texture=0.15)
+    frame[..., 12:36, 16:48] *= factor
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].mean() < 0.05
+
+
+@pytest.mark.parametrize("difference", [-0.15, -0.04, 0.04])
+def test_where_the_texture_is_gone_the_subject_stays(difference: float) -> None:
+    frame, plate, pha = scene(texture=0.15)
+    generator = torch.Generator().manual_seed(2)
+    cloth = 0.5 + difference + 0.004 * torch.randn(1, 3, 24, 32, generator=generator)
+    frame[..., 12:36, 16:48] = cloth
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].min() > 0.59
+
+
+@pytest.mark.parametrize("tint", [(1.0, 0.7, 1.0), (1.2, 1.0, 1.0)])
+def test_another_colour_is_a_subject(tint: tuple[float, ...]) -> None:
+    frame, plate, pha = scene(texture=0.15)
+    frame[..., 12:36, 16:48] *= torch.tensor(tint).view(3, 1, 1)
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].min() > 0.59
+
+
+def test_a_plain_plate_proves_nothing() -> None:
+    frame, plate, pha = scene(texture=0.004)
+    frame[..., 12:36, 16:48] *= 0.5
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].mean() > 0.55
+
+
+def test_a_plate_that_does_not_fit_proves_nothing() -> None:
+    frame, plate, pha = scene(texture=0.15)
+    frame[..., 12:36, 16:48] *= 0.5
+    after = correct(frame, plate.flip(-1), predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].mean() > 0.55
 
 
 @pytest.mark.parametrize("mode", ["sampling", "full"])
