@@ -542,6 +542,7 @@ def test_hand_held_plate_is_aligned_on_request(tmp_path: Path, run_forked, photo
     assert means[1] == means[2] < 0.01
 
 
+@pytest.mark.slow
 def test_skip_says_with_what_settings_kept_outputs_were_made(
     easy, tmp_path: Path, run_forked
 ) -> None:

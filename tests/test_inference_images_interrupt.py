@@ -213,9 +213,8 @@ pathlib.Path.write_bytes = write_half
             Image.open(out / kind / name).load()
 
 
-@pytest.mark.parametrize(
-    "stuck", ["read_picture", pytest.param("matte_frame", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stuck", ["read_picture", "matte_frame"])
 def test_second_interrupt_ends_what_hangs(tmp_path: Path, start_script, photographs, stuck) -> None:
     """A network drive that answers no more, or minutes of computing, in a thread of its own."""
     src, bgr = photographs.pair(tmp_path, "a.png", "b.png")

@@ -119,6 +119,7 @@ def test_counts_the_coarse_network_by_hand(tmp_path: Path, call: Call) -> None:
         assert speed["refine_mode"] is None
 
 
+@pytest.mark.slow
 def test_batches_count_their_frames(tmp_path: Path, call: Call) -> None:
     out = tmp_path / "a.json"
     full = ("--model-refine-mode", "full", "--json", out, "--overwrite")
@@ -132,6 +133,7 @@ def test_batches_count_their_frames(tmp_path: Path, call: Call) -> None:
     assert speeds[0]["gmac"] == pytest.approx(speeds[1]["gmac"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_refines_as_many_cells_as_it_is_told(tmp_path: Path, call: Call) -> None:
     out = tmp_path / "a.json"
     macs = []
@@ -183,6 +185,7 @@ def test_pictures_are_paired_and_averaged(tmp_path: Path, call: Call, photograph
     call(*arguments).check(2, "every frame of --image-src needs a plate.*sub/b.png: no plate")
 
 
+@pytest.mark.slow
 def test_weights_are_random_only_where_none_fit(tmp_path: Path, call: Call) -> None:
     for arguments, expected in (
         (("--model-type", "mattingbase"), "weights .*mattingrefine_mobilenetv2"),
@@ -220,6 +223,7 @@ def test_table_has_the_papers_rows(tmp_path: Path, call: Call, monkeypatch) -> N
     assert rows[2]["gmac"] > rows[0]["gmac"] > rows[4]["gmac"]
 
 
+@pytest.mark.slow
 def test_plot_is_drawn_over_the_size(tmp_path: Path, call: Call, monkeypatch) -> None:
     assert list(speed_table.PLOTTED.values())[1:3] == [(1920, 1080), (3840, 2160)]
     monkeypatch.setattr(speed_table, "PLOTTED", {"small": (64, 64), "large": (128, 96)})

@@ -191,6 +191,7 @@ def test_raw_pipe_and_resize(tmp_path: Path, clips, plate, run_video) -> None:
     assert clips.times(out / "pha.mp4")[1] == Fraction(1001, 30000)
 
 
+@pytest.mark.slow
 def test_folder_of_pictures_resumes(tmp_path: Path, clips, plate, photographs, run_video) -> None:
     for number, picture in enumerate(clips.moving(5)):
         photographs.save(tmp_path / "src" / f"shot_{number + 8}.png", picture)

@@ -89,6 +89,7 @@ def test_another_file_under_the_name_of_an_input_is_noticed(
     run_video(*line, "--resume").check(0, "3 existed already")
 
 
+@pytest.mark.slow
 def test_pictures_of_a_run_that_was_replaced_are_not_taken_for_its_own(
     tmp_path: Path, run_video, source
 ) -> None:

@@ -216,6 +216,7 @@ def test_an_unreadable_picture_is_named_by_the_worker_that_met_it(tmp_path: Path
     assert "reading data failed; saved as" in done.stdout
 
 
+@pytest.mark.slow
 def test_own_cut_outs_train(call: Call, tmp_path: Path) -> None:
     write_pictures(tmp_path / "rgba")
     call(*own_data(tmp_path / "rgba"), "--epoch-end", "1", "--num-workers", "0", code=0)

@@ -165,6 +165,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
             load_network(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.pth"
     with (

@@ -67,6 +67,7 @@ def test_a_run_logs_and_keeps_what_it_should(make_run: MakeRun, settings: BaseSe
     assert {f"{group}/{name}" for group in ("train", "valid") for name in shown} <= pictures
 
 
+@pytest.mark.slow
 def test_refined_cells_are_shown(make_run: MakeRun, tmp_path: Path) -> None:
     settings = make_settings(tmp_path, refine=True)
     with Log(settings.log.dir / "run", 0, 8) as log:
