@@ -105,8 +105,17 @@ def measure(case: Case, weights: Sequence[Weights], rows: Sequence[str], values:
 
 
 def judge(material: Material, weights: Sequence[Weights], rows: Sequence[str]) -> list[str]:
-    """Prints each row when it is complete; returns the names of those that are worse."""
-    worse = []
+    """Prints each row when it is complete, and last the rows that were left out.
+
+    Returns:
+        The names of the rows that are worse.
+
+    Raises:
+        ValueError: when no row could be measured, or a file can't be read.
+    """
+    worse: list[str] = []
+    measured = 0
+    left_out: list[str] = []
     print(HEAD, flush=True)
     for group, names in GROUPS.items():
         mine = [row for row in rows if any(row == n or row.startswith(f"{n}-") for n in names)]
@@ -125,9 +134,13 @@ def judge(material: Material, weights: Sequence[Weights], rows: Sequence[str]) -
             shipped, new = values[row]
             result = compare(ROWS[row], shipped, new)
             worse += [row] if result.verdict == "worse" else []
+            measured += 1
             print(format_row(row, len(shipped), result), flush=True)
         if absent := [row for row in mine if row not in values]:
-            print(f"left out: {', '.join(absent)}: {reason}", file=sys.stderr, flush=True)
+            left_out.append(f"left out: {', '.join(absent)}: {reason}")
+    print("", *left_out, sep="\n")
+    if not measured:
+        raise ValueError("none of the rows could be measured")
     return worse
 
 
@@ -166,12 +179,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("weights", type=Path, help="the new checkpoint")
     add("--against", type=Path, default=DEFAULT_CHECKPOINT, help="the shipped checkpoint")
-    add(
-        "--data",
-        type=Path,
-        default=SHIPPED.parent / "shared/data",
-        help="folder of mattes, backgrounds, real_pairs, room and video; rows without are left out",
-    )
+    add("--data", type=Path, help="folder of mattes, backgrounds, real_pairs, room and video")
     add("--half", choices=get_args(Half), default="report", help="pictures to use")
     add("--every", type=int, default=1, help="use every N-th picture")
     add("--rows", nargs="+", help="names of rows, or their beginning before a hyphen")
@@ -186,19 +194,20 @@ def main() -> int:
     try:
         if args.every < 1:
             raise ValueError(f"--every must be 1 or more, got {args.every}")
+        if args.data and not args.data.is_dir():
+            raise ValueError(f"--data must be a folder, and {args.data} is none")
+        data = args.data or SHIPPED.parent / "shared/data"
         rows = choose_rows(args.rows)
         weights = [Weights(path) for path in (args.against, args.weights)]
         with TemporaryDirectory() as folder:
-            material = gather(args.data, args.half, args.every, Path(folder))
+            material = gather(data, args.half, args.every, Path(folder))
             print(f"half {args.half}: {len(material.combine())} composites of a kind\n")
             worse = judge(material, weights, rows)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(
-        f"\n{time.monotonic() - start:.0f} s; "
-        + (f"WORSE: {', '.join(worse)}" if worse else "no row is worse")
-    )
+    verdict = f"worse: {', '.join(worse)}" if worse else "no row is worse"
+    print(f"{verdict}; {time.monotonic() - start:.0f} s")
     return 1 if worse else 0
 
 

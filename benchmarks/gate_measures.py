@@ -17,6 +17,9 @@ ISLAND = 0.1  # alpha above this, far from the subject, is an island
 STRAND = 9  # pixels; what a disc of this diameter does not fit into is a strand
 STILL = 3.0  # levels; a pixel that changes by less has not changed
 GAP = 8.0  # levels; inside a person's outline, a pixel nearer to the plate is a real gap
+# By how much of a shadow's factor a channel may differ: measured in a room, and between legs, where
+# clothes tint the light.
+EVEN, SHADE = 0.06, 0.12
 
 
 def measure_mad(pha: np.ndarray, true: np.ndarray) -> float:
@@ -38,21 +41,25 @@ def erode_core(true: np.ndarray) -> np.ndarray:
 def find_core(src: np.ndarray, bgr: np.ndarray, height: int) -> np.ndarray:
     """The core of people in a frame without true alpha, by their difference from the plate alone.
 
-    Each outline is closed and its holes are filled. Pixels that equal the plate after a blur are
-    real gaps, as between legs. What remains is eroded by 3 pixels.
+    Each outline is closed and its holes are filled. Real gaps, as between legs, and the ground in
+    their shade do not count: there the frame is the plate, or the plate darker by one factor of .5
+    and more in all channels. What remains is eroded by 3 pixels.
 
     Args:
         src: the frame.
         bgr: its plate, exact to the pixel.
         height: people are taller than this, in pixels.
     """
-    blurred = [cv2.GaussianBlur(picture, (0, 0), 1.5) for picture in (src, bgr)]
     core = np.zeros(src.shape[:2], bool)
     for person in find_people(src, bgr, height)[0]:
-        closed = cv2.morphologyEx(person.mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(6))
+        closed = cv2.morphologyEx(person.mask.astype(np.uint8), cv2.MORPH_CLOSE, _disc(3))
         outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         core |= cv2.drawContours(closed, outlines, -1, 1, cv2.FILLED) > 0
-    return _erode(core & (plate_difference(*blurred) >= GAP), 3)
+    factor, spread = _divide(src, bgr)
+    same = plate_difference(*(cv2.GaussianBlur(p, (0, 0), 1.5) for p in (src, bgr))) < GAP
+    gap = same | ((spread < SHADE) & (factor > 0.5) & (factor < 1.1))
+    gap = cv2.morphologyEx(gap.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)) > 0  # no single pixels
+    return _erode(core & ~gap, 3)
 
 
 def measure_holes(pha: np.ndarray, core: np.ndarray) -> float | None:
@@ -93,21 +100,28 @@ def find_shadow(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
     """Where the frame is the plate in a shadow.
 
     It is darker by .3 to .97, by the same factor in the three channels within 6%, and the plate's
-    texture is still there: luminances correlate by more than .6 over 9 x 9 pixels.
+    texture is still there: luminances correlate by more than .6 over 9 x 9 pixels. A plate that
+    deviates there by less than 4 levels has no texture to compare.
     """
-    frame, plate = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), 1) for p in (src, bgr))
-    ratio = frame / np.maximum(plate, 1)
-    factor = ratio.mean(axis=2)
-    even = np.abs(ratio / np.maximum(factor, 1e-3)[..., None] - 1).max(axis=2) < 0.06
+    factor, spread = _divide(src, bgr)
     x, y = (cv2.cvtColor(p, cv2.COLOR_RGB2GRAY).astype(np.float32) for p in (src, bgr))
 
     def local(picture: np.ndarray) -> np.ndarray:
         return cv2.blur(picture, (9, 9))
 
     covariance = local(x * y) - local(x) * local(y)
-    spread = (local(x * x) - local(x) ** 2) * (local(y * y) - local(y) ** 2)
-    same = covariance > 0.6 * np.sqrt(np.maximum(spread, 1e-6))
-    return (factor > 0.3) & (factor < 0.97) & even & same
+    frame, plate = (np.maximum(local(p * p) - local(p) ** 2, 1e-3) for p in (x, y))
+    same = (covariance > 0.6 * np.sqrt(frame * plate)) | (plate < 16)
+    shadow = (factor > 0.3) & (factor < 0.97) & (spread < EVEN) & same
+    return cv2.morphologyEx(shadow.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)) > 0
+
+
+def _divide(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The factor of the plate's light in the frame, and by how much of it a channel differs."""
+    frame, plate = (cv2.GaussianBlur(p.astype(np.float32), (0, 0), 1) for p in (src, bgr))
+    ratio = frame / np.maximum(plate, 1)
+    factor = ratio.mean(axis=2)
+    return factor, np.abs(ratio / np.maximum(factor, 1e-3)[..., None] - 1).max(axis=2)
 
 
 def measure_flicker(

@@ -74,18 +74,16 @@ def clip(material: Material) -> Iterator[Case]:
     with closing(open_source(settings)) as source:
         count = sum(1 for _ in iter(source.read, None))
     places = material.thin([k * (count - 1) // PLACES for k in range(PLACES)])
-    wanted = {number for place in places for number in (place, place + 1)}
-    held: dict[int, np.ndarray] = {}
+    before = plate
     with closing(open_source(settings)) as source:
         for frame in iter(source.read, None):
-            if frame.number in wanted:
-                held[frame.number] = frame.pixels
             if frame.number - 1 in places:
-                first, second = held.pop(frame.number - 1), held[frame.number]
-                yield Case([first, second], plate, {"auto": _over(first, second, plate)}, "none")
+                measures = _measure_two(before, frame.pixels, plate)
+                yield Case([before, frame.pixels], plate, {"auto": measures}, "none")
+            before = frame.pixels
 
 
-def _over(first: np.ndarray, second: np.ndarray, plate: np.ndarray) -> dict[str, Measure]:
+def _measure_two(first: np.ndarray, second: np.ndarray, plate: np.ndarray) -> dict[str, Measure]:
     """Measures of two consecutive frames: solidity on the first, and flicker."""
     solid = solidity("clip", find_core(first, plate, TALL))
     measures: dict[str, Measure] = {

@@ -23,11 +23,13 @@ class Row:
 
     Attributes:
         scale: factor of the printed value.
+        decimals: of the printed value; what they do not show does not count.
         higher: whether a higher value is better.
         worst: whether the value is that of the worst picture instead of the mean.
     """
 
     scale: float = 1
+    decimals: int = 2
     higher: bool = False
     worst: bool = False
 
@@ -35,10 +37,14 @@ class Row:
         """Reduces (..., N) values of pictures to (...)."""
         return values.max(axis=-1) if self.worst else values.mean(axis=-1)
 
+    def show(self, values: np.ndarray) -> np.ndarray:
+        """Scales and rounds values."""
+        return np.round(self.scale * values, self.decimals)
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row's values of both weights, and the interval of their difference; all unscaled."""
+    """A row's values of both weights, and the interval of their difference, scaled and rounded."""
 
     shipped: float
     new: float
@@ -49,7 +55,7 @@ class Comparison:
 
 PERCENT, THOUSANDTHS = 100, 1000
 _SOLID = {f"holes-{name}": Row(PERCENT) for name in ("composites", "person", "demo", "clip")}
-_LOWEST = {name.replace("holes", "lowest"): Row(higher=True) for name in _SOLID}
+_LOWEST = {name.replace("holes", "lowest"): Row(decimals=3, higher=True) for name in _SOLID}
 ROWS = {
     **{
         f"{kind}-{metric}": Row(THOUSANDTHS if metric == "mad" else 1)
@@ -60,12 +66,12 @@ ROWS = {
     **{"pairs-islands": Row(THOUSANDTHS), "islands": Row(THOUSANDTHS)},
     **_SOLID,
     **_LOWEST,
-    **{f"shadow-{kind}-{factor:g}": Row() for kind in BLURS for factor in FACTORS},
-    **{"shadow-contact": Row(), "shadow-room": Row(PERCENT)},
+    **{f"shadow-{kind}-{factor:g}": Row(decimals=3) for kind in BLURS for factor in FACTORS},
+    **{"shadow-contact": Row(decimals=3), "shadow-room": Row(PERCENT)},
     **{f"dark-{level}": Row(PERCENT) for level in LEVELS},
     **{"dark-worst": Row(PERCENT, worst=True)},
     **{f"strands-{kind}": Row(PERCENT, higher=True) for kind in ("real", "drawn")},
-    **{"flicker": Row(THOUSANDTHS), "dtssd": Row()},
+    **{"flicker": Row(THOUSANDTHS, 3), "dtssd": Row()},
 }
 
 
@@ -84,11 +90,12 @@ def compare(row: Row, shipped: Sequence[float], new: Sequence[float]) -> Compari
     old, now = np.asarray(shipped, np.float64), np.asarray(new, np.float64)
     picks = np.random.default_rng(SEED).integers(len(old), size=(RESAMPLES, len(old)))
     differences = row.reduce(now[picks]) - row.reduce(old[picks])
-    low, high = np.quantile(differences, (0.025, 0.975))
+    low, high = row.show(np.quantile(differences, (0.025, 0.975)))
     verdict: Verdict = "equal"
     if low > 0 or high < 0:
         verdict = "better" if (low > 0) == row.higher else "worse"
-    return Comparison(float(row.reduce(old)), float(row.reduce(now)), low, high, verdict)
+    shown = row.show(np.array((row.reduce(old), row.reduce(now))))
+    return Comparison(float(shown[0]), float(shown[1]), float(low), float(high), verdict)
 
 
 def choose_rows(names: Sequence[str] | None) -> list[str]:
@@ -110,11 +117,10 @@ def choose_rows(names: Sequence[str] | None) -> list[str]:
 
 def format_row(name: str, values: int, result: Comparison) -> str:
     """A row of the Markdown table."""
-    scale = ROWS[name].scale
-    shipped, new, low, high = (
-        scale * value for value in (result.shipped, result.new, result.low, result.high)
-    )
+    digits = ROWS[name].decimals
+    difference = result.new - result.shipped
     return (
-        f"| {name} | {values} | {shipped:.4g} | {new:.4g} | {new - shipped:+.3g}, "
-        f"{low:+.3g} to {high:+.3g} | {result.verdict} |"
+        f"| {name} | {values} | {result.shipped:.{digits}f} | {result.new:.{digits}f} | "
+        f"{difference:+.{digits}f}, {result.low:+.{digits}f} to {result.high:+.{digits}f} | "
+        f"{result.verdict} |"
     )
