@@ -133,7 +133,7 @@ def measure_flicker(
     return float(np.abs(after - before)[still].mean()) if still.any() else None
 
 
-def measure_change(phas: list[np.ndarray], trues: list[np.ndarray]) -> np.ndarray:
+def measure_change(*phas: np.ndarray, trues: list[np.ndarray]) -> np.ndarray:
     """Computes dtSSD of each frame of a clip but the first; see `evaluation.metrics`."""
     values = [
         reduce_error(

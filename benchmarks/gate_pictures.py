@@ -104,14 +104,14 @@ def contact_shadows(material: Material) -> Iterator[Case]:
     for number, (rng, subject, plate, _) in enumerate(scenes(material)):
         if number % 4:
             continue
-        depth = np.zeros(SCENE, np.float32)
+        ellipses = np.zeros(SCENE, np.float32)
         below = np.argwhere(subject.pha > 127)
         bottom = int(below[:, 0].max())
         feet = below[below[:, 0] > bottom - 20, 1]
         for x in np.quantile(feet, (0.1, 0.5, 0.9)):
             size = int(rng.integers(30, 70)), int(rng.integers(8, 16))
-            cv2.ellipse(depth, (int(x), bottom), size, 0, 0, 360, 1.0, cv2.FILLED)
-        depth = cv2.GaussianBlur(depth, (0, 0), 3)
+            cv2.ellipse(ellipses, (int(x), bottom), size, 0, 0, 360, 1.0, cv2.FILLED)
+        depth = cv2.GaussianBlur(ellipses, (0, 0), 3)
         pair = shoot(subject, plate, 1 - 0.6 * depth, number)
         # Nearer than 3 pixels alpha may be soft.
         near = cv2.dilate((pair.pha > 0).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
@@ -171,7 +171,7 @@ def slow_clip(material: Material, frames: int = 5) -> Iterator[Case]:
         yield Case(
             [pair.src for pair in pairs],
             pairs[0].bgr,
-            {"auto": {"dtssd": lambda *phas, trues=trues: measure_change(list(phas), trues)}},
+            {"auto": {"dtssd": partial(measure_change, trues=trues)}},
             preprocess="none",
         )
 
