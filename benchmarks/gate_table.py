@@ -39,7 +39,7 @@ class Row:
 
     def show(self, values: np.ndarray) -> np.ndarray:
         """Scales and rounds values."""
-        return np.round(self.scale * values, self.decimals)
+        return np.round(self.scale * values, self.decimals) + 0.0  # no -0
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class Comparison:
 
     shipped: float
     new: float
+    difference: float
     low: float
     high: float
     verdict: Verdict
@@ -90,12 +91,14 @@ def compare(row: Row, shipped: Sequence[float], new: Sequence[float]) -> Compari
     old, now = np.asarray(shipped, np.float64), np.asarray(new, np.float64)
     picks = np.random.default_rng(SEED).integers(len(old), size=(RESAMPLES, len(old)))
     differences = row.reduce(now[picks]) - row.reduce(old[picks])
-    low, high = row.show(np.quantile(differences, (0.025, 0.975)))
+    low, high = np.quantile(differences, (0.025, 0.975))
+    shown_low, shown_high = row.show(np.array((low, high)))
     verdict: Verdict = "equal"
-    if low > 0 or high < 0:
-        verdict = "better" if (low > 0) == row.higher else "worse"
-    shown = row.show(np.array((row.reduce(old), row.reduce(now))))
-    return Comparison(float(shown[0]), float(shown[1]), float(low), float(high), verdict)
+    if shown_low > 0 or shown_high < 0:
+        verdict = "better" if (shown_low > 0) == row.higher else "worse"
+    before, after = row.reduce(old), row.reduce(now)
+    shown = row.show(np.array((before, after, after - before, low, high))).tolist()
+    return Comparison(*shown, verdict=verdict)
 
 
 def choose_rows(names: Sequence[str] | None) -> list[str]:
@@ -118,9 +121,8 @@ def choose_rows(names: Sequence[str] | None) -> list[str]:
 def format_row(name: str, values: int, result: Comparison) -> str:
     """A row of the Markdown table."""
     digits = ROWS[name].decimals
-    difference = result.new - result.shipped
     return (
         f"| {name} | {values} | {result.shipped:.{digits}f} | {result.new:.{digits}f} | "
-        f"{difference:+.{digits}f}, {result.low:+.{digits}f} to {result.high:+.{digits}f} | "
+        f"{result.difference:+.{digits}f}, {result.low:+.{digits}f} to {result.high:+.{digits}f} | "
         f"{result.verdict} |"
     )
