@@ -91,14 +91,13 @@ def compare(row: Row, shipped: Sequence[float], new: Sequence[float]) -> Compari
     old, now = np.asarray(shipped, np.float64), np.asarray(new, np.float64)
     picks = np.random.default_rng(SEED).integers(len(old), size=(RESAMPLES, len(old)))
     differences = row.reduce(now[picks]) - row.reduce(old[picks])
-    low, high = np.quantile(differences, (0.025, 0.975))
-    shown_low, shown_high = row.show(np.array((low, high)))
+    low, high = row.show(np.quantile(differences, (0.025, 0.975)))
     verdict: Verdict = "equal"
-    if shown_low > 0 or shown_high < 0:
-        verdict = "better" if (shown_low > 0) == row.higher else "worse"
+    if low > 0 or high < 0:
+        verdict = "better" if (low > 0) == row.higher else "worse"
     before, after = row.reduce(old), row.reduce(now)
-    shown = row.show(np.array((before, after, after - before, low, high))).tolist()
-    return Comparison(*shown, verdict=verdict)
+    shown = row.show(np.array((before, after, after - before))).tolist()
+    return Comparison(shown[0], shown[1], shown[2], float(low), float(high), verdict)
 
 
 def choose_rows(names: Sequence[str] | None) -> list[str]:
