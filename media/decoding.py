@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from . import PictureError
 from .completeness import ends_early
 from .formats import MAX_PIXELS, check_size, hint, is_tiff, read_file, refuse_raw
-from .metadata import orientation_of, read_exif
+from .metadata import drop_metadata, orientation_of, read_exif
 from .pnm import decode_pnm, is_deep_pnm
 from .profiles import Channels, scale_bits, split_alpha
 from .tiff import count_pages, decode_tiff, lab_values
@@ -142,7 +142,11 @@ def open_picture(path: Path) -> Iterator[OpenedPicture]:
     except MemoryError as error:
         raise PictureError("too large for the memory; make frame and plate smaller") from error
     except Exception as error:  # decoders can raise any exception for damaged data
-        raise PictureError(f"damaged, truncated or too large: {_name_damage(error)}") from error
+        said = _name_damage(error)
+        what = "damaged, truncated or too large"
+        if "unsupported" in said.lower() or "not supported" in said:
+            what = "of a kind that is not supported; save it as PNG or TIFF"
+        raise PictureError(f"{what}: {said}") from error
 
 
 def _name_damage(error: Exception) -> str:
@@ -204,6 +208,7 @@ def _pillow_reads(image: Image.Image) -> bool:
         and set(kinds) == {1}
         and not planes_beside
         and tags.get(259) != 50001  # WebP, which Pillow's wheels do not support
+        and not (tags.get(262) == 6 and tags.get(259, 1) == 1)  # YCbCr, which it takes for RGB
         and not tags.get(254, 0) & 1  # a reduced copy of another page
         and tags.get(332, 1) == 1
     )
@@ -271,7 +276,7 @@ def decode_with_opencv(data: bytes, flags: int) -> np.ndarray | None:
     unchanged = flags == cv2.IMREAD_UNCHANGED  # ignores the orientation
     flags |= 0 if unchanged else cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        pixels = cv2.imdecode(np.frombuffer(drop_metadata(data), np.uint8), flags)
     except cv2.error:
         return None
     if pixels is None or pixels.ndim == 2 or not unchanged:

@@ -237,6 +237,22 @@ def _read_png_head(data: bytes) -> dict[bytes, bytes]:
     return chunks
 
 
+def drop_metadata(data: bytes) -> bytes:
+    """Returns a PNG without what libpng writes warnings about to the terminal; others unchanged.
+
+    Only chunks that define its pixels are kept.
+    """
+    if not data.startswith(b"\x89PNG"):
+        return data
+    kept, at = [data[:8]], 8
+    while at + 12 <= len(data) and (name := data[at + 4 : at + 8]) != b"IDAT":
+        end = at + 12 + struct.unpack_from(">I", data, at)[0]
+        if name in (b"IHDR", b"PLTE", b"tRNS"):
+            kept.append(data[at:end])
+        at = end
+    return b"".join([*kept, data[at:]])
+
+
 def _read_tiff_profile(exif: Image.Exif) -> bytes | None:
     profile = exif.get(34675)
     return profile if isinstance(profile, bytes) else None

@@ -821,6 +821,13 @@ COLOURS = [
     Row(
         "rgb with grey.png", by_pillow(icc="grey"), frame, says="it is for grey, the picture is RGB"
     ),
+    Row(
+        "rgb16 with grey.png",
+        write_bytes(lambda: png_raw(deep(), 2, 16, iccp(profile("grey")))),
+        frame,
+        why="libpng must not complain on the terminal",
+        says="it is for grey, the picture is RGB",
+    ),
     *(
         Row(f"profile {name}.png", png_with(iccp(bad)), frame, says=DAMAGED)
         for name, bad in BAD_PROFILES.items()
@@ -987,6 +994,21 @@ DAMAGE = [
     ),
     Row(
         "ycbcr16.tif", by_tifffile(deep, photometric="ycbcr"), code=1, says="YCBCR is not supported"
+    ),
+    *(
+        Row(
+            f"ycbcr{' planes' * planar}.tif",
+            by_tifffile(frame, photometric="ycbcr", planar=planar),
+            code=1,
+            says="8 bits with colours as YCBCR is not supported",
+        )
+        for planar in (False, True)
+    ),
+    Row(
+        "bgr565.bmp",
+        write_bytes(lambda: bmp16((0x1F, 0x7E0, 0xF800), (5, 6, 5))),
+        code=1,
+        says="of a kind that is not supported; save it as PNG or TIFF: Unsupported BMP",
     ),
     Row("raw.dng", write_bytes(raw_tiff), code=1, says=RAW),
     Row("nef as.tif", write_bytes(raw_tiff), code=1, says=RAW),
