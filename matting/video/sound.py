@@ -14,6 +14,14 @@ from media.containers import FFMPEG_ERRORS
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 _KEPT = ("language", "title")  # of a track's metadata
+# QuickTime's own codes of languages (FFmpeg's mov_mdhd_language_map) that differ from those in use;
+# FFmpeg writes no others into .mov.
+_QUICKTIME = {
+    **{"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi"},
+    **{"fre": "fra", "swe": "sve", "rum": "ron", "cze": "ces", "slo": "slk"},
+    **{"sqi": "alb", "mkd": "mac", "hye": "arm", "kat": "geo", "bod": "tib"},
+    **{"mya": "bur", "msa": "may", "cym": "wel", "eus": "baq", "gle": "iri"},
+}
 # Decoders need some sound before the first audible one; in .mp4 and .mov an edit list hides it.
 _BEFORE_S = Fraction(1, 10)
 _PRIMES_S = Fraction(1, 40)  # and this much before, the first packet, which Vorbis does not play
@@ -178,6 +186,9 @@ def _fits(stream: AudioStream, suffix: str) -> bool:
 def _add(container: OutputContainer, stream: AudioStream) -> AudioStream:
     added = container.add_stream_from_template(stream)
     added.metadata.update({k: v for k, v in stream.metadata.items() if k in _KEPT})
+    if container.format.name == "mov" and "language" in added.metadata:
+        language = added.metadata["language"]
+        added.metadata["language"] = _QUICKTIME.get(language, language)
     added.disposition = stream.disposition
     layout = _layout(stream)
     if layout.name == f"{layout.nb_channels} channels" and layout.nb_channels in _LAYOUTS:

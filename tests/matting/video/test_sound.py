@@ -87,6 +87,23 @@ def test_sound_before_the_first_picture_is_cut(tmp_path: Path, clips, suffix: st
     assert -0.1 <= first <= 0.02
 
 
+@pytest.mark.parametrize(("language", "stored"), [("deu", "ger"), ("fre", "fra"), ("eng", "eng")])
+def test_quicktime_names_languages_its_own_way(
+    tmp_path: Path, clips, language: str, stored: str
+) -> None:
+    plain = clips.write(tmp_path / "plain.mkv", clips.moving(5), sound="aac")
+    source = tmp_path / "a.mp4"
+    with av.open(str(plain)) as inner, av.open(str(source), "w") as container:
+        streams = {s: container.add_stream_from_template(s) for s in inner.streams}
+        streams[inner.streams.audio[0]].metadata["language"] = language
+        for packet in [packet for packet in inner.demux() if packet.size]:
+            packet.stream = streams[packet.stream]
+            container.mux(packet)
+    assert write(source, tmp_path / "com.mov", shift(0)) == []
+    with av.open(str(tmp_path / "com.mov")) as container:
+        assert container.streams.audio[0].language == stored
+
+
 def test_languages_titles_and_the_default_stay(tmp_path: Path, clips) -> None:
     plain = clips.write(tmp_path / "plain.mkv", clips.moving(5), sound="aac")
     source = tmp_path / "a.mkv"
