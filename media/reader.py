@@ -19,6 +19,8 @@ from .joins import Joins
 
 USUAL_RATE = Fraction(25)  # frames per second if the file states none
 
+# Pixel aspects that cameras have are from 1/2 to 4. A damaged header can state 100.
+_ASPECTS = (Fraction(1, 10), Fraction(10))
 _RATES = (Fraction(1, 1000), Fraction(1000))  # smallest and largest plausible frames per second
 # A file may be truncated if it ends this many seconds, and this fraction, before its stated end.
 _MISSING_S, _MISSING_SHARE = 1.0, 0.05
@@ -203,7 +205,8 @@ class ClipReader:
         rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
         rate = next((r for r in rates if r and _RATES[0] <= r <= _RATES[1]), USUAL_RATE)
         height, width = self._to_rgb(first).shape[:2]
-        aspect = max(stream.sample_aspect_ratio or Fraction(0), Fraction(0)) or Fraction(1)
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        aspect = aspect if _ASPECTS[0] <= aspect <= _ASPECTS[1] else Fraction(1)
         return VideoInfo(
             height,
             width,
@@ -241,6 +244,10 @@ class ClipReader:
             size = f"{stream.width} x {stream.height}"
             number = tracks.index(stream) + 1
             notes.append(f"track {number} ({size} pixels) of {len(tracks)} with pictures is used")
+        aspect = stream.sample_aspect_ratio
+        if aspect and not _ASPECTS[0] <= aspect <= _ASPECTS[1]:
+            stated = f"{aspect.numerator}:{aspect.denominator}"
+            notes.append(f"impossible pixel aspect {stated} ignored; pixels are taken as square")
         if hdr := read_tags(first).hdr:
             notes.append(
                 f"the source is HDR ({hdr}): its values are kept and tagged, but network and "

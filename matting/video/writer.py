@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av import AudioStream, Packet, VideoStream
 
+from media.aspect import to_aspect
 from media.colour import ColourTags, FromRgb
 from media.containers import FFMPEG_ERRORS, file_url
 from media.frames import Frame, VideoError, VideoInfo
@@ -50,7 +51,8 @@ class VideoWriter:
     """Encodes pictures under a partial name (`com.1f0c93aa.partial.mp4`), renamed when it is whole.
 
     Time stamps must increase. They are exact in .mp4 and .mov, and rounded to milliseconds in
-    .webm. Odd sizes are padded by repeating the last row or column if the codec needs even ones.
+    .webm, where pixels that are not square are enlarged to squares. Odd sizes are padded by
+    repeating the last row or column if the codec needs even ones.
     Packets of `audio` come with the frames. One thread at a time may use it. All methods but
     `abandon` raise VideoError if the file can't be created, written (a full disk) or read back
     completely, or the encoder does not support the layout.
@@ -66,9 +68,19 @@ class VideoWriter:
         self.path = path
         self.frames = 0
         self._notes: list[str] = []
-        self._layout = layout
         self._durations: dict[int, int] = {}
         self._muxed = False
+        # FFmpeg writes an aspect into WebM only from where PyAV 18 can't set it.
+        self._aspect = layout.pixel_aspect if path.suffix.lower() == ".webm" else Fraction(1)
+        if self._aspect != 1:
+            aspect = f"{self._aspect.numerator}:{self._aspect.denominator}"
+            self._notes.append(
+                f"the source's pixels are {aspect}; those of {path.name} are enlarged to squares"
+            )
+            square = to_aspect(np.zeros((layout.height, layout.width), np.uint8), self._aspect)
+            height, width = square.shape
+            layout = replace(layout, height=height, width=width, pixel_aspect=Fraction(1))
+        self._layout = layout
         recipe = RECIPES[settings.codec]
         self._bottom = layout.height % 2 if recipe.even else 0
         self._right = layout.width % 2 if recipe.even else 0
@@ -96,6 +108,7 @@ class VideoWriter:
 
     def write(self, pixels: np.ndarray, frame: Frame) -> None:
         """Encodes (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16, and a frame's sound."""
+        pixels = to_aspect(pixels, self._aspect)
         if self._bottom or self._right:
             widths = ((0, self._bottom), (0, self._right), (0, 0))[: pixels.ndim]
             pixels = np.pad(pixels, widths, mode="edge")

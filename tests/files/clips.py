@@ -371,6 +371,21 @@ SHAPES = [
         says="the source's pixels are 4:3",
         args=("--output-format", "image_sequences"),
     ),
+    ClipRow(
+        "impossible.mp4",
+        squeezed(Fraction(20)),
+        drawn,
+        size=(48, 64),
+        says="impossible pixel aspect 20:1 ignored",
+    ),
+    ClipRow(
+        "wide_to_web.mp4",
+        squeezed(PAL),
+        drawn,
+        size=(48, 85),
+        says="the source's pixels are 4:3; those of com.webm are enlarged to squares",
+        args=("--codec", "vp9"),
+    ),
     ClipRow("two_tracks.mp4", two_tracks, drawn, says=r"track 2 \(64 x 48 pixels\) of 2"),
     ClipRow(
         "odd.mp4",
