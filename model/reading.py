@@ -68,8 +68,10 @@ def read_state_dict(path: Path | str) -> dict[str, Tensor]:
     state = _read_file(Path(path))
     if _is_training_state(state):
         state = state["network"]
-    if not isinstance(state, dict) or not state:
-        raise _not_a_state_dict(path, f"a {type(state).__name__}" if state else "nothing")
+    if not isinstance(state, dict):
+        raise _not_a_state_dict(path, f"a {type(state).__name__}")
+    if not state:
+        raise _not_a_state_dict(path, "nothing")
     return _check_tensors(state, path)
 
 

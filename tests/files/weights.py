@@ -193,6 +193,15 @@ ROWS = [
         **REFUSED,
     ),
     # No checkpoints at all.
+    *(
+        Row(
+            f"{type(what).__name__}.pth",
+            lambda path, what=what: torch.save(what, path),
+            says=f"not a state dict .*, found a {type(what).__name__}",
+            **REFUSED,
+        )
+        for what in (torch.ones(3), None, 3, (1, 2))
+    ),
     Row("empty.pth", raw(bytes), says="it is empty", **REFUSED),
     Row("text.pth", raw(lambda: b"# Read me\n" * 9), says="not a checkpoint.*# Read me", **REFUSED),
     Row("picture.pth", png, says="not a checkpoint", **REFUSED),
