@@ -1,7 +1,7 @@
 """Corrects alpha by what frame and plate prove: the plate's texture, and the compositing equation.
 
-Where the frame is the plate, texture included, times a factor, it shows a shadow and no subject.
-There alpha becomes 0.
+Where the frame is the plate, texture included, times a factor, it shows a shadow and no subject:
+alpha becomes 0. Where the plate's texture is gone amid a subject, alpha becomes 1.
 
 In the refined cells the frame is alpha * foreground + (1 - alpha) * plate. The predicted
 foreground and the captured plate are known, so alpha can be solved for. The correction is weighted
@@ -29,17 +29,19 @@ _LIGHT_REACH = 2
 _LIGHT_FLOOR = 0.02
 _LIGHT_RANGE = 0.4, 1.6
 # Texture is compared within this many coarse pixels. What follows are bounds between which evidence
-# rises from none to full: the part of the plate's variance that the frame shows, the variance in
-# multiples of the noise's, the largest difference between the factors of the channels (falling),
-# and the factor (rising, falling).
+# rises from none to full, or falls. Of a shadow: the part of the plate's variance that the frame
+# shows, the variance in multiples of the noise's, the largest difference between the factors of
+# the channels, and the factor.
 _TEXTURE_REACH = 2
 _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
-    (0.5, 0.8),
-    (1.5, 5),
-    (0.06, 0.12),
-    (0.2, 0.3),
-    (1.02, 1.1),
+    *((0.5, 0.8), (1.5, 5), (0.06, 0.12)),
+    *((0.2, 0.3), (1.02, 1.1)),
 )
+# Of a subject: the variance that a shadow of the darkest factor would leave, in multiples of the
+# noise's; the factor of the texture that is left; how well the plate fits where there is no
+# subject; and the mean alpha within _NEAR coarse pixels, because places far from a subject changed
+# for other reasons.
+_LEFT, _GONE, _FITS, _SURROUNDED, _NEAR = (0.25, 1), (0.1, 0.25), (0.65, 0.8), (0.5, 0.7), 8
 # Standard deviations of the noise, as fractions of white; what differs more is not noise.
 _LEAST_NOISE, _MOST_NOISE = 0.7 / 255, 4 / 255
 _BLACK = 4 / 255  # added to both levels of a ratio
@@ -50,7 +52,7 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 def correct_alpha(
     src: Tensor, bgr: Tensor, src_sm: Tensor, bgr_sm: Tensor, output: RefineOutput
 ) -> RefineOutput:
-    """Empties alpha in shadows, then corrects it in the refined cells.
+    """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
@@ -71,14 +73,17 @@ def correct_alpha(
         frame_sm, plate_sm, pha_sm, fgr_sm = (
             small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm.detach(), output.fgr_sm)
         )
-        subject = 1 - find_shadows(frame_sm, plate_sm, pha_sm)
-        light = _estimate_light(frame_sm, plate_sm, pha_sm * subject, fgr_sm)
+        shadow, hidden = compare_texture(frame_sm, plate_sm, pha_sm)
+        known_sm = pha_sm * (1 - shadow) * (1 - hidden) + hidden
+        light = _estimate_light(frame_sm, plate_sm, known_sm, fgr_sm)
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
         cells = select_cells(output.ref_sm)
         light, err = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1).unbind(1)
-        whole = output.pha.to(exact) * resize(subject, *output.pha.shape[2:])
+        shadow, hidden = resize(torch.cat([shadow, hidden], 1), *output.pha.shape[2:]).split(1, 1)
+        whole = output.pha.to(exact)
+        whole = whole * (1 - shadow) * (1 - hidden) + hidden
         frame, plate, pha, fgr = (
             crop_patches(picture.to(exact), cells, CELL, 0)  # P C 4 4
             for picture in (src, bgr, whole, output.fgr)
@@ -98,8 +103,8 @@ def correct_alpha(
 
 
 @torch.no_grad()
-def find_shadows(frame: Tensor, plate: Tensor, pha: Tensor) -> Tensor:
-    """Finds where the frame is the plate times a factor, by the plate's texture.
+def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
+    """Finds where the frame is the plate times a factor, and where the plate's texture is gone.
 
     The texture must be stronger than the noise, which is measured where there is no subject. On a
     plain plate, and where plate and frame do not fit, nothing is found.
@@ -110,36 +115,50 @@ def find_shadows(frame: Tensor, plate: Tensor, pha: Tensor) -> Tensor:
         pha: (B, 1, h, w) float in [0, 1], predicted alpha.
 
     Returns:
-        (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not.
+        Two (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not; and
+        1 where it surely hides the plate, near a subject.
     """
-    side = 2 * _TEXTURE_REACH + 1
-
-    def average(x: Tensor) -> Tensor:
-        return F.avg_pool2d(F.pad(x, (_TEXTURE_REACH,) * 4, mode="replicate"), side, stride=1)
-
     weights = frame.new_tensor(_GREY).view(1, 3, 1, 1)
     seen, captured = F.conv2d(frame, weights), F.conv2d(plate, weights)
     products = torch.cat([seen, captured, seen * seen, captured * captured, seen * captured], 1)
-    mean, mean_plate, square, square_plate, product = average(products).split(1, dim=1)
+    mean, mean_plate, square, square_plate, product = _average(products).split(1, dim=1)
     factor = (mean + _BLACK) / (mean_plate + _BLACK)
-    varied = factor.square() * (square_plate - mean_plate.square())
-    rest = square - mean.square() - 2 * factor * (product - mean * mean_plate) + varied
-    rest = rest.clamp(min=0)
+    texture = (square_plate - mean_plate.square()).clamp(min=1e-7)
+    common = product - mean * mean_plate
+    varied = factor.square() * texture
+    rest = (square - mean.square() - 2 * factor * common + varied).clamp(min=0)
+    side = 2 * _TEXTURE_REACH + 1
     sure = (F.max_pool2d(pha, side, 1, _TEXTURE_REACH) < _SURE).to(rest)
     # With a little weight on the most noise, for frames without sure background.
     noise = (sure * rest.clamp(max=_MOST_NOISE**2)).sum((2, 3), keepdim=True) + _MOST_NOISE**2
     noise = (noise / (sure.sum((2, 3), keepdim=True) + 1)).clamp(min=_LEAST_NOISE**2)
     shown = 1 - (rest - noise).clamp(min=0) / varied.clamp(min=1e-7)
-    strength = varied * factor.clamp(min=1).pow(-2) / noise
-    colours = (average(frame) + _BLACK) / (average(plate) + _BLACK)
+
+    colours = (_average(frame) + _BLACK) / (_average(plate) + _BLACK)
     tint = (colours - factor).abs().amax(1, keepdim=True) / factor
-    return (
+    shadow = (
         _rise(shown, _SHOWN)
-        * _rise(strength, _STRENGTH)
+        * _rise(varied * factor.clamp(min=1).pow(-2) / noise, _STRENGTH)
         * (1 - _rise(tint, _TINT))
         * _rise(factor, _DARKEST)
         * (1 - _rise(factor, _BRIGHTEST))
     )
+    strong = _rise(_DARKEST[1] ** 2 * texture / noise, _LEFT)
+    known = sure * strong
+    fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
+    fit = fit / (known.sum((2, 3), keepdim=True) + 1)
+    hidden = strong * (1 - _rise((common / texture).abs(), _GONE)) * _rise(fit, _FITS)
+    near = _average(pha, _NEAR)
+    # A hole wider than that, too, if what hides the plate there counts as subject.
+    larger = _average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
+    return shadow, hidden * _rise(torch.maximum(near, larger), _SURROUNDED)
+
+
+def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
+    """Means over squares of 2 * reach + 1 pixels."""
+    x = F.pad(x, (reach,) * 4, mode="replicate")
+    side = 2 * reach + 1
+    return F.avg_pool2d(F.avg_pool2d(x, (side, 1), stride=1), (1, side), stride=1)
 
 
 def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:

@@ -16,10 +16,12 @@ SIZE = 48, 64
 
 
 def compose(light: float = 1.0, noise: float = 0.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A frame, its plate, and the true alpha and foreground: a subject of thin lines."""
+    """A frame, its plate, and the true alpha and foreground: a subject of thin lines.
+
+    The plate is plain, so that its texture proves nothing.
+    """
     generator = torch.Generator().manual_seed(0)
-    plate = F.interpolate(torch.rand(1, 3, 3, 4, generator=generator), SIZE, mode="bicubic")
-    plate = plate.clamp(0.2, 1)
+    plate = torch.tensor((0.8, 0.6, 0.45)).view(1, 3, 1, 1).repeat(1, 1, *SIZE)
     fgr = torch.tensor((0.1, 0.05, 0.3)).view(1, 3, 1, 1).expand(1, 3, *SIZE)
     pha = torch.rand(1, 1, *SIZE, generator=generator)
     pha[..., :12], pha[..., -12:] = 0, 1
@@ -89,9 +91,7 @@ def test_what_is_sure_or_not_refined_stays(err: float, refined: float) -> None:
 
 
 def test_the_same_colours_say_nothing() -> None:
-    """On a plain plate; texture that the frame shows as well does: see below."""
     _, plate, pha, _ = compose()
-    plate = plate.mean((2, 3), keepdim=True).expand_as(plate)
     output = predicted(wrong(pha), plate, err=0.3)
     before = output.pha.clone()
     assert error(correct(plate, plate, output).pha, before) < 0.01
@@ -141,6 +141,32 @@ def test_where_the_texture_is_gone_the_subject_stays(difference: float) -> None:
     frame[..., 12:36, 16:48] = cloth
     after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
     assert after[MIDDLE].min() > 0.59
+
+
+@pytest.mark.parametrize("difference", [-0.15, -0.04, 0.04])
+def test_a_hole_where_the_texture_is_gone_is_filled(difference: float) -> None:
+    frame, plate, pha = scene(texture=0.15)
+    generator = torch.Generator().manual_seed(2)
+    box = (..., slice(8, 40), slice(8, 56))
+    frame[box] = 0.5 + difference + 0.004 * torch.randn(1, 3, 32, 48, generator=generator)
+    pha[:] = 0
+    pha[box] = 1
+    pha[..., 20:28, 28:36] = 0.2
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[..., 20:28, 28:36].min() > 0.95
+    assert after[..., :4, :].max() == 0
+
+
+def test_a_gap_through_which_the_plate_shows_stays() -> None:
+    frame, plate, pha = scene(texture=0.15)
+    gap = (..., slice(18, 30), slice(26, 38))
+    seen = frame[gap].clone()
+    pha[:] = 0
+    box = (..., slice(4, 44), slice(4, 60))
+    frame[box], pha[box] = 0.5, 1
+    frame[gap], pha[gap] = seen, 0
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[gap].mean() < 0.03  # its corners are blurred by the window
 
 
 @pytest.mark.parametrize("tint", [(1.0, 0.7, 1.0), (1.2, 1.0, 1.0)])
