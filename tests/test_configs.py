@@ -22,10 +22,12 @@ PATHS = ["--images-src", "s", "--images-bgr", "b", "--output-dir", "o"]
 BASE = [
     *("smoke", "synthetic_base", "default_base", "stage1_base_videomatte240k"),
     *("stage1_base_videomatte240k_resnet101", "stage1_base_videomatte240k_mobilenetv2"),
+    "default_resnet50_base",
 ]
 REFINE = [
     *("smoke_refine", "synthetic_refine", "default_refine", "stage2_refine_videomatte240k"),
     *("stage3_refine_photomatte85", "stage4_refine_distinctions646", "default_more"),
+    "default_resnet50",
 ]
 
 
