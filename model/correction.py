@@ -37,6 +37,17 @@ _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
     *((0.5, 0.8), (1.5, 5), (0.06, 0.12)),
     *((0.2, 0.3), (1.02, 1.1)),
 )
+# On a plain plate of a strong colour, the colour takes the place of texture: its saturation, the
+# difference between the factors of the channels, the factor, alpha (what the network is sure of
+# stays), and the bend of the factor from pixel to pixel, which thin dark lines have and soft light
+# has not.
+_SATURATED, _SAME, _DIM, _UNSURE, _BENT = (
+    (0.25, 0.5),
+    (0.03, 0.08),
+    (0.3, 0.45),
+    (0.6, 0.9),
+    (0.06, 0.15),
+)
 # Of a subject: the variance that a shadow of the darkest factor would leave, in multiples of the
 # noise's; the factor of the texture that is left; how well the plate fits where there is no
 # subject; and the mean alpha within _NEAR coarse pixels, because places far from a subject changed
@@ -106,8 +117,9 @@ def correct_alpha(
 def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
     """Finds where the frame is the plate times a factor, and where the plate's texture is gone.
 
-    The texture must be stronger than the noise, which is measured where there is no subject. On a
-    plain plate, and where plate and frame do not fit, nothing is found.
+    The texture must be stronger than the noise, which is measured where there is no subject. Where
+    plate and frame do not fit, nothing is found, nor on a plain plate, unless it has a strong
+    colour.
 
     Args:
         frame: (B, 3, h, w) float, RGB in [0, 1].
@@ -143,6 +155,7 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         * _rise(factor, _DARKEST)
         * (1 - _rise(factor, _BRIGHTEST))
     )
+    shadow = torch.maximum(shadow, _compare_colour(frame, plate, pha))
     strong = _rise(_DARKEST[1] ** 2 * texture / noise, _LEFT)
     known = sure * strong
     fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
@@ -152,6 +165,29 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     # A hole wider than that, too, if what hides the plate there counts as subject.
     larger = _average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
     return shadow, hidden * _rise(torch.maximum(near, larger), _SURROUNDED)
+
+
+def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> Tensor:
+    """Finds soft shadows on a plate of a strong colour, which they keep: (B, 1, h, w) in [0, 1]."""
+    seen, captured = _average(frame, 1), _average(plate, 1)
+    colours = (seen + _BLACK) / (captured + _BLACK)
+    factor = colours.mean(1, keepdim=True)
+    tint = (colours - factor).abs().amax(1, keepdim=True) / factor
+    saturation = 1 - captured.amin(1, keepdim=True) / captured.amax(1, keepdim=True).clamp(
+        min=_BLACK
+    )
+    around = F.pad(factor, (1,) * 4, mode="replicate")
+    across = around[..., 1:-1, 2:] + around[..., 1:-1, :-2] - 2 * factor
+    down = around[..., 2:, 1:-1] + around[..., :-2, 1:-1] - 2 * factor
+    bend = F.max_pool2d(torch.maximum(across.abs(), down.abs()), 3, 1, 1)
+    return (
+        _rise(saturation, _SATURATED)
+        * (1 - _rise(tint, _SAME))
+        * _rise(factor, _DIM)
+        * (1 - _rise(factor, _BRIGHTEST))
+        * (1 - _rise(pha, _UNSURE))
+        * (1 - _rise(bend, _BENT))
+    )
 
 
 def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:

@@ -18,10 +18,10 @@ SIZE = 48, 64
 def compose(light: float = 1.0, noise: float = 0.0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A frame, its plate, and the true alpha and foreground: a subject of thin lines.
 
-    The plate is plain, so that its texture proves nothing.
+    The plate is plain and nearly grey, so that its texture and colour prove nothing.
     """
     generator = torch.Generator().manual_seed(0)
-    plate = torch.tensor((0.8, 0.6, 0.45)).view(1, 3, 1, 1).repeat(1, 1, *SIZE)
+    plate = torch.tensor((0.7, 0.65, 0.6)).view(1, 3, 1, 1).repeat(1, 1, *SIZE)
     fgr = torch.tensor((0.1, 0.05, 0.3)).view(1, 3, 1, 1).expand(1, 3, *SIZE)
     pha = torch.rand(1, 1, *SIZE, generator=generator)
     pha[..., :12], pha[..., -12:] = 0, 1
@@ -182,6 +182,33 @@ def test_a_plain_plate_proves_nothing() -> None:
     frame[..., 12:36, 16:48] *= 0.5
     after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
     assert after[MIDDLE].mean() > 0.55
+
+
+def coloured(factor: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A plain green plate and its frame, darker by a factor, with an alpha of 0.6 in the middle."""
+    _, _, pha = scene(texture=0.0)
+    plate = torch.tensor((0.15, 0.6, 0.4)).view(1, 3, 1, 1).repeat(1, 1, *SIZE)
+    return plate * factor, plate, pha
+
+
+def test_a_soft_shadow_keeps_a_strong_colour() -> None:
+    light = torch.linspace(0.5, 0.8, SIZE[1]).expand(SIZE)
+    frame, plate, pha = coloured(light)
+    assert correct(frame, plate, predicted(pha, frame, err=0.0)).pha[MIDDLE].max() < 0.01
+
+
+def test_dark_lines_on_a_strong_colour_stay() -> None:
+    light = 1 - 0.4 * (torch.arange(SIZE[1]) % 8 < 2).float().expand(SIZE)
+    frame, plate, pha = coloured(light)
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].min() > 0.59
+
+
+def test_sure_cloth_in_a_strong_colour_stays() -> None:
+    frame, plate, pha = coloured(0.6)
+    pha[pha > 0] = 0.95
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[MIDDLE].min() > 0.94
 
 
 def test_a_plate_that_does_not_fit_proves_nothing() -> None:
