@@ -46,7 +46,7 @@ _SATURATED, _SAME, _DIM, _UNSURE, _BENT = (
     (0.03, 0.08),
     (0.3, 0.45),
     (0.6, 0.9),
-    (0.06, 0.15),
+    (0.1, 0.25),
 )
 # Of a subject: the variance that a shadow of the darkest factor would leave, in multiples of the
 # noise's; the factor of the texture that is left; how well the plate fits where there is no
@@ -176,9 +176,10 @@ def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> Tensor:
     saturation = 1 - captured.amin(1, keepdim=True) / captured.amax(1, keepdim=True).clamp(
         min=_BLACK
     )
-    around = F.pad(factor, (1,) * 4, mode="replicate")
-    across = around[..., 1:-1, 2:] + around[..., 1:-1, :-2] - 2 * factor
-    down = around[..., 2:, 1:-1] + around[..., :-2, 1:-1] - 2 * factor
+    sharp = ((frame + _BLACK) / (plate + _BLACK)).mean(1, keepdim=True)
+    around = F.pad(sharp, (1,) * 4, mode="replicate")
+    across = around[..., 1:-1, 2:] + around[..., 1:-1, :-2] - 2 * sharp
+    down = around[..., 2:, 1:-1] + around[..., :-2, 1:-1] - 2 * sharp
     bend = F.max_pool2d(torch.maximum(across.abs(), down.abs()), 3, 1, 1)
     return (
         _rise(saturation, _SATURATED)
