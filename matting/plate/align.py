@@ -20,6 +20,7 @@ from .comparison import (
     to_grey,
     warp,
 )
+from .filling import fill_uncovered
 from .parallax import follow_parallax
 
 # Pixels are those of the working size unless stated otherwise.
@@ -73,7 +74,7 @@ def align_plate(
         guide: the plate at the frame's exposure, for estimating the motion; None means `bgr`.
 
     Returns:
-        The aligned plate, with the frame's pixels where it does not reach, or `bgr` if no warp
+        The aligned plate, filled where it does not reach (`fill_uncovered`), or `bgr` if no warp
         passes the checks; and the report.
 
     Raises:
@@ -120,11 +121,6 @@ def find_alignment(
     if refusal is None:
         return full_transform, report
     return None, replace(report, verdict=refusal.verdict, reason=refusal.reason)
-
-
-def fill_uncovered(src: np.ndarray, placed: np.ndarray, covered: np.ndarray) -> np.ndarray:
-    """Copies a warped plate, with the frame's pixels where `covered`, (H, W) bool, is False."""
-    return cv2.copyTo(placed, covered.view(np.uint8), src.copy())
 
 
 def _fit_features(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray | None, AlignmentReport]:

@@ -16,6 +16,7 @@ from .comparison import (
     AlignmentVerdict,
     average_channels,
     extract_detail,
+    find_differences,
     judge_motion,
     largest_channel,
     measure_seen_again,
@@ -36,9 +37,6 @@ SWAPPED = 0.45  # of all outlines in the plate, at least, and
 SWAPPED_FRAME = 0.15  # in the frame, at most; in good captures it is the opposite
 
 GREY = 4.0  # largest difference of channels; colour JPEGs have up to this
-DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
-DIFFERENCE_SIGMA_PX = 1.5
-OPENING_PX, CLOSING_PX = 3, 7  # to remove specks and close gaps
 MIN_AREA = 0.004  # of the picture; smaller areas are not judged
 OUTLINE_SIGMA_PX = 2.5  # for averaging colours on both sides of an outline
 BORDER_PX = 3  # areas are cut at the picture's edge, which is not an outline
@@ -188,17 +186,6 @@ class Area(NamedTuple):
     size: float  # of the picture
     in_frame: float  # of its outline, due to a subject in the frame; 0 for short outlines
     in_plate: float  # of its outline, due to a subject in the plate
-
-
-def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
-    """Finds where two reduced pictures differ: (h, w) bool, without specks and small gaps."""
-    frame, plate = (
-        cv2.GaussianBlur(picture, (0, 0), DIFFERENCE_SIGMA_PX) for picture in (src, bgr)
-    )
-    mask = (largest_channel(np.abs(frame - plate)) > DIFFERENCE).astype(np.uint8)
-    for how, side in ((cv2.MORPH_OPEN, OPENING_PX), (cv2.MORPH_CLOSE, CLOSING_PX)):
-        cv2.morphologyEx(mask, how, np.ones((side, side), np.uint8), dst=mask)
-    return mask > 0
 
 
 def judge_areas(src: np.ndarray, bgr: np.ndarray, differing: np.ndarray) -> list[Area]:

@@ -20,6 +20,10 @@ MIN_CORRELATION = 0.7  # of the texture of frame and plate, for background
 PLAIN_WEIGHT = 0.25  # weight of a pixel without texture, which may be subject or background
 PLAIN_DIFFERENCE = 8.0  # grey levels; areas without texture that differ less are equal
 
+DIFFERENCE = 14.0  # grey levels, any channel, of smoothed pictures
+DIFFERENCE_SIGMA_PX = 1.5
+OPENING_PX, CLOSING_PX = 3, 7  # to remove specks and close gaps
+
 DETAIL_SIGMA_PX = 1.0  # removes sensor noise and the blur of resampling from comparisons
 DETAIL_WINDOW_PX = 31  # the mean brightness of this window is subtracted, to ignore exposure
 MAX_STEPS = 10  # refining stops at the first without improvement, usually after 3 to 5
@@ -129,6 +133,17 @@ def measure_seen_again(src: np.ndarray, bgr: np.ndarray) -> float:
     weight = judge_background(src, bgr)
     near = largest_channel(np.abs(src - bgr)) < PLAIN_DIFFERENCE
     return float(((weight == 1) | ((weight > 0) & near)).mean())
+
+
+def find_differences(src: np.ndarray, bgr: np.ndarray) -> np.ndarray:
+    """Finds where two reduced pictures differ: (h, w) bool, without specks and small gaps."""
+    frame, plate = (
+        cv2.GaussianBlur(picture, (0, 0), DIFFERENCE_SIGMA_PX) for picture in (src, bgr)
+    )
+    mask = (largest_channel(np.abs(frame - plate)) > DIFFERENCE).astype(np.uint8)
+    for how, side in ((cv2.MORPH_OPEN, OPENING_PX), (cv2.MORPH_CLOSE, CLOSING_PX)):
+        cv2.morphologyEx(mask, how, np.ones((side, side), np.uint8), dst=mask)
+    return mask > 0
 
 
 def resize_transform(

@@ -10,10 +10,11 @@ from time import perf_counter
 
 import numpy as np
 
-from .align import fill_uncovered, find_alignment
+from .align import find_alignment
 from .check import needs_alignment
 from .comparison import AlignmentVerdict, reduce_colours, warp
 from .exposure import ExposureReport, ExposureVerdict, apply_match, estimate_exposure
+from .filling import fill_uncovered
 
 HELD_FRAMES = 15  # frames without a fit that reuse the last one: half a second
 CORNER_ERROR = 0.00023  # the fit's error as a fraction of the diagonal: 0.5 px at HD
@@ -88,7 +89,7 @@ class AlignmentTracker(Tracker):
     ) -> np.ndarray:
         """Aligns a plate to the next frame; arguments and errors as in `align_plate`.
 
-        Returns the aligned plate, with the frame's pixels where it does not reach; or `bgr` if no
+        Returns the aligned plate, filled where it does not reach (`fill_uncovered`); or `bgr` if no
         warp passes the checks.
         """
         if self.still:

@@ -10,12 +10,11 @@ from PIL import Image
 
 from matting.plate.check import (
     CaptureVerdict,
-    find_differences,
     judge_areas,
     measure_shift,
     needs_alignment,
 )
-from matting.plate.comparison import AlignmentVerdict, reduce_colours
+from matting.plate.comparison import AlignmentVerdict, find_differences, reduce_colours
 from matting.plate.prepare import Preparation, Preprocess, prepare_plate, refine_exposure
 
 HEIGHT, WIDTH = 240, 320

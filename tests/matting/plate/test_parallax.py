@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from matting.plate.align import align_plate, fill_uncovered, find_alignment
+from matting.plate.align import align_plate, find_alignment
 from matting.plate.comparison import warp
+from matting.plate.filling import fill_uncovered
 from matting.plate.parallax import follow_parallax
 
 HEIGHT, WIDTH = 300, 420
