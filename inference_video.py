@@ -75,6 +75,9 @@ class Settings:
     flicker."""
     temporal_smoothing: Annotated[float, Field(ge=0, le=MAX_SMOOTHING)] = 0.0
     """Smooth alpha over time where the picture is still: 0 is off, 0.95 the maximum."""
+    keep_attached: bool = False
+    """Empty islands of alpha that never touch a subject, which is tracked over time: patches of
+    light, dust. Small things that leave the subject go too."""
     resume: bool = False
     """Continue image sequences: frames whose outputs all exist are not written again."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
@@ -124,7 +127,8 @@ def matte_video(settings: Settings) -> int:
         preprocess = Preprocess(
             settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
         )
-        matter = FrameMatter(predictor, budget, preprocess, settings.temporal_smoothing)
+        smoothing, keep_attached = settings.temporal_smoothing, settings.keep_attached
+        matter = FrameMatter(predictor, budget, preprocess, smoothing, keep_attached)
         with deferred_interrupts() as interrupted:
             since = begin_summary(report, str(video.src), summary)
             outputs = VideoOutputs(paths, info, output, encoding, targets.transparent, since)

@@ -71,6 +71,9 @@ class Settings:
     preprocess: PreprocessMode = "auto"
     """auto compares the plate with the first pictures and some later ones, reports what is wrong
     with the capture, and aligns it or matches its exposure where needed. none uses it as it is."""
+    keep_attached: bool = False
+    """Empty islands of alpha that never touch a subject, which is tracked over time: patches of
+    light, dust. Small things that leave the subject go too."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace an existing recording."""
     config: Path | None = None
@@ -111,7 +114,12 @@ def matte_camera(settings: Settings) -> int:
         budget = choose_budget(camera.height, camera.width, settings.quality, settings.model)
         live = Live(
             capture=capture,
-            matter=FrameMatter(predictor, budget, Preprocess(settings.preprocess)),
+            matter=FrameMatter(
+                predictor,
+                budget,
+                Preprocess(settings.preprocess),
+                keep_attached=settings.keep_attached,
+            ),
             keys=keys,
             backgrounds=backgrounds,
             mirror=settings.mirror,

@@ -202,6 +202,7 @@ class Matting:
         *,
         preprocess: PreprocessMode | Preprocess = "auto",
         smoothing: float = 0.0,
+        keep_attached: bool = False,
         quality: Quality = "auto",
         **choices: Any,
     ) -> Iterator[Matte]:
@@ -217,6 +218,7 @@ class Matting:
                 to every frame.
             smoothing: strength of smoothing alpha over time where the picture is still, in
                 [0, 0.95]; 0 means none.
+            keep_attached: whether to empty islands of alpha that never touch a subject.
             quality: see `__call__`; the default for frames is faster than for photographs.
             choices: `backbone_scale`, `refine_sample_pixels` and `corrects_alpha` of `__call__`.
 
@@ -230,13 +232,17 @@ class Matting:
         preprocess = resolve_preprocess(preprocess)
         if not is_number(smoothing) or not 0 <= smoothing <= MAX_SMOOTHING:
             raise ValueError(f"smoothing must lie in [0, {MAX_SMOOTHING}], got {smoothing!r}")
+        if not isinstance(keep_attached, bool):
+            raise ValueError(f"keep_attached must be True or False, got {keep_attached!r}")
         plate = open_picture(bgr).in_profile(None).pixels
         if not isinstance(src, str | Path):
             # Copies, because frames are read ahead and some readers reuse one array.
             src = (np.array(open_picture(frame).in_profile(None).pixels) for frame in src)
         budget = partial(self.resolve_budget, quality=quality, **choices)
         self.resolve_budget(1080, 1920, quality=quality, **choices)  # checks the choices at once
-        mattes = matte_frames(src, plate, self.predictor, budget, preprocess, smoothing)
+        mattes = matte_frames(
+            src, plate, self.predictor, budget, preprocess, smoothing, keep_attached
+        )
         return (Matte(m.prediction, m.preparation, m.budget, m.notes) for m in mattes)
 
     @staticmethod

@@ -37,7 +37,7 @@ def describe_source(info: VideoInfo) -> dict[str, Any]:
 
 
 def describe_work(run: VideoRun, seconds: float) -> dict[str, Any]:
-    """Speed of a run and figures of smoothing, checks, alignment, matching, for summary.json."""
+    """Speed of a run and figures of islands, smoothing and the plate, for summary.json."""
     progress, matter = run.progress, run.matter
     # They overlap, so their sum may exceed 1.
     shares = {name: round(spent / seconds, 3) for name, spent in progress.seconds.items()}
@@ -49,7 +49,8 @@ def describe_work(run: VideoRun, seconds: float) -> dict[str, Any]:
         "shares": shares,
     }
     smoothing = {"dtssd_still": matter.smoother.flicker()} if matter.smoother else {}
-    return {"speed": speed, **smoothing, **matter.plates.describe()}
+    islands = {"islands": matter.tracker.describe()} if matter.tracker else {}
+    return {"speed": speed, **islands, **smoothing, **matter.plates.describe()}
 
 
 def format_work(details: Mapping[str, Any]) -> str:
@@ -59,6 +60,8 @@ def format_work(details: Mapping[str, Any]) -> str:
     kept = f", {speed['kept_frames']} existed already" if speed["kept_frames"] else ""
     rate = f"{speed['frames_per_second']:.2f} frames/s{kept}"
     lines = [f"{speed['frames']} frames in {speed['seconds']:.1f} s ({rate}); at work: {shares}"]
+    if islands := details.get("islands"):
+        lines.append(f"islands emptied in {islands['emptied']} of {islands['frames']} frames")
     if flicker := details.get("dtssd_still"):
         lines.append(
             f"flicker (dtSSD where the picture is still) {flicker['before']:.3f} before, "

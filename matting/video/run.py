@@ -57,8 +57,8 @@ class VideoRun:
 
     One thread decodes and prepares, the caller's thread or those of the predictor's lanes compute,
     one encodes (and one more for each output). With `resume`, frames that every output has are not
-    written again. Plate tracking and smoothing still process them, so the other frames are the same
-    as in an uninterrupted run.
+    written again. What remembers earlier frames (the plate, smoothing, the subject) still processes
+    them, so the other frames are the same as in an uninterrupted run.
     """
 
     source: VideoSource
@@ -134,7 +134,7 @@ class VideoRun:
         late = f"from frame {frame.number} on: " if frame.number > FIRST_CHECKS[-1] else ""
         self.progress.notes += [late + _name_flags(note) for note in preparation.notes]
         self.progress.seconds["prepare"] += perf_counter() - start
-        needed = not kept or self.matter.smoother
+        needed = not kept or self.matter.remembers
         return FrameInWork(frame, bgr if needed else None, target, kept=kept)
 
     def _compute(self, loaded: FrameInWork) -> FrameInWork:
@@ -152,7 +152,7 @@ class VideoRun:
         try:
             matte = matted.matte
             if matte is not None:
-                matte = self.matter.smooth(matted.frame.pixels, matte)
+                matte = self.matter.finish(matted.frame.pixels, matte)
             if matte is None or matted.kept:
                 self.outputs.keep(matted.frame)
                 self.progress.kept += 1

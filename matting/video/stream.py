@@ -1,4 +1,4 @@
-"""Processes video frames: read, prepare, matte, smooth, write; several frames at a time."""
+"""Processes video frames: read, prepare, matte, finish, write; several frames at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -17,22 +17,25 @@ from ..plate.prepare import Preparation, Preprocess, fit_plate
 from ..prediction import Prediction
 from ..predictor import Predictor, Prepared
 from ..quality import Budget
+from .attached import SubjectTracker
 from .open import open_video
 from .smoothing import AlphaSmoother
 
 
 @dataclass
 class FrameMatter:
-    """Processes one camera's frames; `prepare` and `smooth` must get all frames in order."""
+    """Processes one camera's frames; `prepare` and `finish` must get all frames in order."""
 
     predictor: Predictor
     budget: Budget
     preprocess: Preprocess
     smoothing: float = 0.0  # strength, see `AlphaSmoother`; 0 means none
+    keep_attached: bool = False  # whether to empty islands, see `SubjectTracker`
 
     def __post_init__(self) -> None:
         self.plates = PlateOverTime(self.preprocess)
         self.smoother = AlphaSmoother(self.smoothing) if self.smoothing else None
+        self.tracker = SubjectTracker() if self.keep_attached else None
         self._last: tuple[np.ndarray, Prepared] | None = None
 
     def prepare(self, src: np.ndarray, bgr: np.ndarray) -> tuple[Preparation, Prepared]:
@@ -46,9 +49,16 @@ class FrameMatter:
         """Predicts a matte; for several threads."""
         return self.predictor.predict(src, bgr, self.budget)
 
-    def smooth(self, src: np.ndarray, matte: Prediction) -> Prediction:
-        """Smooths alpha over time, if requested."""
-        return replace(matte, pha=self.smoother.smooth(src, matte.pha)) if self.smoother else matte
+    @property
+    def remembers(self) -> bool:
+        """Whether the alpha of a frame depends on that of the frames before."""
+        return self.smoother is not None or self.tracker is not None
+
+    def finish(self, src: np.ndarray, matte: Prediction) -> Prediction:
+        """Empties islands of alpha and smooths it over time, if requested."""
+        # In this order, so that nothing of an island that goes is smoothed into later frames.
+        pha = self.tracker.keep(matte.pha) if self.tracker else matte.pha
+        return replace(matte, pha=self.smoother.smooth(src, pha) if self.smoother else pha)
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ def matte_frames(
     budget: Budget | Callable[[int, int], Budget],
     preprocess: Preprocess,
     smoothing: float = 0.0,
+    keep_attached: bool = False,
 ) -> Iterator[ClipMatte]:
     """Mattes a clip, some frames ahead of the caller; same results as `inference_video.py`.
 
@@ -79,7 +90,8 @@ def matte_frames(
     can't be read or the plate has another aspect ratio; later for errors of a frame.
     """
     if not isinstance(frames, (Path, str)):
-        return _matte(_check_sizes(frames), plate, predictor, budget, preprocess, smoothing)
+        checked = _check_sizes(frames)
+        return _matte(checked, plate, predictor, budget, preprocess, smoothing, keep_attached)
     source = open_video(Path(frames), "clip")
     if has_shape(plate, source.info.height, source.info.width):  # as stored
         plate = to_aspect(plate, source.info.pixel_aspect)
@@ -87,7 +99,8 @@ def matte_frames(
         np.zeros((source.info.height, source.info.width, 3), np.uint8), source.info.pixel_aspect
     )
     fit_plate(src=shown, bgr=plate)
-    return _matte(_read(source), plate, predictor, budget, preprocess, smoothing)
+    read = _read(source)
+    return _matte(read, plate, predictor, budget, preprocess, smoothing, keep_attached)
 
 
 def _matte(
@@ -97,12 +110,13 @@ def _matte(
     budget: Budget | Callable[[int, int], Budget],
     preprocess: Preprocess,
     smoothing: float,
+    keep_attached: bool,
 ) -> Iterator[ClipMatte]:
     if (first := next(frames, None)) is None:
         return
     if not isinstance(budget, Budget):
         budget = budget(*first[0].shape[:2])
-    matter = FrameMatter(predictor, budget, preprocess, smoothing)
+    matter = FrameMatter(predictor, budget, preprocess, smoothing, keep_attached)
 
     def load(told: Told) -> tuple[Told, Preparation, Prepared]:
         return told, *matter.prepare(told[0], plate)
@@ -117,7 +131,7 @@ def _matte(
         closing(map_ahead(compute, loaded, count_threads(predictor))) as matted,
     ):
         for one in matted:
-            yield replace(one, prediction=matter.smooth(one.src, one.prediction))
+            yield replace(one, prediction=matter.finish(one.src, one.prediction))
 
 
 def count_threads(predictor: Predictor) -> int:

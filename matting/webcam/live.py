@@ -126,7 +126,8 @@ class Live:
         assert self._captured is not None  # noqa: S101 - a plate comes before the first picture
         preparation, prepared = self.matter.prepare(shot.pixels, self._captured)
         self.journal.take_preparation(preparation)
-        matte, bgr = self.matter.predict(shot.pixels, prepared), preparation.bgr
+        matte = self.matter.predict(shot.pixels, prepared)
+        matte, bgr = self.matter.finish(shot.pixels, matte), preparation.bgr
         if self.mirror == "all":
             # Mirrors only the subject, so that text in the new background stays readable.
             parts = (matte.pha, matte.fgr, matte.err, matte.ref)

@@ -127,11 +127,11 @@ def test_a_clip_is_matted_as_by_the_script(
     script = [sys.executable, ROOT / "inference_video.py", "--video-src", folder]
     script += ["--video-bgr", tmp_path / "plate.png", "--output-dir", tmp_path / "out"]
     script += ["--output-format", "image_sequences", "--output-types", "pha", "--device", "cpu"]
-    script += ["--temporal-smoothing", "0.4"]
+    script += ["--temporal-smoothing", "0.4", "--keep-attached"]
     subprocess.run(script, check=True, capture_output=True)
     written = sorted((tmp_path / "out" / "pha").iterdir())
     for source in (str(folder), iter(frames)):
-        mattes = list(matting.video(source, pair[1], smoothing=0.4))
+        mattes = list(matting.video(source, pair[1], smoothing=0.4, keep_attached=True))
         assert len(mattes) == len(written) == 5
         for path, matte in zip(written, mattes, strict=True):
             assert np.array_equal(np.asarray(Image.open(path)), matte.render("pha"))
@@ -340,6 +340,9 @@ def test_loading_and_smoothing_take_no_nonsense(
     for smoothing in ("a", None, float("nan")):
         with pytest.raises(ValueError, match="smoothing must lie in"):
             next(matting.video(iter(pair), pair[1], smoothing=smoothing))
+    for keep in (None, 1, "no"):
+        with pytest.raises(ValueError, match="keep_attached must be True or False, got"):
+            next(matting.video(iter(pair), pair[1], keep_attached=keep))
 
 
 def test_pillow_pictures_are_treated_as_their_files(

@@ -150,7 +150,12 @@ class Rig:
         self.predictor = FakePredictor()
         self.live = Live(
             capture=self.capture,
-            matter=FrameMatter(self.predictor, HD, Preprocess(options.get("preprocess", "auto"))),
+            matter=FrameMatter(
+                self.predictor,
+                HD,
+                Preprocess(options.get("preprocess", "auto")),
+                keep_attached=bool(options.get("keep_attached", False)),
+            ),
             keys=[ScriptedKeys(options.get("keys", ())).pressed],
             backgrounds=Backgrounds(targets, options.get("target", TargetSettings())),
             mirror=options.get("mirror", "preview"),
@@ -180,6 +185,21 @@ def test_plate_then_every_frame_of_a_clip(tmp_path: Path) -> None:
     assert rig.predictor.prepared == 1
     assert camera.calls[-1] == "close"
     assert len(rig.window.shown) == 7, "the countdown is shown as well"
+
+
+@pytest.mark.parametrize("keep_attached", [False, True])
+def test_islands_are_emptied_if_asked_also_after_a_new_plate(
+    tmp_path: Path, keep_attached: bool
+) -> None:
+    dusty = scene()
+    dusty[5:8, 50:53] = SUBJECT
+    camera = FakeCamera([empty()] * 2 + [dusty] * 3 + [empty()] * 2 + [dusty] * 3)
+    options = {"keep_attached": keep_attached, "keys": ("0.4:b",)}
+    rig = Rig(tmp_path, camera, **options).run()
+    assert len(rig.outputs.sent) == 6
+    for _, picture in rig.outputs.sent:
+        np.testing.assert_array_equal(picture[20, 10], SUBJECT)
+        np.testing.assert_array_equal(picture[6, 51], (0, 177, 64) if keep_attached else SUBJECT)
 
 
 def test_lock_at_the_end_of_the_countdown_and_report(tmp_path: Path, capsys) -> None:
