@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.methods import OWN, Network, plate_difference
 from matting.settings import DEFAULT_CHECKPOINT
+from matting.video.attached import SubjectTracker
 from matting.video.open import open_source
 from matting.video.plate import median_plate
 from matting.video.settings import VideoSettings
@@ -72,6 +73,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--every", type=int, default=20, help="use every N-th frame")
     parser.add_argument("--height", type=int, default=40, help="people are taller, in pixels")
+    parser.add_argument(
+        "--keep-attached", action="store_true", help="empty islands; mattes every frame for this"
+    )
     parser.add_argument("--picture", type=Path, help="PNG of the frames with the least covered")
     args = parser.parse_args()
     cv2.setNumThreads(1)
@@ -79,14 +83,17 @@ def main() -> None:
     with closing(open_source(settings)) as source:
         plate = median_plate(source, PLATE_FRAMES).pixels
     network = Network(args.checkpoint, OWN["unprepared"])
+    tracker = SubjectTracker() if args.keep_attached else None
     covers, empties = [], []
     worst: list[tuple[float, np.ndarray]] = []  # the least covered person of a frame, and the frame
     with closing(open_source(settings)) as source:
         while (frame := source.read()) is not None:
-            if frame.number % args.every:
+            asked, src = frame.number % args.every == 0, frame.pixels
+            pha = network.predict(src, plate) if asked or tracker else None
+            if pha is not None and tracker is not None:
+                pha = tracker.keep(pha)
+            if pha is None or not asked:
                 continue
-            src = frame.pixels
-            pha = network.predict(src, plate)
             people, empty = find_people(src, plate, args.height)
             cover = [float((pha[person.mask] > 0.5).mean()) for person in people]
             covers += cover
