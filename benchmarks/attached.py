@@ -18,8 +18,9 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.composites import cover, draw_subjects, read_mattes
+from benchmarks.composites import Subject, cover, read_mattes
 from benchmarks.scenes import SCENES, Scene, Stage
+from dataset.synthetic import draw_foreground
 from evaluation.metrics import map_change_error, reduce_error
 from matting.plate.prepare import Preprocess
 from matting.predictor import Predictor
@@ -31,7 +32,7 @@ from media.listing import list_pictures
 from media.pictures import read_picture, write_png
 from model.weights import load_network
 
-DRAWN = 2, 17  # drawn subjects: whole people
+DRAWN = 2, 17  # seeds of drawn subjects that are whole people
 SHOWN = 4  # frames of each clip in the picture
 
 
@@ -49,6 +50,11 @@ class Score(NamedTuple):
     islands: float
     lost: float
     dtssd: float
+
+
+def draw_person(seed: int, side: int) -> Subject:
+    """Draws a subject of `DRAWN` in a square, side in pixels."""
+    return Subject(f"drawn {seed}", *draw_foreground(np.random.default_rng(seed), side, side))
 
 
 def measure(alphas: Sequence[np.ndarray], scenes: Sequence[Scene]) -> Score:
@@ -92,8 +98,7 @@ def main() -> None:
     args = parser.parse_args()
     cv2.setNumThreads(1)
     (width, height), sheet = args.size, []
-    subjects = draw_subjects(DRAWN[1] + 1, height, height)
-    pairs = [(subjects[DRAWN[0]], subjects[DRAWN[1]])]
+    pairs = [(draw_person(DRAWN[0], height), draw_person(DRAWN[1], height))]
     if args.mattes:
         mattes = read_mattes(args.mattes)[:: args.every]
         pairs = list(zip(mattes, mattes[1:] + mattes[:1], strict=True))

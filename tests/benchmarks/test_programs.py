@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import capture_check, clip_reading, data_throughput, held_out, pictures
+from benchmarks import attached, capture_check, clip_reading, data_throughput, held_out, pictures
+from benchmarks.scenes import Scene
 from dataset.clip_pairs import RUN_LENGTH
 from matting.settings import DEFAULT_CHECKPOINT
 
@@ -73,6 +75,34 @@ def test_held_out_judges_coarse_and_refined(call: Call, composites) -> None:
     assert out.count("2 composites, ") == 2
     # A disc of one colour, perfectly captured: the network's own error, and less than a tenth.
     assert all(0 < float(mad) < 0.1 for _, mad, _ in rows)
+
+
+def test_attached_measures_what_goes(tmp_path: Path, call: Call, composites) -> None:
+    sheet = tmp_path / "sheet.png"
+    flags = (*composites, "--size", 160, 90, "--frames", 2, "--every", 2, "--picture", sheet)
+    out = call(attached.main, *flags, "--scenes", "alone", "light bar")
+    rows = re.findall(
+        r"^(.+): ([\d.]+), (\d+), \d+, [\d.]+ \| ([\d.]+), (\d+), ", out, re.MULTILINE
+    )
+    assert [row[0] for row in rows] == ["alone", "light bar"]
+    for _, *row in rows:
+        mad, islands, kept_mad, kept_islands = map(float, row)
+        assert kept_islands <= islands
+        assert 0 < kept_mad <= mad < 0.1
+    assert sheet.stat().st_size > 1000
+
+
+def test_scores_of_alphas_by_hand() -> None:
+    """20 x 10 pixels: 2 pixels of an island, then gone; 4 pixels of a subject, then lost."""
+    true = np.zeros((10, 20), np.float32)
+    true[0, :4] = 1
+    first, second = true.copy(), true * 0
+    first[5, :2] = 0.5
+    scenes = [Scene(np.zeros((10, 20, 3), np.uint8), true)] * 2
+    mad, islands, lost, dtssd = attached.measure([first, second], scenes)
+    assert (islands, lost) == (1, 2)
+    assert mad == pytest.approx((2 * 0.5 + 4) / 200 / 2)
+    assert dtssd == pytest.approx(100 * math.sqrt((2 * 0.5**2 + 4) / 200))
 
 
 def test_capture_check_finds_what_is_wrong(call: Call, composites) -> None:

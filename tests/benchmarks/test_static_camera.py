@@ -26,16 +26,24 @@ def test_people_are_what_differs_and_is_tall() -> None:
     assert empty[:, 152:].all()
 
 
+@pytest.mark.parametrize("keep_attached", [False, True])
 def test_program_tells_who_is_found(
-    tmp_path: Path, clips, photographs, monkeypatch: pytest.MonkeyPatch, capsys
+    keep_attached: bool, tmp_path: Path, clips, photographs, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     plate = photographs.plate(96, 128)
     frames = [plate.copy() for _ in range(8)]
     frames[0][20:80, 50:70] = (250, 40, 40)
     clip = clips.write(tmp_path / "a.mp4", frames)
     arguments = ["static_camera", str(clip), "--every", "4", "--picture", str(tmp_path / "s.png")]
+    arguments += ["--keep-attached"] if keep_attached else []
+    tracked: list[np.ndarray] = []
+    keep = static_camera.SubjectTracker.keep
+    monkeypatch.setattr(
+        static_camera.SubjectTracker, "keep", lambda one, pha: keep(one, tracked.append(pha) or pha)
+    )
     monkeypatch.setattr(sys, "argv", arguments)
     static_camera.main()
+    assert len(tracked) == (8 if keep_attached else 0), "it needs the frames in between"
     out = capsys.readouterr().out
     assert "2 frames: 1 of 1 people found" in out
     assert "frame 4: 0 people" in out
