@@ -25,11 +25,11 @@ FRAMES = 12
 
 @pytest.fixture
 def line(tmp_path: Path, photographs) -> tuple:
-    """A person, a hand that leaves them by 4 pixels a frame, and a speck."""
+    """A person, a finger of one pixel that leaves them by 4 pixels a frame, and a hair."""
     for number in range(FRAMES):
         picture = np.zeros((96, 128, 3), np.uint8)
-        picture[30:, 20:50] = picture[40:44, 50 + 4 * number : 54 + 4 * number] = 255
-        picture[10:14, 110:114] = 255
+        picture[30:, 20:50] = picture[40:44, 50 + 4 * number] = 255
+        picture[10:14, 110] = 255
         photographs.save(tmp_path / "src" / f"{number:02}.png", picture)
     plate = photographs.save(tmp_path / "plate.png", np.zeros((96, 128, 3), np.uint8))
     line = ("--video-src", tmp_path / "src", "--video-bgr", plate, "--preprocess", "none")
@@ -37,9 +37,9 @@ def line(tmp_path: Path, photographs) -> tuple:
 
 
 def read_last(folder: Path) -> tuple[int, int]:
-    """Alpha of hand and speck in the last frame."""
+    """Alpha of finger and hair in the last frame."""
     pha = np.asarray(Image.open(folder / f"pha/{FRAMES - 1}.png"))
-    return int(pha[42, 52 + 4 * (FRAMES - 1)]), int(pha[12, 112])
+    return int(pha[42, 50 + 4 * (FRAMES - 1)]), int(pha[12, 110])
 
 
 def test_flag_and_file_empty_islands_and_the_default_does_not(
@@ -47,18 +47,18 @@ def test_flag_and_file_empty_islands_and_the_default_does_not(
 ) -> None:
     config = tmp_path / "a.yaml"
     config.write_text("keep_attached: true\n")
-    for name, flags, speck in (
+    for name, flags, hair in (
         ("default", (), 255),
         ("flag", ("--keep-attached",), 0),
         ("file", ("--config", config), 0),
         ("over", ("--config", config, "--no-keep-attached"), 255),
     ):
         out = tmp_path / name
-        told = () if speck else (f"islands emptied in {FRAMES} of {FRAMES} frames",)
+        told = () if hair else (f"islands emptied in {FRAMES} of {FRAMES} frames",)
         run_video(*line, *flags, "--output-dir", out, before=SEE_RED).check(0, *told)
-        assert read_last(out) == (255, speck), name
+        assert read_last(out) == (255, hair), name
         details = json.loads((out / "summary.json").read_text("utf-8"))["images"][0]["details"]
-        wanted = None if speck else {"frames": FRAMES, "emptied": FRAMES}
+        wanted = None if hair else {"frames": FRAMES, "emptied": FRAMES}
         assert details.get("islands") == wanted
 
 
@@ -67,7 +67,7 @@ def test_flag_and_file_empty_islands_and_the_default_does_not(
 def test_a_continued_run_remembers_the_subject(
     tmp_path: Path, run_video, line: tuple, smoothing: float
 ) -> None:
-    """The hand is kept only by what was kept in all frames before."""
+    """The finger is kept only by what was kept in all frames before."""
     flags = (*line, "--keep-attached", "--temporal-smoothing", smoothing, "--output-dir")
     whole, continued = tmp_path / "whole", tmp_path / "continued"
     run_video(*flags, whole, before=SEE_RED).check(0)

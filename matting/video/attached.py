@@ -8,7 +8,7 @@ import numpy as np
 _CELLS = 480  # cells along the longer side at most: of 4 pixels for HD
 _VISIBLE, _OPAQUE = 0.02, 0.8  # alpha
 _FULL = 0.9  # of a cell's pixels that are opaque in a full cell
-_SQUARE = 5  # cells; a square of full cells that makes a subject: 20 pixels for HD
+_SQUARE = 2  # cells; a square of full cells makes a subject: 8 pixels for HD
 # Cells around each part. Parts up to twice as far away belong together, in a frame and from one
 # frame to the next: 32 pixels for HD.
 _REACH = 4
@@ -20,9 +20,9 @@ class SubjectTracker:
     A part is what is visible and connected; gaps of up to 1/60 of the longer side do not count. It
     belongs to a subject if it has
 
-    - an opaque square of 1/96 of the longer side, of which the border of the picture may hide a
-      part: everything that enters is kept from the first frame on in which it is so large,
-    - or an opaque pixel, and overlaps what was kept in the frame before: a hand behind a post.
+    - an opaque square of 1/240 of the longer side, wherever it appears: larger ones lose people
+      who are far away or just entering,
+    - or an opaque pixel, and overlaps what was kept in the frame before: a finger behind a post.
 
     What is only faint is kept as long as it touches a subject.
 
@@ -48,9 +48,9 @@ class SubjectTracker:
             """(count,) bool: which parts contain any of the cells."""
             return np.bincount(parts[cells], minlength=count) > 0
 
-        # OpenCV takes cells outside the picture for full.
-        full = cv2.erode((opaque > 255 * _FULL).astype(np.uint8), _square(_SQUARE))
-        subject = have(full > 0)
+        full, inside = (opaque > 255 * _FULL).astype(np.uint8), cv2.BORDER_CONSTANT  # of zeros
+        squares = cv2.erode(full, _square(_SQUARE), borderType=inside, borderValue=0)
+        subject = have(squares > 0)
         if self._kept is not None and self._kept.shape == parts.shape:
             subject |= have(opaque > 0) & have(self._kept)
         subject[0] = False  # what is not visible

@@ -192,7 +192,7 @@ def test_islands_are_emptied_if_asked_also_after_a_new_plate(
     tmp_path: Path, keep_attached: bool
 ) -> None:
     dusty = scene()
-    dusty[5:8, 50:53] = SUBJECT
+    dusty[5:8, 51] = SUBJECT
     camera = FakeCamera([empty()] * 2 + [dusty] * 3 + [empty()] * 2 + [dusty] * 3)
     options = {"keep_attached": keep_attached, "keys": ("0.4:b",)}
     rig = Rig(tmp_path, camera, **options).run()
