@@ -15,6 +15,8 @@ from benchmarks.rvm import RobustVideoMatting, find_file
 from matting.plate.prepare import Preprocess, PreprocessMode, predict_prepared, prepare_plate
 from matting.predictor import Predictor, to_tensor
 from matting.quality import Quality, resolve_budget
+from model import MattingRefine
+from model.refiner import RefineMode
 from model.weights import load_network
 
 
@@ -26,12 +28,14 @@ class Own(NamedTuple):
         preprocess: preparation of plates, as `--preprocess` of the programs.
         quality: as `--quality` of the programs.
         corrects_alpha: as `--model-corrects-alpha` of the programs.
+        refine_mode: as `--model-refine-mode` of the programs.
     """
 
     coarse: bool = False
     preprocess: PreprocessMode = "auto"
     quality: Quality = "auto"
     corrects_alpha: bool | None = None
+    refine_mode: RefineMode = "sampling"
 
 
 OWN = {
@@ -42,6 +46,8 @@ OWN = {
     "hd-coarse": Own(coarse=True, quality="hd"),
     "unprepared": Own(preprocess="none"),
     "uncorrected": Own(corrects_alpha=False),
+    "blocks": Own(refine_mode="blocks"),
+    "full": Own(refine_mode="full"),
 }
 METHODS = (*OWN, "keying", "rvm", "closed-form")
 
@@ -66,6 +72,8 @@ class Network:
 
     def __init__(self, checkpoint: Path, way: Own) -> None:
         network = load_network(checkpoint, type="mattingbase" if way.coarse else None)
+        if isinstance(network, MattingRefine):
+            network.refiner.mode = way.refine_mode
         self._predictor = Predictor(network, torch.device("cpu"))
         self._way = way
 

@@ -19,7 +19,7 @@ class Budget:
     backbone_scale: float
     """Size of the coarse input as a fraction of the picture's, in (0, 1/2]."""
     refine_sample_pixels: int
-    """Pixels to refine in mode `sampling`."""
+    """Pixels to refine in mode `sampling`; the budget of mode `blocks`."""
     second_look: bool = False
     """Whether to add a second pass on the mirrored, larger picture; see `matting.second_look`."""
     corrects_alpha: bool = False

@@ -34,9 +34,11 @@ class ModelSettings:
     if not given."""
     refine_mode: RefineMode = "sampling"
     """Which pixels to refine: sampling, those of largest predicted error; thresholding, all whose
-    predicted error is above the threshold; full, all."""
+    predicted error is above the threshold; full, all; blocks, the squares of 16 x 16 pixels that
+    hold the largest errors, in a form that can be exported."""
     refine_sample_pixels: Annotated[int, Field(ge=0)] | None = None
-    """Number of pixels to refine per picture in mode sampling; chosen by --quality if not given."""
+    """Number of pixels to refine per picture in mode sampling; mode blocks refines one square for
+    every 160. Chosen by --quality if not given."""
     refine_threshold: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Threshold of predicted error, in [0, 1], for mode thresholding."""
     refine_kernel_size: Literal[3, 1] | None = None

@@ -11,12 +11,14 @@ Source: ours, because real shadows were matted, and because solving needs a divi
 refiner's few channels do not learn; the update is the scalar form of Kalman's (1960).
 """
 
+from contextlib import nullcontext
 from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .outputs import RefineOutput
 from .patches import crop_patches, replace_patches, select_cells
 from .refiner import CELL, resize
@@ -63,7 +65,12 @@ _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def correct_alpha(
-    src: Tensor, bgr: Tensor, src_sm: Tensor, bgr_sm: Tensor, output: RefineOutput
+    src: Tensor,
+    bgr: Tensor,
+    src_sm: Tensor,
+    bgr_sm: Tensor,
+    output: RefineOutput,
+    blocks: int = 0,
 ) -> RefineOutput:
     """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
@@ -73,6 +80,8 @@ def correct_alpha(
         src_sm: (B, 3, h, w), the frame at the coarse size.
         bgr_sm: (B, 3, h, w), the plate at the coarse size.
         output: what `MattingRefine` predicts for them. The memory of its alpha may be reused.
+        blocks: 0, or the number of blocks of each picture that the refiner's mode `blocks` chose.
+            They are corrected by operators of static shape, with the same result.
 
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
@@ -81,8 +90,10 @@ def correct_alpha(
         foreground and plate. The plate is first multiplied by the estimated light of the frame.
         Gradients reach alpha and foreground.
     """
-    exact = torch.promote_types(output.pha.dtype, torch.float32)
-    with torch.autocast(src.device.type, enabled=False):
+    exact = torch.float64 if output.pha.dtype == torch.float64 else torch.float32
+    # An export would keep the context, even where it changes nothing.
+    lowered = torch.is_autocast_enabled(src.device.type)
+    with torch.autocast(src.device.type, enabled=False) if lowered else nullcontext():
         frame_sm, plate_sm, pha_sm, fgr_sm = (
             small.to(exact) for small in (src_sm, bgr_sm, output.pha_sm.detach(), output.fgr_sm)
         )
@@ -92,27 +103,52 @@ def correct_alpha(
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
-        cells = select_cells(output.ref_sm)
-        light, err = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1).unbind(1)
         shadow, hidden = resize(torch.cat([shadow, hidden], 1), *output.pha.shape[2:]).split(1, 1)
         whole = output.pha.to(exact)
         whole = whole * (1 - shadow) * (1 - hidden) + hidden
-        frame, plate, pha, fgr = (
-            crop_patches(picture.to(exact), cells, CELL, 0)  # P C 4 4
-            for picture in (src, bgr, whole, output.fgr)
-        )
-        plate = plate * light
-        known = pha.detach()
-        variance = (
-            _FRAME**2
-            + (known * _FOREGROUND) ** 2
-            + (1 - known) ** 2 * (_PLATE**2 + _PLACE**2 * _squared_slope(plate))
-        )
-        difference = fgr - plate
-        rest = frame - plate - pha * difference
-        trust = err**2 / (err**2 * difference.square().sum(1, keepdim=True) + variance)
-        pha = (pha + trust * (difference * rest).sum(1, keepdim=True)).clamp(0, 1)
+        pictures = (src, bgr, whole, output.fgr)
+        if blocks:
+            chosen = choose_blocks(output.ref_sm, blocks)
+            patches = [
+                _split(crop_blocks(picture.to(exact), chosen, SIDE * CELL)) for picture in pictures
+            ]
+            known = _split(crop_blocks(by_cell, chosen, SIDE)).view(-1, 2, 1, 1, 1)
+            pha = _solve(*patches, *known.unbind(1))
+            return output._replace(pha=replace_blocks(whole, _merge(pha), chosen))
+        cells = select_cells(output.ref_sm)
+        patches = [crop_patches(picture.to(exact), cells, CELL, 0) for picture in pictures]
+        known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
+        pha = _solve(*patches, *known.unbind(1))
         return output._replace(pha=replace_patches(whole, pha, cells))
+
+
+def _solve(
+    frame: Tensor, plate: Tensor, pha: Tensor, fgr: Tensor, light: Tensor, err: Tensor
+) -> Tensor:
+    """Corrects the alpha of P cells, (P, C, 4, 4); light and error are (P, 1, 1, 1)."""
+    plate = plate * light
+    known = pha.detach()
+    variance = (
+        _FRAME**2
+        + (known * _FOREGROUND) ** 2
+        + (1 - known) ** 2 * (_PLATE**2 + _PLACE**2 * _squared_slope(plate))
+    )
+    difference = fgr - plate
+    rest = frame - plate - pha * difference
+    trust = err**2 / (err**2 * difference.square().sum(1, keepdim=True) + variance)
+    return (pha + trust * (difference * rest).sum(1, keepdim=True)).clamp(0, 1)
+
+
+def _split(blocks: Tensor) -> Tensor:
+    """Splits blocks (k, C, 4 * size, 4 * size) into their cells (k * 16, C, size, size)."""
+    cells = blocks.unflatten(3, (SIDE, -1)).unflatten(2, (SIDE, -1))
+    return cells.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+
+
+def _merge(cells: Tensor) -> Tensor:
+    """Merges what `_split` has split."""
+    blocks = cells.unflatten(0, (-1, SIDE, SIDE)).permute(0, 3, 1, 4, 2, 5)
+    return blocks.flatten(4, 5).flatten(2, 3)
 
 
 @torch.no_grad()

@@ -223,7 +223,12 @@ class MattingRefine(MattingBase):
             ref_sm=ref_sm,
         )
         corrects = self.corrects_alpha if corrects_alpha is None else corrects_alpha
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
+        if not corrects:
+            return output
+        refiner, blocks = self.refiner, 0
+        if refiner.mode == "blocks":
+            blocks = refiner.count_blocks(src.shape[2], src.shape[3], refine_sample_pixels)
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output, blocks)
 
     def resolve_scale(self, backbone_scale: float | None) -> float:
         """Checks and returns the scale of a call; None means the attribute."""

@@ -1,17 +1,23 @@
 """The refiner: full-resolution alpha and foreground where the coarse output is likely wrong."""
 
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .patches import CropMethod, ReplaceMethod, crop_patches, replace_patches, select_cells
 
-RefineMode = Literal["sampling", "thresholding", "full"]
+RefineMode = Literal["sampling", "thresholding", "full", "blocks"]
+# Modes whose work `sample_pixels` limits.
+BUDGETED: tuple[RefineMode, ...] = ("sampling", "blocks")
 
 # A cell of the quarter-resolution error map is a square of this many pixels of the frame.
 CELL = 4
+# Mode `blocks` computes one block of 256 pixels for this many pixels of the budget, 500 blocks with
+# the preset HD: ours, because a block also holds cells that would not be selected alone.
+_BUDGET_PER_BLOCK = 160
 HIDDEN_CHANNELS = 32
 
 
@@ -23,12 +29,15 @@ class Refiner(nn.Module):
     Args:
         mode: `sampling` refines the cells of largest predicted error, `thresholding` all cells of
             predicted error above `threshold`, `full` the whole frame, by ordinary convolutions.
+            `blocks` refines the blocks of 16x16 pixels that hold the largest predicted errors; no
+            shape in it depends on a value, so that it can be exported.
         sample_pixels: pixels of each frame to refine in mode `sampling`; more than the frame has
-            means all of them.
+            means all of them. Mode `blocks` refines one block for every 160 of them.
         threshold: predicted error in [0, 1] above which mode `thresholding` refines.
         kernel_size: 3, or 1 for convolutions of single pixels.
         prevent_oversampling: mode `sampling` leaves out cells of predicted error 0, even if fewer
-            than `sample_pixels` remain. False makes the work constant, for timing.
+            than `sample_pixels` remain. False makes the work constant, for timing. Mode `blocks`
+            computes blocks of error 0 anyway, and writes them only if this is False.
         crop_method: see `crop_patches`.
         replace_method: see `replace_patches`.
 
@@ -140,22 +149,32 @@ class Refiner(nn.Module):
         margin_half, margin_full = (3, 2) if self.kernel_size == 3 else (0, 0)
 
         if self.mode == "full":
-            half = resize(features, height // 2, width // 2)
-            half = torch.cat([half, resize(pictures, height // 2, width // 2)], dim=1)
+            half = _halve(features, pictures)
             refined = self._convolve(
                 F.pad(half, (margin_half,) * 4), F.pad(pictures, (margin_full,) * 4)
             )
             ref = src.new_ones((src.shape[0], 1, height // CELL, width // CELL))
             return refined[:, :1], refined[:, 1:], ref
 
-        ref = self.select(resize(err, height // CELL, width // CELL), sample_pixels)
-        cells = select_cells(ref)
+        err = resize(err, height // CELL, width // CELL)
         out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
+        count = self.count_blocks(height, width, sample_pixels)
+        if self.mode == "blocks" and count:
+            blocks = choose_blocks(err, count, self._floor)
+            half = _halve(features, pictures)
+            patches = self._convolve(
+                crop_blocks(half, blocks, SIDE * CELL // 2, margin_half),  # Bk 42 14 14
+                crop_blocks(pictures, blocks, SIDE * CELL, margin_full),  # Bk 6 20 20
+            )
+            out = replace_blocks(out, patches, blocks)
+            return out[:, :1], out[:, 1:], blocks.cells(*err.shape[2:]).to(err.dtype)
+
+        ref = self.select(err, sample_pixels)
+        cells = select_cells(ref)
         # With synchronised batch norms every process must run them, even without a patch.
         shared = self.training and not isinstance(self.bn1, nn.BatchNorm2d)
         if len(cells.image) or shared:
-            half = resize(features, height // 2, width // 2)
-            half = torch.cat([half, resize(pictures, height // 2, width // 2)], dim=1)
+            half = _halve(features, pictures)
             patches = self._convolve(
                 crop_patches(half, cells, CELL // 2, margin_half, self.crop_method),  # P 42 8 8
                 crop_patches(pictures, cells, CELL, margin_full, self.crop_method),  # P 6 8 8
@@ -167,9 +186,13 @@ class Refiner(nn.Module):
         """Selects cells by predicted error: (B, 1, H / 4, W / 4), 1 where selected, else 0."""
         if self.mode == "thresholding":
             return (err > self.threshold).to(err.dtype)
-        pixels = self.sample_pixels
-        if sample_pixels is not None:
-            pixels = _check_sample_pixels(sample_pixels)
+        if self.mode == "blocks":
+            rows, columns = err.shape[2:]
+            count = self.count_blocks(rows * CELL, columns * CELL, sample_pixels)
+            if not count:
+                return torch.zeros_like(err)
+            return choose_blocks(err, count, self._floor).cells(rows, columns).to(err.dtype)
+        pixels = self._pixels(sample_pixels)
         flat = err.flatten(1)  # B cells
         count = min(pixels // CELL**2, flat.shape[1])
         chosen = flat.topk(count, dim=1, sorted=False).indices
@@ -177,6 +200,23 @@ class Refiner(nn.Module):
         if self.prevent_oversampling:
             ref = ref * (flat > 0)
         return ref.view_as(err)
+
+    def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
+        """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
+        count = self._pixels(sample_pixels) // _BUDGET_PER_BLOCK
+        side = SIDE * CELL
+        # `min` would limit an export with dynamic height and width to one of its two cases.
+        most = torch.sym_min(count, -(-height // side) * -(-width // side)) if count else 0
+        return cast(int, most)
+
+    @property
+    def _floor(self) -> float:
+        """Predicted error above which a chosen block is written."""
+        return 0.0 if self.prevent_oversampling else -1.0
+
+    def _pixels(self, sample_pixels: int | None) -> int:
+        """The budget of a call; None means the attribute."""
+        return self.sample_pixels if sample_pixels is None else _check_sample_pixels(sample_pixels)
 
     def _convolve(self, half: Tensor, pictures: Tensor) -> Tensor:
         """The convolutions, for whole frames and for patches.
@@ -194,6 +234,12 @@ class Refiner(nn.Module):
 def resize(x: Tensor, height: int, width: int) -> Tensor:
     """Resizes (B, C, h, w) bilinearly to (B, C, height, width)."""
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+
+def _halve(features: Tensor, pictures: Tensor) -> Tensor:
+    """Resizes coarse features and full pictures to half the pictures' size: (B, 42, H/2, W/2)."""
+    size = pictures.shape[2] // 2, pictures.shape[3] // 2
+    return torch.cat([resize(features, *size), resize(pictures, *size)], dim=1)
 
 
 def _check_sample_pixels(sample_pixels: int) -> int:

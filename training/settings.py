@@ -73,7 +73,8 @@ class RefineModelSettings(BaseModelSettings):
     refine_mode: RefineMode = "sampling"
     """How refined cells are chosen."""
     refine_sample_pixels: int = 80_000
-    """Number of pixels to refine per picture in mode sampling."""
+    """Number of pixels to refine per picture in mode sampling; mode blocks refines one block for
+    every 160."""
     refine_threshold: float = 0.1
     """Threshold of predicted error, in [0, 1], for mode thresholding."""
     refine_kernel_size: Literal[3, 1] = 3

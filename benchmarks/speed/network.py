@@ -11,6 +11,7 @@ from benchmarks.timing import measure_peak
 from matting.predictor import Predictor, choose_lanes, load_model, set_refinement
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
+from model.refiner import BUDGETED
 from model.weights import Architecture, identify, read_state_dict
 from runtime.device import describe_device, precision_note
 from runtime.wording import visible
@@ -49,7 +50,7 @@ def open_predictor(
         )
     if isinstance(network, MattingRefine) and (noise or weights == "random"):
         network.refiner.prevent_oversampling = False
-        if model.refine_mode == "sampling":
+        if model.refine_mode in BUDGETED:
             notes.append("the whole budget of pixels is refined, also where no error is predicted")
     lanes = choose_lanes(device, compute)
     predictor = Predictor(network, device, compute.precision, compute.backend, lanes)

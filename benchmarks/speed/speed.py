@@ -17,6 +17,7 @@ from matting.quality import Budget, resolve_budget
 from matting.settings import ModelSettings
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
+from model.refiner import BUDGETED
 from runtime.device import autocast
 from runtime.wording import listed
 
@@ -27,7 +28,7 @@ class Speed:
 
     Attributes:
         work: `width`, `height` and `batch_size` of a call; `backbone_scale`; `refine_mode`, None
-            for MattingBase; `refine_sample_pixels`, None in other modes than `sampling`.
+            for MattingBase; `refine_sample_pixels`, None in modes that have no budget.
         timing: of the calls.
         macs: multiply-adds of the convolutions for one frame; see `count_macs`.
         memory: bytes needed above the loaded network and the frames, or None if unknown.
@@ -82,7 +83,7 @@ def measure_speed(
         asked = {"backbone_scale": scale, "refine_sample_pixels": pixels}
         asked["corrects_alpha"] = bool(model.corrects_alpha)  # off by default, as in the paper
         work["refine_mode"] = refiner.mode
-        work["refine_sample_pixels"] = pixels if refiner.mode == "sampling" else None
+        work["refine_sample_pixels"] = pixels if refiner.mode in BUDGETED else None
     else:
         work |= {"refine_mode": None, "refine_sample_pixels": None}
         src, bgr = (
@@ -156,7 +157,7 @@ def format_figures(figures: dict[str, Any]) -> str:
     size = f"{figures['width']} x {figures['height']}" if figures["width"] else "of several sizes"
     scale, pixels = figures["backbone_scale"], figures["refine_sample_pixels"]
     mode = figures["refine_mode"] or "no refiner"
-    work = f"{pixels or 'by size'} pixels" if mode == "sampling" else ""
+    work = f"{pixels or 'by size'} pixels" if mode in BUDGETED else ""
     memory = figures["peak_memory_mib"]
     lines = {
         "frames": f"{size}, batches of {figures['batch_size']}, {figures['iterations']} timed",
