@@ -42,15 +42,14 @@ def check(program: ExportedProgram, network: MattingRefine, batch: int, size: tu
     assert max(largest_differences(program.module()(src, bgr), wanted).values()) <= 1e-5, size
 
 
-@pytest.mark.parametrize("batch", [1, 2])
 @torch.no_grad()
-def test_a_fixed_size_is_exported(batch: int) -> None:
+def test_a_fixed_size_is_exported() -> None:
     network = build()
-    program = export(network, tuple(random_pair(batch, (100, 148))))
+    program = export(network, tuple(random_pair(2, (100, 148))))
     found = set(operators(program))
     assert {"topk", "index_select", "where"} <= found
     assert found.isdisjoint(REFUSED)
-    check(program, network, batch, (100, 148))
+    check(program, network, 2, (100, 148))
 
 
 @pytest.mark.slow
