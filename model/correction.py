@@ -13,6 +13,7 @@ refiner's few channels do not learn; the update is the scalar form of Kalman's (
 
 from contextlib import nullcontext
 from functools import reduce
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -70,7 +71,7 @@ def correct_alpha(
     src_sm: Tensor,
     bgr_sm: Tensor,
     output: RefineOutput,
-    blocks: int = 0,
+    refined: int | Literal["all"] | None = None,
 ) -> RefineOutput:
     """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
@@ -80,8 +81,9 @@ def correct_alpha(
         src_sm: (B, 3, h, w), the frame at the coarse size.
         bgr_sm: (B, 3, h, w), the plate at the coarse size.
         output: what `MattingRefine` predicts for them. The memory of its alpha may be reused.
-        blocks: 0, or the number of blocks of each picture that the refiner's mode `blocks` chose.
-            They are corrected by operators of static shape, with the same result.
+        refined: which cells to correct: `all`; a number of blocks in each picture, as the refiner's
+            mode `blocks` chose them; None for those marked in `ref_sm`. The first two use operators
+            of static shape.
 
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
@@ -106,20 +108,25 @@ def correct_alpha(
         shadow, hidden = resize(torch.cat([shadow, hidden], 1), *output.pha.shape[2:]).split(1, 1)
         whole = output.pha.to(exact)
         whole = whole * (1 - shadow) * (1 - hidden) + hidden
-        pictures = (src, bgr, whole, output.fgr)
-        if blocks:
-            chosen = choose_blocks(output.ref_sm, blocks)
-            patches = [
-                _split(crop_blocks(picture.to(exact), chosen, SIDE * CELL)) for picture in pictures
-            ]
-            known = _split(crop_blocks(by_cell, chosen, SIDE)).view(-1, 2, 1, 1, 1)
-            pha = _solve(*patches, *known.unbind(1))
-            return output._replace(pha=replace_blocks(whole, _merge(pha), chosen))
-        cells = select_cells(output.ref_sm)
-        patches = [crop_patches(picture.to(exact), cells, CELL, 0) for picture in pictures]
-        known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
-        pha = _solve(*patches, *known.unbind(1))
-        return output._replace(pha=replace_patches(whole, pha, cells))
+        pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
+        if refined == 0:
+            return output._replace(pha=whole)
+        if refined is None:
+            cells = select_cells(output.ref_sm)
+            patches = [crop_patches(picture, cells, CELL, 0) for picture in pictures]
+            known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
+            pha = replace_patches(whole, _solve(*patches, *known.unbind(1)), cells)
+        elif refined == "all":
+            patches = [_split(picture) for picture in pictures]
+            known = _split(by_cell, 1).view(-1, 2, 1, 1, 1)
+            pha = _merge(_solve(*patches, *known.unbind(1)), *size)
+        else:
+            blocks = choose_blocks(output.ref_sm, refined)
+            patches = [_split(crop_blocks(picture, blocks, SIDE * CELL)) for picture in pictures]
+            known = _split(crop_blocks(by_cell, blocks, SIDE), 1).view(-1, 2, 1, 1, 1)
+            pha = _merge(_solve(*patches, *known.unbind(1)), SIDE, SIDE)
+            pha = replace_blocks(whole, pha, blocks)
+        return output._replace(pha=pha)
 
 
 def _solve(
@@ -139,16 +146,16 @@ def _solve(
     return (pha + trust * (difference * rest).sum(1, keepdim=True)).clamp(0, 1)
 
 
-def _split(blocks: Tensor) -> Tensor:
-    """Splits blocks (k, C, 4 * size, 4 * size) into their cells (k * 16, C, size, size)."""
-    cells = blocks.unflatten(3, (SIDE, -1)).unflatten(2, (SIDE, -1))
+def _split(pictures: Tensor, size: int = CELL) -> Tensor:
+    """Splits (N, C, rows * size, columns * size) into cells (N * rows * columns, C, size, size)."""
+    cells = pictures.unflatten(3, (-1, size)).unflatten(2, (-1, size))
     return cells.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
 
 
-def _merge(cells: Tensor) -> Tensor:
+def _merge(cells: Tensor, rows: int, columns: int) -> Tensor:
     """Merges what `_split` has split."""
-    blocks = cells.unflatten(0, (-1, SIDE, SIDE)).permute(0, 3, 1, 4, 2, 5)
-    return blocks.flatten(4, 5).flatten(2, 3)
+    pictures = cells.unflatten(0, (-1, rows, columns)).permute(0, 3, 1, 4, 2, 5)
+    return pictures.flatten(4, 5).flatten(2, 3)
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def choose_blocks(cells: Tensor, count: int, floor: float = 0.0) -> FixedBlocks:
     Source: ours. Two top-k and cumulative sums: the first finds the smallest value that is chosen,
         the second lists the blocks. An inverse permutation by scatter is not in every runtime.
     """
-    rows, columns = (-(-size // SIDE) for size in cells.shape[2:])
+    rows, columns = ((size + SIDE - 1) // SIDE for size in cells.shape[2:])
     # Repeats the last cells, which changes no maximum. After `F.pad` or a slice, an export would
     # serve either sizes that blocks divide, or the others.
     for dim, size in ((2, rows), (3, columns)):
@@ -60,8 +60,8 @@ def choose_blocks(cells: Tensor, count: int, floor: float = 0.0) -> FixedBlocks:
     left = count - above.sum(1, keepdim=True)
     chosen = above | (equal & (equal.long().cumsum(1) <= left))
     size = flat.shape[1]
-    # Larger numbers first in raster order; float32 holds those of a frame of 65,536 pixels square.
-    order = torch.arange(size, 0, -1, device=cells.device, dtype=torch.float32)
+    # Larger numbers first in raster order; integers, which no runtime rounds.
+    order = torch.arange(size, 0, -1, device=cells.device, dtype=torch.int32)
     place = (chosen * order).topk(count, dim=1).indices
     rank = (chosen.long().cumsum(1) - 1).clamp(min=0)
     written = chosen & (flat > floor)
@@ -83,8 +83,10 @@ def crop_blocks(picture: Tensor, blocks: FixedBlocks, size: int, margin: int = 0
     batch, channels, height, width = picture.shape
     columns = blocks.rank.shape[2]
     offset = torch.arange(-margin, size + margin, device=picture.device)
-    row = (blocks.place // columns * size).flatten()[:, None] + offset  # Bk side
-    column = (blocks.place % columns * size).flatten()[:, None] + offset
+    rows = blocks.place // columns
+    # A remainder by a dynamic size has no translation to ONNX.
+    row = (rows * size).flatten()[:, None] + offset  # Bk side
+    column = ((blocks.place - rows * columns) * size).flatten()[:, None] + offset
     inside_rows, inside_columns = (row >= 0) & (row < height), (column >= 0) & (column < width)
     image = torch.arange(batch, device=picture.device).repeat_interleave(blocks.place.shape[1])
     row = row.clamp(0, height - 1) + (image * height)[:, None]

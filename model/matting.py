@@ -225,10 +225,8 @@ class MattingRefine(MattingBase):
         corrects = self.corrects_alpha if corrects_alpha is None else corrects_alpha
         if not corrects:
             return output
-        refiner, blocks = self.refiner, 0
-        if refiner.mode == "blocks":
-            blocks = refiner.count_blocks(src.shape[2], src.shape[3], refine_sample_pixels)
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output, blocks)
+        refined = self.refiner.list_refined(*src.shape[2:], refine_sample_pixels)
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
 
     def resolve_scale(self, backbone_scale: float | None) -> float:
         """Checks and returns the scale of a call; None means the attribute."""

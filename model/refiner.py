@@ -158,8 +158,10 @@ class Refiner(nn.Module):
 
         err = resize(err, height // CELL, width // CELL)
         out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
-        count = self.count_blocks(height, width, sample_pixels)
-        if self.mode == "blocks" and count:
+        if self.mode == "blocks":
+            count = self.count_blocks(height, width, sample_pixels)
+            if not count:
+                return out[:, :1], out[:, 1:], torch.zeros_like(err)
             blocks = choose_blocks(err, count, self._floor)
             half = _halve(features, pictures)
             patches = self._convolve(
@@ -201,13 +203,24 @@ class Refiner(nn.Module):
             ref = ref * (flat > 0)
         return ref.view_as(err)
 
+    def list_refined(
+        self, height: int, width: int, sample_pixels: int | None = None
+    ) -> int | Literal["all"] | None:
+        """Names the refined cells of a frame of this size in pixels, for `correct_alpha`."""
+        if self.mode == "full":
+            return "all"
+        if self.mode == "blocks":
+            return self.count_blocks(height, width, sample_pixels)
+        return None
+
     def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
         count = self._pixels(sample_pixels) // _BUDGET_PER_BLOCK
         side = SIDE * CELL
-        # `min` would limit an export with dynamic height and width to one of its two cases.
-        most = torch.sym_min(count, -(-height // side) * -(-width // side)) if count else 0
-        return cast(int, most)
+        # `min` would limit an export with dynamic height and width to one of its two cases, and not
+        # all runtimes round negative numbers down.
+        rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
+        return cast(int, torch.sym_min(count, rows * columns)) if count else 0
 
     @property
     def _floor(self) -> float:

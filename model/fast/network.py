@@ -117,7 +117,10 @@ class FastMatting:
             *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
         )
         corrects = network.corrects_alpha if corrects_alpha is None else corrects_alpha
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output) if corrects else output
+        if not corrects:
+            return output
+        refined = refiner.list_refined(height, width, refine_sample_pixels)
+        return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
 
 
 class Memory:

@@ -69,7 +69,7 @@ def test_alpha_is_corrected_in_blocks_as_in_cells() -> None:
         small = [F.interpolate(x, scale_factor=0.25, mode="bilinear") for x in (src, bgr)]
         plain = network(src, bgr, 0.25)
         by_cell = correct_alpha(src, bgr, *small, plain._replace(pha=plain.pha.clone()))
-        by_block = correct_alpha(src, bgr, *small, plain, blocks=9)
+        by_block = correct_alpha(src, bgr, *small, plain, refined=9)
         assert (by_cell.pha - plain.pha).abs().max() > 0.01
         assert (by_block.pha - by_cell.pha).abs().max() < 1e-12, "but for the order of sums"
 
@@ -147,3 +147,15 @@ def test_putting_back_equals_scatter_bit_for_bit(size: tuple[int, int], count: i
     out = replace_blocks(picture, patches, blocks)
     assert torch.equal(out, by_scatter(picture, patches, blocks))
     assert out.max() > 2
+
+
+@torch.no_grad()
+def test_without_a_block_only_the_coarse_result_is_corrected() -> None:
+    network = in_blocks(count=0)
+    src, bgr = random_pair(1, (96, 128)).double()
+    plain, corrected = (network(src, bgr, corrects_alpha=on) for on in (False, True))
+    assert not plain.ref_sm.any()
+    # Cells are solved only where `ref_sm` is not 0.
+    network.refiner.mode = "sampling"
+    by_cell = network(src, bgr, refine_sample_pixels=0, corrects_alpha=True)
+    assert max(largest_differences(corrected, by_cell).values()) == 0
