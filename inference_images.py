@@ -18,10 +18,10 @@ from matting import Matting, Preprocess
 from matting.images.earlier import compare_runs
 from matting.images.frame import ImagesRun
 from matting.images.plan import Job, Plan, plan_jobs
+from matting.loading import describe_setup
 from matting.pictures.target import Target, parse_target
 from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
-from matting.predictor import describe_setup
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
 from matting.summary import RunSummary, SummaryEntry, check_replaceable

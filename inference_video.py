@@ -17,8 +17,8 @@ import tyro
 from pydantic import Field
 from tqdm import tqdm
 
+from matting.loading import describe_setup, load_predictor
 from matting.plate.prepare import Preprocess, PreprocessMode
-from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
 from matting.summary import RunSummary, SummaryEntry, check_replaceable
@@ -123,7 +123,8 @@ def matte_video(settings: Settings) -> int:
         for note in report.notes:
             print(visible(f"note: {note}"))
 
-        budget = choose_budget(info.height, info.width, settings.quality, settings.model)
+        work = settings.model.work
+        budget = predictor.choose_budget(info.height, info.width, settings.quality, **work)
         preprocess = Preprocess(
             settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
         )

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import tyro
 
+from matting.loading import describe_setup, load_predictor
 from matting.plate.prepare import Preprocess, PreprocessMode
-from matting.predictor import choose_budget, describe_setup, load_predictor
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
 from matting.summary import RunSummary, check_replaceable
@@ -111,7 +111,8 @@ def matte_camera(settings: Settings) -> int:
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)
         print_start(camera, settings.targets, where)
-        budget = choose_budget(camera.height, camera.width, settings.quality, settings.model)
+        work = settings.model.work
+        budget = predictor.choose_budget(camera.height, camera.width, settings.quality, **work)
         live = Live(
             capture=capture,
             matter=FrameMatter(

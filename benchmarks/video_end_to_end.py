@@ -24,10 +24,11 @@ import cv2
 import torch
 
 from benchmarks.timing import count_cores
+from matting.loading import load_predictor
 from matting.pipeline import map_ahead
 from matting.plate.prepare import Preprocess, fit_plate
 from matting.prediction import Prediction
-from matting.predictor import Predictor, choose_budget, load_predictor
+from matting.predictor import Predictor
 from matting.settings import ComputeSettings, ModelSettings
 from matting.video.open import open_source
 from matting.video.outputs import VideoOutputs, plan_paths
@@ -92,7 +93,9 @@ class Parts:
                 self._frames.append(frame)
         reopen = partial(open_source, self._settings)
         self._plate_at, _ = open_plate(bgr, None, 60, reopen, self._info)
-        self._budget = choose_budget(self._info.height, self._info.width, "auto", model)
+        self._budget = predictor.choose_budget(
+            self._info.height, self._info.width, "auto", **model.work
+        )
         self._bgr = fit_plate(src=self._frames[0].pixels, bgr=self._plate_at(Fraction(0)))[0]
         self._mattes = [
             predictor.predict(frame.pixels, self._bgr, self._budget)

@@ -10,6 +10,7 @@ import numpy as np
 
 from media.pictures import Picture
 
+from .loading import load_predictor
 from .pictures.compose import BitDepth, OutputType, render
 from .pictures.given import PictureLike, check_target, make_target, open_picture
 from .pictures.target import Target
@@ -22,8 +23,8 @@ from .plate.prepare import (
     resolve_preprocess,
 )
 from .prediction import Prediction
-from .predictor import Predictor, load_predictor
-from .quality import Budget, Quality, is_number, resolve_budget
+from .predictor import Predictor
+from .quality import Budget, Quality, is_number
 from .settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from .video.smoothing import MAX_SMOOTHING
 from .video.stream import matte_frames
@@ -264,11 +265,5 @@ class Matting:
     def resolve_budget(self, height: int, width: int, **choices: Any) -> Budget:
         """Chooses scale and pixels for a picture; arguments of a call override the defaults."""
         named = {name: value for name, value in choices.items() if value is not None}
-        model = self._model
-        given = {
-            "quality": self.quality,
-            "backbone_scale": model.backbone_scale,
-            "refine_sample_pixels": model.refine_sample_pixels,
-            "corrects_alpha": model.corrects_alpha,
-        }
-        return resolve_budget(height, width, **(given | named))
+        given = {"quality": self.quality, **self._model.work}
+        return self.predictor.choose_budget(height, width, **(given | named))

@@ -13,20 +13,16 @@ from torch.nn import functional as F
 from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
 from model.fast import accelerate
 from model.refiner import CELL
-from model.weights import CheckpointError, find_overflow, identify, load_network
+from model.weights import identify
 from runtime.device import (
     Precision,
     autocast,
-    describe_device,
-    precision_note,
-    resolve_device,
 )
 
 from .backends import Backend, accelerate_by, check_backend
 from .prediction import Prediction
 from .quality import Budget, Quality, resolve_budget
 from .second_look import Look, drop_faint_islands, look_twice
-from .settings import ComputeSettings, ModelSettings
 
 # Smaller pictures are padded to this size in pixels: ours, so that at a scale of 1/2 the coarse
 # features have at least one pixel.
@@ -80,14 +76,26 @@ class Predictor:
                 f"lanes must be 1, or more with backend pytorch; got {lanes} with {backend}"
             )
         self.network = network.to(device).eval()
-        self.device, self.precision, self.lanes = device, precision, lanes
+        self.device, self.precision = device, precision
         self.parity: float | None = None
         self.compute: Callable[..., Any]
         if backend == "pytorch":
             self.compute = accelerate(self.network)
         else:
             self.compute, self.parity = accelerate_by(backend, self.network, precision)
-        self._free_lanes = BoundedSemaphore(lanes)
+        self._set_lanes(lanes)
+
+    def _set_lanes(self, lanes: int) -> None:
+        self.lanes, self._free_lanes = lanes, BoundedSemaphore(lanes)
+
+    @property
+    def kind(self) -> str:
+        """What computes, in words."""
+        return str(identify(self.network.state_dict()))
+
+    def choose_budget(self, height: int, width: int, quality: Quality, **asked: Any) -> Budget:
+        """Chooses scale and pixels for a picture; see `resolve_budget`."""
+        return resolve_budget(height, width, quality, **asked)
 
     @torch.inference_mode()
     def run(self, src: Tensor, bgr: Tensor, **work: Any) -> BaseOutput | RefineOutput:
@@ -178,10 +186,15 @@ class Predictor:
         # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
         return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
 
-    @staticmethod
-    def _pad(picture: Tensor) -> Tensor:
+    @property
+    def _least(self) -> int:
+        """Smaller pictures are padded to this side in pixels."""
+        return _MIN_SIDE
+
+    def _pad(self, picture: Tensor) -> Tensor:
         """Pads to a size that the network supports, by repeating the last row and column."""
-        bottom, right = (-max(side, _MIN_SIDE) // CELL * -CELL - side for side in picture.shape[2:])
+        least = self._least
+        bottom, right = (-max(side, least) // CELL * -CELL - side for side in picture.shape[2:])
         if not (bottom or right):
             return picture
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
@@ -198,82 +211,6 @@ def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
     tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
     tensor[0] = torch.from_numpy(picture).to(device).permute(2, 0, 1)
     return tensor.div_(np.iinfo(picture.dtype).max)
-
-
-def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
-    """Loads a network onto its device.
-
-    Raises:
-        ValueError: when the device is not available, the weights can't be used or give values that
-            are not finite, or the backend does not support network, device or precision.
-    """
-    device = resolve_device(compute.device)
-    lanes = choose_lanes(device, compute)
-    network = load_model(model).to(device)
-    with autocast(device, compute.precision):
-        broken = find_overflow(network, device)
-    if broken:
-        reason = explain_non_finite(f"its layer {broken}", compute.precision)
-        raise CheckpointError(f"checkpoint {model.checkpoint}: {reason}")
-    return Predictor(network, device, compute.precision, compute.backend, lanes)
-
-
-def load_model(model: ModelSettings) -> MattingBase | MattingRefine:
-    """Loads a network onto the CPU, in evaluation mode; CheckpointError as `load_network`."""
-    network = load_network(
-        model.checkpoint,
-        type=model.type,
-        backbone=model.backbone,
-        refine_kernel_size=model.refine_kernel_size,
-    )
-    set_refinement(network, model)
-    return network
-
-
-def set_refinement(network: MattingBase | MattingRefine, model: ModelSettings) -> None:
-    """Sets the refinement of a network that no other thread uses yet, if it has a refiner."""
-    if isinstance(network, MattingRefine):
-        network.refiner.mode = model.refine_mode
-        network.refiner.threshold = model.refine_threshold
-
-
-def choose_budget(height: int, width: int, quality: Quality, model: ModelSettings) -> Budget:
-    """Chooses scale and pixels for a picture; see `resolve_budget`."""
-    asked = model.backbone_scale, model.refine_sample_pixels, model.corrects_alpha
-    return resolve_budget(height, width, quality, *asked)
-
-
-def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
-    """Chooses how many pictures to compute at a time: 1 or 2.
-
-    Two on a CPU, each with half of its cores: ours, because threads that share a frame wait for
-    each other several hundred times, and longer if decoders and encoders use the cores
-    (docs/performance.md). Without workers, one.
-    """
-    many = device.type == "cpu" and compute.backend == "pytorch" and compute.num_workers > 0
-    return 2 if many and torch.get_num_threads() > 1 else 1
-
-
-def describe_setup(
-    predictor: Predictor, model: ModelSettings, compute: ComputeSettings
-) -> tuple[dict[str, str], list[str]]:
-    """Prints the network, the device and the backend.
-
-    Returns:
-        The same facts for the summary, and notes for the user.
-    """
-    facts = {
-        "network": str(identify(predictor.network.state_dict())),
-        "device": describe_device(predictor.device),
-        "precision": compute.precision,
-        "backend": compute.backend,
-    }
-    print(f"{facts['network']} from {model.checkpoint}")
-    print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
-    if predictor.parity is not None:
-        print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
-    slow = precision_note(predictor.device, compute.precision)
-    return facts, [slow] if slow else []
 
 
 def explain_non_finite(what: str, precision: Precision) -> str:

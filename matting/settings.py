@@ -1,7 +1,7 @@
 """Settings that inference scripts share: network, work, device and outputs."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ class ModelSettings:
     """The network, and its scale and refinement per picture."""
 
     checkpoint: Path = DEFAULT_CHECKPOINT
-    """Weights (.pth state dict or .safetensors)."""
+    """Weights (.pth state dict or .safetensors), or an exported network (.onnx or .xml)."""
     type: NetworkType | None = None
     """Expected network type; read from the checkpoint if not given. mattingbase with a
     MattingRefine checkpoint uses its coarse network alone."""
@@ -46,6 +46,12 @@ class ModelSettings:
     corrects_alpha: bool | None = None
     """True corrects refined alpha by the compositing equation; False keeps it as predicted. Chosen
     by --quality if not given."""
+
+    @property
+    def work(self) -> dict[str, Any]:
+        """The settings that override a quality; see `resolve_budget`."""
+        names = "backbone_scale", "refine_sample_pixels", "corrects_alpha"
+        return {name: getattr(self, name) for name in names}
 
 
 @settings_group("images")

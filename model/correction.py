@@ -177,9 +177,12 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     """
     weights = frame.new_tensor(_GREY).view(1, 3, 1, 1)
     seen, captured = F.conv2d(frame, weights), F.conv2d(plate, weights)
+    # Variances do not change, and the differences of squares below lose fewer digits.
+    level = captured.mean((2, 3), keepdim=True)
+    seen, captured = seen - level, captured - level
     products = torch.cat([seen, captured, seen * seen, captured * captured, seen * captured], 1)
     mean, mean_plate, square, square_plate, product = _average(products).split(1, dim=1)
-    factor = (mean + _BLACK) / (mean_plate + _BLACK)
+    factor = (mean + level + _BLACK) / (mean_plate + level + _BLACK)
     texture = (square_plate - mean_plate.square()).clamp(min=1e-7)
     common = product - mean * mean_plate
     varied = factor.square() * texture

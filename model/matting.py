@@ -225,7 +225,7 @@ class MattingRefine(MattingBase):
         corrects = self.corrects_alpha if corrects_alpha is None else corrects_alpha
         if not corrects:
             return output
-        refined = self.refiner.list_refined(*src.shape[2:], refine_sample_pixels)
+        refined = self.refiner.list_refined(src.shape[2], src.shape[3], refine_sample_pixels)
         return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
 
     def resolve_scale(self, backbone_scale: float | None) -> float:

@@ -217,10 +217,13 @@ class Refiner(nn.Module):
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
         count = self._pixels(sample_pixels) // _BUDGET_PER_BLOCK
         side = SIDE * CELL
-        # `min` would limit an export with dynamic height and width to one of its two cases, and not
-        # all runtimes round negative numbers down.
+        # Not all runtimes round negative numbers down.
         rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
-        return cast(int, torch.sym_min(count, rows * columns)) if count else 0
+        most: int | torch.SymInt = rows * columns
+        if isinstance(most, torch.SymInt) and count:
+            # `min` would limit an export with dynamic height and width to one of its two cases.
+            return cast(int, torch.sym_min(count, most))
+        return min(count, int(most))
 
     @property
     def _floor(self) -> float:

@@ -8,7 +8,8 @@ import torch
 
 from benchmarks.speed.settings import MeasureSettings
 from benchmarks.timing import measure_peak
-from matting.predictor import Predictor, choose_lanes, load_model, set_refinement
+from matting.loading import choose_lanes, load_model, set_refinement
+from matting.predictor import Predictor
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
 from model.refiner import BUDGETED

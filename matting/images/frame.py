@@ -194,12 +194,13 @@ def _read(what: str, path: Path, read: Reader) -> Picture:
 
 def _sheet_lines(job: Job, matte: Matte, seconds: float) -> list[str]:
     height, width = matte.alpha.shape
+    ref = matte.prediction.ref
     lines = [
         job.name,
         f"{width} x {height} pixels",
         f"backbone scale {matte.budget.backbone_scale:.4g}",
         f"pixels to refine {matte.budget.refine_sample_pixels}",
-        f"refined {matte.prediction.ref.mean():.1%} of the picture",
+        *([] if ref is None else [f"refined {ref.mean():.1%} of the picture"]),
         f"{seconds:.2f} s to compute",
         *matte.notes,
     ]

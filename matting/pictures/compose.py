@@ -35,6 +35,9 @@ def render(
 
     Returns:
         (H, W), (H, W, 3) or (H, W, 4), uint8 or uint16.
+
+    Raises:
+        ValueError: for `err` and `ref` of an exported network, and for other types.
     """
     if kind == "com":
         if target is not None:
@@ -50,10 +53,11 @@ def render(
         return quantise(matte.pha, bit_depth)
     if kind == "fgr":
         return quantise(matte.fgr, bit_depth)
-    if kind == "err":
-        return quantise(matte.err, 8)
-    if kind == "ref":
-        return quantise(matte.ref.astype(np.float32), 8)
+    if kind in ("err", "ref"):
+        asked = matte.err if kind == "err" else matte.ref
+        if asked is None:
+            raise ValueError(f"an exported network has no output {kind}; use weights")
+        return quantise(asked.astype(np.float32), 8)
     raise ValueError(f"no picture is defined for output type {kind!r}")
 
 

@@ -23,6 +23,8 @@ def draw_sheet(
 ) -> np.ndarray:
     """Draws frame, plate, error, refined cells, alpha, foreground and composite, labelled.
 
+    Of an exported network there is neither error nor refined cells.
+
     Args:
         src: (H, W, 3) uint8 or uint16, the frame.
         bgr: (H, W, 3) uint8 or uint16, the plate as it was used.
@@ -37,15 +39,16 @@ def draw_sheet(
     height, width = (max(1, round(side * scale)) for side in src.shape[:2])
     background = np.broadcast_to(_GREEN, src.shape) if target is None else target
     alpha = matte.pha[..., None]
-    pictures = {
+    tiles = {
         "frame": to_float(src),
         "plate, as used": to_float(bgr),
         "predicted error": matte.err,
-        "refined cells": matte.ref.astype(np.float32),
+        "refined cells": None if matte.ref is None else matte.ref.astype(np.float32),
         "alpha": matte.pha,
         "foreground": alpha * matte.fgr + (1 - alpha) * _GREY,
         "composite": composite(matte, background),
     }
+    pictures = {label: tile for label, tile in tiles.items() if tile is not None}
     rows = -(-(len(pictures) + 1) // _COLUMNS)
     cell = width + _GAP, height + _LABEL + _GAP
     sheet = Image.new("RGB", (_COLUMNS * cell[0] + _GAP, rows * cell[1] + _GAP), _PAPER)

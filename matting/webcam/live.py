@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from ..pictures.compose import composite, quantise, render
-from ..prediction import Prediction
 from ..video.stream import FrameMatter
 from .camera import Shot
 from .capture import Capture
@@ -130,8 +129,7 @@ class Live:
         matte, bgr = self.matter.finish(shot.pixels, matte), preparation.bgr
         if self.mirror == "all":
             # Mirrors only the subject, so that text in the new background stays readable.
-            parts = (matte.pha, matte.fgr, matte.err, matte.ref)
-            matte = Prediction(*(part[:, ::-1] for part in parts))
+            matte = matte.mirror()
             if self._mirrored is None or self._mirrored[0] is not bgr:
                 self._mirrored = bgr, np.ascontiguousarray(bgr[:, ::-1])
             bgr = self._mirrored[1]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from matting.predictor import load_predictor
+from matting.loading import load_predictor
 from matting.settings import ComputeSettings, ModelSettings
 from model.reading import CheckpointError
 from training.checkpoint import load_checkpoint

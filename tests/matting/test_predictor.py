@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from matting.predictor import Predictor, choose_lanes, load_predictor
+from matting.loading import choose_lanes, load_predictor
+from matting.predictor import Predictor
 from matting.quality import Budget
 from matting.settings import ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine

@@ -1,0 +1,1 @@
+"""Exports: files of a network that other programs run without this one."""

@@ -1,0 +1,135 @@
+"""The network as it is exported: two pictures in, alpha and foreground out, shapes fixed."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+from torch.nn import functional as F
+
+from matting.quality import Budget
+from model import MattingBase, MattingRefine
+from model.matting import reduce
+from runtime.device import DTYPES, Precision
+
+Mode = Literal["blocks", "full", "coarse"]
+
+# Sides of frames of dynamic size are multiples of 4 pixels, and at least this: ours, so that the
+# coarse features have a pixel at a scale of 1/8.
+DYNAMIC_MIN = 64
+_TRACED = (480, 640)  # any size serves for tracing a dynamic one
+
+
+class ExportedNetwork(nn.Module):
+    """Predicts alpha and foreground of a frame, without a choice of its caller.
+
+    Args:
+        network: in evaluation mode; changed: its refiner's mode, its defaults and its precision.
+        mode: `blocks` and `full` are refine modes; `coarse` enlarges the coarse prediction.
+        budget: scale and pixels to refine.
+        precision: of network and weights. Pictures and results are float32.
+
+    Raises:
+        ValueError: when a MattingBase shall refine.
+    """
+
+    def __init__(
+        self, network: MattingBase, mode: Mode, budget: Budget, precision: Precision = "float32"
+    ) -> None:
+        super().__init__()
+        if isinstance(network, MattingRefine):
+            network.backbone_scale = budget.backbone_scale
+            network.corrects_alpha = budget.corrects_alpha
+            network.refiner.mode = "blocks" if mode == "coarse" else mode
+            network.refiner.sample_pixels = 0 if mode == "coarse" else budget.refine_sample_pixels
+        elif mode != "coarse":
+            raise ValueError(
+                f"a mattingbase has no refiner for mode {mode}; use --mode coarse or the weights "
+                "of a mattingrefine"
+            )
+        self.scale, self.dtype = budget.backbone_scale, DTYPES[precision]
+        self.network = network.to(self.dtype)
+        self.eval().requires_grad_(False)
+
+    def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicts.
+
+        Args:
+            src: (1, 3, H, W) float32, RGB in [0, 1], the captured frame; H and W divisible by 4.
+            bgr: (1, 3, H, W) float32, RGB in [0, 1], the captured plate.
+
+        Returns:
+            Alpha (1, 1, H, W) and foreground (1, 3, H, W), float32 in [0, 1].
+        """
+        src, bgr = src.to(self.dtype), bgr.to(self.dtype)
+        if isinstance(self.network, MattingRefine):
+            output = self.network(src, bgr)
+            return output.pha.float(), output.fgr.float()
+        src_sm, bgr_sm = reduce(src, self.scale), reduce(bgr, self.scale)
+        coarse = self.network(src_sm, bgr_sm)
+        enlarged = torch.cat([coarse.pha, coarse.fgr - src_sm], dim=1)
+        enlarged = F.interpolate(enlarged, src.shape[2:], mode="bilinear", align_corners=False)
+        return enlarged[:, :1].float(), (enlarged[:, 1:] + src).clamp(0, 1).float()
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What is exported, with the forms that several formats start from, each made once.
+
+    Attributes:
+        module: the network.
+        size: height and width of frames in pixels; None means that they are dynamic.
+        mode: see `ExportedNetwork`.
+        precision: see `ExportedNetwork`.
+        budget: see `ExportedNetwork`.
+    """
+
+    module: ExportedNetwork
+    size: tuple[int, int] | None
+    mode: Mode
+    precision: Precision
+    budget: Budget
+
+    @property
+    def example(self) -> tuple[Tensor, Tensor]:
+        """A frame and a plate of noise to trace with."""
+        noise = torch.rand(2, 1, 3, *(self.size or _TRACED), generator=torch.manual_seed(0))
+        return noise[0], noise[1]
+
+    @cached_property
+    @torch.no_grad()
+    def program(self) -> ExportedProgram:
+        """The program of `torch.export`."""
+        if self.size is not None:
+            return torch.export.export(self.module, self.example)
+        least = DYNAMIC_MIN // 4
+        sides = {2: 4 * Dim("rows", min=least), 3: 4 * Dim("columns", min=least)}
+        # Guards would limit the program to sizes that behave like the example.
+        return torch.export.export(
+            self.module,
+            self.example,
+            dynamic_shapes=(sides, sides),
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+
+    @cached_property
+    @torch.no_grad()
+    def onnx(self) -> Any:
+        """An `onnx.ModelProto`, checked and simplified by its exporter."""
+        import onnx
+
+        exported = torch.onnx.export(
+            self.program,
+            self.example,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+            input_names=["src", "bgr"],
+            output_names=["pha", "fgr"],
+        )
+        assert exported is not None  # noqa: S101 - the exporter's type allows it for old uses
+        model = exported.model_proto
+        onnx.checker.check_model(model, full_check=True)
+        return model

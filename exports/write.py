@@ -1,0 +1,167 @@
+"""Writes one format: the file, the comparison with PyTorch, and the card."""
+
+import hashlib
+import importlib.util
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from matting.exported.card import Card, Format, Parity, card_path
+from model.weights import identify, load_network
+from runtime.device import Precision
+from runtime.version import VERSION
+
+from .formats import FORMATS, Operators
+from .network import DYNAMIC_MIN, ExportedNetwork, Graph, Mode
+from .parity import Expected, compare, predict_demo
+from .settings import NetworkSettings
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to export; formats share what they start from.
+
+    Attributes:
+        network: the weights and the work per frame.
+        size: height and width of frames in pixels; None for dynamic ones.
+        mode: see `ExportedNetwork`.
+        precision: of the network.
+    """
+
+    network: NetworkSettings
+    size: tuple[int, int] | None
+    mode: Mode
+    precision: Precision
+
+    def name(self, format: Format) -> str:
+        """The name of the file."""
+        named = {(1080, 1920): "hd", (2160, 3840): "4k", None: "dynamic"}
+        size = named.get(self.size) or "{1}x{0}".format(*(self.size or ()))
+        return f"{size}-{self.mode}-{self.precision}{FORMATS[format].suffix}"
+
+    def check(self, format: Format) -> None:
+        """Checks that a format can be written.
+
+        Raises:
+            ValueError: when it lacks the precision or dynamic sizes, or a package is missing.
+        """
+        writer = FORMATS[format]
+        if self.precision not in writer.bounds:
+            raise ValueError(
+                f"--format {format} is written in {' or '.join(writer.bounds)}, got "
+                f"--precision {self.precision}"
+            )
+        if self.size is None and not writer.dynamic:
+            raise ValueError(f"--format {format} has a fixed size; give --size HD, 4K or 1280x720")
+        missing = [name for name in writer.packages if importlib.util.find_spec(name) is None]
+        if missing:
+            raise ValueError(
+                f"--format {format} needs {' and '.join(missing)}; run `pip install "
+                f"{' '.join(missing)}`"
+            )
+
+    @cached_property
+    def plain(self) -> Graph:
+        """The network in float32."""
+        return self._build("float32")
+
+    @cached_property
+    def expected(self) -> list[Expected]:
+        """What PyTorch predicts, in float32."""
+        return predict_demo(self.plain.module, self.size)
+
+    @cached_property
+    def reduced(self) -> Graph:
+        """The network in float16."""
+        return self._build("float16")
+
+    def graph(self, format: Format) -> Graph:
+        """What a format starts from. OpenVINO lowers float32 to bfloat16 itself, when it runs."""
+        return self.reduced if self.precision == "float16" else self.plain
+
+    def _build(self, precision: Precision) -> Graph:
+        budget = self.network.choose_budget(self.size)
+        network = load_network(self.network.checkpoint)
+        module = ExportedNetwork(network, self.mode, budget, precision)
+        return Graph(module, self.size, self.mode, precision, budget)
+
+
+def write_export(order: Order, format: Format, folder: Path) -> Card:
+    """Writes a format and its card into a folder; existing files are replaced.
+
+    Nothing gets its name before the comparison with PyTorch has passed.
+
+    Returns:
+        The card.
+
+    Raises:
+        ValueError: when the difference from PyTorch exceeds the bound.
+        OSError: when a file can't be written.
+    """
+    writer, name = FORMATS[format], order.name(format)
+    with TemporaryDirectory(dir=folder, prefix=".export-") as place:
+        path = Path(place, name)
+        operators = writer.write(order.graph(format), path)
+        bound = writer.bounds[order.precision]
+        frames = compare(writer.open(path, order.precision), order.expected)
+        parity = Parity(_name_runtime(format), bound, frames)
+        largest = max(max(frame.pha.largest, frame.fgr.largest) for frame in frames)
+        if largest > bound:
+            worst = max(frames, key=lambda frame: max(frame.pha.largest, frame.fgr.largest))
+            raise ValueError(
+                f"differs from PyTorch by {largest:.2g} at {worst.name}.jpg of demo/ "
+                f"({worst.size[1]} x {worst.size[0]}), more than {bound:g}; nothing was written"
+            )
+        card = _describe(order, format, path, operators, parity)
+        card_path(path).write_bytes(card.to_json())
+        made = sorted(Path(place).iterdir(), key=lambda file: file == card_path(path))
+        for file in made:
+            file.replace(folder / file.name)
+    return card
+
+
+def _describe(
+    order: Order, format: Format, path: Path, operators: Operators, parity: Parity
+) -> Card:
+    graph = order.graph(format)
+    height, width = order.size or ("H", "W")
+    picture = f"float32 (1, 3, {height}, {width}), RGB in [0, 1], channels first"
+    budget = graph.budget
+    return Card(
+        format=format,
+        file=path.name,
+        sha256=_hash(path),
+        program=VERSION,
+        weights_sha256=_hash(order.network.checkpoint),
+        network=str(identify(graph.module.network.state_dict())),
+        mode=order.mode,
+        precision=order.precision,
+        size=order.size,
+        least=DYNAMIC_MIN,
+        backbone_scale=budget.backbone_scale,
+        refine_sample_pixels=budget.refine_sample_pixels,
+        corrects_alpha=budget.corrects_alpha,
+        inputs={"src": f"{picture}, the frame", "bgr": f"{picture}, the plate"},
+        outputs={
+            "pha": f"float32 (1, 1, {height}, {width}), alpha in [0, 1]",
+            "fgr": f"{picture}, the foreground, straight",
+        },
+        operators=operators,
+        parity=parity,
+    )
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file, or of the files in a folder in the order of their names."""
+    found = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def _name_runtime(format: Format) -> str:
+    package = next(iter(FORMATS[format].packages[::-1]), "torch")
+    return f"{package} {version(package)}"

@@ -1,0 +1,1 @@
+"""Exported networks: their cards, and running them in place of weights."""

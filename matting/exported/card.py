@@ -1,0 +1,145 @@
+"""The card beside an exported network: what it takes, what it gives, and how exact it is."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from runtime.device import Precision
+from runtime.wording import to_json
+
+from ..quality import Budget
+
+Format = Literal["onnx", "openvino", "torch-export", "torchscript"]
+
+_MAX_BYTES = 1_000_000
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_Side = Annotated[int, Field(ge=4, le=65_536, multiple_of=4)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Difference:
+    """Largest and mean absolute difference from PyTorch, of values in [0, 1]."""
+
+    largest: float
+    mean: float
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FrameParity:
+    """How far the results for one frame are from PyTorch's.
+
+    Attributes:
+        name: of the frame in demo/.
+        size: height and width in pixels.
+        pha: of alpha.
+        fgr: of the foreground.
+    """
+
+    name: str
+    size: tuple[int, int]
+    pha: Difference
+    fgr: Difference
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Parity:
+    """Agreement with PyTorch.
+
+    Attributes:
+        runtime: what computed it, with its version; None if it was not run, with the reason.
+        bound: the largest difference that is allowed.
+        frames: one entry for each frame that was compared.
+        reason: why it was not run.
+    """
+
+    runtime: str | None
+    bound: float
+    frames: tuple[FrameParity, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Card:
+    """Describes an exported network; stored as JSON beside it.
+
+    Attributes:
+        format: of the file.
+        file: its name; with OpenVINO the weights are in the `.bin` of the same stem.
+        sha256: of the file.
+        program: version of this program.
+        weights_sha256: of the weights file.
+        network: type, backbone and kernel size.
+        mode: `blocks`, `full` or `coarse`.
+        precision: of the convolutions.
+        size: height and width of frames in pixels; None means any multiple of 4 from `least` on.
+        least: smallest side in pixels.
+        backbone_scale: size of the coarse input as a fraction of the frame's.
+        refine_sample_pixels: budget of the refiner; mode `blocks` refines one block of 16 x 16
+            pixels for every 160 of it.
+        corrects_alpha: whether alpha is corrected by the compositing equation.
+        inputs: shape, type, layout and range of each input.
+        outputs: the same of each output.
+        operators: how often each kind of operator occurs.
+        parity: agreement with PyTorch.
+    """
+
+    format: Format
+    file: str
+    sha256: str
+    program: str
+    weights_sha256: str
+    network: str
+    mode: Literal["blocks", "full", "coarse"]
+    precision: Precision
+    size: tuple[_Side, _Side] | None
+    least: int
+    backbone_scale: Annotated[float, Field(gt=0, le=0.5)]
+    refine_sample_pixels: Annotated[int, Field(ge=0)]
+    corrects_alpha: bool
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    operators: dict[str, int]
+    parity: Parity
+
+    @property
+    def budget(self) -> Budget:
+        """The work per frame."""
+        return Budget(
+            self.backbone_scale, self.refine_sample_pixels, corrects_alpha=self.corrects_alpha
+        )
+
+    def to_json(self) -> bytes:
+        """The card as a JSON file."""
+        return to_json(asdict(self))
+
+
+def card_path(exported: Path) -> Path:
+    """The file of an export's card."""
+    return exported.with_name(exported.name + ".json")
+
+
+def read_card(exported: Path) -> Card:
+    """Reads the card of an export.
+
+    Raises:
+        ValueError: when it is missing, too large or not a card.
+    """
+    path = card_path(exported)
+    if not path.is_file():
+        raise ValueError(
+            f"{exported} has no card {path.name} beside it; export it again with export.py, or "
+            "copy the card with it"
+        )
+    with path.open("rb") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"{path} is larger than {_MAX_BYTES:,} bytes, so it is not a card")
+    try:
+        return TypeAdapter(Card).validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise ValueError(f"{path} is not the card of an export: {where}: {first['msg']}") from error

@@ -1,0 +1,111 @@
+"""The predictor of an exported network."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from runtime.device import resolve_device
+
+from ..prediction import Prediction
+from ..predictor import Predictor, Prepared, explain_non_finite
+from ..quality import Budget, Quality
+from ..settings import ComputeSettings, ModelSettings
+from .card import read_card
+from .runtimes import open_onnx, open_openvino
+
+_OPEN = {"onnx": open_onnx, "openvino": open_openvino}
+
+
+class ExportedPredictor(Predictor):
+    """Runs an exported network on pictures of its size; calls of several threads take turns.
+
+    Args:
+        path: the ONNX or OpenVINO file, with its card beside it.
+
+    Raises:
+        ValueError: when card or file can't be used, do not belong together, or the runtime is not
+            installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.card = path, read_card(path)
+        if self.card.format not in _OPEN:
+            raise ValueError(
+                f"{path} is of format {self.card.format}, which can hold code, so it is not "
+                f"loaded here; use one of {', '.join(_OPEN)}"
+            )
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != self.card.sha256:
+                raise ValueError(f"{path} is not the file that its card describes; export it again")
+        self._run = _OPEN[self.card.format](path, self.card.precision)
+        self.device, self.precision, self.parity = torch.device("cpu"), self.card.precision, None
+        self._set_lanes(1)
+
+    @property
+    def kind(self) -> str:
+        """What computes, in words."""
+        return f"{self.card.network}, exported to {self.card.format} in mode {self.card.mode}"
+
+    def choose_budget(self, height: int, width: int, quality: Quality, **asked: Any) -> Budget:
+        """Returns the export's own scale and pixels; ValueError where others are asked for."""
+        self._refuse({name: value for name, value in asked.items() if value is not None})
+        return self.card.budget
+
+    def check_settings(self, model: ModelSettings, compute: ComputeSettings) -> None:
+        """Checks that settings ask for nothing that an export can't give.
+
+        Raises:
+            ValueError: for a property of the network, or another device, precision or backend.
+        """
+        plain = ModelSettings()
+        names = [name for name in vars(plain) if name != "checkpoint"]
+        values = {name: getattr(model, name) for name in names}
+        self._refuse({k: value for k, value in values.items() if value != getattr(plain, k)})
+        if compute.device not in ("auto", "cpu"):
+            resolve_device(compute.device)
+            raise ValueError(f"{self.path} runs on the CPU, got --device {compute.device}")
+        if compute.precision != "float32" or compute.backend != "pytorch":
+            raise ValueError(
+                f"{self.path} determines precision and backend; leave out --precision and --backend"
+            )
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Prediction:
+        """Predicts as `Predictor.predict`, but with the export's own budget, and no error map.
+
+        Raises:
+            ValueError: when frame and plate differ in size, or have another size than the export.
+        """
+        if src.shape != bgr.shape:
+            raise ValueError(f"frame and plate must agree in size, got {src.shape}, {bgr.shape}")
+        height, width = src.shape[:2]
+        pair = [
+            (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
+            for picture in (src, bgr)
+        ]
+        wanted = self.card.size
+        rows, columns = pair[0].shape[2:]
+        if wanted is not None and wanted != (rows, columns):
+            raise ValueError(
+                f"{self.path} takes frames of {wanted[1]} x {wanted[0]} pixels, got {width} x "
+                f"{height}; resize them, or export with --size {columns}x{rows} or dynamic"
+            )
+        with self._free_lanes:
+            pha, fgr = self._run(*(picture.numpy() for picture in pair))
+        if not (np.isfinite(pha).all() and np.isfinite(fgr).all()):
+            raise ValueError(explain_non_finite("alpha or foreground", "float32"))
+        pha, fgr = pha[0, 0, :height, :width], fgr[0, :, :height, :width].transpose(1, 2, 0)
+        return Prediction(np.ascontiguousarray(pha), np.ascontiguousarray(fgr))
+
+    def _refuse(self, asked: dict[str, Any]) -> None:
+        if asked:
+            raise ValueError(
+                f"{self.path} is exported, which fixed {', '.join(sorted(asked))}; leave out these "
+                "arguments, or export again with others"
+            )
+
+    @property
+    def _least(self) -> int:
+        return self.card.least

@@ -1,0 +1,82 @@
+"""Runtimes that run an exported network. Both formats hold operators and numbers, no code."""
+
+import importlib.util
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from runtime.device import Precision
+
+# Frame and plate (1, 3, H, W) float32 to alpha (1, 1, H, W) and foreground (1, 3, H, W) float32.
+Run = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def open_onnx(path: Path, precision: Precision = "float32") -> Run:
+    """Opens an ONNX file in ONNX Runtime, on the CPU; its precision is that of the file.
+
+    Raises:
+        ValueError: when the package is missing or refuses the file.
+    """
+    check_package("onnxruntime", path)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors; warnings are about the optimiser's own choices
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the package has a class of its own for every reason
+        raise ValueError(f"ONNX Runtime can't open {path}: {error}") from error
+
+    def run(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        pha, fgr = session.run(["pha", "fgr"], {"src": src, "bgr": bgr})
+        return pha, fgr
+
+    return run
+
+
+def open_openvino(path: Path, precision: Precision = "float32") -> Run:
+    """Opens an OpenVINO file on the CPU, to compute convolutions in a precision.
+
+    Raises:
+        ValueError: when the package is missing or refuses the file.
+    """
+    check_package("openvino", path)
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32",
+    }
+    try:
+        compiled = openvino_core().compile_model(path, "CPU", options)
+    except RuntimeError as error:
+        raise ValueError(f"OpenVINO can't open {path}: {error}") from error
+    request = compiled.create_infer_request()
+
+    def run(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = request.infer({"src": src, "bgr": bgr})  # copied, so a later call is harmless
+        return found["pha"], found["fgr"]
+
+    return run
+
+
+@lru_cache(maxsize=1)
+def openvino_core() -> Any:
+    """OpenVINO's runtime, kept until the program ends.
+
+    After it is freed, a signal ends the program with a segmentation fault (seen with OpenVINO
+    2026.4, Python 3.11, Linux).
+    """
+    import openvino
+
+    return openvino.Core()
+
+
+def check_package(package: str, path: Path) -> None:
+    """Checks that a package is installed; ValueError names what needs it."""
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(f"{path} needs {package}; run `pip install {package}`")
