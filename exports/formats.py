@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.fx import GraphModule
 
 from matting.exported.card import Format
-from matting.exported.runtimes import Run, open_onnx, open_openvino
+from matting.exported.runtimes import Run, open_onnx, open_openvino, openvino_core
 from runtime.device import Precision
 
 from .network import Graph
@@ -51,8 +51,6 @@ def _write_onnx(graph: Graph, path: Path) -> Operators:
 
 def _write_openvino(graph: Graph, path: Path) -> Operators:
     import openvino
-
-    from matting.exported.runtimes import openvino_core
 
     model = openvino_core().read_model(graph.onnx.SerializeToString())
     openvino.save_model(model, path, compress_to_fp16=False)

@@ -15,6 +15,7 @@ PROGRAMS = {
     "train-refine": ("train_refine", "train stage 2, with the refiner"),
     "evaluate": ("evaluate", "measure mattes against true ones"),
     "speed": ("inference_speed_test", "measure frames per second"),
+    "export": ("export", "write files that other programs run"),
     "app": (".app.run", "open a page in the browser to try it"),
 }
 USAGE = "\n".join(

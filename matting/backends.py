@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from model import MattingBase, MattingRefine
 from model.fast import FastMatting
 from model.fast.coarse import CoarseFunction
 from runtime.device import Precision
+
+from .exported.runtimes import openvino_core
 
 Backend = Literal["pytorch", "onnxruntime", "openvino"]
 
@@ -133,7 +135,7 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
     @lru_cache(maxsize=8)
     def request(shape: torch.Size) -> Callable[..., dict[int, object]]:
         converted.reshape({0: list(shape), 1: list(shape)})
-        built = _openvino_core().compile_model(converted, "CPU", options).create_infer_request()
+        built = openvino_core().compile_model(converted, "CPU", options).create_infer_request()
         infer: Callable[..., dict[int, object]] = built.infer
         return infer
 
@@ -146,18 +148,6 @@ def _to_openvino(coarse: nn.Module, precision: Precision) -> CoarseFunction:
         return predicted, features.permute(0, 3, 1, 2)
 
     return run
-
-
-@lru_cache(maxsize=1)
-def _openvino_core() -> Any:
-    """OpenVINO's runtime, kept until the program ends.
-
-    After it is freed, a signal ends the program with a segmentation fault (seen with OpenVINO
-    2026.4, Python 3.11, Linux).
-    """
-    import openvino
-
-    return openvino.Core()
 
 
 def _example() -> Tensor:

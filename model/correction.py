@@ -12,7 +12,6 @@ refiner's few channels do not learn; the update is the scalar form of Kalman's (
 """
 
 from contextlib import nullcontext
-from functools import reduce
 from typing import Literal
 
 import torch
@@ -23,6 +22,7 @@ from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .outputs import RefineOutput
 from .patches import crop_patches, replace_patches, select_cells
 from .refiner import CELL, resize
+from .texture import compare_texture
 
 # Standard deviations of the frame's noise, the predicted foreground and the captured plate, as
 # fractions of white; and of the plate's position, in pixels.
@@ -33,36 +33,6 @@ _PLACE = 2.0
 _LIGHT_REACH = 2
 _LIGHT_FLOOR = 0.02
 _LIGHT_RANGE = 0.4, 1.6
-# Texture is compared within this many coarse pixels. What follows are bounds between which evidence
-# rises from none to full, or falls. Of a shadow: the part of the plate's variance that the frame
-# shows, the variance in multiples of the noise's, the largest difference between the factors of
-# the channels, and the factor.
-_TEXTURE_REACH = 2
-_SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
-    *((0.5, 0.8), (1.5, 5), (0.06, 0.12)),
-    *((0.2, 0.3), (1.02, 1.1)),
-)
-# On a plain plate of a strong colour, the colour takes the place of texture: its saturation, the
-# difference between the factors of the channels, the factor, alpha (what the network is sure of
-# stays), and the bend of the factor from pixel to pixel, which thin dark lines have and soft light
-# has not.
-_SATURATED, _SAME, _DIM, _UNSURE, _BENT = (
-    (0.25, 0.5),
-    (0.03, 0.08),
-    (0.3, 0.45),
-    (0.6, 0.9),
-    (0.1, 0.25),
-)
-# Of a subject: the variance that a shadow of the darkest factor would leave, in multiples of the
-# noise's; the factor of the texture that is left; how well the plate fits where there is no
-# subject; and the mean alpha within _NEAR coarse pixels, because places far from a subject changed
-# for other reasons.
-_LEFT, _GONE, _FITS, _SURROUNDED, _NEAR = (0.25, 1), (0.1, 0.25), (0.65, 0.8), (0.5, 0.7), 8
-# Standard deviations of the noise, as fractions of white; what differs more is not noise.
-_LEAST_NOISE, _MOST_NOISE = 0.7 / 255, 4 / 255
-_BLACK = 4 / 255  # added to both levels of a ratio
-_SURE = 0.02  # alpha below this is background
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def correct_alpha(
@@ -109,24 +79,40 @@ def correct_alpha(
         whole = output.pha.to(exact)
         whole = whole * (1 - shadow) * (1 - hidden) + hidden
         pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
-        if refined == 0:
-            return output._replace(pha=whole)
-        if refined is None:
-            cells = select_cells(output.ref_sm)
-            patches = [crop_patches(picture, cells, CELL, 0) for picture in pictures]
-            known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
-            pha = replace_patches(whole, _solve(*patches, *known.unbind(1)), cells)
-        elif refined == "all":
-            patches = [_split(picture) for picture in pictures]
-            known = _split(by_cell, 1).view(-1, 2, 1, 1, 1)
-            pha = _merge(_solve(*patches, *known.unbind(1)), *size)
-        else:
-            blocks = choose_blocks(output.ref_sm, refined)
-            patches = [_split(crop_blocks(picture, blocks, SIDE * CELL)) for picture in pictures]
-            known = _split(crop_blocks(by_cell, blocks, SIDE), 1).view(-1, 2, 1, 1, 1)
-            pha = _merge(_solve(*patches, *known.unbind(1)), SIDE, SIDE)
-            pha = replace_blocks(whole, pha, blocks)
-        return output._replace(pha=pha)
+        return output._replace(pha=_correct_cells(pictures, by_cell, output.ref_sm, refined))
+
+
+def _correct_cells(
+    pictures: list[Tensor], by_cell: Tensor, ref: Tensor, refined: int | Literal["all"] | None
+) -> Tensor:
+    """Solves for the alpha of the refined cells.
+
+    Args:
+        pictures: frame, plate, alpha and foreground, (B, C, H, W).
+        by_cell: (B, 2, H / 4, W / 4), the plate's light and the predicted error.
+        ref: (B, 1, H / 4, W / 4), not zero in refined cells.
+        refined: see `correct_alpha`.
+
+    Returns:
+        (B, 1, H, W), alpha.
+    """
+    pha = pictures[2]
+    if refined == 0:
+        return pha
+    if refined is None:
+        cells = select_cells(ref)
+        patches = [crop_patches(picture, cells, CELL, 0) for picture in pictures]
+        known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
+        return replace_patches(pha, _solve(*patches, *known.unbind(1)), cells)
+    if refined == "all":
+        patches = [_split(picture) for picture in pictures]
+        known = _split(by_cell, 1).view(-1, 2, 1, 1, 1)
+        return _merge(_solve(*patches, *known.unbind(1)), *by_cell.shape[2:])
+    blocks = choose_blocks(ref, refined)
+    patches = [_split(crop_blocks(picture, blocks, SIDE * CELL)) for picture in pictures]
+    known = _split(crop_blocks(by_cell, blocks, SIDE), 1).view(-1, 2, 1, 1, 1)
+    solved = _merge(_solve(*patches, *known.unbind(1)), SIDE, SIDE)
+    return replace_blocks(pha, solved, blocks)
 
 
 def _solve(
@@ -156,122 +142,6 @@ def _merge(cells: Tensor, rows: int, columns: int) -> Tensor:
     """Merges what `_split` has split."""
     pictures = cells.unflatten(0, (-1, rows, columns)).permute(0, 3, 1, 4, 2, 5)
     return pictures.flatten(4, 5).flatten(2, 3)
-
-
-@torch.no_grad()
-def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
-    """Finds where the frame is the plate times a factor, and where the plate's texture is gone.
-
-    The texture must be stronger than the noise, which is measured where there is no subject. Where
-    plate and frame do not fit, nothing is found, nor on a plain plate, unless it has a strong
-    colour.
-
-    Args:
-        frame: (B, 3, h, w) float, RGB in [0, 1].
-        plate: (B, 3, h, w) float, RGB in [0, 1].
-        pha: (B, 1, h, w) float in [0, 1], predicted alpha.
-
-    Returns:
-        Two (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not; and
-        1 where it surely hides the plate, near a subject.
-    """
-    weights = frame.new_tensor(_GREY).view(1, 3, 1, 1)
-    seen, captured = F.conv2d(frame, weights), F.conv2d(plate, weights)
-    # Variances do not change, and the differences of squares below lose fewer digits.
-    level = captured.mean((2, 3), keepdim=True)
-    seen, captured = seen - level, captured - level
-    products = torch.cat([seen, captured, seen * seen, captured * captured, seen * captured], 1)
-    mean, mean_plate, square, square_plate, product = _average(products).split(1, dim=1)
-    factor = (mean + level + _BLACK) / (mean_plate + level + _BLACK)
-    texture = (square_plate - mean_plate.square()).clamp(min=1e-7)
-    common = product - mean * mean_plate
-    varied = factor.square() * texture
-    rest = (square - mean.square() - 2 * factor * common + varied).clamp(min=0)
-    sure = (_largest(pha, _TEXTURE_REACH) < _SURE).to(rest)
-    # With a little weight on the most noise, for frames without sure background.
-    noise = (sure * rest.clamp(max=_MOST_NOISE**2)).sum((2, 3), keepdim=True) + _MOST_NOISE**2
-    noise = (noise / (sure.sum((2, 3), keepdim=True) + 1)).clamp(min=_LEAST_NOISE**2)
-    shown = 1 - (rest - noise).clamp(min=0) / varied.clamp(min=1e-7)
-
-    tint, by_colour = _compare_colour(frame, plate, pha)
-    shadow = (
-        _rise(shown, _SHOWN)
-        * _rise(varied * factor.clamp(min=1).pow(-2) / noise, _STRENGTH)
-        * (1 - _rise(tint, _TINT))
-        * _rise(factor, _DARKEST)
-        * (1 - _rise(factor, _BRIGHTEST))
-    )
-    shadow = torch.maximum(shadow, by_colour)
-    strong = _rise(_DARKEST[1] ** 2 * texture / noise, _LEFT)
-    known = sure * strong
-    fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
-    fit = fit / (known.sum((2, 3), keepdim=True) + 1)
-    hidden = strong * (1 - _rise((common / texture).abs(), _GONE)) * _rise(fit, _FITS)
-    near = _average(pha, _NEAR)
-    # A hole wider than that, too, if what hides the plate there counts as subject.
-    larger = _average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
-    return shadow, hidden * _rise(torch.maximum(near, larger), _SURROUNDED)
-
-
-def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
-    """Finds soft shadows on a plate of a strong colour, which they keep.
-
-    Returns:
-        Two (B, 1, h, w): the largest difference between the factors of the channels, as a part of
-        their mean; and 1 where there surely is such a shadow, 0 where not.
-    """
-    seen, captured = _average(torch.cat([frame, plate], 1), 1).split(3, 1)
-    colours = (seen + _BLACK) / (captured + _BLACK)
-    factor = colours.mean(1, keepdim=True)
-    tint = (colours - factor).abs().amax(1, keepdim=True) / factor
-    saturation = 1 - captured.amin(1, keepdim=True) / captured.amax(1, keepdim=True).clamp(
-        min=_BLACK
-    )
-    sharp = ((frame + _BLACK) / (plate + _BLACK)).mean(1, keepdim=True)
-    around = F.pad(sharp, (1,) * 4, mode="replicate")
-    across = around[..., 1:-1, 2:] + around[..., 1:-1, :-2] - 2 * sharp
-    down = around[..., 2:, 1:-1] + around[..., :-2, 1:-1] - 2 * sharp
-    bend = _largest(torch.maximum(across.abs(), down.abs()), 1)
-    shadow = (
-        _rise(saturation, _SATURATED)
-        * (1 - _rise(tint, _SAME))
-        * _rise(factor, _DIM)
-        * (1 - _rise(factor, _BRIGHTEST))
-        * (1 - _rise(pha, _UNSURE))
-        * (1 - _rise(bend, _BENT))
-    )
-    return tint, shadow
-
-
-def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
-    """Means over squares of 2 * reach + 1 pixels, beyond the edges of the nearest ones.
-
-    By adding shifted rows, then columns: on a CPU 5 times as fast as pooling.
-    """
-    for dim in (2, 3):
-        x = reduce(torch.add, _shifts(x, reach, dim)) / (2 * reach + 1)
-    return x
-
-
-def _largest(x: Tensor, reach: int) -> Tensor:
-    """Maxima over squares of 2 * reach + 1 pixels."""
-    for dim in (2, 3):
-        x = reduce(torch.maximum, _shifts(x, reach, dim))
-    return x
-
-
-def _shifts(x: Tensor, reach: int, dim: int) -> list[Tensor]:
-    """Views of (B, C, h, w), moved by up to `reach` pixels along a dimension."""
-    sides = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
-    padded = F.pad(x, sides, mode="replicate")
-    return [padded.narrow(dim, start, x.shape[dim]) for start in range(2 * reach + 1)]
-
-
-def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """Rises smoothly from 0 at the first bound to 1 at the second."""
-    low, high = bounds
-    t = ((x - low) / (high - low)).clamp(0, 1)
-    return t * t * (3 - 2 * t)
 
 
 @torch.no_grad()

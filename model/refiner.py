@@ -146,7 +146,7 @@ class Refiner(nn.Module):
         height, width = src.shape[2:]
         pictures = torch.cat([src, bgr], dim=1)  # B 6 H W
         features = torch.cat([hid, pha, fgr], dim=1)  # B 36 h w
-        margin_half, margin_full = (3, 2) if self.kernel_size == 3 else (0, 0)
+        margin_half, margin_full = self._margins
 
         if self.mode == "full":
             half = _halve(features, pictures)
@@ -160,16 +160,8 @@ class Refiner(nn.Module):
         out = resize(torch.cat([pha, fgr], dim=1), height, width)  # B 4 H W
         if self.mode == "blocks":
             count = self.count_blocks(height, width, sample_pixels)
-            if not count:
-                return out[:, :1], out[:, 1:], torch.zeros_like(err)
-            blocks = choose_blocks(err, count, self._floor)
-            half = _halve(features, pictures)
-            patches = self._convolve(
-                crop_blocks(half, blocks, SIDE * CELL // 2, margin_half),  # Bk 42 14 14
-                crop_blocks(pictures, blocks, SIDE * CELL, margin_full),  # Bk 6 20 20
-            )
-            out = replace_blocks(out, patches, blocks)
-            return out[:, :1], out[:, 1:], blocks.cells(*err.shape[2:]).to(err.dtype)
+            out, ref = self._refine_blocks(features, pictures, out, err, count)
+            return out[:, :1], out[:, 1:], ref
 
         ref = self.select(err, sample_pixels)
         cells = select_cells(ref)
@@ -183,6 +175,26 @@ class Refiner(nn.Module):
             )
             out = replace_patches(out, patches, cells, self.replace_method)
         return out[:, :1], out[:, 1:], ref
+
+    def _refine_blocks(
+        self, features: Tensor, pictures: Tensor, out: Tensor, err: Tensor, count: int
+    ) -> tuple[Tensor, Tensor]:
+        """Refines `out` in the blocks of the largest errors; returns it and the selection map."""
+        if not count:
+            return out, torch.zeros_like(err)
+        blocks = choose_blocks(err, count, self._floor)
+        margin_half, margin_full = self._margins
+        patches = self._convolve(
+            crop_blocks(_halve(features, pictures), blocks, SIDE * CELL // 2, margin_half),
+            crop_blocks(pictures, blocks, SIDE * CELL, margin_full),  # Bk 6 20 20
+        )
+        ref = blocks.cells(err.shape[2], err.shape[3])
+        return replace_blocks(out, patches, blocks), ref.to(err.dtype)
+
+    @property
+    def _margins(self) -> tuple[int, int]:
+        """Pixels that the convolutions take on each side, at half and at full resolution."""
+        return (3, 2) if self.kernel_size == 3 else (0, 0)
 
     def select(self, err: Tensor, sample_pixels: int | None = None) -> Tensor:
         """Selects cells by predicted error: (B, 1, H / 4, W / 4), 1 where selected, else 0."""

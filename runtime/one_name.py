@@ -17,7 +17,16 @@ from types import CodeType, ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = "matting"  # the other packages become its subpackages
-PACKAGES = ("benchmarks", "dataset", "evaluation", "media", "model", "runtime", "training")
+PACKAGES = (
+    "benchmarks",
+    "dataset",
+    "evaluation",
+    "exports",
+    "media",
+    "model",
+    "runtime",
+    "training",
+)
 _TOOLS = ("hatch_build", "hubconf")
 
 

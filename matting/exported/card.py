@@ -21,9 +21,16 @@ _Side = Annotated[int, Field(ge=4, le=65_536, multiple_of=4)]
 
 @dataclass(frozen=True, config=_STRICT)
 class Difference:
-    """Largest and mean absolute difference from PyTorch, of values in [0, 1]."""
+    """Absolute differences from PyTorch, of values in [0, 1].
+
+    Attributes:
+        largest: of all.
+        most: 99% of the values differ by this at most.
+        mean: of all.
+    """
 
     largest: float
+    most: float
     mean: float
 
 
@@ -50,7 +57,8 @@ class Parity:
 
     Attributes:
         runtime: what computed it, with its version; None if it was not run, with the reason.
-        bound: the largest difference that is allowed.
+        bound: how much alpha and foreground may differ: in float32 all of their values, in lower
+            precision 99% of them.
         frames: one entry for each frame that was compared.
         reason: why it was not run.
     """
