@@ -1,6 +1,5 @@
 """Writes one format: the file, the comparison with PyTorch, and the card."""
 
-import hashlib
 import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from matting.exported.card import Card, Format, FrameParity, Parity, card_path
+from matting.exported.card import Card, Format, FrameParity, Parity, card_path, hash_export
 from model.weights import identify, load_network
 from runtime.device import Precision
 from runtime.version import VERSION
@@ -146,9 +145,9 @@ def _describe(
     return Card(
         format=format,
         file=path.name,
-        sha256=_hash(path),
+        sha256=hash_export(path),
         program=VERSION,
-        weights_sha256=_hash(order.network.checkpoint),
+        weights_sha256=hash_export(order.network.checkpoint),
         network=str(identify(graph.module.network.state_dict())),
         mode=order.mode,
         precision=order.precision,
@@ -165,15 +164,6 @@ def _describe(
         operators=operators,
         parity=parity,
     )
-
-
-def _hash(path: Path) -> str:
-    """SHA-256 of a file, or of the files in a folder in the order of their names."""
-    found = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            found.update(file.read_bytes())
-    return found.hexdigest()
 
 
 def _name_runtime(format: Format) -> str:

@@ -58,8 +58,7 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         Two (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not; and
         1 where it surely hides the plate, near a subject.
     """
-    weights = frame.new_tensor(_GREY).view(1, 3, 1, 1)
-    seen, captured = F.conv2d(frame, weights), F.conv2d(plate, weights)
+    seen, captured = _grey(frame), _grey(plate)
     # Variances do not change, and the differences of squares below lose fewer digits.
     level = captured.mean((2, 3), keepdim=True)
     seen, captured = seen - level, captured - level
@@ -124,6 +123,12 @@ def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         * (1 - _rise(bend, _BENT))
     )
     return tint, shadow
+
+
+def _grey(picture: Tensor) -> Tensor:
+    """(B, 1, h, w); not as a convolution, which runtimes may compute in lower precision."""
+    parts = (weight * picture[:, i : i + 1] for i, weight in enumerate(_GREY))
+    return reduce(torch.add, parts)
 
 
 def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:

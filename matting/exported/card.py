@@ -1,6 +1,7 @@
 """The card beside an exported network: what it takes, what it gives, and how exact it is."""
 
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,7 +77,7 @@ class Card:
     Attributes:
         format: of the file.
         file: its name; with OpenVINO the weights are in the `.bin` of the same stem.
-        sha256: of the file.
+        sha256: see `hash_export`.
         program: version of this program.
         weights_sha256: of the weights file.
         network: type, backbone and kernel size.
@@ -129,6 +130,17 @@ def card_path(exported: Path) -> Path:
     return exported.with_name(exported.name + ".json")
 
 
+def hash_export(exported: Path) -> str:
+    """SHA-256 of an export's files: of a folder all in it, of an `.xml` its weights too."""
+    parts = [exported, exported.with_suffix(".bin")] if exported.suffix == ".xml" else [exported]
+    files = sorted(exported.rglob("*")) if exported.is_dir() else parts
+    found = sha256()
+    for file in files:
+        if file.is_file():
+            found.update(file.read_bytes())
+    return found.hexdigest()
+
+
 def read_card(exported: Path) -> Card:
     """Reads the card of an export.
 
@@ -136,6 +148,8 @@ def read_card(exported: Path) -> Card:
         ValueError: when it is missing, too large or not a card.
     """
     path = card_path(exported)
+    if not exported.is_file():
+        raise ValueError(f"{exported} is not there")
     if not path.is_file():
         raise ValueError(
             f"{exported} has no card {path.name} beside it; export it again with export.py, or "

@@ -1,6 +1,5 @@
 """The predictor of an exported network."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..prediction import Prediction
 from ..predictor import Predictor, Prepared, explain_non_finite
 from ..quality import Budget, Quality
 from ..settings import ComputeSettings, ModelSettings
-from .card import read_card
+from .card import hash_export, read_card
 from .runtimes import open_onnx, open_openvino
 
 _OPEN = {"onnx": open_onnx, "openvino": open_openvino}
@@ -37,9 +36,8 @@ class ExportedPredictor(Predictor):
                 f"{path} is of format {self.card.format}, which can hold code, so it is not "
                 f"loaded here; use one of {', '.join(_OPEN)}"
             )
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != self.card.sha256:
-                raise ValueError(f"{path} is not the file that its card describes; export it again")
+        if hash_export(path) != self.card.sha256:
+            raise ValueError(f"{path} is not the file that its card describes; export it again")
         self._run = _OPEN[self.card.format](path, self.card.precision)
         self.device, self.precision, self.parity = torch.device("cpu"), self.card.precision, None
         self._set_lanes(1)

@@ -1,0 +1,183 @@
+"""An exported network in place of weights, with a small graph whose results are known."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from matting import Matting
+from matting.exported.card import Card, Parity, card_path, read_card
+from matting.loading import load_predictor
+from matting.settings import ComputeSettings, ModelSettings
+from runtime.wording import to_json
+
+if "CI" not in os.environ:  # where a missing runtime fails
+    for package in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed (the extra `dev`)", allow_module_level=True)
+
+CARD = Card(
+    format="onnx",
+    file="small.onnx",
+    sha256="",
+    program="1",
+    weights_sha256="0",
+    network="mattingrefine with mobilenetv2 and kernel size 3",
+    mode="blocks",
+    precision="float32",
+    size=None,
+    least=64,
+    backbone_scale=0.25,
+    refine_sample_pixels=80_000,
+    corrects_alpha=True,
+    inputs={},
+    outputs={},
+    operators={},
+    parity=Parity("test", 1e-4),
+)
+
+
+def write_small(path: Path, size: tuple[int, int] | None = None) -> Path:
+    """An export whose alpha is the frame's first channel, and foreground the plate."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    height, width = size or ("H", "W")
+    pictures = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, height, width])
+        for name, channels in (("src", 3), ("bgr", 3), ("pha", 1), ("fgr", 3))
+    ]
+    constants = [
+        helper.make_tensor(name, TensorProto.INT64, [1], [value])
+        for name, value in (("start", 0), ("end", 1), ("axis", 1))
+    ]
+    nodes = [
+        helper.make_node("Slice", ["src", "start", "end", "axis"], ["pha"]),
+        helper.make_node("Identity", ["bgr"], ["fgr"]),
+    ]
+    graph = helper.make_graph(nodes, "small", pictures[:2], pictures[2:], constants)
+    opset = helper.make_opsetid("", 18)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=10), path)
+    card = replace(CARD, file=path.name, size=size, sha256=sha256(path.read_bytes()).hexdigest())
+    card_path(path).write_bytes(card.to_json())
+    return path
+
+
+def random_pair(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+
+
+def change(path: Path, **values: object) -> None:
+    """Changes values of a card."""
+    card = asdict(read_card(path)) | values
+    card_path(path).write_bytes(to_json(card))
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (101, 67), (20, 30)])
+def test_any_size_is_padded_for_a_dynamic_export(tmp_path: Path, height: int, width: int) -> None:
+    matting = Matting.load(write_small(tmp_path / "small.onnx"))
+    src, bgr = random_pair(height, width)
+    matte = matting(src, bgr, preprocess="none")
+    assert matte.alpha.shape == (height, width)
+    # The division by 255 is rounded once more.
+    assert np.abs(matte.alpha - src[..., 0] / 255).max() < 1e-6
+    assert np.abs(matte.foreground - bgr / 255).max() < 1e-6
+    assert matte.budget == read_card(tmp_path / "small.onnx").budget
+    with pytest.raises(ValueError, match="an exported network has no output err; use weights"):
+        matte.render("err")
+
+
+def test_a_fixed_size_is_the_only_one(tmp_path: Path) -> None:
+    matting = Matting.load(str(write_small(tmp_path / "small.onnx", (64, 96))))
+    assert matting(*random_pair(64, 96)).alpha.shape == (64, 96)
+    assert matting(*random_pair(63, 94)).alpha.shape == (63, 94)
+    with pytest.raises(ValueError, match=r"takes frames of 96 x 64 pixels, got 100 x 64; .*100x64"):
+        matting(*random_pair(64, 100))
+
+
+def test_what_was_fixed_at_the_export_is_refused(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    matting, pair = Matting.load(path), random_pair(64, 96)
+    for choice in ({"backbone_scale": 0.5}, {"refine_sample_pixels": 5}, {"corrects_alpha": False}):
+        with pytest.raises(ValueError, match=f"exported, which fixed {next(iter(choice))}"):
+            matting(*pair, **choice)
+    for asked in ({"backbone_scale": 0.5}, {"refine_mode": "full"}, {"backbone": "resnet50"}):
+        settings = ModelSettings(path, **asked)
+        with pytest.raises(ValueError, match="exported, which fixed"):
+            load_predictor(settings, ComputeSettings())
+    for compute in (ComputeSettings(precision="bfloat16"), ComputeSettings(backend="openvino")):
+        with pytest.raises(ValueError, match="determines precision and backend"):
+            load_predictor(ModelSettings(path), compute)
+
+
+def test_card_and_file_belong_together(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    change(path, sha256="0" * 64)
+    with pytest.raises(ValueError, match="is not the file that its card describes"):
+        Matting.load(path)
+    card_path(path).unlink()
+    with pytest.raises(ValueError, match=r"has no card small\.onnx\.json beside it"):
+        Matting.load(path)
+    path.unlink()
+    with pytest.raises(ValueError, match=r"small\.onnx is not there"):
+        Matting.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file: Invalid JSON"),
+        ("[]", "the file: "),
+        ('{"format": "zip"}', "format: "),
+        (json.dumps({"x": "y" * 1_100_000}), "larger than 1,000,000 bytes"),
+    ],
+)
+def test_other_cards_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    card_path(path).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        Matting.load(path)
+
+
+def test_a_card_with_a_wrong_value_is_refused(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    for name, value in (("backbone_scale", 7), ("size", [1, 2]), ("unknown", 1)):
+        change(path, **{name: value})
+        with pytest.raises(ValueError, match=f"is not the card of an export: {name}"):
+            read_card(path)
+        write_small(path)
+
+
+def test_a_format_that_can_hold_code_is_not_loaded(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    change(path, format="torchscript")
+    with pytest.raises(ValueError, match="which can hold code"):
+        Matting.load(path)
+
+
+def test_a_damaged_file_is_explained(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    path.write_bytes(path.read_bytes()[:40])
+    change(path, sha256=sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match=r"ONNX Runtime can't open .*small\.onnx"):
+        Matting.load(path)
+
+
+def test_photographs_are_matted_with_an_export(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    command = [sys.executable, "inference_images.py", "--images-src", "demo/src/lawn.jpg"]
+    command += ["--images-bgr", "demo/bgr/lawn.jpg", "--model-checkpoint", str(path)]
+    command += ["--output-dir", str(tmp_path / "out"), "--output-types", "com", "sheet"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "exported to onnx in mode blocks" in done.stdout
+    assert {path.name for path in (tmp_path / "out").rglob("*.png")} == {"lawn.png"}
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert "exported to onnx" in summary["network"]
