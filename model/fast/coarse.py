@@ -31,8 +31,9 @@ class CoarseNetwork(nn.Module):
         self.eval().to(memory_format=torch.channels_last)
 
     def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
-        """Computes what `CoarseFunction` describes."""
-        pictures = torch.cat([src, bgr], dim=1).contiguous(memory_format=torch.channels_last)
+        """Computes what `CoarseFunction` describes, in the type of the weights."""
+        pictures = torch.cat([src, bgr], dim=1).to(self.predict.weight.dtype)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         features, *skips = self.backbone(pictures)
         features = self.decoder.features(self.aspp(features), *skips)
         return self.predict(features), features

@@ -1,5 +1,6 @@
 """Faster inference on a CPU, with the same results."""
 
+import copy
 import math
 import weakref
 from collections.abc import Callable
@@ -67,6 +68,7 @@ class FastMatting:
         self.memory = Memory()
         folded = fold_batch_norms(network)
         self.refine = BlockRefiner(folded.refiner, folded.decoder.conv4)
+        self._lowered: dict[torch.dtype, tuple[CoarseFunction, BlockRefiner]] = {}
         # Not `coarse or ...`: a compiled module has no truth value.
         self.coarse: CoarseFunction = (
             coarse
@@ -85,42 +87,61 @@ class FastMatting:
     ) -> RefineOutput:
         """Predicts; arguments, result and errors are those of `MattingRefine.forward`.
 
-        Raises ValueError also for pictures other than float32, float64 or bfloat16.
+        Inside `torch.autocast("cpu")`, all convolutions compute in its precision. Raises ValueError
+        also for pictures other than float32, float64 or bfloat16.
         """
         check_pair(src, bgr, CELL)
         if src.dtype not in _DTYPES:
             raise ValueError(f"src must be one of {_DTYPES}, got {src.dtype}")
-        network, refiner = self.network, self.network.refiner
-        scale = network.resolve_scale(backbone_scale)
-        height, width = src.shape[2:]
-        small = tuple(int(side * scale) for side in (height, width))
+        scale = self.network.resolve_scale(backbone_scale)
+        small = tuple(int(side * scale) for side in src.shape[2:])
+        coarse, refine = self.parts()
         src_sm, bgr_sm = reduce(src, *small), reduce(bgr, *small)
-        predicted, features = self.coarse(src_sm, bgr_sm)
-        predicted = predicted.to(src.dtype)
-        pha_sm = predicted[:, :1].clamp(0, 1).contiguous()
-        residual_sm = predicted[:, 1:4].contiguous()
-        err_sm = predicted[:, 4:5].clamp(0, 1).contiguous()
-        cells = height // CELL, width // CELL
-        if refiner.mode == "full":
-            ref_sm = src.new_ones((src.shape[0], 1, *cells))
-        else:
-            ref_sm = refiner.select(resize(err_sm, *cells), refine_sample_pixels)
+        predicted, features = coarse(src_sm, bgr_sm)
+        with torch.autocast("cpu", enabled=False):
+            predicted = predicted.to(src.dtype)
+            pha_sm = predicted[:, :1].clamp(0, 1).contiguous()
+            residual_sm = predicted[:, 1:4].contiguous()
+            err_sm = predicted[:, 4:5].clamp(0, 1).contiguous()
+            ref_sm = self._select(err_sm, src.shape[2:], refine_sample_pixels)
+            pha, fgr = (
+                self.memory.empty((src.shape[0], channels, *src.shape[2:]), src.dtype)
+                for channels in (1, 3)
+            )
+            enlarge(pha_sm, pha)
+            enlarge(residual_sm, fgr, src)
+            refine(src, bgr, features, torch.cat([pha_sm, residual_sm], 1), ref_sm, pha, fgr)
+            output = RefineOutput(
+                *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
+            )
+            corrects = self.network.corrects_alpha if corrects_alpha is None else corrects_alpha
+            if not corrects:
+                return output
+            refined = self.network.refiner.list_refined(*src.shape[2:], refine_sample_pixels)
+            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
 
-        pha, fgr = (
-            self.memory.empty((src.shape[0], channels, height, width), src.dtype)
-            for channels in (1, 3)
-        )
-        enlarge(pha_sm, pha)
-        enlarge(residual_sm, fgr, src)
-        self.refine(src, bgr, features, torch.cat([pha_sm, residual_sm], 1), ref_sm, pha, fgr)
-        output = RefineOutput(
-            *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
-        )
-        corrects = network.corrects_alpha if corrects_alpha is None else corrects_alpha
-        if not corrects:
-            return output
-        refined = refiner.list_refined(height, width, refine_sample_pixels)
-        return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
+    @torch.inference_mode(False)  # the weights may be used outside inference mode later
+    def parts(self) -> tuple[CoarseFunction, BlockRefiner]:
+        """Returns the coarse network and the refiner, in the precision of autocast if enabled.
+
+        They are converted once; `torch.autocast` itself converts weights in every call.
+        """
+        if not torch.is_autocast_enabled("cpu"):
+            return self.coarse, self.refine
+        dtype = torch.get_autocast_dtype("cpu")
+        if dtype not in self._lowered:
+            coarse = self.coarse
+            if isinstance(coarse, CoarseNetwork):
+                coarse = copy.deepcopy(coarse).to(dtype)
+            self._lowered[dtype] = coarse, self.refine.to(dtype)
+        return self._lowered[dtype]
+
+    def _select(self, err_sm: Tensor, size: torch.Size, refine_sample_pixels: int | None) -> Tensor:
+        """Selects the cells to refine: (B, 1, H / 4, W / 4), 1 where selected, else 0."""
+        refiner, cells = self.network.refiner, (size[0] // CELL, size[1] // CELL)
+        if refiner.mode == "full":
+            return err_sm.new_ones((err_sm.shape[0], 1, *cells))
+        return refiner.select(resize(err_sm, *cells), refine_sample_pixels)
 
 
 class Memory:

@@ -7,6 +7,8 @@ Source: ours, because patches of single cells compute their neighbours' features
 and features of the full frame cost more than the patches cut from them.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,6 +52,13 @@ class BlockRefiner:
         # that contains both. The last is a multiple of four, so windows can be copied in pieces.
         self.margins = (3, 2, 8) if refiner.kernel_size == 3 else (0, 0, 0)
 
+    def to(self, dtype: torch.dtype) -> "BlockRefiner":
+        """Copies the refiner with weights of another type, in which the copy computes."""
+        other = copy.copy(self)
+        for name in ("hidden", "conv1", "conv2", "conv3", "conv4"):
+            setattr(other, name, copy.deepcopy(getattr(self, name)).to(dtype))
+        return other
+
     def __call__(
         self,
         src: Tensor,
@@ -65,7 +74,7 @@ class BlockRefiner:
         Args:
             src: (B, 3, H, W) float, RGB in [0, 1].
             bgr: (B, 3, H, W) float, RGB in [0, 1].
-            features: (B, C, h, w), from which the hidden features are computed.
+            features: (B, C, h, w), from which the hidden features are computed; of any type.
             coarse: (B, 4, h, w), coarse alpha in [0, 1] and foreground residual.
             ref: (B, 1, H / 4, W / 4), not zero in the cells to refine.
             pha: (B, 1, H, W), changed in place in those cells.
@@ -77,7 +86,8 @@ class BlockRefiner:
         # Upsampling of coarse features into the windows of blocks at half resolution.
         steps = [blocks.side * CELL // 2 for blocks in groups]
         halved = (src.shape[2] // 2, src.shape[3] // 2)
-        tables = window_tables(steps, self.margins[0], features.shape[2:], halved, features.dtype)
+        dtype = self.hidden.weight.dtype
+        tables = window_tables(steps, self.margins[0], features.shape[2:], halved, dtype)
         hidden = self._hidden(features, groups, tables)
         hidden[:, HIDDEN_CHANNELS : HIDDEN_CHANNELS + 4] = coarse
         hidden[:, HIDDEN_CHANNELS + 4 + 6 :] = 0
@@ -101,19 +111,18 @@ class BlockRefiner:
                     row, column = down.origin[blocks.row] + y, across.origin[blocks.column] + x
                     looked_at[blocks.image, row // _TILE, column // _TILE] = True
         if float(looked_at.float().mean()) > _DENSE_SHARE:
-            hidden = features.new_empty((batch, h, w, HIDDEN_CHANNELS + 4 + _ROOM))
             weight, bias = self.hidden.weight, self.hidden.bias
-            computed = F.relu_(F.conv2d(features, weight, bias, padding=1))
+            hidden = weight.new_empty((batch, h, w, HIDDEN_CHANNELS + 4 + _ROOM))
+            computed = F.relu_(F.conv2d(features.to(weight.dtype), weight, bias, padding=1))
             hidden[..., :HIDDEN_CHANNELS] = computed.permute(0, 2, 3, 1)
             return hidden.permute(0, 3, 1, 2)
         # Tiles that no block reads stay uninitialised.
         image, row, column = torch.nonzero(looked_at, as_tuple=True)
         side = _TILE + 2
         tiles = crop_windows(features, image, row * _TILE - 1, column * _TILE - 1, side, side)
-        hidden = features.new_empty(
-            (batch, rows, _TILE, columns, _TILE, HIDDEN_CHANNELS + 4 + _ROOM)
-        )
-        computed = F.relu_(self.hidden(tiles)).permute(0, 2, 3, 1).to(hidden.dtype)
+        tiles = tiles.to(self.hidden.weight.dtype)
+        hidden = tiles.new_empty((batch, rows, _TILE, columns, _TILE, HIDDEN_CHANNELS + 4 + _ROOM))
+        computed = F.relu_(self.hidden(tiles)).permute(0, 2, 3, 1)
         hidden[image, row, :, column, :, :HIDDEN_CHANNELS] = computed
         return hidden.flatten(3, 4).flatten(1, 2)[:, :h, :w].permute(0, 3, 1, 2)
 
@@ -129,8 +138,8 @@ class BlockRefiner:
     ) -> None:
         """Computes blocks and writes their selected cells into pha and fgr.
 
-        Both are views by cell, (B, H / 4, W / 4, C, 4, 4). The features are those of `_hidden`,
-        with alpha and residual set.
+        Both are views by cell, see `_by_cell`. The features are those of `_hidden`, with alpha and
+        residual set.
         """
         margin_half, margin_full, margin = self.margins
         full = blocks.side * CELL
@@ -160,14 +169,13 @@ class BlockRefiner:
             doubled = full_in.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
             doubled[..., :depth] = x[:, :, None, :, None]
             x = F.relu_(self.conv3(full_in.permute(0, 3, 1, 2)))
-            x = self.conv4(x)
+            x = self.conv4(x).to(src.dtype, memory_format=torch.contiguous_format)
             x[:, 1:] += _trim(windows[0], margin)
-            x = x.clamp_(0, 1).permute(0, 2, 3, 1)
+            cells = _by_cell(x.clamp_(0, 1))
             block, y, z = torch.nonzero(selected, as_tuple=True)
-            cells = x.unflatten(2, (-1, CELL)).unflatten(1, (-1, CELL))[block, y, :, z]  # P 4 4 4
-            cells = cells.permute(0, 3, 1, 2).to(pha.dtype)
             place = image[block], row[block] * blocks.side + y, column[block] * blocks.side + z
-            pha[place], fgr[place] = cells[:, :1], cells[:, 1:]
+            computed = cells[block, y, z]
+            pha[place], fgr[place] = computed[:, :1], computed[:, 1:]
 
 
 def _upsample(
@@ -183,11 +191,10 @@ def _upsample(
     weights_down, weights_across = down.weights[row], across.weights[column]
     size = weights_down.shape[2], weights_across.shape[2]
     coarse = crop_windows(hidden, image, down.origin[row], across.origin[column], *size)
-    with torch.autocast("cpu", enabled=False):  # which may compute in lower precision
-        coarse = torch.bmm(weights_down, coarse.permute(0, 2, 3, 1).flatten(2))
-        coarse = coarse.view(-1, size[1], hidden.shape[1])  # k*y x_coarse C
-        weights_across = weights_across.repeat_interleave(out.shape[1], 0)
-        torch.bmm(weights_across, coarse, out=out.flatten(0, 1))
+    coarse = torch.bmm(weights_down, coarse.permute(0, 2, 3, 1).flatten(2))
+    coarse = coarse.view(-1, size[1], hidden.shape[1])  # k*y x_coarse C
+    weights_across = weights_across.repeat_interleave(out.shape[1], 0)
+    torch.bmm(weights_across, coarse, out=out.flatten(0, 1))
 
 
 def _steps(window: int) -> list[int]:
@@ -201,8 +208,10 @@ def _trim(picture: Tensor, margin: int) -> Tensor:
 
 
 def _by_cell(picture: Tensor) -> Tensor:
-    """(B, C, H, W) as a view (B, H / 4, W / 4, C, 4, 4)."""
-    grid = picture.unflatten(3, (-1, CELL)).unflatten(2, (-1, CELL))
+    """Views (B, C, H, W) by cell, (B, H / 4, W / 4, C, 4, 4 or fewer), in pieces of a row."""
+    size_in_bytes = min(CELL * picture.itemsize, _PIECES[0][0])
+    grid = picture.view(dict(_PIECES)[size_in_bytes])
+    grid = grid.unflatten(3, (picture.shape[3] // CELL, -1)).unflatten(2, (-1, CELL))
     return grid.permute(0, 2, 4, 1, 3, 5)
 
 

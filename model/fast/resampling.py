@@ -1,18 +1,19 @@
 """Bilinear resampling with the results of `F.interpolate`: of whole pictures and of windows.
 
 Source: ours, because `F.interpolate` takes 10 times longer to reduce a 4K frame than reading the
-rows that it needs, and needs a second pass over a 4K output to add a picture.
+rows that it needs. To enlarge a picture of float32, OpenCV takes a fifth of its time.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Rows of the output that are made at once, few enough to stay in the cache for the next step.
+# Rows that are added to and clamped at once.
 _ROWS = 32
 
 
@@ -32,21 +33,18 @@ def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
 
     If `added` is given, of the shape of `out`, adds it and clamps to [0, 1].
     """
-    batch, channels, height, width = out.shape
-    wide = F.interpolate(picture, (picture.shape[2], width), mode="bilinear", align_corners=False)
-    count = -(-height // _ROWS)
-    origins, weights = upsampling_table(count, _ROWS, 0, picture.shape[2], height, picture.dtype)
-    # The program may have set a lower precision for convolutions.
-    with torch.autocast(out.device.type, enabled=False):
-        for i, origin in enumerate(origins.tolist()):
-            part = out[:, :, i * _ROWS : (i + 1) * _ROWS]
-            count, window = part.shape[2], weights.shape[2]
-            for b in range(batch):
-                for c in range(channels):
-                    source = wide[b, c, origin : origin + window]
-                    torch.mm(weights[i, :count], source, out=part[b, c])
-            if added is not None:
-                part.add_(added[:, :, i * _ROWS : (i + 1) * _ROWS]).clamp_(0, 1)
+    height, width = out.shape[2:]
+    if out.dtype != torch.float32:  # OpenCV rounds the weights to float32
+        out.copy_(F.interpolate(picture, (height, width), mode="bilinear", align_corners=False))
+        if added is not None:
+            out.add_(added).clamp_(0, 1)
+        return
+    for plane, large in zip(picture.flatten(0, 1), out.flatten(0, 1), strict=True):
+        cv2.resize(plane.numpy(), (width, height), large.numpy())
+    if added is not None:
+        # Few rows stay in the cache between the two.
+        for part, other in zip(out.split(_ROWS, 2), added.split(_ROWS, 2), strict=True):
+            part.add_(other).clamp_(0, 1)
 
 
 class Table(NamedTuple):

@@ -48,7 +48,7 @@ def compare(
 
 # In float64 nothing but a different computation is left of a difference: 1e-9.
 @pytest.mark.parametrize("kernel_size", [3, 1])
-@pytest.mark.parametrize("mode", ["sampling", "thresholding", "full"])
+@pytest.mark.parametrize("mode", ["sampling", "thresholding", "full", "blocks"])
 def test_equals_plain_path_over_sizes_scales_and_batches(mode: str, kernel_size: int) -> None:
     network = build(kernel_size=kernel_size)
     network.refiner.mode = mode
@@ -133,6 +133,33 @@ def test_autocast_gives_the_plain_paths_result() -> None:
         fast = accelerate(network)(src, bgr).pha
         plain = network(src, bgr).pha
     assert (fast.float() - plain.float()).abs().mean() < 0.02
+
+
+@torch.no_grad()
+def test_autocast_keeps_the_precision_of_the_frame_in_refined_cells() -> None:
+    network = build(dtype=torch.float32)
+    network.refiner.mode = "full"
+    network.refiner.conv4.weight[1:], network.refiner.conv4.bias[1:] = 0, 0  # no residual
+    src, bgr = random_pair(1, (64, 96))
+    with torch.autocast("cpu", torch.bfloat16):
+        output = accelerate(network)(src, bgr)
+    assert output.pha.dtype == output.fgr.dtype == torch.float32
+    assert torch.equal(output.fgr, src)
+
+
+@torch.no_grad()
+def test_autocast_converts_the_weights_once() -> None:
+    fast, pair = accelerate(build(dtype=torch.float32)), random_pair(1, (64, 96))
+    assert isinstance(fast, FastMatting)
+    exact = fast(*pair)
+    with torch.autocast("cpu", torch.bfloat16):
+        first = fast(*pair)
+        converted = fast.parts()
+        fast(*pair)
+        assert fast.parts() is converted
+    assert converted[1].conv1.weight.dtype == torch.bfloat16
+    assert not torch.equal(first.pha, exact.pha)
+    assert torch.equal(fast(*pair).pha, exact.pha), "outside, it computes in float32 as before"
 
 
 def test_channels_last_frames_give_the_same() -> None:
