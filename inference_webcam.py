@@ -64,10 +64,11 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
-    """Work per frame. auto chooses backbone scale and refined pixels by the pictures' size. best
-    adds a second pass on a larger, mirrored picture: better mattes, several times slower. hd
-    and 4k are the paper's presets. --model-backbone-scale and --model-refine-sample-pixels override
-    it."""
+    """Work per frame. auto chooses backbone scale and refined pixels by the pictures' size, and
+    changes to fast, with a note, if it can't keep up with the camera. fast takes half the time for
+    mattes that are less exact. best adds a second pass on a larger, mirrored picture: better
+    mattes, several times slower. hd and 4k are the paper's presets. --model-backbone-scale and
+    --model-refine-sample-pixels override it."""
     preprocess: PreprocessMode = "auto"
     """auto compares the plate with the first pictures and some later ones, reports what is wrong
     with the capture, and aligns it or matches its exposure where needed. none uses it as it is."""
@@ -111,8 +112,10 @@ def matte_camera(settings: Settings) -> int:
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)
         keys, where = choose_keys(scripted.pressed, window.pressed if window else None)
         print_start(camera, settings.targets, where)
-        work = settings.model.work
-        budget = predictor.choose_budget(camera.height, camera.width, settings.quality, **work)
+        budget, faster = (
+            predictor.choose_budget(camera.height, camera.width, quality, **settings.model.work)
+            for quality in (settings.quality, "fast")
+        )
         live = Live(
             capture=capture,
             matter=FrameMatter(
@@ -129,6 +132,7 @@ def matte_camera(settings: Settings) -> int:
             journal=journal,
             taking=settings.taking,
             lock=settings.opening.lock,
+            faster=faster if settings.quality == "auto" else None,
         )
         with deferred_interrupts() as interrupted:
             with journal.catch_failures(), closing(outputs), journal.catch_failures():

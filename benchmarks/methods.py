@@ -42,6 +42,7 @@ OWN = {
     "ours": Own(),
     "coarse": Own(coarse=True),
     "best": Own(quality="best"),
+    "fast": Own(quality="fast"),
     "hd": Own(quality="hd"),
     "hd-coarse": Own(coarse=True, quality="hd"),
     "unprepared": Own(preprocess="none"),

@@ -19,6 +19,7 @@ from itertools import cycle
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
+from typing import get_args
 
 import cv2
 import torch
@@ -29,6 +30,7 @@ from matting.pipeline import map_ahead
 from matting.plate.prepare import Preprocess, fit_plate
 from matting.prediction import Prediction
 from matting.predictor import Predictor
+from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
 from matting.video.open import open_source
 from matting.video.outputs import VideoOutputs, plan_paths
@@ -79,10 +81,17 @@ class Parts:
         count: number of frames.
         predictor: computes the mattes.
         model: its settings.
+        quality: the work per frame.
     """
 
     def __init__(
-        self, clip: Path, bgr: str, count: int, predictor: Predictor, model: ModelSettings
+        self,
+        clip: Path,
+        bgr: str,
+        count: int,
+        predictor: Predictor,
+        model: ModelSettings,
+        quality: Quality = "auto",
     ) -> None:
         self._settings = VideoSettings(clip, bgr)
         self._count, self._predictor = count, predictor
@@ -94,7 +103,7 @@ class Parts:
         reopen = partial(open_source, self._settings)
         self._plate_at, _ = open_plate(bgr, None, 60, reopen, self._info)
         self._budget = predictor.choose_budget(
-            self._info.height, self._info.width, "auto", **model.work
+            self._info.height, self._info.width, quality, **model.work
         )
         self._bgr = fit_plate(src=self._frames[0].pixels, bgr=self._plate_at(Fraction(0)))[0]
         self._mattes = [
@@ -205,6 +214,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--backend", default="pytorch")
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--quality", default="auto", choices=get_args(Quality))
     parser.add_argument("--backbone-scale", type=float, help="default: by size")
     parser.add_argument("--refine-sample-pixels", type=int, help="default: by size")
     args = parser.parse_args()
@@ -213,7 +223,8 @@ def main() -> None:
         backbone_scale=args.backbone_scale, refine_sample_pixels=args.refine_sample_pixels
     )
     compute = ComputeSettings(device="cpu", precision=args.precision, backend=args.backend)
-    parts = Parts(args.clip, args.bgr, args.frames, load_predictor(model, compute), model)
+    predictor = load_predictor(model, compute)
+    parts = Parts(args.clip, args.bgr, args.frames, predictor, model, args.quality)
     names = ("decode", "network", "one_at_a_time", "encode", "together")
     runs = {name: getattr(parts, name) for name in names}
     rates, spent = measure(runs, args.frames, args.rounds)

@@ -130,7 +130,7 @@ class Matting:
         Args:
             checkpoint: weights, `.safetensors` or a `.pth` state dict; or a folder written by
                 `save_pretrained`, of which the weights are taken.
-            quality: `auto`, `best`, `hd` or `4k`, see `resolve_budget`.
+            quality: `auto`, `best`, `fast`, `hd` or `4k`, see `resolve_budget`.
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
                 `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers` (0
                 computes one picture at a time); see `ComputeSettings`.

@@ -1,15 +1,15 @@
 """The work per picture: scale of the coarse input and pixels to refine."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from numbers import Integral, Real
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from model.matting import MAX_BACKBONE_SCALE
 
-Quality = Literal["auto", "best", "hd", "4k"]
+Quality = Literal["auto", "best", "fast", "hd", "4k"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Budget:
 HD = Budget(backbone_scale=1 / 4, refine_sample_pixels=80_000)
 UHD_4K = Budget(backbone_scale=1 / 8, refine_sample_pixels=320_000)
 _HD_PIXELS = 1920 * 1080
+# Most pixels of the coarse input in quality `fast`: 44% of the presets'.
+_FAST_COARSE = 320 * 180
 
 
 def resolve_budget(
@@ -51,7 +53,9 @@ def resolve_budget(
     have the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Above HD
     the number of pixels to refine grows with the area, and equals the 4K preset at 4K. Below HD it
     rises to twice HD's, because small pictures have more edge per area; they still take no longer
-    than HD. `best` is `auto` with a second pass. Both correct alpha, the presets do not.
+    than HD. `best` is `auto` with a second pass. `fast` refines half as many pixels, and its coarse
+    input has at most 320 x 180 pixels at a whole fraction of the size, which is reduced faster.
+    These three correct alpha, the presets do not.
 
     The size is in pixels. The last three arguments override the quality if they are not None.
 
@@ -93,10 +97,14 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
         return HD
     if quality == "4k":
         return UHD_4K
-    if quality not in ("auto", "best"):
-        raise ValueError(f"quality must be auto, best, hd or 4k, got {quality!r}")
+    if quality not in get_args(Quality):
+        *others, last = get_args(Quality)
+        raise ValueError(f"quality must be {', '.join(others)} or {last}, got {quality!r}")
     area = height * width / _HD_PIXELS
     scale = min(HD.backbone_scale / sqrt(area), MAX_BACKBONE_SCALE)
     pixels = HD.refine_sample_pixels * max(area, 2 - area)
     pixels = round(min(pixels, height * width))
+    if quality == "fast":
+        scale = min(1 / ceil(sqrt(height * width / _FAST_COARSE)), MAX_BACKBONE_SCALE)
+        return Budget(scale, pixels // 2, corrects_alpha=True)
     return Budget(scale, pixels, second_look=quality == "best", corrects_alpha=True)

@@ -207,7 +207,7 @@ def test_wrong_arguments(refuse, pattern: str, arguments: list) -> None:
         ("key 'compute.num_workers': .*integer, got True", "compute: {num_workers: true}"),
         ("key 'model.backbone_scale': .*number, got '0.25'", "model: {backbone_scale: '0.25'}"),
         ("key 'output.types': .*got 'com'", "output: {types: com}"),
-        ("key 'quality': .*'auto', 'best', 'hd' or '4k', got '8k'", "quality: 8k"),
+        ("key 'quality': .*'auto', 'best', 'fast', 'hd' or '4k', got '8k'", "quality: 8k"),
         ("key 'model.backbone_scale': .*equal to 0.5, got 0.6", "model: {backbone_scale: 0.6}"),
         ("key 'compute.num_workers': .*equal to 0, got -1", "compute: {num_workers: -1}"),
         ("key 'model' must map names to values, got None", "model:"),

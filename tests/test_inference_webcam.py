@@ -165,6 +165,18 @@ def test_live_clip_drops_frames_rather_than_lagging(
     assert times[-1] > Fraction(2)
 
 
+@pytest.mark.parametrize("quality", ["auto", "hd"])
+def test_quality_auto_becomes_fast_for_a_camera_of_500_frames_a_second(
+    tmp_path: Path, clips, plate, run_webcam, quality: str
+) -> None:
+    path = clips.write(tmp_path / "a.mp4", clips.moving(20) * 50, time_base=Fraction(1, 500))
+    out = tmp_path / "out"
+    line = ("--camera", path, "--plate", plate, "--record", tmp_path / "talk.mp4")
+    run_webcam(*line, "--output-dir", out, *FAST, "--quality", quality).check(0)
+    notes = json.loads((out / "summary.json").read_text("utf-8"))["notes"]
+    assert any("Quality fast is used from here on" in note for note in notes) == (quality == "auto")
+
+
 def test_names_of_a_camera_move_no_terminal(tmp_path: Path, clip, plate, run_webcam) -> None:
     odd = clip.rename(clip.with_name("a\x1b[31m.mp4"))
     outputs = ("--output-dir", tmp_path / "o\x1b", "--record", tmp_path / "r.mp4")

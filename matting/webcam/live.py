@@ -1,6 +1,7 @@
 """The live loop: take the newest picture, matte it, composite it, output it."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..pictures.compose import composite, quantise, render
+from ..quality import Budget
 from ..video.stream import FrameMatter
 from .camera import Shot
 from .capture import Capture
@@ -21,6 +23,9 @@ from .window import Window, draw_text
 Mirror = Literal["none", "preview", "all"]
 
 _WAIT = 0.05  # seconds between checks of keys without pictures
+# The camera is too fast if pictures were dropped before more than _TOO_MANY of the last _LAST shown
+# ones. The first pictures and those on which the plate is checked take longer; they are fewer.
+_LAST, _TOO_MANY = 20, 5
 _NEXT_MIRROR: dict[Mirror, Mirror] = {"none": "preview", "preview": "all", "all": "none"}
 
 
@@ -38,6 +43,7 @@ class Live:
     journal: Journal
     taking: PlateSettings
     lock: bool  # whether to lock the camera when a plate is taken or given
+    faster: Budget | None = None  # what is used from the time when the camera is too fast
     meter: Meter = field(default_factory=Meter, init=False)
 
     def __post_init__(self) -> None:
@@ -48,6 +54,8 @@ class Live:
         # A plate and its mirror image: the same object every time, so that it is blurred only once.
         self._mirrored: tuple[np.ndarray, np.ndarray] | None = None
         self._time = Fraction(0)
+        self._dropped: int | None = None  # before the last picture
+        self._late: deque[bool] = deque(maxlen=_LAST)
 
     def run(self, should_stop: Callable[[], bool], bgr: np.ndarray | None = None) -> None:
         """Runs until the end; calls `should_stop` before every picture.
@@ -123,6 +131,7 @@ class Live:
     def _show(self, shot: Shot) -> None:
         """Mattes a picture and passes it to the outputs and the window."""
         assert self._captured is not None  # noqa: S101 - a plate comes before the first picture
+        self._keep_up()
         preparation, prepared = self.matter.prepare(shot.pixels, self._captured)
         self.journal.take_preparation(preparation)
         matte = self.matter.predict(shot.pixels, prepared)
@@ -143,6 +152,20 @@ class Live:
             alone = self.backgrounds.transparent
             self.journal.keep("snapshot", render("com", matte, None, 8) if alone else picture)
 
+    def _keep_up(self) -> None:
+        """Uses the budget `faster` as soon as the camera is too fast for the other; says so."""
+        dropped = self.capture.dropped
+        if self._dropped is not None:
+            self._late.append(dropped > self._dropped)
+        self._dropped = dropped
+        if self.faster is not None and sum(self._late) > _TOO_MANY:
+            self.matter.budget, self.faster = self.faster, None
+            self.journal.note(
+                f"quality auto is too slow for this camera: before {sum(self._late)} of the last "
+                f"{len(self._late)} pictures, others were dropped. Quality fast is used from here "
+                "on. No other quality changes by itself"
+            )
+
     def _preview(self, picture: np.ndarray) -> np.ndarray:
         shown = picture[:, ::-1] if self.mirror == "preview" else picture
         numbers = f"{self.meter.text}  {self.capture.dropped} dropped"
@@ -151,3 +174,5 @@ class Live:
     def _cut(self) -> None:
         self.meter.cut()
         self.outputs.cut()
+        self._dropped = None
+        self._late.clear()

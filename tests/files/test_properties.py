@@ -88,7 +88,7 @@ def test_no_two_outputs_have_one_name(stems: set[str]) -> None:
     st.fixed_dictionaries(
         {},
         optional={
-            "quality": st.sampled_from(("auto", "best", "hd", "4k")),
+            "quality": st.sampled_from(("auto", "best", "fast", "hd", "4k")),
             "preprocess": st.sampled_from(("auto", "none")),
             "preprocess-alignment": st.booleans(),
             "target-bgr": names.filter(lambda name: not name.startswith("-")),

@@ -246,7 +246,7 @@ def test_mirrored_and_reused_arrays_are_taken_as_they_are(
 def test_wrong_choices_are_refused(
     matting: Matting, pair: tuple[np.ndarray, np.ndarray], matte: Matte, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="must be auto, best, hd or 4k"):
+    with pytest.raises(ValueError, match="must be auto, best, fast, hd or 4k"):
         matting(*pair, quality="worst")
     with pytest.raises(ValueError, match="at most 0.5, got 0.7"):
         matting(*pair, backbone_scale=0.7)

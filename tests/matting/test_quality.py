@@ -62,6 +62,26 @@ def test_best_is_auto_with_a_second_look() -> None:
     assert resolve_budget(1080, 1920, "best", 0.125, 0) == corrected(0.125, 0, second_look=True)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "wanted", "coarse"),
+    [
+        (1080, 1920, corrected(1 / 6, 40_000), (180, 320)),
+        (2160, 3840, corrected(1 / 12, 160_000), (180, 320)),
+        (720, 1280, corrected(1 / 4, 62_222), (180, 320)),
+        (576, 768, corrected(1 / 3, 71_466), (192, 256)),
+        (480, 640, corrected(1 / 3, 74_074), (160, 213)),
+        (270, 480, corrected(1 / 2, 64_800), (135, 240)),
+        (3, 5, corrected(1 / 2, 7), (1, 2)),
+    ],
+)
+def test_fast_has_a_smaller_coarse_input_at_a_whole_fraction_and_half_the_pixels(
+    height: int, width: int, wanted: Budget, coarse: tuple[int, int]
+) -> None:
+    budget = resolve_budget(height, width, "fast")
+    assert budget == wanted
+    assert budget.coarse_size(height, width) == coarse
+
+
 def test_unknown_quality_is_refused() -> None:
-    with pytest.raises(ValueError, match="auto, best, hd or 4k, got 'finest'"):
+    with pytest.raises(ValueError, match="auto, best, fast, hd or 4k, got 'finest'"):
         resolve_budget(10, 10, "finest")

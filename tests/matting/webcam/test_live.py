@@ -10,7 +10,7 @@ from PIL import Image
 
 from matting.plate.prepare import Preprocess, prepare_plate
 from matting.prediction import Prediction
-from matting.quality import HD
+from matting.quality import HD, Budget
 from matting.summary import RunSummary
 from matting.video.stream import FrameMatter
 from matting.video.target import TargetSettings
@@ -95,6 +95,33 @@ class FakeCamera:
         self.calls.append("close")
 
 
+class FakeCapture:
+    """A camera of 10 pictures a second by the clock, of which only the newest is kept."""
+
+    locks, wants_lock = None, False
+
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
+        self.facts = CameraFacts("fake", 48, 64, Fraction(10))
+        self.captured = self.dropped = 0
+        self._clock, self._start, self._seconds = clock, clock.time, seconds
+
+    @property
+    def ended(self) -> bool:
+        return self._clock.time - self._start > self._seconds
+
+    def take(self, timeout: float) -> Shot:
+        number = int(10 * (self._clock.time - self._start) + 1e-6)
+        if number == self.captured - 1:  # wait for the next
+            number += 1
+            self._clock.time = self._start + number / 10
+        self.dropped += number - self.captured
+        self.captured = number + 1
+        return Shot(scene(), Fraction(number, 10), self._clock.time)
+
+    def close(self) -> None:
+        pass
+
+
 class FakeWindow:
     """Keeps what it is shown."""
 
@@ -141,7 +168,7 @@ class Rig:
     """A live loop with everything around it replaced."""
 
     def __init__(self, tmp_path: Path, camera: object, **options: object) -> None:
-        self.capture = Capture(camera)
+        self.capture = camera if isinstance(camera, FakeCapture) else Capture(camera)
         targets = options.get("targets", ("green", "white", "none"))
         self.outputs = options.get("outputs") or Sink()
         self.window = FakeWindow()
@@ -164,6 +191,7 @@ class Rig:
             journal=self.journal,
             taking=PlateSettings(options.get("countdown", 0), options.get("frames", 2)),
             lock=options.get("lock", True),
+            faster=options.get("faster"),
         )
 
     def run(self, plate: np.ndarray | None = None) -> "Rig":
@@ -368,6 +396,66 @@ def test_given_plate_is_aligned_by_the_first_picture_as_for_photographs(
     details = rig.journal.entry.details
     assert details["alignment"]["applied"]
     assert "camera moved" in details["capture"]["problems"]
+
+
+FAST = Budget(1 / 6, 40_000)
+
+
+class SlowPredictor(FakePredictor):
+    """Takes a time by the budget's pixels, and another at some frames."""
+
+    def __init__(self, clock: FakeClock, seconds: dict[Budget, float], stalls: float = 0) -> None:
+        self.budgets: list[Budget] = []
+        self._clock, self._seconds, self._stalls = clock, seconds, stalls
+
+    def predict(self, src: np.ndarray, bgr: np.ndarray, budget: Budget) -> Prediction:
+        stalls = len(self.budgets) % 10 == 0
+        self.budgets.append(budget)
+        self._clock.time += self._stalls if stalls else self._seconds[budget]
+        return super().predict(src, bgr, budget)
+
+
+def run_slowly(
+    tmp_path: Path, clock: FakeClock, seconds: float, stalls: float = 0, **options: object
+) -> Rig:
+    predictor = SlowPredictor(clock, {HD: seconds, FAST: 0.09}, stalls or seconds)
+    rig = Rig(tmp_path, FakeCapture(clock, 6), preprocess="none", lock=False, **options)
+    rig.predictor = rig.live.matter.predictor = predictor
+    return rig.run(empty())
+
+
+def test_camera_that_is_too_fast_gets_the_faster_budget_once_and_is_told(
+    tmp_path: Path, clock: FakeClock, capsys
+) -> None:
+    rig = run_slowly(tmp_path, clock, 0.25, faster=FAST)
+    budgets = rig.predictor.budgets
+    assert budgets == [HD] * 6 + [FAST] * (len(budgets) - 6)
+    assert len(budgets) > 40
+    (note,) = rig.report.notes
+    assert "before 6 of the last 6 pictures, others were dropped. Quality fast is used" in note
+    assert f"note: {note}" in capsys.readouterr().out
+
+
+def test_budget_stays_where_the_network_keeps_up_or_stalls_at_times(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    for seconds, stalls in ((0.09, 0.09), (0.09, 0.95)):
+        rig = run_slowly(tmp_path, clock, seconds, stalls, faster=FAST)
+        assert set(rig.predictor.budgets) == {HD}
+        assert rig.report.notes == []
+
+
+def test_budget_that_was_chosen_stays_whatever_is_dropped(tmp_path: Path, clock: FakeClock) -> None:
+    rig = run_slowly(tmp_path, clock, 0.25)
+    assert set(rig.predictor.budgets) == {HD}
+    assert rig.capture.dropped > 30
+    assert rig.report.notes == []
+
+
+def test_faster_budget_outlives_a_new_plate(tmp_path: Path, clock: FakeClock) -> None:
+    rig = run_slowly(tmp_path, clock, 0.25, faster=FAST, keys=["3:b"])
+    assert set(rig.predictor.budgets[6:]) == {FAST}
+    assert rig.journal.entry.details["plate"]["frames"] == 2
 
 
 def test_plate_stays_as_it_is_without_preprocessing(tmp_path: Path, photographs) -> None:
