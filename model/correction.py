@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .outputs import RefineOutput
-from .patches import crop_patches, replace_patches, select_cells
+from .patches import Cells, crop_patches, replace_patches, select_cells
 from .refiner import CELL, resize
 from .texture import compare_texture
 
@@ -41,7 +41,7 @@ def correct_alpha(
     src_sm: Tensor,
     bgr_sm: Tensor,
     output: RefineOutput,
-    refined: int | Literal["all"] | None = None,
+    refined: int | Literal["all"] | Cells | None = None,
 ) -> RefineOutput:
     """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
@@ -52,8 +52,8 @@ def correct_alpha(
         bgr_sm: (B, 3, h, w), the plate at the coarse size.
         output: what `MattingRefine` predicts for them. The memory of its alpha may be reused.
         refined: which cells to correct: `all`; a number of blocks in each picture, as the refiner's
-            mode `blocks` chose them; None for those marked in `ref_sm`. The first two use operators
-            of static shape.
+            mode `blocks` chose them; cells, of which those marked in `ref_sm` are corrected; None
+            for all marked ones. All but the last use operators of static shape.
 
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
@@ -83,7 +83,10 @@ def correct_alpha(
 
 
 def _correct_cells(
-    pictures: list[Tensor], by_cell: Tensor, ref: Tensor, refined: int | Literal["all"] | None
+    pictures: list[Tensor],
+    by_cell: Tensor,
+    ref: Tensor,
+    refined: int | Literal["all"] | Cells | None,
 ) -> Tensor:
     """Solves for the alpha of the refined cells.
 
@@ -99,11 +102,14 @@ def _correct_cells(
     pha = pictures[2]
     if refined == 0:
         return pha
-    if refined is None:
-        cells = select_cells(ref)
+    if refined is None or isinstance(refined, Cells):
+        cells = refined or select_cells(ref)
+        place = cells.image, slice(None), cells.row, cells.column
         patches = [crop_patches(picture, cells, CELL, 0) for picture in pictures]
-        known = by_cell[cells.image, :, cells.row, cells.column].view(-1, 2, 1, 1, 1)
-        return replace_patches(pha, _solve(*patches, *known.unbind(1)), cells)
+        solved = _solve(*patches, *by_cell[place].view(-1, 2, 1, 1, 1).unbind(1))
+        if refined:
+            solved = torch.where(ref[place][..., None, None] > 0, solved, patches[2])
+        return replace_patches(pha, solved, cells)
     if refined == "all":
         patches = [_split(picture) for picture in pictures]
         known = _split(by_cell, 1).view(-1, 2, 1, 1, 1)

@@ -206,7 +206,7 @@ class Refiner(nn.Module):
             if not count:
                 return torch.zeros_like(err)
             return choose_blocks(err, count, self._floor).cells(rows, columns).to(err.dtype)
-        pixels = self._pixels(sample_pixels)
+        pixels = self.resolve_pixels(sample_pixels)
         flat = err.flatten(1)  # B cells
         count = min(pixels // CELL**2, flat.shape[1])
         chosen = flat.topk(count, dim=1, sorted=False).indices
@@ -227,7 +227,7 @@ class Refiner(nn.Module):
 
     def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
-        count = self._pixels(sample_pixels) // _BUDGET_PER_BLOCK
+        count = self.resolve_pixels(sample_pixels) // _BUDGET_PER_BLOCK
         side = SIDE * CELL
         # Not all runtimes round negative numbers down.
         rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
@@ -242,8 +242,8 @@ class Refiner(nn.Module):
         """Predicted error above which a chosen block is written."""
         return 0.0 if self.prevent_oversampling else -1.0
 
-    def _pixels(self, sample_pixels: int | None) -> int:
-        """The budget of a call; None means the attribute."""
+    def resolve_pixels(self, sample_pixels: int | None) -> int:
+        """Checks and returns the budget of a call; None means the attribute."""
         return self.sample_pixels if sample_pixels is None else _check_sample_pixels(sample_pixels)
 
     def _convolve(self, half: Tensor, pictures: Tensor) -> Tensor:

@@ -26,8 +26,9 @@ MAY_IMPORT = {
 }
 # Rooms of a package, and the rooms of it that they know nothing of.
 MUST_NOT_IMPORT = {
-    "model": {"model.fast"},
+    "model": {"model.fast", "model.cuda"},
     "model.fast": set(),
+    "model.cuda": set(),
     "media": {"media.fast_pictures"},
     "matting.plate": {"matting.library", "matting.images", "matting.video", "matting.webcam"},
     "matting.pictures": {"matting.library", "matting.images", "matting.video", "matting.webcam"},

@@ -36,17 +36,21 @@ def accelerate(
         coarse: computes the coarse network in another runtime.
 
     Returns:
-        `FastMatting` for a MattingRefine on a CPU, else the network itself. Call it as the
-        network, without gradients; several threads may. Later changes of the network's weights
-        have no effect on `FastMatting`.
+        `FastMatting` for a MattingRefine on a CPU, `CudaMatting` for one on a GPU of NVIDIA, else
+        the network itself. Call it as the network, without gradients; several threads may. Later
+        changes of the network's weights have no effect on the first two.
 
     Raises:
-        ValueError: when a MattingRefine on a CPU is in training mode.
+        ValueError: when a MattingRefine on a CPU or GPU is in training mode.
     """
-    on_cpu = next(network.parameters()).device.type == "cpu"
-    return (
-        FastMatting(network, coarse) if isinstance(network, MattingRefine) and on_cpu else network
-    )
+    device = next(network.parameters()).device.type
+    if isinstance(network, MattingRefine) and device == "cpu":
+        return FastMatting(network, coarse)
+    if isinstance(network, MattingRefine) and device == "cuda":
+        from ..cuda import CudaMatting, Graphs  # loads Triton
+
+        return CudaMatting(network, Graphs())
+    return network
 
 
 class FastMatting:
