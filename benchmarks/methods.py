@@ -13,8 +13,9 @@ import torch
 from benchmarks.composites import Pair
 from benchmarks.rvm import RobustVideoMatting, find_file
 from matting.plate.prepare import Preprocess, PreprocessMode, predict_prepared, prepare_plate
-from matting.predictor import Predictor, to_tensor
+from matting.predictor import Predictor
 from matting.quality import Quality, resolve_budget
+from matting.transfers import to_tensor
 from model import MattingRefine
 from model.refiner import RefineMode
 from model.weights import load_network

@@ -61,10 +61,13 @@ def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
 
     Two on a CPU, each with half of its cores: ours, because threads that share a frame wait for
     each other several hundred times, and longer if decoders and encoders use the cores
-    (docs/performance.md). Without workers, one.
+    (docs/performance.md). Two on a GPU of NVIDIA: one is copied while the other is computed.
+    Without workers, one.
     """
-    many = device.type == "cpu" and compute.backend == "pytorch" and compute.num_workers > 0
-    return 2 if many and torch.get_num_threads() > 1 else 1
+    if compute.backend != "pytorch" or compute.num_workers == 0:
+        return 1
+    on_cpu = device.type == "cpu" and torch.get_num_threads() > 1
+    return 2 if on_cpu or device.type == "cuda" else 1
 
 
 def describe_setup(

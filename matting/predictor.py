@@ -23,6 +23,7 @@ from .backends import Backend, accelerate_by, check_backend
 from .prediction import Prediction
 from .quality import Budget, Quality, resolve_budget
 from .second_look import Look, drop_faint_islands, look_twice
+from .transfers import Transfers, to_tensor
 
 # Smaller pictures are padded to this size in pixels: ours, so that at a scale of 1/2 the coarse
 # features have at least one pixel.
@@ -87,6 +88,7 @@ class Predictor:
 
     def _set_lanes(self, lanes: int) -> None:
         self.lanes, self._free_lanes = lanes, BoundedSemaphore(lanes)
+        self._transfers = Transfers(self.device)
 
     @property
     def kind(self) -> str:
@@ -117,6 +119,12 @@ class Predictor:
     @torch.inference_mode()
     def prepare(self, picture: np.ndarray) -> Prepared:
         """Moves a picture (H, W, 3) uint8 or uint16 RGB to the device, once for all frames."""
+        with self._transfers.stream():
+            prepared = self._prepare(picture)
+            self._transfers.wait()  # other threads' streams don't
+        return prepared
+
+    def _prepare(self, picture: np.ndarray) -> Prepared:
         return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
 
     @torch.inference_mode()
@@ -137,9 +145,13 @@ class Predictor:
         """
         if src.shape != bgr.shape:
             raise ValueError(f"frame and plate must agree in size, got {src.shape}, {bgr.shape}")
+        with self._transfers.stream():
+            return self._predict(src, bgr, budget)
+
+    def _predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Prediction:
         height, width = src.shape[:2]
         src_padded, bgr_padded = (
-            (picture if isinstance(picture, Prepared) else self.prepare(picture)).tensor
+            (picture if isinstance(picture, Prepared) else self._prepare(picture)).tensor
             for picture in (src, bgr)
         )
         coarse = budget.coarse_size(*src_padded.shape[2:])
@@ -151,19 +163,20 @@ class Predictor:
         look = self._refined if isinstance(self.network, MattingRefine) else self._coarse
         with self._free_lanes, autocast(self.device, self.precision):
             if budget.second_look:
-                outputs = look_twice(src_padded, bgr_padded, budget, look)
+                *mattes, ref = look_twice(src_padded, bgr_padded, budget, look)
             else:
-                outputs = look(src_padded, bgr_padded, budget)
+                *mattes, ref = look(src_padded, bgr_padded, budget)
             # A sum is finite only if all terms are; clamping does not remove NaN.
-            sums = torch.stack([output.sum(dtype=torch.float32) for output in outputs[:2]])
-        if not bool(sums.isfinite().all()):
+            sums = torch.stack([matte.sum(dtype=torch.float32) for matte in mattes[:2]])
+        outputs = [
+            output[0, :, :height, :width].permute(1, 2, 0).contiguous()
+            for output in (*(matte.float() for matte in mattes), ref > 0)
+        ]
+        pha, fgr, err, refined, finite = self._transfers.download([*outputs, sums.isfinite()])
+        if not finite.all():
             raise ValueError(explain_non_finite("alpha or foreground", self.precision))
-        pha, fgr, err, ref = (
-            output[0, :, :height, :width].permute(1, 2, 0).float().contiguous().cpu().numpy()
-            for output in outputs
-        )
         pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
-        return Prediction(pha, fgr, err[..., 0], ref[..., 0] > 0)
+        return Prediction(pha, fgr, err[..., 0], refined[..., 0])
 
     def _refined(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
         """Predicts with MattingRefine: alpha, foreground, error and refined cells at full size."""
@@ -198,19 +211,6 @@ class Predictor:
         if not (bottom or right):
             return picture
         return F.pad(picture, (0, right, 0, bottom), mode="replicate")
-
-
-def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """Converts (H, W, 3) uint8 or uint16 RGB to (1, 3, H, W) float32 in [0, 1] for networks.
-
-    Raises:
-        ValueError: for another type.
-    """
-    if picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
-    tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
-    tensor[0] = torch.from_numpy(picture).to(device).permute(2, 0, 1)
-    return tensor.div_(np.iinfo(picture.dtype).max)
 
 
 def explain_non_finite(what: str, precision: Precision) -> str:

@@ -15,7 +15,7 @@ from matting.images.frame import load_frame
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
 from matting.plate.prepare import Preprocess
-from matting.predictor import to_tensor
+from matting.transfers import to_tensor
 from media.pictures import read_picture, resize
 from model.refiner import CELL
 
