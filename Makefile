@@ -3,13 +3,14 @@
 #   make test    the tests (a few minutes)
 #   make test-files   the table of files: pictures, clips, weights and settings of every kind
 #   make check   lint, format, types and tests, which every change must pass
+#   make gpu     tests and speed of an NVIDIA GPU, 20 minutes, into gpu-report/
 #   make docs    the documentation as a site, in site/
 #   make docs-pictures   remake the pictures and tables of docs/ with the present weights
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-files test-slow check lint types format docs docs-pictures clean
+.PHONY: demo test test-files test-slow gpu check lint types format docs docs-pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python inference_images.py --config configs/demo.yaml
@@ -24,6 +25,9 @@ test-files: $(VENV)/.installed-dev
 # Long tests, and those on real photographs that are not part of the repository.
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow -s
+
+gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.gpu --output-dir gpu-report
 
 check: lint types docs test test-files
 

@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--bgr", default="median", help="the plate: a picture, or median")
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--backend", default="pytorch")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--quality", default="auto", choices=get_args(Quality))
@@ -222,7 +223,7 @@ def main() -> None:
     model = ModelSettings(
         backbone_scale=args.backbone_scale, refine_sample_pixels=args.refine_sample_pixels
     )
-    compute = ComputeSettings(device="cpu", precision=args.precision, backend=args.backend)
+    compute = ComputeSettings(device=args.device, precision=args.precision, backend=args.backend)
     predictor = load_predictor(model, compute)
     parts = Parts(args.clip, args.bgr, args.frames, predictor, model, args.quality)
     names = ("decode", "network", "one_at_a_time", "encode", "together")
