@@ -121,7 +121,9 @@ class FastMatting:
             corrects = self.network.corrects_alpha if corrects_alpha is None else corrects_alpha
             if not corrects:
                 return output
-            refined = self.network.refiner.list_refined(*src.shape[2:], refine_sample_pixels)
+            refined = self.network.refiner.list_refined(
+                src.shape[2], src.shape[3], refine_sample_pixels
+            )
             return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
 
     @torch.inference_mode(False)  # the weights may be used outside inference mode later
