@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
-from matting.quality import Budget
+from matting.quality import HD, HD_PIXELS, Budget
 from model import MattingBase, MattingRefine
+from model.fixed_blocks import SIDE as BLOCK
 from model.matting import reduce
+from model.refiner import BUDGET_PER_BLOCK, CELL, Refiner
 from runtime.device import DTYPES, Precision
 
 Mode = Literal["blocks", "full", "coarse"]
@@ -19,7 +21,48 @@ Mode = Literal["blocks", "full", "coarse"]
 # Sides of frames of dynamic size are multiples of 4 pixels, and at least this: ours, so that the
 # coarse features have a pixel at a scale of 1/8.
 DYNAMIC_MIN = 64
+_HD_AROUND = 1920 // 2 + 1080 // 2  # what half of height plus width is at HD
 _TRACED = (480, 640)  # any size serves for tracing a dynamic one
+
+
+class SizedRefiner(Refiner):
+    """Counts blocks by the frame's size: as many as `quality.resolve_budget` takes for `auto`.
+
+    None with `sample_pixels` of 0.
+    """
+
+    def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
+        """Counts the blocks of a frame of this size in pixels, which may be symbols."""
+        if not self.sample_pixels:
+            return 0
+        side = BLOCK * CELL
+        least = HD.refine_sample_pixels // BUDGET_PER_BLOCK
+        share = least * height * width // HD_PIXELS
+        wanted = torch.sym_max(share, 2 * least - share)
+        every = (height + side - 1) // side * ((width + side - 1) // side)
+        return cast(int, torch.sym_min(wanted, every))
+
+
+class SizedMatting(MattingRefine):
+    """Chooses the size of its coarse input by the frame's size, in integers.
+
+    Source: ours. The coarse input has a fourth of height plus width at HD and an eighth at 4K, at
+        most half. For 16:9 that is `quality.resolve_budget` for `auto`; for other aspect ratios it
+        has up to 9% more pixels, but needs no square root, which sizes can't have in all formats.
+    """
+
+    def __init__(self, network: MattingRefine) -> None:
+        super().__init__(**network.arguments())
+        self.refiner = SizedRefiner(kernel_size=network.refiner.kernel_size)
+        self.load_state_dict(network.state_dict())
+
+    def reduce(self, picture: Tensor, scale: float) -> Tensor:
+        """Resizes a picture, (B, 3, H, W), to the size of the coarse input."""
+        height, width = picture.shape[2:]
+        around = height + width
+        least = torch.sym_min(_HD_AROUND, around)
+        size = cast(list[int], [side * least // (2 * around) for side in (height, width)])
+        return F.interpolate(picture, size, mode="bilinear", align_corners=False)
 
 
 class ExportedNetwork(nn.Module):
@@ -30,15 +73,23 @@ class ExportedNetwork(nn.Module):
         mode: `blocks` and `full` are refine modes; `coarse` enlarges the coarse prediction.
         budget: scale and pixels to refine.
         precision: of network and weights. Pictures and results are float32.
+        sized: whether scale and pixels follow the frame's size, in place of the budget's.
 
     Raises:
         ValueError: when a MattingBase shall refine.
     """
 
     def __init__(
-        self, network: MattingBase, mode: Mode, budget: Budget, precision: Precision = "float32"
+        self,
+        network: MattingBase,
+        mode: Mode,
+        budget: Budget,
+        precision: Precision = "float32",
+        sized: bool = False,
     ) -> None:
         super().__init__()
+        if sized and isinstance(network, MattingRefine):
+            network = SizedMatting(network)
         if isinstance(network, MattingRefine):
             network.backbone_scale = budget.backbone_scale
             network.corrects_alpha = budget.corrects_alpha

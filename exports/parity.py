@@ -16,8 +16,8 @@ from runtime.files import SHIPPED
 from .network import ExportedNetwork
 
 # Height and width of frames for an export of dynamic size. Blocks of 16 pixels divide neither side
-# of the second, and cells of 4 pixels both.
-_DYNAMIC_SIZES = ((480, 640), (500, 332))
+# of the second, and cells of 4 pixels both; the third has another scale and fewer blocks.
+_DYNAMIC_SIZES = ((480, 640), (500, 332), (1080, 1920))
 _MOST = 0.99
 
 
@@ -37,7 +37,7 @@ def predict_demo(network: ExportedNetwork, size: tuple[int, int] | None) -> list
 
     Args:
         network: in float32.
-        size: height and width in pixels to resize to; None for two sizes.
+        size: height and width in pixels to resize to; None for three sizes.
     """
     return [
         Expected(name, src, bgr, *_predict(network, src, bgr))

@@ -25,15 +25,15 @@ class NetworkSettings:
     """Weights (.pth state dict or .safetensors)."""
     backbone_scale: Annotated[float, Field(gt=0, le=MAX_BACKBONE_SCALE)] | None = None
     """Scale of the coarse network's input relative to the frame, in (0, 1/2]; chosen by the size if
-    not given, as --quality auto does. 1/4 with --size dynamic."""
+    not given, as --quality auto does; with --size dynamic the file itself chooses it."""
     refine_sample_pixels: Annotated[int, Field(ge=0)] | None = None
     """Budget of mode blocks, which refines one block of 16 x 16 pixels for every 160 of it; chosen
-    as the scale is. 80,000 with --size dynamic."""
+    as the scale is."""
     corrects_alpha: bool = True
     """Correct refined alpha by the compositing equation, as --quality auto does."""
 
     def choose_budget(self, size: tuple[int, int] | None) -> Budget:
-        """Chooses scale and pixels for frames of a size; for dynamic ones, those of HD."""
+        """Chooses scale and pixels for frames of a size; for dynamic ones, as for HD."""
         height, width = size or _HD
         scale, pixels = self.backbone_scale, self.refine_sample_pixels
         return resolve_budget(height, width, "auto", scale, pixels, self.corrects_alpha)

@@ -80,10 +80,16 @@ class Order:
         """What a format starts from. OpenVINO lowers float32 to bfloat16 itself, when it runs."""
         return self.reduced if self.precision == "float16" else self.plain
 
+    @property
+    def sized(self) -> bool:
+        """Whether scale and pixels follow the size of the frame."""
+        asked = self.network.backbone_scale, self.network.refine_sample_pixels
+        return self.size is None and asked == (None, None)
+
     def _build(self, precision: Precision) -> Graph:
         budget = self.network.choose_budget(self.size)
         network = load_network(self.network.checkpoint)
-        module = ExportedNetwork(network, self.mode, budget, precision)
+        module = ExportedNetwork(network, self.mode, budget, precision, self.sized)
         return Graph(module, self.size, self.mode, precision, budget)
 
 
@@ -153,8 +159,8 @@ def _describe(
         precision=order.precision,
         size=order.size,
         least=DYNAMIC_MIN,
-        backbone_scale=budget.backbone_scale,
-        refine_sample_pixels=budget.refine_sample_pixels,
+        backbone_scale=None if order.sized else budget.backbone_scale,
+        refine_sample_pixels=None if order.sized else budget.refine_sample_pixels,
         corrects_alpha=budget.corrects_alpha,
         inputs={"src": f"{picture}, the frame", "bgr": f"{picture}, the plate"},
         outputs={

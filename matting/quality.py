@@ -34,7 +34,7 @@ class Budget:
 # pixels.
 HD = Budget(backbone_scale=1 / 4, refine_sample_pixels=80_000)
 UHD_4K = Budget(backbone_scale=1 / 8, refine_sample_pixels=320_000)
-_HD_PIXELS = 1920 * 1080
+HD_PIXELS = 1920 * 1080
 # Most pixels of the coarse input in quality `fast`: 44% of the presets'.
 _FAST_COARSE = 320 * 180
 
@@ -100,7 +100,7 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
     if quality not in get_args(Quality):
         *others, last = get_args(Quality)
         raise ValueError(f"quality must be {', '.join(others)} or {last}, got {quality!r}")
-    area = height * width / _HD_PIXELS
+    area = height * width / HD_PIXELS
     scale = min(HD.backbone_scale / sqrt(area), MAX_BACKBONE_SCALE)
     pixels = HD.refine_sample_pixels * max(area, 2 - area)
     pixels = round(min(pixels, height * width))

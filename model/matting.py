@@ -209,7 +209,7 @@ class MattingRefine(MattingBase):
         """
         check_pair(src, bgr, CELL)
         scale = self.resolve_scale(backbone_scale)
-        src_sm, bgr_sm = reduce(src, scale), reduce(bgr, scale)
+        src_sm, bgr_sm = self.reduce(src, scale), self.reduce(bgr, scale)
         pha_sm, residual_sm, err_sm, hid_sm = self._coarse(src_sm, bgr_sm)
         pha, residual, ref_sm = self.refiner(
             src, bgr, pha_sm, residual_sm, err_sm, hid_sm, refine_sample_pixels
@@ -227,6 +227,10 @@ class MattingRefine(MattingBase):
             return output
         refined = self.refiner.list_refined(src.shape[2], src.shape[3], refine_sample_pixels)
         return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
+
+    def reduce(self, picture: Tensor, scale: float) -> Tensor:
+        """Resizes a picture to the size of the coarse input; see the function `reduce`."""
+        return reduce(picture, scale)
 
     def resolve_scale(self, backbone_scale: float | None) -> float:
         """Checks and returns the scale of a call; None means the attribute."""

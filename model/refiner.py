@@ -17,7 +17,7 @@ BUDGETED: tuple[RefineMode, ...] = ("sampling", "blocks")
 CELL = 4
 # Mode `blocks` computes one block of 256 pixels for this many pixels of the budget, 500 blocks with
 # the preset HD: ours, because a block also holds cells that would not be selected alone.
-_BUDGET_PER_BLOCK = 160
+BUDGET_PER_BLOCK = 160
 HIDDEN_CHANNELS = 32
 
 
@@ -227,7 +227,7 @@ class Refiner(nn.Module):
 
     def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
-        count = self.resolve_pixels(sample_pixels) // _BUDGET_PER_BLOCK
+        count = self.resolve_pixels(sample_pixels) // BUDGET_PER_BLOCK
         side = SIDE * CELL
         # Not all runtimes round negative numbers down.
         rows, columns = ((pixels + side - 1) // side for pixels in (height, width))

@@ -58,17 +58,13 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         Two (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not; and
         1 where it surely hides the plate, near a subject.
     """
-    seen, captured = _grey(frame), _grey(plate)
-    # Variances do not change, and the differences of squares below lose fewer digits.
-    level = captured.mean((2, 3), keepdim=True)
-    seen, captured = seen - level, captured - level
-    products = torch.cat([seen, captured, seen * seen, captured * captured, seen * captured], 1)
-    mean, mean_plate, square, square_plate, product = _average(products).split(1, dim=1)
-    factor = (mean + level + _BLACK) / (mean_plate + level + _BLACK)
-    texture = (square_plate - mean_plate.square()).clamp(min=1e-7)
-    common = product - mean * mean_plate
+    both, spread = _moments(torch.cat([_grey(frame), _grey(plate)], 1))
+    mean, mean_plate = both.split(1, dim=1)
+    square, texture, common = spread.split(1, dim=1)
+    factor = (mean + _BLACK) / (mean_plate + _BLACK)
+    texture = texture.clamp(min=1e-7)
     varied = factor.square() * texture
-    rest = (square - mean.square() - 2 * factor * common + varied).clamp(min=0)
+    rest = (square - 2 * factor * common + varied).clamp(min=0)
     sure = (_largest(pha, _TEXTURE_REACH) < _SURE).to(rest)
     # With a little weight on the most noise, for frames without sure background.
     noise = (sure * rest.clamp(max=_MOST_NOISE**2)).sum((2, 3), keepdim=True) + _MOST_NOISE**2
@@ -129,6 +125,35 @@ def _grey(picture: Tensor) -> Tensor:
     """(B, 1, h, w); not as a convolution, which runtimes may compute in lower precision."""
     parts = (weight * picture[:, i : i + 1] for i, weight in enumerate(_GREY))
     return reduce(torch.add, parts)
+
+
+def _moments(pair: Tensor) -> tuple[Tensor, Tensor]:
+    """Means, variances and covariance over squares of 2 * _TEXTURE_REACH + 1 pixels.
+
+    Args:
+        pair: (B, 2, h, w).
+
+    Returns:
+        (B, 2, h, w), the means; and (B, 3, h, w), both variances and the covariance.
+
+    Source: for rows, then for columns of rows, as Chan, Golub and LeVeque (1979) merge variances. A
+        difference of squares would lose half of the digits.
+    """
+    spread: Tensor | None = None
+    for dim in (2, 3):
+        shifts = _shifts(pair, _TEXTURE_REACH, dim)
+        mean = reduce(torch.add, shifts) / len(shifts)
+        squares, product = torch.zeros_like(pair), torch.zeros_like(pair[:, :1])
+        for shift in shifts:
+            off = shift - mean
+            squares = torch.addcmul(squares, off, off)
+            product = torch.addcmul(product, off[:, :1], off[:, 1:])
+        between = torch.cat([squares, product], 1)
+        if spread is not None:
+            between = reduce(torch.add, _shifts(spread, _TEXTURE_REACH, dim), between)
+        pair, spread = mean, between / len(shifts)
+    assert spread is not None  # noqa: S101 - there are two dimensions
+    return pair, spread
 
 
 def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 from runtime.device import Precision
 from runtime.wording import to_json
 
-from ..quality import Budget
+from ..quality import Budget, resolve_budget
 
 Format = Literal["onnx", "openvino", "torch-export", "torchscript"]
 
@@ -85,7 +85,8 @@ class Card:
         precision: of the convolutions.
         size: height and width of frames in pixels; None means any multiple of 4 from `least` on.
         least: smallest side in pixels.
-        backbone_scale: size of the coarse input as a fraction of the frame's.
+        backbone_scale: size of the coarse input as a fraction of the frame's; None, as the next,
+            means that it follows the frame's size as with quality `auto`.
         refine_sample_pixels: budget of the refiner; mode `blocks` refines one block of 16 x 16
             pixels for every 160 of it.
         corrects_alpha: whether alpha is corrected by the compositing equation.
@@ -105,20 +106,18 @@ class Card:
     precision: Precision
     size: tuple[_Side, _Side] | None
     least: int
-    backbone_scale: Annotated[float, Field(gt=0, le=0.5)]
-    refine_sample_pixels: Annotated[int, Field(ge=0)]
+    backbone_scale: Annotated[float, Field(gt=0, le=0.5)] | None
+    refine_sample_pixels: Annotated[int, Field(ge=0)] | None
     corrects_alpha: bool
     inputs: dict[str, str]
     outputs: dict[str, str]
     operators: dict[str, int]
     parity: Parity
 
-    @property
-    def budget(self) -> Budget:
-        """The work per frame."""
-        return Budget(
-            self.backbone_scale, self.refine_sample_pixels, corrects_alpha=self.corrects_alpha
-        )
+    def budget(self, height: int, width: int) -> Budget:
+        """The work for a frame of this size in pixels."""
+        scale, pixels = self.backbone_scale, self.refine_sample_pixels
+        return resolve_budget(height, width, "auto", scale, pixels, self.corrects_alpha)
 
     def to_json(self) -> bytes:
         """The card as a JSON file."""

@@ -50,7 +50,7 @@ class ExportedPredictor(Predictor):
     def choose_budget(self, height: int, width: int, quality: Quality, **asked: Any) -> Budget:
         """Returns the export's own scale and pixels; ValueError where others are asked for."""
         self._refuse({name: value for name, value in asked.items() if value is not None})
-        return self.card.budget
+        return self.card.budget(height, width)
 
     def check_settings(self, model: ModelSettings, compute: ComputeSettings) -> None:
         """Checks that settings ask for nothing that an export can't give.

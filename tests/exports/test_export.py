@@ -114,7 +114,9 @@ def test_sizes_may_be_dynamic(tmp_path: Path) -> None:
     done = export(tmp_path, "--size", "dynamic", "--format", "onnx", "openvino", "torch-export")
     assert done.returncode == 0, done.stderr
     card = read_card(tmp_path / "dynamic-blocks-float32.onnx")
-    assert {frame.size for frame in card.parity.frames} == {(480, 640), (500, 332)}
+    sizes = {frame.size for frame in card.parity.frames}
+    assert sizes == {(480, 640), (500, 332), (1080, 1920)}
+    assert card.backbone_scale is None
     matting = Matting.load(tmp_path / "dynamic-blocks-float32.onnx")
     matte = matting("demo/src/lawn.jpg", "demo/bgr/lawn.jpg")
     assert 0.02 < (matte.alpha > 0.9).mean() < 0.5

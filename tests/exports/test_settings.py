@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 
 from exports.network import Mode
 from exports.settings import NetworkSettings, parse_size
@@ -72,3 +73,19 @@ def test_what_a_format_lacks_is_refused() -> None:
         Order(network, (64, 64), "blocks", "float16").check("torchscript")
     with pytest.raises(ValueError, match="torchscript has a fixed size; give --size HD"):
         Order(network, None, "blocks", "float32").check("torchscript")
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(480, 640), (540, 960), (1080, 1920), (2160, 3840), (64, 64), (1000, 1000)],
+)
+def test_dynamic_sizes_get_the_work_of_quality_auto(height: int, width: int) -> None:
+    network = Order(NetworkSettings(), None, "blocks", "float32").plain.module.network
+    expected = NetworkSettings().choose_budget((height, width))
+    wanted = expected.coarse_size(height, width)
+    coarse = network.reduce(torch.zeros(1, 3, height, width), 0).shape[2:]
+    for side, other in zip(coarse, wanted, strict=True):
+        assert other <= side <= 1.05 * other  # equal at 16:9; the area is at most 9% larger
+    blocks = -(-height // 16) * -(-width // 16)
+    count = network.refiner.count_blocks(height, width)
+    assert abs(count - min(blocks, expected.refine_sample_pixels // 160)) <= 1  # rounding

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from model import RefineOutput
 from model.correction import correct_alpha
 from model.fast import accelerate
+from model.texture import compare_texture
 
 from .fast.test_network import build
 from .test_equality import largest_differences, random_pair
@@ -233,3 +234,17 @@ def test_the_network_corrects_by_either_path(mode: str) -> None:
         assert max(largest_differences(predict(src, bgr), wanted).values()) < 1e-9
         uncorrected = predict(src, bgr, corrects_alpha=False)
         assert max(largest_differences(uncorrected, plain).values()) < 1e-9
+
+
+def test_weak_texture_on_a_bright_plate_loses_few_digits() -> None:
+    generator = torch.Generator().manual_seed(0)
+    plate = 0.9 + 0.005 * torch.randn(1, 3, 40, 60, generator=generator)
+    frame = plate * 0.9 + 0.002 * torch.randn(1, 3, 40, 60, generator=generator)
+    pha = torch.zeros(1, 1, 40, 60)
+    pha[..., 10:30, 20:40] = 0.5
+    single = compare_texture(frame, plate, pha)
+    double = compare_texture(frame.double(), plate.double(), pha.double())
+    assert double[0].std() > 0.01
+    for found, wanted in zip(single, double, strict=True):
+        # Differences of squares of 0.9 would be wrong by 1e-7 of 2.5e-5, a hundred times as much.
+        assert (found - wanted).abs().max() < 1e-4
