@@ -239,6 +239,7 @@ def test_the_network_corrects_by_either_path(mode: str) -> None:
 def test_weak_texture_on_a_bright_plate_loses_few_digits() -> None:
     generator = torch.Generator().manual_seed(0)
     plate = 0.9 + 0.005 * torch.randn(1, 3, 40, 60, generator=generator)
+    plate[..., 30:] -= 0.8
     frame = plate * 0.9 + 0.002 * torch.randn(1, 3, 40, 60, generator=generator)
     pha = torch.zeros(1, 1, 40, 60)
     pha[..., 10:30, 20:40] = 0.5
@@ -246,5 +247,5 @@ def test_weak_texture_on_a_bright_plate_loses_few_digits() -> None:
     double = compare_texture(frame.double(), plate.double(), pha.double())
     assert double[0].std() > 0.01
     for found, wanted in zip(single, double, strict=True):
-        # Differences of squares of 0.9 would be wrong by 1e-7 of 2.5e-5, a hundred times as much.
-        assert (found - wanted).abs().max() < 1e-4
+        # Differences of squares would be wrong by 1e-7 of 0.2, where the variance is 2.5e-5.
+        assert (found - wanted).abs().max() < 5e-5
