@@ -27,7 +27,7 @@ test-slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m slow -s
 
 gpu: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.gpu --output-dir gpu-report
+	$(BIN)/python -m benchmarks.gpu_report --output-dir gpu-report
 
 check: lint types docs test test-files
 

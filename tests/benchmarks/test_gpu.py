@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu import __main__ as report
+from benchmarks import gpu_report as report
 from benchmarks.gpu import network, stages
 from benchmarks.gpu.stages import Stage
 
@@ -63,7 +63,7 @@ def test_a_failed_stage_does_not_stop_the_others(
         return [python("1 / 0", 61), python(write, 62, file)]
 
     monkeypatch.setattr(report, "plan_stages", plan)
-    monkeypatch.setattr(sys, "argv", ["gpu", "--device", "cpu", "--output-dir", str(out)])
+    monkeypatch.setattr(sys, "argv", ["gpu_report", "--device", "cpu", "--output-dir", str(out)])
     assert report.main() == 1
     saved = json.loads((out / "report.json").read_text())
     assert [stage["status"] for stage in saved["stages"]] == ["failed", "done"]
@@ -109,7 +109,7 @@ def test_goals_are_judged(rate: float, p95: float, verdict: str) -> None:
 
 @pytest.mark.slow
 def test_all_of_it_is_rehearsed_without_a_gpu(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--quick"]
+    command = [sys.executable, "-m", "benchmarks.gpu_report", "--device", "cpu", "--quick"]
     done = subprocess.run(
         [*command, "--output-dir", tmp_path], capture_output=True, text=True, check=False
     )

@@ -1,6 +1,6 @@
 """Runs the tests and measurements for a GPU, in 20 minutes, and writes one report.
 
-Example: python -m benchmarks.gpu --output-dir gpu-report
+Example: python -m benchmarks.gpu_report --output-dir gpu-report
 
 Each stage is a process with a time limit. A stage that fails does not stop the others; the exit
 code is then 1. `--device cpu --quick` rehearses all of it, on small input, without a GPU.
