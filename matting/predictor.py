@@ -89,6 +89,7 @@ class Predictor:
     def _set_lanes(self, lanes: int) -> None:
         self.lanes, self._free_lanes = lanes, BoundedSemaphore(lanes)
         self._transfers = Transfers(self.device)
+        self._transfers.wait()  # for the network's copy, because the threads' streams don't
 
     @property
     def kind(self) -> str:

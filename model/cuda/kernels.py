@@ -13,7 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..fixed_blocks import FixedBlocks
-from .windows import COARSE, FEATURES, FULL, HALF, REFINED
+from .windows import COARSE, FEATURES, FULL, HALF, REFINED, channels_last
 
 # Pixels of a program: of windows, and of outputs.
 _IN_WINDOW, _IN_OUTPUT = 32, 256
@@ -23,12 +23,15 @@ _COARSE, _HALF, _FEATURES, _FULL, _REFINED = map(
     tl.constexpr, (COARSE, HALF, FEATURES, FULL, REFINED)
 )
 _ROOM = tl.constexpr(triton.next_power_of_2(COARSE))
+# Compiled once for all sizes of pictures, not for those that 16 divides and others.
+_ANY_SIZE = ("count", "rows", "columns", "height", "width", "h", "w")
 
 
 def gather_half(
     src: Tensor, bgr: Tensor, coarse: Tensor, blocks: FixedBlocks, size: int, margin: int
 ) -> Tensor:
-    """See `windows.gather_half`; pictures are contiguous, the coarse map is channels-last."""
+    """See `windows.gather_half`; pictures are contiguous."""
+    coarse = channels_last(coarse)
     side = size // 2 + 2 * margin
     out = _windows(coarse, blocks, HALF, side)
     (height, width), (h, w) = src.shape[2:], coarse.shape[2:]
@@ -44,7 +47,8 @@ def gather_half(
 def gather_full(
     features: Tensor, src: Tensor, bgr: Tensor, blocks: FixedBlocks, size: int, margin: int
 ) -> Tensor:
-    """See `windows.gather_full`; pictures are contiguous, the features are channels-last."""
+    """See `windows.gather_full`; pictures are contiguous."""
+    features = channels_last(features)
     side = size + 2 * margin
     out = _windows(features, blocks, FULL, side)
     grid = len(out), triton.cdiv(side * side, _IN_WINDOW)
@@ -58,7 +62,8 @@ def gather_full(
 def write_outputs(
     src: Tensor, coarse: Tensor, patches: Tensor, blocks: FixedBlocks, size: int
 ) -> tuple[Tensor, Tensor]:
-    """See `windows.write_outputs`; the frame is contiguous, the others are channels-last."""
+    """See `windows.write_outputs`; the frame is contiguous."""
+    coarse, patches = channels_last(coarse), channels_last(patches)
     batch, _, height, width = src.shape
     h, w = coarse.shape[2:]
     pha, fgr = (src.new_empty(batch, channels, height, width) for channels in (1, 3))
@@ -106,7 +111,7 @@ def _look(src, bgr, image, plane, place, channel, mask):  # type: ignore[no-unty
     return seen + tl.load(bgr + place, mask & (channel >= 3) & (channel < 6), 0.0)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_SIZE)
 def _gather_half(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     src, bgr, coarse, places, out, count, columns, height, width, h, w, scale_y, scale_x,
     size: tl.constexpr, margin: tl.constexpr, side: tl.constexpr,
@@ -137,7 +142,7 @@ def _gather_half(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     tl.store(place + _COARSE + channel, total * 0.25, here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_SIZE)
 def _gather_full(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     features, src, bgr, places, out, count, columns, height, width,
     size: tl.constexpr, margin: tl.constexpr, side: tl.constexpr,
@@ -160,7 +165,7 @@ def _gather_full(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     tl.store(place + _FEATURES + channel, seen, here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=_ANY_SIZE)
 def _write_outputs(  # type: ignore[no-untyped-def]  # noqa: PLR0913
     src, coarse, patches, ranks, written, pha, fgr, count, rows, columns, height, width, h, w,
     scale_y, scale_x, size: tl.constexpr,

@@ -62,7 +62,7 @@ class CudaMatting:
         self._graphs, self._lock = graphs, Lock()
         self._folded = fold_batch_norms(network)
         weight = self._folded.refiner.conv1.weight
-        self._dtype = weight.dtype
+        self._dtype, self._device = weight.dtype, weight.device
         self._parts: dict[torch.dtype, tuple[CoarseNetwork, StaticRefiner]] = {}
         if kernels is None:
             kernels = weight.is_cuda and importlib.util.find_spec("triton") is not None
@@ -71,6 +71,7 @@ class CudaMatting:
             from . import kernels as with_triton
 
             self._functions = with_triton
+        self._wait()
 
     @torch.no_grad()
     def __call__(
@@ -113,7 +114,13 @@ class CudaMatting:
                     folded = copy.deepcopy(self._folded).to(dtype)
                     refiner = StaticRefiner(folded.refiner, self._functions)
                     self._parts[dtype] = CoarseNetwork(folded), refiner
+                self._wait()
             return self._parts[dtype]
+
+    def _wait(self) -> None:
+        """Waits until weights are written, because other threads' streams don't."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
 
     def _predict(
         self,

@@ -38,7 +38,7 @@ def gather_half(
     halved = src.shape[2] // 2, src.shape[3] // 2
     pictures = resize(torch.cat([src, bgr], dim=1), *halved).to(coarse.dtype)
     half = _fill(torch.cat([resize(coarse, *halved), pictures], dim=1), HALF)
-    return _channels_last(crop_blocks(half, blocks, size // 2, margin))
+    return channels_last(crop_blocks(half, blocks, size // 2, margin))
 
 
 def gather_full(
@@ -59,7 +59,7 @@ def gather_full(
     """
     pictures = crop_blocks(torch.cat([src, bgr], dim=1), blocks, size, margin)
     doubled = F.interpolate(features, scale_factor=2, mode="nearest")
-    return _channels_last(_fill(torch.cat([doubled, pictures.to(features.dtype)], dim=1), FULL))
+    return channels_last(_fill(torch.cat([doubled, pictures.to(features.dtype)], dim=1), FULL))
 
 
 def write_outputs(
@@ -88,5 +88,6 @@ def _fill(x: Tensor, channels: int) -> Tensor:
     return F.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]))
 
 
-def _channels_last(x: Tensor) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
+    """Returns a tensor in channels-last memory, itself if it is."""
     return x.contiguous(memory_format=torch.channels_last)

@@ -8,10 +8,13 @@ from types import ModuleType
 import pytest
 import torch
 
-from model.cuda import windows
+from model.cuda import CudaMatting, windows
 from model.cuda.refiner import choose
 from model.fixed_blocks import FixedBlocks
 from model.refiner import Refiner
+
+from ..fast.test_network import build
+from ..test_equality import largest_differences, random_pair
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="Triton has packages for Linux only; `windows` is used instead"
@@ -117,6 +120,20 @@ def test_what_is_not_a_number_gets_out(load: Load) -> None:
     patches = torch.full((6, windows.REFINED, size, size), torch.nan)
     for output in kernels.write_outputs(pictures()[0], coarse, patches, blocks, size):
         assert output.isnan().all()
+
+
+@pytest.mark.parametrize(("mode", "pixels"), [("blocks", 320), ("sampling", 48)])
+@torch.no_grad()
+def test_the_network_with_kernels_gives_the_plain_one(load: Load, mode: str, pixels: int) -> None:
+    network = build(dtype=torch.float32)
+    network.refiner.mode = mode
+    static = CudaMatting(network)
+    static._functions = load(True)
+    pair = random_pair(1, (32, 48))
+    wanted, got = (f(*pair, 0.25, pixels) for f in (network, static))
+    assert wanted.ref_sm.sum() > 0
+    # Folded batch norms round differently: some 1e-6 of values near 1.
+    assert max(largest_differences(got, wanted).values()) < 1e-5
 
 
 @pytest.mark.parametrize("capability", [75, 90])

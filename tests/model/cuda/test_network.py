@@ -187,7 +187,8 @@ def test_the_test_for_graphs_sees_what_waits() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")  # on copying it
-def test_accelerate_takes_it_on_a_gpu_only() -> None:
+def test_accelerate_takes_it_on_a_gpu_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
     network = build()
     assert not isinstance(accelerate(network), CudaMatting)
     with FakeTensorMode(allow_non_fake_inputs=True):
