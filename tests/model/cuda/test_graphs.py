@@ -2,12 +2,15 @@
 
 import time
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from model.cuda.graphs import Graphs
+from model.cuda.graphs import CudaReplay, Graphs
 from model.outputs import RefineOutput
 
 SRC, BGR = torch.rand(2, 1, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -96,3 +99,80 @@ def test_threads_take_turns() -> None:
     for key, output in zip([1, 2] * 8, outputs, strict=True):
         assert torch.equal(output.pha, SRC + key * BGR)
     assert recorder.most == 1
+
+
+def run(src: torch.Tensor, bgr: torch.Tensor) -> RefineOutput:
+    return RefineOutput(*[src + number * bgr for number in range(6)])
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stands in for CUDA's streams, events and graphs; notes what happens, in order."""
+    events: list[str] = []
+
+    class Stream:
+        def wait_stream(self, other: object) -> None:
+            events.append("wait for stream")
+
+        def wait_event(self, event: object) -> None:
+            events.append("wait for event")
+
+    class Event:
+        def record(self) -> None:
+            events.append("record")
+
+        def synchronize(self) -> None:
+            events.append("synchronize")
+
+    @contextmanager
+    def capture(graph: object, capture_error_mode: str) -> Iterator[None]:
+        events.append(f"capture {capture_error_mode}, {torch.backends.cudnn.benchmark}")
+        yield
+
+    names = {"Stream": Stream, "Event": Event, "CUDAGraph": SimpleNamespace, "graph": capture}
+    names |= {"stream": lambda _: nullcontext(), "current_stream": Stream}
+    for name, value in names.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    return events
+
+
+def replay_for(src: torch.Tensor, bgr: torch.Tensor) -> CudaReplay:
+    """Captures `run`; like a graph's, its outputs keep their memory."""
+    replay = CudaReplay(run, src, bgr)
+
+    def again() -> None:
+        for output, value in zip(replay._outputs, run(*replay._inputs), strict=True):
+            output.copy_(value)
+
+    replay._graph.replay = again
+    return replay
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_results_of_a_graph_are_copied_out(device: list[str], inference: bool) -> None:
+    with torch.inference_mode(inference):
+        src, bgr = SRC.clone(), BGR.clone()
+        replay = replay_for(src, bgr)
+        benchmark = torch.backends.cudnn.benchmark
+    assert "capture thread_local, True" in device, "other threads may copy meanwhile"
+    assert not benchmark
+    device.clear()
+    first = replay(src, bgr)
+    assert device == ["wait for event", "record"]
+    with torch.inference_mode():
+        second = replay(BGR, SRC)
+    for got, wanted in ((first, run(SRC, BGR)), (second, run(BGR, SRC))):
+        for a, b in zip(got, wanted, strict=True):
+            assert torch.equal(a, b)
+    assert torch.equal(src, SRC)
+    replay.finish()
+    assert device[-1] == "synchronize"
+
+
+def test_a_failed_capture_leaves_the_settings_as_they_were(device: list[str]) -> None:
+    def fail(*_: object) -> RefineOutput:
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        CudaReplay(fail, SRC, BGR)
+    assert not torch.backends.cudnn.benchmark
