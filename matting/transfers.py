@@ -3,8 +3,8 @@
 import math
 import threading
 import weakref
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -39,8 +39,8 @@ def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
 class Transfers:
     """A device's copies to the CPU's memory, and the streams of a GPU.
 
-    On a GPU each thread has a stream, so its copies and another thread's computing run at the same
-    time. On a CPU nothing is copied.
+    With streams, one picture's copies and another's computing run at the same time on a GPU. On a
+    CPU nothing is copied.
 
     Args:
         device: of the network.
@@ -53,18 +53,29 @@ class Transfers:
     ) -> None:
         self.device = device
         self._pins = device.type == "cuda" if pins is None else pins
-        self._streams = threading.local()
+        self._idle: list[torch.cuda.Stream] = []
         # Entered again if collecting garbage inside gives memory back.
         self._lock = threading.RLock()
         self._left = most
 
-    def stream(self) -> AbstractContextManager[object]:
-        """Returns a context in which the thread's own stream is used."""
+    @contextmanager
+    def stream(self) -> Iterator[None]:
+        """Uses a stream inside the block that no other block uses at the time.
+
+        There are as many as blocks at a time: each keeps memory of its own.
+        """
         if self.device.type != "cuda":
-            return nullcontext()
-        if not hasattr(self._streams, "own"):
-            self._streams.own = torch.cuda.Stream(self.device)
-        return torch.cuda.stream(self._streams.own)
+            yield
+            return
+        try:
+            own = self._idle.pop()
+        except IndexError:
+            own = torch.cuda.Stream(self.device)
+        try:
+            with torch.cuda.stream(own):
+                yield
+        finally:
+            self._idle.append(own)
 
     def wait(self) -> None:
         """Waits until the device has finished the work of the present stream."""

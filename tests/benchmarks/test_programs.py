@@ -50,7 +50,7 @@ def composites(tmp_path: Path, photographs) -> tuple[object, ...]:
 
 
 def test_all_programs_are_known() -> None:
-    assert len(PROGRAMS) == 12
+    assert len(PROGRAMS) == 13
     assert {"compare_reference", "profile_parts", "robustness", "held_out"} <= {*PROGRAMS}
 
 

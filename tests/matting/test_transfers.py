@@ -1,6 +1,8 @@
 """Copies to the CPU's memory. Only a GPU's driver can lock pages, so a stand-in counts them."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -47,6 +49,23 @@ def test_results_that_are_kept_take_ordinary_memory_in_the_end(locked: list[bool
     transfers.download([tensor])
     transfers.download([tensor, tensor])  # memory of the call before is free again
     assert locked[5:] == [True, True, False]
+
+
+def test_a_stream_serves_one_block_at_a_time_and_is_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[object] = []
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: object())
+    monkeypatch.setattr(torch.cuda, "stream", lambda own: nullcontext(used.append(own)))
+    transfers = Transfers(torch.device("cuda"))
+    with transfers.stream(), transfers.stream():
+        pass
+    with pytest.raises(ValueError, match="broken"), transfers.stream():
+        raise ValueError("broken")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: transfers.stream().__enter__()).result()
+    assert used[0] is not used[1]
+    assert {*used[2:]} <= {*used[:2]}, "a thread of its own needs no stream of its own"
 
 
 @pytest.mark.gpu
