@@ -84,6 +84,8 @@ def export(settings: Settings) -> int:
 def describe(card: Card) -> str:
     """Sums up the comparison with PyTorch."""
     frames, parity = card.parity.frames, card.parity
+    if not frames:
+        return f"not compared with PyTorch; {parity.reason}"
     by = {
         kind: max(max(getattr(x.pha, kind), getattr(x.fgr, kind)) for x in frames)
         for kind in ("most", "largest")
@@ -91,6 +93,7 @@ def describe(card: Card) -> str:
     return (
         f"99% of the values differ from PyTorch's by at most {by['most']:.1e}, all by at most "
         f"{by['largest']:.1e} ({parity.runtime}, {len(frames)} frames)"
+        + (f"; {parity.reason}" if parity.reason else "")
     )
 
 

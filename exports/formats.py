@@ -1,52 +1,27 @@
 """The formats: how each is written, run and how exact it must be."""
 
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.fx import GraphModule
 
 from matting.exported.card import Format
 from matting.exported.runtimes import Run, open_onnx, open_openvino, openvino_core
 from runtime.device import Precision
 
+from .aotinductor import open_aotinductor, write_aotinductor
+from .core_ml import write_core_ml
+from .executorch import open_executorch, write_executorch
+from .ncnn import open_ncnn, write_ncnn
 from .network import Graph
-
-# How often each kind of operator occurs.
-Operators = dict[str, int]
-
-
-@dataclass(frozen=True)
-class Writer:
-    """A format.
-
-    Attributes:
-        suffix: of its file.
-        write: writes a graph to a file, and returns its operators.
-        open: opens a file to compute in a precision.
-        bounds: the largest difference from PyTorch that is allowed, by precision.
-        packages: that writing and running need, beside the requirements.
-        dynamic: whether height and width can be left open.
-    """
-
-    suffix: str
-    write: Callable[[Graph, Path], Operators]
-    open: Callable[[Path, Precision], Run]
-    bounds: dict[Precision, float]
-    packages: tuple[str, ...] = ()
-    dynamic: bool = True
+from .tensorrt import write_tensorrt
+from .writer import Operators, Writer, as_run, count, count_program, trace
 
 
 def _write_onnx(graph: Graph, path: Path) -> Operators:
     import onnx
 
     onnx.save(graph.onnx, path)
-    return _count(node.op_type for node in graph.onnx.graph.node)
+    return count(node.op_type for node in graph.onnx.graph.node)
 
 
 def _write_openvino(graph: Graph, path: Path) -> Operators:
@@ -54,48 +29,26 @@ def _write_openvino(graph: Graph, path: Path) -> Operators:
 
     model = openvino_core().read_model(graph.onnx.SerializeToString())
     openvino.save_model(model, path, compress_to_fp16=False)
-    return _count(node.get_type_name() for node in model.get_ordered_ops())
+    return count(node.get_type_name() for node in model.get_ordered_ops())
 
 
 def _write_program(graph: Graph, path: Path) -> Operators:
     torch.export.save(graph.program, path)
-    return _count_program(graph)
+    return count_program(graph.program.graph_module)
 
 
 def _open_program(path: Path, precision: Precision) -> Run:
-    return _as_run(torch.export.load(path).module())
+    return as_run(torch.export.load(path).module())
 
 
 def _write_torchscript(graph: Graph, path: Path) -> Operators:
-    with torch.no_grad(), warnings.catch_warnings():
-        # Tracing is deprecated, and fixes every size, which is what is asked for.
-        warnings.simplefilter("ignore")
-        traced = torch.jit.freeze(torch.jit.trace(graph.module, graph.example, check_trace=False))
+    traced = torch.jit.freeze(trace(graph))
     traced.save(path)
-    return _count(node.kind().removeprefix("aten::") for node in traced.inlined_graph.nodes())
+    return count(node.kind().removeprefix("aten::") for node in traced.inlined_graph.nodes())
 
 
 def _open_torchscript(path: Path, precision: Precision) -> Run:
-    return _as_run(torch.jit.load(path))
-
-
-def _as_run(module: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> Run:
-    @torch.no_grad()
-    def run(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pha, fgr = module(torch.from_numpy(src), torch.from_numpy(bgr))
-        return pha.numpy(), fgr.numpy()
-
-    return run
-
-
-def _count_program(graph: Graph) -> Operators:
-    modules = [m for m in graph.program.graph_module.modules() if isinstance(m, GraphModule)]
-    nodes = [node for m in modules for node in m.graph.nodes if node.op == "call_function"]
-    return _count(getattr(node.target, "__name__", str(node.target)) for node in nodes)
-
-
-def _count(names: Iterable[str]) -> Operators:
-    return dict(sorted(Counter(names).items()))
+    return as_run(torch.jit.load(path))
 
 
 FORMATS: dict[Format, Writer] = {
@@ -116,5 +69,45 @@ FORMATS: dict[Format, Writer] = {
     "torch-export": Writer(".pt2", _write_program, _open_program, {"float32": 1e-5}),
     "torchscript": Writer(
         ".pt", _write_torchscript, _open_torchscript, {"float32": 1e-5}, dynamic=False
+    ),
+    "aotinductor": Writer(
+        ".aoti.pt2", write_aotinductor, open_aotinductor, {"float32": 1e-5}, dynamic=False
+    ),
+    "executorch": Writer(
+        ".pte",
+        write_executorch,
+        open_executorch,
+        {"float32": 1e-3},
+        ("executorch",),
+        dynamic=False,
+    ),
+    "ncnn": Writer(
+        ".ncnn.param",
+        write_ncnn,
+        open_ncnn,
+        {"float32": 1e-3},
+        ("pnnx", "ncnn"),
+        dynamic=False,
+        modes=("full", "coarse"),
+        corrects_alpha=False,
+    ),
+    "coreml": Writer(
+        ".mlpackage",
+        write_core_ml,
+        None,
+        {"float32": 1e-3},
+        ("coremltools",),
+        dynamic=False,
+        not_run="converted, not run: Core ML runs on Apple's systems",
+    ),
+    "tensorrt": Writer(
+        ".tensorrt.onnx",
+        write_tensorrt,
+        open_onnx,
+        {"float32": 1e-4},
+        ("onnx", "onnxscript", "onnxruntime"),
+        dynamic=False,
+        not_run="not run in TensorRT: its operators, their types and the sizes of top-k were "
+        "compared with the documentation of TensorRT 10.15",
     ),
 }

@@ -54,6 +54,16 @@ class Order:
             )
         if self.size is None and not writer.dynamic:
             raise ValueError(f"--format {format} has a fixed size; give --size HD, 4K or 1280x720")
+        if self.mode not in writer.modes:
+            raise ValueError(
+                f"--format {format} is written in mode {' or '.join(writer.modes)}, got "
+                f"--mode {self.mode}"
+            )
+        if self.network.corrects_alpha and not writer.corrects_alpha:
+            raise ValueError(
+                f"--format {format} lacks the operators that correct alpha; give "
+                "--no-model-corrects-alpha"
+            )
         missing = [name for name in writer.packages if importlib.util.find_spec(name) is None]
         if missing:
             raise ValueError(
@@ -109,21 +119,32 @@ def write_export(order: Order, format: Format, folder: Path) -> Card:
     with TemporaryDirectory(dir=folder, prefix=".export-") as place:
         path = Path(place, name)
         operators = writer.write(order.graph(format), path)
-        bound = writer.bounds[order.precision]
-        frames = compare(writer.open(path, order.precision), order.expected)
-        parity = Parity(_name_runtime(format), bound, frames)
-        worst, difference = find_worst(parity, order.precision)
-        if difference > bound:
-            raise ValueError(
-                f"differs from PyTorch by {difference:.2g} at {worst.name}.jpg of demo/ "
-                f"({worst.size[1]} x {worst.size[0]}), more than {bound:g}; nothing was written"
-            )
+        parity = _compare(order, format, path)
         card = _describe(order, format, path, operators, parity)
         card_path(path).write_bytes(card.to_json())
         made = sorted(Path(place).iterdir(), key=lambda file: file == card_path(path))
         for file in made:
-            file.replace(folder / file.name)
+            wanted = folder / file.name
+            if wanted.is_dir():  # no folder takes the place of another; it goes with `place`
+                wanted.replace(Path(place, f"{file.name}.old"))
+            file.replace(wanted)
     return card
+
+
+def _compare(order: Order, format: Format, path: Path) -> Parity:
+    writer = FORMATS[format]
+    bound = writer.bounds[order.precision]
+    if writer.open is None:
+        return Parity(None, bound, reason=writer.not_run)
+    frames = compare(writer.open(path, order.precision), order.expected)
+    parity = Parity(_name_runtime(format), bound, frames, writer.not_run)
+    worst, difference = find_worst(parity, order.precision)
+    if difference > bound:
+        raise ValueError(
+            f"differs from PyTorch by {difference:.2g} at {worst.name}.jpg of demo/ "
+            f"({worst.size[1]} x {worst.size[0]}), more than {bound:g}; nothing was written"
+        )
+    return parity
 
 
 def find_worst(parity: Parity, precision: Precision) -> tuple[FrameParity, float]:

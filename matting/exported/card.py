@@ -13,7 +13,17 @@ from runtime.wording import to_json
 
 from ..quality import Budget, resolve_budget
 
-Format = Literal["onnx", "openvino", "torch-export", "torchscript"]
+Format = Literal[
+    "onnx",
+    "openvino",
+    "torch-export",
+    "torchscript",
+    "aotinductor",
+    "executorch",
+    "ncnn",
+    "coreml",
+    "tensorrt",
+]
 
 _MAX_BYTES = 1_000_000
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -61,7 +71,7 @@ class Parity:
         bound: how much alpha and foreground may differ: in float32 all of their values, in lower
             precision 99% of them.
         frames: one entry for each frame that was compared.
-        reason: why it was not run.
+        reason: what was not run, and why.
     """
 
     runtime: str | None
@@ -76,7 +86,7 @@ class Card:
 
     Attributes:
         format: of the file.
-        file: its name; with OpenVINO the weights are in the `.bin` of the same stem.
+        file: its name; with OpenVINO and ncnn the weights are in the `.bin` of the same stem.
         sha256: see `hash_export`.
         program: version of this program.
         weights_sha256: of the weights file.

@@ -33,8 +33,8 @@ class ExportedPredictor(Predictor):
         self.path, self.card = path, read_card(path)
         if self.card.format not in _OPEN:
             raise ValueError(
-                f"{path} is of format {self.card.format}, which can hold code, so it is not "
-                f"loaded here; use one of {', '.join(_OPEN)}"
+                f"{path} is of format {self.card.format}, which is for other programs; use one of "
+                f"{', '.join(_OPEN)}"
             )
         if hash_export(path) != self.card.sha256:
             raise ValueError(f"{path} is not the file that its card describes; export it again")
