@@ -56,6 +56,7 @@ SCRIPTS = {
     "webcam": "inference_webcam.py",
     "speed": "inference_speed_test.py",
     "evaluate": "evaluate.py",
+    "export": "export.py",
     "train-base": "train_base.py",
     "train-refine": "train_refine.py",
     "app": "matting/app/run.py",

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import ENVIRONMENT, Clips, Photographs
 from tests.docs.pages import ROOT
+from tests.matting.exported.small import write_small
 
 HEIGHT, WIDTH = 96, 128
 WEIGHTS = ROOT / "weights" / "mattingrefine_mobilenetv2.safetensors"
@@ -110,6 +111,12 @@ def weights(path: Path) -> None:
     torch.save(load_file(WEIGHTS), path)
 
 
+def small_export(path: Path) -> None:
+    """Makes an export that computes next to nothing, with its card."""
+    path.parent.mkdir(exist_ok=True)
+    write_small(path)
+
+
 FILES: dict[str, Callable[[Path], object]] = {
     "photos": folder(True, "a.png", "b.png"),
     "plates": folder(False, "a.png", "b.png"),
@@ -133,6 +140,7 @@ FILES: dict[str, Callable[[Path], object]] = {
     "PAIRS": pairs,
     "CLIP": nameless_clip,
     **dict.fromkeys(("weights.pth", "RUN", "BEFORE", "COUNTED"), weights),
+    "exported/dynamic-blocks-float32.onnx": small_export,
     "checkpoint/stage4_resnet50/best.pth": weights,
     "checkpoint/synthetic_refine/best.pth": weights,
 }
