@@ -132,7 +132,7 @@ def matte_camera(settings: Settings) -> int:
             journal=journal,
             taking=settings.taking,
             lock=settings.opening.lock,
-            faster=faster if settings.quality == "auto" else None,
+            faster=faster if settings.quality == "auto" and faster != budget else None,
         )
         with deferred_interrupts() as interrupted:
             with journal.catch_failures(), closing(outputs), journal.catch_failures():

@@ -11,6 +11,7 @@ Source: ours, because real shadows were matted, and because solving needs a divi
 refiner's few channels do not learn; the update is the scalar form of Kalman's (1960).
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Literal
 
@@ -22,7 +23,7 @@ from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .outputs import RefineOutput
 from .patches import Cells, crop_patches, replace_patches, select_cells
 from .refiner import CELL, resize
-from .texture import compare_texture
+from .texture import average, compare_texture
 
 # Standard deviations of the frame's noise, the predicted foreground and the captured plate, as
 # fractions of white; and of the plate's position, in pixels.
@@ -42,6 +43,7 @@ def correct_alpha(
     bgr_sm: Tensor,
     output: RefineOutput,
     refined: int | Literal["all"] | Cells | None = None,
+    enlarge: Callable[[Tensor, int, int], Tensor] = resize,
 ) -> RefineOutput:
     """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
@@ -54,6 +56,7 @@ def correct_alpha(
         refined: which cells to correct: `all`; a number of blocks in each picture, as the refiner's
             mode `blocks` chose them; cells, of which those marked in `ref_sm` are corrected; None
             for all marked ones. All but the last use operators of static shape.
+        enlarge: resizes to the size of the frame, as `resize` does.
 
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
@@ -75,9 +78,10 @@ def correct_alpha(
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
-        shadow, hidden = resize(torch.cat([shadow, hidden], 1), *output.pha.shape[2:]).split(1, 1)
-        whole = output.pha.to(exact)
-        whole = whole * (1 - shadow) * (1 - hidden) + hidden
+        found = enlarge(torch.cat([shadow, hidden], 1), *output.pha.shape[2:])
+        kept = 1 - found
+        kept = kept[:, :1] * kept[:, 1:]
+        whole = torch.addcmul(found[:, 1:], output.pha.to(exact), kept)
         pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
         return output._replace(pha=_correct_cells(pictures, by_cell, output.ref_sm, refined))
 
@@ -161,9 +165,8 @@ def _estimate_light(frame: Tensor, plate: Tensor, pha: Tensor, fgr: Tensor) -> T
     seen = (shown * (frame - pha * fgr) * plate).sum(1, keepdim=True)
     captured = (shown * plate).square().sum(1, keepdim=True)
     both = torch.cat([seen, captured], dim=1)
-    side = 2 * _LIGHT_REACH + 1
     for _ in range(2):
-        both = F.avg_pool2d(F.pad(both, (_LIGHT_REACH,) * 4, mode="replicate"), side, stride=1)
+        both = average(both, _LIGHT_REACH)
     return ((both[:, :1] + _LIGHT_FLOOR) / (both[:, 1:] + _LIGHT_FLOOR)).clamp(*_LIGHT_RANGE)
 
 

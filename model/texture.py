@@ -85,9 +85,9 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
     fit = fit / (known.sum((2, 3), keepdim=True) + 1)
     hidden = strong * (1 - _rise((common / texture).abs(), _GONE)) * _rise(fit, _FITS)
-    near = _average(pha, _NEAR)
+    near = average(pha, _NEAR)
     # A hole wider than that, too, if what hides the plate there counts as subject.
-    larger = _average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
+    larger = average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
     return shadow, hidden * _rise(torch.maximum(near, larger), _SURROUNDED)
 
 
@@ -98,7 +98,7 @@ def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         Two (B, 1, h, w): the largest difference between the factors of the channels, as a part of
         their mean; and 1 where there surely is such a shadow, 0 where not.
     """
-    seen, captured = _average(torch.cat([frame, plate], 1), 1).split(3, 1)
+    seen, captured = average(torch.cat([frame, plate], 1), 1).split(3, 1)
     colours = (seen + _BLACK) / (captured + _BLACK)
     factor = colours.mean(1, keepdim=True)
     tint = (colours - factor).abs().amax(1, keepdim=True) / factor
@@ -156,7 +156,7 @@ def _moments(pair: Tensor) -> tuple[Tensor, Tensor]:
     return pair, spread
 
 
-def _average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
+def average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
     """Means over squares of 2 * reach + 1 pixels, beyond the edges of the nearest ones.
 
     By adding shifted rows, then columns: on a CPU 5 times as fast as pooling.

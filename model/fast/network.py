@@ -16,7 +16,7 @@ from ..outputs import BaseOutput, RefineOutput
 from ..refiner import CELL, resize
 from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
 from .refiner import BlockRefiner
-from .resampling import enlarge, reduce
+from .resampling import enlarge, enlarge_into, reduce
 
 # Same arguments and results as a network's `forward`.
 Prediction = Callable[..., BaseOutput | RefineOutput]
@@ -112,8 +112,8 @@ class FastMatting:
                 self.memory.empty((src.shape[0], channels, *src.shape[2:]), src.dtype)
                 for channels in (1, 3)
             )
-            enlarge(pha_sm, pha)
-            enlarge(residual_sm, fgr, src)
+            enlarge_into(pha_sm, pha)
+            enlarge_into(residual_sm, fgr, src)
             refine(src, bgr, features, torch.cat([pha_sm, residual_sm], 1), ref_sm, pha, fgr)
             output = RefineOutput(
                 *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
@@ -121,10 +121,9 @@ class FastMatting:
             corrects = self.network.corrects_alpha if corrects_alpha is None else corrects_alpha
             if not corrects:
                 return output
-            refined = self.network.refiner.list_refined(
-                src.shape[2], src.shape[3], refine_sample_pixels
-            )
-            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined)
+            height, width = src.shape[2:]
+            refined = self.network.refiner.list_refined(height, width, refine_sample_pixels)
+            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined, enlarge)
 
     @torch.inference_mode(False)  # the weights may be used outside inference mode later
     def parts(self) -> tuple[CoarseFunction, BlockRefiner]:

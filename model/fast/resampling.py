@@ -28,7 +28,14 @@ def reduce(picture: Tensor, height: int, width: int) -> Tensor:
     return (pairs[..., (across - 1) // 2 :: across] + pairs[..., across // 2 :: across]) / 4
 
 
-def enlarge(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
+def enlarge(picture: Tensor, height: int, width: int) -> Tensor:
+    """Resizes (B, C, h, w) to (B, C, height, width), larger, as `F.interpolate` does."""
+    out = picture.new_empty((*picture.shape[:2], height, width))
+    enlarge_into(picture, out)
+    return out
+
+
+def enlarge_into(picture: Tensor, out: Tensor, added: Tensor | None = None) -> None:
     """Resizes (B, C, h, w) into `out` (B, C, H, W), larger, as `F.interpolate` does.
 
     If `added` is given, of the shape of `out`, adds it and clamps to [0, 1].

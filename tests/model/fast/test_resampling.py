@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from model.fast.resampling import enlarge, reduce
+from model.fast.resampling import enlarge, enlarge_into, reduce
 
 # Whole factors, even and odd; others; a single pixel; nothing to do.
 SIZES = [
@@ -38,9 +38,11 @@ def test_enlarges_as_interpolate_does(
     picture = torch.randn(2, 3, *small, dtype=dtype)
     other = torch.rand(2, 3, *large, dtype=dtype)
     out = torch.full_like(other, torch.nan)
-    enlarge(picture, out, other if added else None)
+    enlarge_into(picture, out, other if added else None)
     expected = F.interpolate(picture, large, mode="bilinear", align_corners=False)
-    if added:
+    if not added:
+        assert torch.equal(enlarge(picture, *large), out)
+    else:
         expected = (expected + other).clamp(0, 1)
     torch.testing.assert_close(out, expected, rtol=0, atol=rounding)
 
