@@ -178,14 +178,37 @@ class FromRgb:
         self._reformatter = VideoReformatter()
         self._format = pixel_format
         self._tags = tags
+        self._levels: av.VideoFrame | None = None  # all grey levels, converted
 
     def __call__(self, pixels: np.ndarray) -> av.VideoFrame:
         """Converts (H, W), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16; sets no time stamp."""
+        if pixels.dtype == np.uint8 and pixels.ndim == 2 and self._format == "yuv420p":
+            return self._tag(self._from_grey(pixels))
+        return self._tag(self._convert(pixels))
+
+    def _from_grey(self, pixels: np.ndarray) -> av.VideoFrame:
+        """`_convert` for 8 bits, in a tenth of its time."""
+        if self._levels is None:
+            self._levels = self._convert(np.arange(256, dtype=np.uint8).reshape(16, 16))
+        height, width = pixels.shape
+        planes = np.full((height * 3 // 2, width), 128, np.uint8)  # without colour
+        cv2.LUT(pixels, self._levels.to_ndarray()[:16].ravel(), planes[:height])
+        frame = av.VideoFrame.from_ndarray(planes, self._format)
+        frame.color_range, frame.colorspace = self._levels.color_range, self._levels.colorspace
+        return frame
+
+    def _tag(self, converted: av.VideoFrame) -> av.VideoFrame:
+        # ProRes stores them in every frame.
+        converted.color_primaries = self._tags.primaries
+        converted.color_trc = self._tags.transfer
+        return converted
+
+    def _convert(self, pixels: np.ndarray) -> av.VideoFrame:
         deep = pixels.dtype == np.uint16
         names = {2: "gray", 3: "rgb24", 4: "rgba"}, {2: "gray16le", 3: "rgb48le", 4: "rgba64le"}
         channels = 2 if pixels.ndim == 2 else pixels.shape[2]
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), names[deep][channels])
-        converted = self._reformatter.reformat(
+        return self._reformatter.reformat(
             frame,
             format=self._format,
             dst_colorspace=_MATRICES[self._tags.matrix],
@@ -195,7 +218,3 @@ class FromRgb:
             interpolation=_ACCURATE,
             threads=1,
         )
-        # ProRes stores them in every frame.
-        converted.color_primaries = self._tags.primaries
-        converted.color_trc = self._tags.transfer
-        return converted
