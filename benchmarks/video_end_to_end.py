@@ -215,7 +215,13 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--backend", default="pytorch")
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--quality", default="auto", choices=get_args(Quality))
+    parser.add_argument(
+        "--qualities",
+        nargs="+",
+        default=["auto"],
+        choices=get_args(Quality),
+        help="of all but the first only the whole run is timed",
+    )
     parser.add_argument("--backbone-scale", type=float, help="default: by size")
     parser.add_argument("--refine-sample-pixels", type=int, help="default: by size")
     args = parser.parse_args()
@@ -225,13 +231,18 @@ def main() -> None:
     )
     compute = ComputeSettings(device=args.device, precision=args.precision, backend=args.backend)
     predictor = load_predictor(model, compute)
-    parts = Parts(args.clip, args.bgr, args.frames, predictor, model, args.quality)
+    parts, *others = (
+        Parts(args.clip, args.bgr, args.frames, predictor, model, quality)
+        for quality in args.qualities
+    )
     names = ("decode", "network", "one_at_a_time", "encode", "together")
     runs = {name: getattr(parts, name) for name in names}
+    runs |= {q: other.together for q, other in zip(args.qualities[1:], others, strict=True)}
     rates, spent = measure(runs, args.frames, args.rounds)
     shares, gains = compare(rates)
     alone = {name: median(values) for name, values in rates.items()}
     together, one_at_a_time = alone.pop("together"), alone.pop("one_at_a_time")
+    whole = {quality: alone.pop(quality) for quality in args.qualities[1:]}
     print(f"{torch.get_num_threads()} threads, {args.frames} frames, medians of {args.rounds} runs")
     print(", ".join(f"{name} alone {rate:.2f}" for name, rate in alone.items()) + " frames/s")
     print(f"network alone, one frame at a time {one_at_a_time:.2f} frames/s")
@@ -239,6 +250,10 @@ def main() -> None:
         f"together {together:.2f} frames/s: {median(shares):.2f} of the slowest part of its round "
         f"({min(shares):.2f} to {max(shares):.2f}), {median(gains):.2f} times one after the other"
     )
+    for quality, rate in whole.items():
+        pairs = zip(rates[quality], rates["together"], strict=True)
+        gain = median(one / other for one, other in pairs)
+        print(f"together with quality {quality} {rate:.2f} frames/s, {gain:.2f} times that")
     told = ", ".join(f"{name} {1000 * median(values):.1f}" for name, values in spent.items())
     print(f"processor time per frame, ms: {told}; {count_cores()} cores")
 

@@ -13,10 +13,10 @@ from torch import Tensor
 from ..correction import correct_alpha
 from ..matting import MattingBase, MattingRefine, check_pair
 from ..outputs import BaseOutput, RefineOutput
-from ..refiner import CELL, resize
+from ..refiner import CELL
 from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
 from .refiner import BlockRefiner
-from .resampling import enlarge, enlarge_into, reduce
+from .resampling import resize, resize_into
 
 # Same arguments and results as a network's `forward`.
 Prediction = Callable[..., BaseOutput | RefineOutput]
@@ -100,7 +100,7 @@ class FastMatting:
         scale = self.network.resolve_scale(backbone_scale)
         small = tuple(int(side * scale) for side in src.shape[2:])
         coarse, refine = self.parts()
-        src_sm, bgr_sm = reduce(src, *small), reduce(bgr, *small)
+        src_sm, bgr_sm = resize(src, *small), resize(bgr, *small)
         predicted, features = coarse(src_sm, bgr_sm)
         with torch.autocast("cpu", enabled=False):
             predicted = predicted.to(src.dtype)
@@ -112,8 +112,8 @@ class FastMatting:
                 self.memory.empty((src.shape[0], channels, *src.shape[2:]), src.dtype)
                 for channels in (1, 3)
             )
-            enlarge_into(pha_sm, pha)
-            enlarge_into(residual_sm, fgr, src)
+            resize_into(pha_sm, pha)
+            resize_into(residual_sm, fgr, src)
             refine(src, bgr, features, torch.cat([pha_sm, residual_sm], 1), ref_sm, pha, fgr)
             output = RefineOutput(
                 *(pha, fgr, pha_sm, (residual_sm + src_sm).clamp_(0, 1), err_sm, ref_sm)
@@ -123,7 +123,7 @@ class FastMatting:
                 return output
             height, width = src.shape[2:]
             refined = self.network.refiner.list_refined(height, width, refine_sample_pixels)
-            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined, enlarge)
+            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined, resize)
 
     @torch.inference_mode(False)  # the weights may be used outside inference mode later
     def parts(self) -> tuple[CoarseFunction, BlockRefiner]:

@@ -24,20 +24,24 @@ def test_ours_is_compared_with_the_authors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     out = tmp_path / "a.json"
-    line = "--backbones mobilenetv2 --sizes HD --rounds 1 --json"
+    line = "--backbones mobilenetv2 --sizes HD --rounds 1 --modes sampling blocks --json"
     monkeypatch.setattr(sys, "argv", ["compare_reference", *line.split(), str(out)])
     compare_reference.main()
     printed = [row for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
     rows = json.loads(out.read_text())["rows"]
-    assert len(printed) == 2 + len(rows) == 2 + 3 * 2
-    assert [row["input"] for row in rows[::2]] == ["real", "real, whole budget", "noise"]
-    for theirs, ours in zip(rows[::2], rows[1::2], strict=True):
-        assert (theirs["what"], ours["what"]) == ("authors, eager", "ours, pytorch, float32")
+    assert len(printed) == 2 + len(rows) == 2 + 3 * 3
+    assert [row["input"] for row in rows[::3]] == ["real", "real, whole budget", "noise"]
+    for theirs, ours, blocks in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        names = "authors, eager", *(f"ours, pytorch, float32, {m}" for m in ("sampling", "blocks"))
+        assert (theirs["what"], ours["what"], blocks["what"]) == names
+        assert blocks["alpha_max"] < 1e-4
+        assert blocks["cells_differ"] == 0
+        assert blocks["cells"] % 16 == 0, "blocks of 16 cells"
         assert ours["ratio"] == pytest.approx(theirs["seconds"] / ours["seconds"])
         assert ours["alpha_max"] < 1e-4  # rounding
         assert ours["cells"] <= 16_000 / 16
-    assert rows[3]["cells"] == 16_000 / 16, "the whole budget is refined"
-    assert rows[1]["cells"] < rows[3]["cells"]
+    assert rows[4]["cells"] == 16_000 / 16, "the whole budget is refined"
+    assert rows[1]["cells"] < rows[4]["cells"]
 
 
 @pytest.mark.slow

@@ -14,12 +14,13 @@ def test_program_tells_each_part(
     plate = photographs.plate(96, 128)
     clip = clips.write(tmp_path / "a.mp4", [plate.copy() for _ in range(5)])
     arguments = ["video_end_to_end", str(clip), "--frames", "3", "--rounds", "1"]
-    arguments += ["--quality", "fast"]
+    arguments += ["--qualities", "auto", "fast"]
     monkeypatch.setattr(sys, "argv", arguments)
     video_end_to_end.main()
     out = capsys.readouterr().out
     assert "3 frames, medians of 1 runs" in out
     parts = "decode alone", "network alone", "encode alone", "together", "processor time per frame"
+    parts += ("together with quality fast",)
     for part in parts:
         assert part in out
 
