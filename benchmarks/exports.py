@@ -17,7 +17,7 @@ from exports.formats import FORMATS
 from exports.network import Mode
 from exports.settings import NetworkSettings, parse_size
 from exports.write import Order, write_export
-from matting.exported.card import Card, Format
+from matting.exported.card import Card, Format, list_files
 from matting.exported.runtimes import Run
 from runtime.files import explain
 
@@ -31,39 +31,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--size", default="HD", help="see export.py (default: HD)")
     parser.add_argument("--mode", choices=get_args(Mode), default="blocks")
-    parser.add_argument("--formats", nargs="+", choices=list(FORMATS), default=list(FORMATS))
+    parser.add_argument(
+        "--formats", nargs="+", choices=list(FORMATS), help="default: all that have the mode"
+    )
     parser.add_argument("--repeats", type=int, default=10, help="timed frames of each format")
     chosen = parser.parse_args(arguments)
     size = parse_size(chosen.size)
-    made: list[tuple[Card, int, Run]] = []
+    made: list[tuple[Card, int, Run | None]] = []
     failed = False
+    formats = chosen.formats or [x for x in FORMATS if chosen.mode in FORMATS[x].modes]
     with TemporaryDirectory() as folder:
         plain = Order(NetworkSettings(), size, chosen.mode, "float32")
-        for format in chosen.formats:
+        for format in formats:
+            corrects = FORMATS[format].corrects_alpha
+            network = NetworkSettings(corrects_alpha=corrects)
             for precision in FORMATS[format].bounds:
-                same = precision == "float32"
-                order = plain if same else Order(NetworkSettings(), size, chosen.mode, precision)
+                same = corrects and precision == "float32"
+                order = plain if same else Order(network, size, chosen.mode, precision)
                 try:
                     made.append(export(order, format, Path(folder)))
                 except Exception as error:  # one format must not hide the others
                     failed = True
                     print(f"{format} in {precision}: {explain(error)}", file=sys.stderr)
         frame = plain.expected[0]
-        times = time_in_turn([run for _, _, run in made], frame.src, frame.bgr, chosen.repeats)
+        runs = [run for _, _, run in made if run]
+        times = iter(time_in_turn(runs, frame.src, frame.bgr, chosen.repeats))
     print(HEAD)
-    for (card, size_in_bytes, _), seconds in zip(made, times, strict=True):
-        print(describe(card, size_in_bytes, seconds))
+    for card, size_in_bytes, run in made:
+        print(describe(card, size_in_bytes, next(times) if run else None))
     return 1 if failed else 0
 
 
-def export(order: Order, format: Format, folder: Path) -> tuple[Card, int, Run]:
-    """Writes and opens a format; returns its card, its bytes and the function that runs it."""
+def export(order: Order, format: Format, folder: Path) -> tuple[Card, int, Run | None]:
+    """Writes and opens a format; returns its card, its bytes and what runs it, if anything does."""
     order.check(format)
     card = write_export(order, format, folder)
     path = folder / card.file
-    own = [path, path.with_suffix(".bin")] if path.suffix == ".xml" else [path]
-    size_in_bytes = sum(file.stat().st_size for file in own)
-    return card, size_in_bytes, FORMATS[format].open(path, order.precision)
+    size_in_bytes = sum(file.stat().st_size for file in list_files(path))
+    start = FORMATS[format].open
+    return card, size_in_bytes, start(path, order.precision) if start else None
 
 
 def time_in_turn(
@@ -80,8 +86,11 @@ def time_in_turn(
     return times
 
 
-def describe(card: Card, size_in_bytes: int, seconds: list[float]) -> str:
+def describe(card: Card, size_in_bytes: int, seconds: list[float] | None) -> str:
     """A row of the table."""
+    if seconds is None:
+        row = f"| {card.format} | {card.precision} | {size_in_bytes / 1e6:.0f} MB"
+        return f"{row} | - | - | - | {card.parity.reason} |"
     parts = [part for frame in card.parity.frames for part in (frame.pha, frame.fgr)]
     largest, most = max(x.largest for x in parts), max(x.most for x in parts)
     return (

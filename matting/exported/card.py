@@ -139,14 +139,19 @@ def card_path(exported: Path) -> Path:
     return exported.with_name(exported.name + ".json")
 
 
+def list_files(exported: Path) -> list[Path]:
+    """The files of an export: of a folder all in it, of a `.xml` or `.param` its weights too."""
+    if exported.is_dir():
+        return sorted(file for file in exported.rglob("*") if file.is_file())
+    weights = exported.suffix in (".xml", ".param")
+    return [exported, exported.with_suffix(".bin")] if weights else [exported]
+
+
 def hash_export(exported: Path) -> str:
-    """SHA-256 of an export's files: of a folder all in it, of an `.xml` its weights too."""
-    parts = [exported, exported.with_suffix(".bin")] if exported.suffix == ".xml" else [exported]
-    files = sorted(exported.rglob("*")) if exported.is_dir() else parts
+    """SHA-256 of an export's files, one after the other."""
     found = sha256()
-    for file in files:
-        if file.is_file():
-            found.update(file.read_bytes())
+    for file in list_files(exported):
+        found.update(file.read_bytes())
     return found.hexdigest()
 
 
@@ -157,7 +162,7 @@ def read_card(exported: Path) -> Card:
         ValueError: when it is missing, too large or not a card.
     """
     path = card_path(exported)
-    if not exported.is_file():
+    if not exported.exists():
         raise ValueError(f"{exported} is not there")
     if not path.is_file():
         raise ValueError(
