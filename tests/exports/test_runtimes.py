@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import cv2
@@ -117,9 +116,11 @@ def test_core_ml_gets_a_program_that_its_runtime_takes(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of examples/cpp, built with the libraries of the Python packages."""
+    import openvino
+
     folder = tmp_path_factory.mktemp("build")
-    site = sysconfig.get_path("purelib")
-    options = (f"-DTORCH={site}/torch", f"-DOpenVINO_DIR={site}/openvino/cmake")
+    torch_at, openvino_at = (Path(package.__file__).parent for package in (torch, openvino))
+    options = (f"-DTORCH={torch_at}", f"-DOpenVINO_DIR={openvino_at}/cmake")
     run("cmake", "-S", "examples/cpp", "-B", folder, "-DCMAKE_BUILD_TYPE=Release", *options)
     run("cmake", "--build", folder)
     return folder
