@@ -70,10 +70,8 @@ FORMATS: dict[Format, Writer] = {
     "torchscript": Writer(
         ".pt", _write_torchscript, _open_torchscript, {"float32": 1e-5}, dynamic=False
     ),
-    # Its compiler orders sums in its own way: the correction of alpha makes 2e-5 of that at HD, as
-    # float32 in PyTorch differs from float64. Without the correction 4e-6.
     "aotinductor": Writer(
-        ".aoti.pt2", write_aotinductor, open_aotinductor, {"float32": 1e-4}, dynamic=False
+        ".aoti.pt2", write_aotinductor, open_aotinductor, {"float32": 1e-5}, dynamic=False
     ),
     "executorch": Writer(
         ".pte",

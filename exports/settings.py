@@ -29,8 +29,9 @@ class NetworkSettings:
     refine_sample_pixels: Annotated[int, Field(ge=0)] | None = None
     """Budget of mode blocks, which refines one block of 16 x 16 pixels for every 160 of it; chosen
     as the scale is."""
-    corrects_alpha: bool = True
-    """Correct refined alpha by the compositing equation, as --quality auto does."""
+    corrects_alpha: bool | None = None
+    """False leaves refined alpha as predicted; else it is corrected by the compositing equation, as
+    --quality auto does."""
 
     def choose_budget(self, size: tuple[int, int] | None) -> Budget:
         """Chooses scale and pixels for frames of a size; for dynamic ones, as for HD."""

@@ -59,10 +59,11 @@ class Order:
                 f"--format {format} is written in mode {' or '.join(writer.modes)}, got "
                 f"--mode {self.mode}"
             )
-        if self.network.corrects_alpha and not writer.corrects_alpha:
+        corrects = self.network.choose_budget(self.size).corrects_alpha
+        if corrects and not writer.corrects_alpha:
             raise ValueError(
                 f"--format {format} lacks the operators that correct alpha; give "
-                "--no-model-corrects-alpha"
+                "--model-corrects-alpha False"
             )
         missing = [name for name in writer.packages if importlib.util.find_spec(name) is None]
         if missing:

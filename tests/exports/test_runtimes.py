@@ -59,7 +59,7 @@ def test_executorch_computes_what_pytorch_does(tmp_path: Path, mode: str) -> Non
 @pytest.mark.parametrize("mode", ["full", "coarse"])
 def test_ncnn_computes_what_pytorch_does(tmp_path: Path, mode: str) -> None:
     need("pnnx", "ncnn")
-    _, card = export(tmp_path, "ncnn", ".param", "--mode", mode, "--no-model-corrects-alpha")
+    _, card = export(tmp_path, "ncnn", ".param", "--mode", mode, "--model-corrects-alpha", "False")
     assert {file.name for file in tmp_path.iterdir()} == {
         f"128x96-{mode}-float32.ncnn{suffix}" for suffix in (".param", ".bin", ".param.json")
     }
