@@ -42,7 +42,7 @@ class Settings:
     quality: Quality = "best"
     """Work per picture. auto chooses backbone scale and refined pixels by the picture's size. best
     adds a second pass on a larger, mirrored picture: better mattes, several times slower. fast
-    takes half the time of auto for mattes that are less exact. hd and 4k are the paper's presets.
+    takes less time than auto for mattes that are less exact. hd and 4k are the paper's presets.
     --model-backbone-scale and --model-refine-sample-pixels override it."""
     preprocess: PreprocessMode = "auto"
     """auto compares each frame with its plate, reports what is wrong with the capture, and aligns

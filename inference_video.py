@@ -57,7 +57,7 @@ class Settings:
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
     """Work per frame. auto chooses backbone scale and refined pixels by the frames' size. fast
-    takes half the time for mattes that are less exact. best adds a second pass on a larger,
+    takes less time for mattes that are less exact. best adds a second pass on a larger,
     mirrored picture: better mattes, several times slower. hd and 4k are the paper's presets.
     --model-backbone-scale and --model-refine-sample-pixels override it."""
     bgr_from_frame: Annotated[int, Field(ge=0)] | None = None

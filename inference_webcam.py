@@ -65,7 +65,7 @@ class Settings:
     compute: ComputeSettings = field(default_factory=ComputeSettings)
     quality: Quality = "auto"
     """Work per frame. auto chooses backbone scale and refined pixels by the pictures' size, and
-    changes to fast, with a note, if it can't keep up with the camera. fast takes half the time for
+    changes to fast, with a note, if it can't keep up with the camera. fast takes less time for
     mattes that are less exact. best adds a second pass on a larger, mirrored picture: better
     mattes, several times slower. hd and 4k are the paper's presets. --model-backbone-scale and
     --model-refine-sample-pixels override it."""
