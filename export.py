@@ -3,6 +3,7 @@
 Example: python export.py --format onnx --size HD --output-dir exported
 """
 
+import os
 import sys
 from dataclasses import field
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field
 from exports.network import Mode
 from exports.settings import NetworkSettings, parse_size
 from exports.write import Order, write_export
-from matting.exported.card import Card, Format, card_path
+from matting.exported.card import Card, Format, card_path, list_files
 from runtime.device import Precision
 from runtime.files import check_writable, explain
 from runtime.script import run_script
@@ -64,7 +65,8 @@ def export(settings: Settings) -> int:
     for format in formats:
         order.check(format)
     paths = [settings.output_dir / order.name(format) for format in formats]
-    existing = [x.name for path in paths for x in (path, card_path(path)) if x.exists()]
+    parts = [([x] if x.is_dir() else list_files(x)) + [card_path(x)] for x in paths]
+    existing = [x.name for part in parts for x in part if os.path.lexists(x)]
     if existing and not settings.overwrite:
         raise ValueError(
             f"{settings.output_dir} has {listed(existing)} already; use -y to replace them"
