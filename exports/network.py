@@ -43,13 +43,22 @@ class SizedRefiner(Refiner):
         return cast(int, torch.sym_min(wanted, every))
 
 
-class SizedMatting(MattingRefine):
-    """Chooses the size of its coarse input by the frame's size, in integers.
+def reduce_by_size(picture: Tensor) -> Tensor:
+    """Resizes a picture, (B, 3, H, W), to a coarse input whose size follows H and W, in integers.
 
     Source: ours. The coarse input has a fourth of height plus width at HD and an eighth at 4K, at
         most half. For 16:9 that is `quality.resolve_budget` for `auto`; for other aspect ratios it
         has up to 9% more pixels, but needs no square root, which sizes can't have in all formats.
     """
+    height, width = picture.shape[2:]
+    around = height + width
+    least = torch.sym_min(_HD_AROUND, around)
+    size = cast(list[int], [side * least // (2 * around) for side in (height, width)])
+    return F.interpolate(picture, size, mode="bilinear", align_corners=False)
+
+
+class SizedMatting(MattingRefine):
+    """Chooses the size of its coarse input by the frame's size; see `reduce_by_size`."""
 
     def __init__(self, network: MattingRefine) -> None:
         super().__init__(**network.arguments())
@@ -58,11 +67,7 @@ class SizedMatting(MattingRefine):
 
     def reduce(self, picture: Tensor, scale: float) -> Tensor:
         """Resizes a picture, (B, 3, H, W), to the size of the coarse input."""
-        height, width = picture.shape[2:]
-        around = height + width
-        least = torch.sym_min(_HD_AROUND, around)
-        size = cast(list[int], [side * least // (2 * around) for side in (height, width)])
-        return F.interpolate(picture, size, mode="bilinear", align_corners=False)
+        return reduce_by_size(picture)
 
 
 class ExportedNetwork(nn.Module):
@@ -100,7 +105,7 @@ class ExportedNetwork(nn.Module):
                 f"a mattingbase has no refiner for mode {mode}; use --mode coarse or the weights "
                 "of a mattingrefine"
             )
-        self.scale, self.dtype = budget.backbone_scale, DTYPES[precision]
+        self.scale, self.sized, self.dtype = budget.backbone_scale, sized, DTYPES[precision]
         self.network = network.to(self.dtype)
         self.eval().requires_grad_(False)
 
@@ -118,7 +123,10 @@ class ExportedNetwork(nn.Module):
         if isinstance(self.network, MattingRefine):
             output = self.network(src, bgr)
             return output.pha.float(), output.fgr.float()
-        src_sm, bgr_sm = reduce(src, self.scale), reduce(bgr, self.scale)
+        src_sm, bgr_sm = (
+            reduce_by_size(picture) if self.sized else reduce(picture, self.scale)
+            for picture in (src, bgr)
+        )
         coarse = self.network(src_sm, bgr_sm)
         enlarged = torch.cat([coarse.pha, coarse.fgr - src_sm], dim=1)
         enlarged = F.interpolate(enlarged, src.shape[2:], mode="bilinear", align_corners=False)

@@ -8,8 +8,8 @@ from exports.network import ExportedNetwork
 from exports.parity import compare, predict_demo
 from exports.write import find_worst
 from matting.exported.card import Parity
-from matting.quality import Budget
-from model import MattingBase, MattingRefine
+from matting.quality import HD, Budget, resolve_budget
+from model import BaseOutput, MattingBase, MattingRefine
 
 BUDGET = Budget(0.25, 160 * 9, corrects_alpha=True)
 
@@ -71,3 +71,20 @@ def test_mode_coarse_enlarges_the_coarse_prediction() -> None:
     assert torch.equal(of_base[0], of_refine[0])
     with pytest.raises(ValueError, match="a mattingbase has no refiner for mode full"):
         ExportedNetwork(base, "full", plain)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (480, 640), (2160, 3840)])
+def test_mode_coarse_of_a_mattingbase_follows_the_size_of_the_frame(
+    height: int, width: int
+) -> None:
+    sizes = []
+
+    class Sized(MattingBase):
+        def forward(self, src: torch.Tensor, bgr: torch.Tensor) -> BaseOutput:
+            sizes.append(tuple(src.shape[2:]))
+            return BaseOutput(src[:, :1], src, src[:, :1], src)
+
+    network = ExportedNetwork(Sized("mobilenetv2"), "coarse", HD, sized=True)
+    network(*torch.zeros(2, 1, 3, height, width))
+    expected = resolve_budget(height, width, "auto").coarse_size(height, width)
+    assert sizes == [expected]
