@@ -25,7 +25,8 @@ class NetworkSettings:
     """Weights (.pth state dict or .safetensors)."""
     backbone_scale: Annotated[float, Field(gt=0, le=MAX_BACKBONE_SCALE)] | None = None
     """Scale of the coarse network's input relative to the frame, in (0, 1/2]; chosen by the size if
-    not given, as --quality auto does; with --size dynamic the file itself chooses it."""
+    not given, as --quality auto does; with --size dynamic the file itself chooses scale and pixels,
+    or both are given."""
     refine_sample_pixels: Annotated[int, Field(ge=0)] | None = None
     """Budget of mode blocks, which refines one block of 16 x 16 pixels for every 160 of it; chosen
     as the scale is."""

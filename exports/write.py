@@ -44,7 +44,8 @@ class Order:
         """Checks that a format can be written.
 
         Raises:
-            ValueError: when it lacks the precision or dynamic sizes, or a package is missing.
+            ValueError: when it lacks the precision or dynamic sizes, a package is missing, or one
+                of scale and pixels alone is given for dynamic sizes.
         """
         writer = FORMATS[format]
         if self.precision not in writer.bounds:
@@ -58,6 +59,13 @@ class Order:
             raise ValueError(
                 f"--format {format} is written in mode {' or '.join(writer.modes)}, got "
                 f"--mode {self.mode}"
+            )
+        scale, pixels = self.network.backbone_scale, self.network.refine_sample_pixels
+        if self.size is None and scale is None and pixels is not None:
+            raise ValueError("--size dynamic with fixed pixels: give --model-backbone-scale too")
+        if self.size is None and pixels is None and scale is not None and self.mode == "blocks":
+            raise ValueError(
+                "--size dynamic with a fixed scale: give --model-refine-sample-pixels too"
             )
         corrects = self.network.choose_budget(self.size).corrects_alpha
         if corrects and not writer.corrects_alpha:

@@ -31,11 +31,27 @@ def test_nothing_is_replaced_without_permission(tmp_path: Path) -> None:
     assert (tmp_path / "128x96-blocks-float32.pt2").read_text() == "mine"
 
 
+def test_weights_beside_an_openvino_file_are_not_replaced_either(tmp_path: Path) -> None:
+    (tmp_path / "128x96-blocks-float32.bin").write_text("mine")
+    done = export(tmp_path, *SMALL, "--format", "openvino")
+    assert done.returncode == 2
+    assert "has 128x96-blocks-float32.bin already; use -y to replace them" in done.stderr
+    assert (tmp_path / "128x96-blocks-float32.bin").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         (("--size", "5"), "size must be HD, 4K, dynamic or such as 1280x720, got '5'"),
         (("--format", "torchscript", "--size", "dynamic"), "has a fixed size"),
+        (
+            ("--size", "dynamic", "--model-backbone-scale", "0.25"),
+            "give --model-refine-sample-pixels too",
+        ),
+        (
+            ("--size", "dynamic", "--model-refine-sample-pixels", "1600"),
+            "give --model-backbone-scale too",
+        ),
         (("--format", "torch-export", "--precision", "float16"), "is written in float32"),
         (("--model-checkpoint", "README.md"), "README.md"),
     ],
