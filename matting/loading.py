@@ -5,6 +5,7 @@ import torch
 from model import MattingBase, MattingRefine
 from model.weights import CheckpointError, find_overflow, load_network
 from runtime.device import autocast, describe_device, precision_note, resolve_device
+from runtime.wording import visible
 
 from .exported.predictor import ExportedPredictor
 from .predictor import Predictor, explain_non_finite
@@ -81,10 +82,12 @@ def describe_setup(
     facts = {
         "network": predictor.kind,
         "device": describe_device(predictor.device),
-        "precision": compute.precision,
-        "backend": compute.backend,
+        "precision": predictor.precision,
+        "backend": (
+            predictor.runtime if isinstance(predictor, ExportedPredictor) else compute.backend
+        ),
     }
-    print(f"{facts['network']} from {model.checkpoint}")
+    print(visible(f"{facts['network']} from {model.checkpoint}"))
     print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
     if predictor.parity is not None:
         print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")

@@ -115,7 +115,7 @@ class Card:
     mode: Literal["blocks", "full", "coarse"]
     precision: Precision
     size: tuple[_Side, _Side] | None
-    least: int
+    least: Annotated[int, Field(ge=4, le=1024, multiple_of=4)]
     backbone_scale: Annotated[float, Field(gt=0, le=0.5)] | None
     refine_sample_pixels: Annotated[int, Field(ge=0)] | None
     corrects_alpha: bool

@@ -47,6 +47,11 @@ class ExportedPredictor(Predictor):
         """What computes, in words."""
         return f"{self.card.network}, exported to {self.card.format} in mode {self.card.mode}"
 
+    @property
+    def runtime(self) -> str:
+        """What runs the file: the package, named as its backend is."""
+        return {"onnx": "onnxruntime", "openvino": "openvino"}[self.card.format]
+
     def choose_budget(self, height: int, width: int, quality: Quality, **asked: Any) -> Budget:
         """Returns the export's own scale and pixels; ValueError where others are asked for."""
         self._refuse({name: value for name, value in asked.items() if value is not None})
@@ -74,7 +79,8 @@ class ExportedPredictor(Predictor):
         """Predicts as `Predictor.predict`, but with the export's own budget, and no error map.
 
         Raises:
-            ValueError: when frame and plate differ in size, or have another size than the export.
+            ValueError: when frame and plate differ in size, or have another size than the export;
+                when the runtime fails, or its results have another shape or are not finite.
         """
         if src.shape != bgr.shape:
             raise ValueError(f"frame and plate must agree in size, got {src.shape}, {bgr.shape}")
@@ -92,6 +98,11 @@ class ExportedPredictor(Predictor):
             )
         with self._free_lanes:
             pha, fgr = self._run(*(picture.numpy() for picture in pair))
+        if (pha.shape, fgr.shape) != ((1, 1, rows, columns), (1, 3, rows, columns)):
+            raise ValueError(
+                f"{self.path} must give 1 and 3 channels of {rows} rows and {columns} columns, "
+                f"got {pha.shape} and {fgr.shape}; export it again"
+            )
         if not (np.isfinite(pha).all() and np.isfinite(fgr).all()):
             raise ValueError(explain_non_finite("alpha or foreground", "float32"))
         pha, fgr = pha[0, 0, :height, :width], fgr[0, :, :height, :width].transpose(1, 2, 0)

@@ -19,7 +19,8 @@ def open_onnx(path: Path, precision: Precision = "float32") -> Run:
     """Opens an ONNX file in ONNX Runtime, on the CPU; its precision is that of the file.
 
     Raises:
-        ValueError: when the package is missing or refuses the file.
+        ValueError: when the package is missing or refuses the file, the file has other inputs or
+            outputs, or, when it is run, the package can't compute.
     """
     check_package("onnxruntime", path)
     import onnxruntime
@@ -31,9 +32,14 @@ def open_onnx(path: Path, precision: Precision = "float32") -> Run:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the package has a class of its own for every reason
         raise ValueError(f"ONNX Runtime can't open {path}: {error}") from error
+    ends = session.get_inputs(), session.get_outputs()
+    _check_ends(path, *({x.name: x.type == "tensor(float)" for x in end} for end in ends))
 
     def run(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        pha, fgr = session.run(["pha", "fgr"], {"src": src, "bgr": bgr})
+        try:
+            pha, fgr = session.run(["pha", "fgr"], {"src": src, "bgr": bgr})
+        except Exception as error:  # as above
+            raise ValueError(f"ONNX Runtime can't run {path}: {error}") from error
         return pha, fgr
 
     return run
@@ -43,7 +49,7 @@ def open_openvino(path: Path, precision: Precision = "float32") -> Run:
     """Opens an OpenVINO file on the CPU, to compute convolutions in a precision.
 
     Raises:
-        ValueError: when the package is missing or refuses the file.
+        ValueError: as for `open_onnx`.
     """
     check_package("openvino", path)
     options = {
@@ -55,13 +61,34 @@ def open_openvino(path: Path, precision: Precision = "float32") -> Run:
         compiled = openvino_core().compile_model(path, "CPU", options)
     except RuntimeError as error:
         raise ValueError(f"OpenVINO can't open {path}: {error}") from error
+    ends = compiled.inputs, compiled.outputs
+    _check_ends(
+        path,
+        *(
+            {n: x.element_type.to_dtype() == np.float32 for x in end for n in x.names}
+            for end in ends
+        ),
+    )
     request = compiled.create_infer_request()
 
     def run(src: np.ndarray, bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found = request.infer({"src": src, "bgr": bgr})  # copied, so a later call is harmless
+        try:
+            found = request.infer({"src": src, "bgr": bgr})  # copied, so a later call is harmless
+        except RuntimeError as error:
+            raise ValueError(f"OpenVINO can't run {path}: {error}") from error
         return found["pha"], found["fgr"]
 
     return run
+
+
+def _check_ends(path: Path, inputs: dict[str, bool], outputs: dict[str, bool]) -> None:
+    """Checks the names of a file's inputs and outputs, and whether they are float32."""
+    if (set(inputs), set(outputs)) != ({"src", "bgr"}, {"pha", "fgr"}):
+        found = f"{', '.join(inputs)} to {', '.join(outputs)}"
+        raise ValueError(f"{path} must compute src, bgr to pha, fgr; it computes {found}")
+    others = [name for name, is_float32 in (inputs | outputs).items() if not is_float32]
+    if others:
+        raise ValueError(f"{path} must have float32 inputs and outputs; {others[0]} has another")
 
 
 @lru_cache(maxsize=1)

@@ -5,16 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from matting import Matting
 from matting.exported.card import card_path, read_card
-from matting.loading import load_predictor
+from matting.loading import describe_setup, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
 from runtime.wording import to_json
 
@@ -30,7 +32,7 @@ def random_pair(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
 
 
-def change(path: Path, **values: object) -> None:
+def edit_card(path: Path, **values: object) -> None:
     """Changes values of a card."""
     card = asdict(read_card(path)) | values
     card_path(path).write_bytes(to_json(card))
@@ -75,7 +77,7 @@ def test_what_was_fixed_at_the_export_is_refused(tmp_path: Path) -> None:
 
 def test_card_and_file_belong_together(tmp_path: Path) -> None:
     path = write_small(tmp_path / "small.onnx")
-    change(path, sha256="0" * 64)
+    edit_card(path, sha256="0" * 64)
     with pytest.raises(ValueError, match="is not the file that its card describes"):
         Matting.load(path)
     card_path(path).unlink()
@@ -104,8 +106,14 @@ def test_other_cards_are_refused(tmp_path: Path, text: str, message: str) -> Non
 
 def test_a_card_with_a_wrong_value_is_refused(tmp_path: Path) -> None:
     path = write_small(tmp_path / "small.onnx")
-    for name, value in (("backbone_scale", 7), ("size", [1, 2]), ("unknown", 1)):
-        change(path, **{name: value})
+    for name, value in (
+        ("backbone_scale", 7),
+        ("size", [1, 2]),
+        ("unknown", 1),
+        ("least", 1_000_000_000),  # frames would be padded to that
+        ("least", 63),
+    ):
+        edit_card(path, **{name: value})
         with pytest.raises(ValueError, match=f"is not the card of an export: {name}"):
             read_card(path)
         write_small(path)
@@ -113,7 +121,7 @@ def test_a_card_with_a_wrong_value_is_refused(tmp_path: Path) -> None:
 
 def test_a_format_that_can_hold_code_is_not_loaded(tmp_path: Path) -> None:
     path = write_small(tmp_path / "small.onnx")
-    change(path, format="torchscript")
+    edit_card(path, format="torchscript")
     with pytest.raises(ValueError, match="which is for other programs"):
         Matting.load(path)
 
@@ -121,9 +129,91 @@ def test_a_format_that_can_hold_code_is_not_loaded(tmp_path: Path) -> None:
 def test_a_damaged_file_is_explained(tmp_path: Path) -> None:
     path = write_small(tmp_path / "small.onnx")
     path.write_bytes(path.read_bytes()[:40])
-    change(path, sha256=sha256(path.read_bytes()).hexdigest())
+    edit_card(path, sha256=sha256(path.read_bytes()).hexdigest())
     with pytest.raises(ValueError, match=r"ONNX Runtime can't open .*small\.onnx"):
         Matting.load(path)
+
+
+def alter(path: Path, change: Callable[[Any], None]) -> None:
+    """Changes the graph of an ONNX file, with the hash in its card."""
+    import onnx
+
+    model = onnx.load(path)
+    change(model.graph)
+    onnx.save(model, path)
+    edit_card(path, sha256=sha256(path.read_bytes()).hexdigest())
+
+
+def rename_input(graph: Any) -> None:
+    graph.input[0].name = graph.node[0].input[0] = "frame"
+
+
+def rename_output(graph: Any) -> None:
+    graph.output[1].name = graph.node[1].output[0] = "colour"
+
+
+def use_doubles(graph: Any) -> None:
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.elem_type = 11  # TensorProto.DOUBLE
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (rename_input, "must compute src, bgr to pha, fgr; it computes .*frame"),
+        (rename_output, "must compute src, bgr to pha, fgr; it computes .*colour"),
+        (use_doubles, "must have float32 inputs and outputs"),
+    ],
+)
+def test_other_inputs_and_outputs_are_refused(
+    tmp_path: Path, format: str, change: Callable[[Any], None], message: str
+) -> None:
+    path = write_small(tmp_path / "small.onnx")  # which OpenVINO reads too
+    alter(path, change)
+    edit_card(path, format=format)
+    with pytest.raises(ValueError, match=message):
+        Matting.load(path)
+
+
+def give_a_mean(graph: Any) -> None:
+    from onnx import helper
+
+    graph.node[0].CopyFrom(helper.make_node("ReduceMean", ["src"], ["pha"]))
+    graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def take_less(graph: Any) -> None:
+    for value, channels in zip((*graph.input, *graph.output), (3, 3, 1, 3), strict=True):
+        for side, length in zip(
+            value.type.tensor_type.shape.dim, (1, channels, 64, 64), strict=True
+        ):
+            side.dim_value = length
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(give_a_mean, r"got \(1, 1, 1, 1\) and"), (take_less, "can't run .*small")],
+)
+def test_results_of_another_shape_and_failures_of_the_runtime_are_explained(
+    tmp_path: Path, format: str, change: Callable[[Any], None], message: str
+) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    alter(path, change)
+    edit_card(path, format=format)
+    with pytest.raises(ValueError, match=message):
+        Matting.load(path)(*random_pair(64, 96), preprocess="none")
+
+
+def test_a_card_can_not_control_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    edit_card(path, network="\x1b[31mred")
+    model = ModelSettings(path)
+    describe_setup(load_predictor(model, ComputeSettings()), model, ComputeSettings())
+    assert capsys.readouterr().out.startswith("\\x1b[31mred, exported to onnx")
 
 
 def test_photographs_are_matted_with_an_export(tmp_path: Path) -> None:
@@ -134,6 +224,7 @@ def test_photographs_are_matted_with_an_export(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert "exported to onnx in mode blocks" in done.stdout
+    assert "precision float32, backend onnxruntime" in done.stdout
     assert {path.name for path in (tmp_path / "out").rglob("*.png")} == {"lawn.png"}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert "exported to onnx" in summary["network"]
