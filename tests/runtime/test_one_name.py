@@ -51,7 +51,7 @@ def test_what_could_not_be_rewritten_is_an_error(source: str) -> None:
 def test_every_package_of_the_root_is_known() -> None:
     """A new package would be left out of the wheel."""
     found = {path.parent.name for path in ROOT.glob("*/*.py")} | {"benchmarks"}
-    assert found - {"docs", "tests", "matting"} == set(PACKAGES)
+    assert found - {"docs", "examples", "tests", "matting"} == set(PACKAGES)
 
 
 def test_every_file_can_be_rewritten() -> None:
