@@ -69,6 +69,8 @@ def _differ(found: np.ndarray, wanted: np.ndarray, where: np.ndarray) -> Differe
             f"expected finite numbers of shape {wanted.shape}, got shape {found.shape}"
         )
     difference = np.abs(found - wanted)[where]
+    if not difference.size:  # alpha is 0 everywhere, so no foreground shows
+        return Difference(0, 0, 0)
     most = np.quantile(difference, _MOST)
     return Difference(float(difference.max()), float(most), float(difference.mean()))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from exports.network import ExportedNetwork
-from exports.parity import compare, predict_demo
+from exports.parity import Expected, compare, predict_demo
 from exports.write import find_worst
 from matting.exported.card import Parity
 from matting.quality import HD, Budget, resolve_budget
@@ -41,6 +41,15 @@ def test_differences_are_measured(network: ExportedNetwork) -> None:
     assert parity.frames[1].pha.largest == 0
     assert find_worst(parity, "float32") == (parity.frames[0], pytest.approx(0.5))
     assert find_worst(parity, "float16")[1] == 0
+
+
+def test_a_frame_without_a_subject_is_compared_by_alpha_alone() -> None:
+    src = np.zeros((1, 3, 64, 96), np.float32)
+    empty = Expected("empty", src, src, src[:, :1], src)
+    for alpha in (0, 0.25):
+        (frame,) = compare(lambda src, bgr, a=alpha: (src[:, :1] + a, src + 1), [empty])
+        assert frame.pha.largest == alpha
+        assert frame.fgr.largest == 0
 
 
 def test_another_shape_or_nan_is_an_error(network: ExportedNetwork) -> None:
