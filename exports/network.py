@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.nn import functional as F
 
+from matting.exported.card import HD_AROUND
 from matting.quality import HD, HD_PIXELS, Budget
 from model import MattingBase, MattingRefine
 from model.fixed_blocks import SIDE as BLOCK
@@ -21,7 +22,6 @@ Mode = Literal["blocks", "full", "coarse"]
 # Sides of frames of dynamic size are multiples of 4 pixels, and at least this: ours, so that the
 # coarse features have a pixel at a scale of 1/8.
 DYNAMIC_MIN = 64
-_HD_AROUND = 1920 // 2 + 1080 // 2  # what half of height plus width is at HD
 _TRACED = (480, 640)  # any size serves for tracing a dynamic one
 
 
@@ -52,7 +52,7 @@ def reduce_by_size(picture: Tensor) -> Tensor:
     """
     height, width = picture.shape[2:]
     around = height + width
-    least = torch.sym_min(_HD_AROUND, around)
+    least = torch.sym_min(HD_AROUND, around)
     size = cast(list[int], [side * least // (2 * around) for side in (height, width)])
     return F.interpolate(picture, size, mode="bilinear", align_corners=False)
 

@@ -23,7 +23,7 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
             give values that are not finite, or the backend does not support network, device or
             precision.
     """
-    if model.checkpoint.suffix in EXPORTED:
+    if model.checkpoint.suffix.lower() in EXPORTED:
         exported = ExportedPredictor(model.checkpoint)
         exported.check_settings(model, compute)
         return exported

@@ -25,6 +25,10 @@ Format = Literal[
     "tensorrt",
 ]
 
+# Half of height plus width at HD, in pixels: of a frame with more, a coarse input that follows the
+# frame's size has half of this; of others, half of the frame's. Source: see `exports.network`.
+HD_AROUND = (1920 + 1080) // 2
+
 _MAX_BYTES = 1_000_000
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _Side = Annotated[int, Field(ge=4, le=65_536, multiple_of=4)]
@@ -96,7 +100,7 @@ class Card:
         size: height and width of frames in pixels; None means any multiple of 4 from `least` on.
         least: smallest side in pixels.
         backbone_scale: size of the coarse input as a fraction of the frame's; None, as the next,
-            means that it follows the frame's size as with quality `auto`.
+            means that it follows the frame's size, nearly as with quality `auto`.
         refine_sample_pixels: budget of the refiner; mode `blocks` refines one block of 16 x 16
             pixels for every 160 of it.
         corrects_alpha: whether alpha is corrected by the compositing equation.
@@ -127,6 +131,8 @@ class Card:
     def budget(self, height: int, width: int) -> Budget:
         """The work for a frame of this size in pixels."""
         scale, pixels = self.backbone_scale, self.refine_sample_pixels
+        if scale is None:
+            scale = min(HD_AROUND / (height + width), 1) / 2
         return resolve_budget(height, width, "auto", scale, pixels, self.corrects_alpha)
 
     def to_json(self) -> bytes:
@@ -143,7 +149,7 @@ def list_files(exported: Path) -> list[Path]:
     """The files of an export: of a folder all in it, of a `.xml` or `.param` its weights too."""
     if exported.is_dir():
         return sorted(file for file in exported.rglob("*") if file.is_file())
-    weights = exported.suffix in (".xml", ".param")
+    weights = exported.suffix.lower() in (".xml", ".param")
     return [exported, exported.with_suffix(".bin")] if weights else [exported]
 
 
@@ -162,8 +168,9 @@ def read_card(exported: Path) -> Card:
         ValueError: when it is missing, too large or not a card.
     """
     path = card_path(exported)
-    if not exported.exists():
-        raise ValueError(f"{exported} is not there")
+    missing = [file for file in list_files(exported) if not file.exists()]
+    if missing:
+        raise ValueError(f"{missing[0]} is not there")
     if not path.is_file():
         raise ValueError(
             f"{exported} has no card {path.name} beside it; export it again with export.py, or "

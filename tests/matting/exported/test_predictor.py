@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from matting.loading import describe_setup, load_predictor
 from matting.settings import ComputeSettings, ModelSettings
 from runtime.wording import to_json
 
-from .small import write_small
+from .small import CARD, write_small
 
 if "CI" not in os.environ:  # where a missing runtime fails
     for package in ("onnx", "onnxruntime"):
@@ -34,7 +34,7 @@ def random_pair(height: int, width: int) -> np.ndarray:
 
 def edit_card(path: Path, **values: object) -> None:
     """Changes values of a card."""
-    card = asdict(read_card(path)) | values
+    card = json.loads(card_path(path).read_text()) | values
     card_path(path).write_bytes(to_json(card))
 
 
@@ -50,6 +50,15 @@ def test_any_size_is_padded_for_a_dynamic_export(tmp_path: Path, height: int, wi
     assert matte.budget == read_card(tmp_path / "small.onnx").budget(height, width)
     with pytest.raises(ValueError, match="an exported network has no output err; use weights"):
         matte.render("err")
+
+
+def test_a_card_names_the_scale_that_the_file_chooses() -> None:
+    card = replace(CARD, backbone_scale=None, refine_sample_pixels=None)
+    # Height and width of the coarse input add up to a fourth of HD's, 750, and at most to half.
+    assert card.budget(1080, 1920).coarse_size(1080, 1920) == (270, 480)
+    assert card.budget(2160, 3840).coarse_size(2160, 3840) == (270, 480)
+    assert card.budget(1000, 1000).coarse_size(1000, 1000) == (375, 375)
+    assert card.budget(480, 640).coarse_size(480, 640) == (240, 320)
 
 
 def test_a_fixed_size_is_the_only_one(tmp_path: Path) -> None:
@@ -85,6 +94,18 @@ def test_card_and_file_belong_together(tmp_path: Path) -> None:
         Matting.load(path)
     path.unlink()
     with pytest.raises(ValueError, match=r"small\.onnx is not there"):
+        Matting.load(path)
+
+
+def test_an_extension_may_be_in_capitals(tmp_path: Path) -> None:
+    assert Matting.load(write_small(tmp_path / "SMALL.ONNX"))(*random_pair(64, 96)).alpha.any()
+
+
+def test_an_openvino_file_without_its_weights_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "small.xml"
+    write_small(path)
+    edit_card(path, format="openvino")
+    with pytest.raises(ValueError, match=r"small\.bin is not there"):
         Matting.load(path)
 
 
