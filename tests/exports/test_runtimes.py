@@ -131,7 +131,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("format", "suffix", "program", "bound"),
     [
         ("torchscript", ".pt", "matte_torch", 1e-5),
-        ("aotinductor", ".aoti.pt2", "matte_torch", 1e-4),
+        ("aotinductor", ".aoti.pt2", "matte_torch", 1e-5),
         ("openvino", ".xml", "matte_openvino", 1e-4),
         ("onnx", ".onnx", "matte_openvino", 1e-4),
     ],
