@@ -75,6 +75,7 @@ def export(settings: Settings) -> int:
     order.plain  # noqa: B018 - weights that can't be used are an error before any work
     failed = False
     for format, path in zip(formats, paths, strict=True):
+        print(visible(f"writing {path}"), flush=True)
         try:
             print(visible(f"{path}: {describe(write_export(order, format, path.parent))}"))
         except Exception as error:  # an exporter has its own reasons, and others may succeed

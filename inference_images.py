@@ -18,7 +18,7 @@ from matting import Matting, Preprocess
 from matting.images.earlier import compare_runs
 from matting.images.frame import ImagesRun
 from matting.images.plan import Job, Plan, plan_jobs
-from matting.loading import describe_setup
+from matting.loading import check_output_types, describe_setup
 from matting.pictures.target import Target, parse_target
 from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
@@ -91,6 +91,7 @@ def matte_images(settings: Settings) -> int:
         "overwrite" if settings.overwrite else settings.on_existing,
     )
     matting = Matting.from_settings(settings.model, settings.compute, settings.quality)
+    check_output_types(matting.predictor, settings.output.types)
     summary = settings.output.dir / "summary.json"
     check_replaceable(summary)
     check_writable(settings.output.dir)

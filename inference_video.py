@@ -17,7 +17,7 @@ import tyro
 from pydantic import Field
 from tqdm import tqdm
 
-from matting.loading import describe_setup, load_predictor
+from matting.loading import check_output_types, describe_setup, load_predictor
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
@@ -116,6 +116,7 @@ def matte_video(settings: Settings) -> int:
         frame, count = settings.bgr_from_frame, settings.bgr_median_frames
         plate_at, plate_notes = open_plate(video.bgr, frame, count, reopen, info)
         predictor = load_predictor(settings.model, settings.compute)
+        check_output_types(predictor, output.types)
         check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)

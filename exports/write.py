@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from matting.exported.card import Card, Format, FrameParity, Parity, card_path, hash_export
+from model import MattingRefine
 from model.weights import identify, load_network
 from runtime.device import Precision
+from runtime.files import temporary_folder
 from runtime.version import VERSION
 
 from .formats import FORMATS, Operators
@@ -125,17 +126,17 @@ def write_export(order: Order, format: Format, folder: Path) -> Card:
         OSError: when a file can't be written.
     """
     writer, name = FORMATS[format], order.name(format)
-    with TemporaryDirectory(dir=folder, prefix=".export-") as place:
-        path = Path(place, name)
+    with temporary_folder(".export-", folder) as place:
+        path = place / name
         operators = writer.write(order.graph(format), path)
         parity = _compare(order, format, path)
         card = _describe(order, format, path, operators, parity)
         card_path(path).write_bytes(card.to_json())
-        made = sorted(Path(place).iterdir(), key=lambda file: file == card_path(path))
-        for file in made:
+        made = [file for file in place.iterdir() if not file.name.startswith(".")]
+        for file in sorted(made, key=lambda file: file == card_path(path)):  # the card comes last
             wanted = folder / file.name
             if wanted.is_dir():  # no folder takes the place of another; it goes with `place`
-                wanted.replace(Path(place, f"{file.name}.old"))
+                wanted.replace(place / f"{file.name}.old")
             file.replace(wanted)
     return card
 
@@ -191,7 +192,7 @@ def _describe(
         least=DYNAMIC_MIN,
         backbone_scale=None if order.sized else budget.backbone_scale,
         refine_sample_pixels=None if order.sized else budget.refine_sample_pixels,
-        corrects_alpha=budget.corrects_alpha,
+        corrects_alpha=budget.corrects_alpha and isinstance(graph.module.network, MattingRefine),
         inputs={"src": f"{picture}, the frame", "bgr": f"{picture}, the plate"},
         outputs={
             "pha": f"float32 (1, 1, {height}, {width}), alpha in [0, 1]",

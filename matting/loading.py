@@ -1,5 +1,7 @@
 """Loads what a run computes with: a network with its weights, or an exported one."""
 
+from collections.abc import Iterable
+
 import torch
 
 from model import MattingBase, MattingRefine
@@ -71,6 +73,16 @@ def choose_lanes(device: torch.device, compute: ComputeSettings) -> int:
     return 2 if on_cpu or device.type == "cuda" else 1
 
 
+def check_output_types(predictor: Predictor, types: Iterable[str]) -> None:
+    """Checks that a predictor gives what output types show; ValueError if not."""
+    lacking = [kind for kind in types if kind in ("err", "ref")]
+    if lacking and isinstance(predictor, ExportedPredictor):
+        raise ValueError(
+            f"an exported network has no output {' and '.join(lacking)}; leave it out of "
+            "--output-types, or use weights"
+        )
+
+
 def describe_setup(
     predictor: Predictor, model: ModelSettings, compute: ComputeSettings
 ) -> tuple[dict[str, str], list[str]]:
@@ -91,5 +103,9 @@ def describe_setup(
     print(f"device {facts['device']}, precision {facts['precision']}, backend {facts['backend']}")
     if predictor.parity is not None:
         print(f"coarse alpha differs from PyTorch's by {predictor.parity:.1e} at most, on noise")
-    slow = precision_note(predictor.device, compute.precision)
-    return facts, [slow] if slow else []
+    notes = []
+    if isinstance(predictor, ExportedPredictor):
+        notes.append("the exported network fixes scale and pixels to refine, not --quality")
+    elif slow := precision_note(predictor.device, compute.precision):
+        notes.append(slow)
+    return facts, notes

@@ -229,10 +229,12 @@ class Refiner(nn.Module):
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
         count = self.resolve_pixels(sample_pixels) // BUDGET_PER_BLOCK
         side = SIDE * CELL
+        if not count:
+            return 0
         # Not all runtimes round negative numbers down.
         rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
         most: int | torch.SymInt = rows * columns
-        if isinstance(most, torch.SymInt) and count:
+        if isinstance(most, torch.SymInt):
             # `min` would limit an export with dynamic height and width to one of its two cases.
             return cast(int, torch.sym_min(count, most))
         return min(count, int(most))

@@ -157,15 +157,17 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def temporary_folder(prefix: str) -> Iterator[Path]:
+def temporary_folder(prefix: str, folder: Path | None = None) -> Iterator[Path]:
     """Yields a new temporary folder, and removes it at the end.
 
     Those that killed programs left are removed before, where files can be locked.
 
     Args:
         prefix: of the names of such folders.
+        folder: where to make it; None means the system's place for temporary files.
     """
-    for path in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+    parent = Path(tempfile.gettempdir()) if folder is None else folder
+    for path in parent.glob(f"{prefix}*"):
         with suppress(OSError):
             # Without a file to lock it is another's, or was made right now.
             file = os.open(path / _IN_USE, os.O_RDWR)
@@ -174,7 +176,7 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(file)
-    with tempfile.TemporaryDirectory(prefix=prefix) as name:
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as name:
         lock = Partial(Path(name, _IN_USE))  # locked before it has its name
         lock.path.replace(Path(name, _IN_USE))
         try:

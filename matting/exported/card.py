@@ -121,7 +121,7 @@ class Card:
     size: tuple[_Side, _Side] | None
     least: Annotated[int, Field(ge=4, le=1024, multiple_of=4)]
     backbone_scale: Annotated[float, Field(gt=0, le=0.5)] | None
-    refine_sample_pixels: Annotated[int, Field(ge=0)] | None
+    refine_sample_pixels: Annotated[int, Field(ge=0, le=2**32)] | None
     corrects_alpha: bool
     inputs: dict[str, str]
     outputs: dict[str, str]

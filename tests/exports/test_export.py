@@ -165,3 +165,17 @@ def test_more_than_the_bound_is_a_failure_and_leaves_nothing(tmp_path: Path) -> 
     assert "differs from PyTorch by" in done.stderr
     assert "more than -1; nothing was written" in done.stderr
     assert names(tmp_path) == set()
+
+
+def test_what_a_killed_export_left_is_removed(tmp_path: Path) -> None:
+    patched = (
+        "import os, signal, sys; sys.argv[0] = 'export.py'; import export; from exports import "
+        "formats; from dataclasses import replace; w = formats.FORMATS; "
+        "w['torch-export'] = replace(w['torch-export'], write=lambda *_: os.kill(os.getpid(), signal.SIGKILL)); export.main()"
+    )
+    command = [sys.executable, "-c", patched, "--output-dir", str(tmp_path), *SMALL]
+    command += ["--format", "torch-export"]
+    for _ in range(2):
+        subprocess.run(command, capture_output=True, check=False)
+        (left,) = tmp_path.iterdir()  # the second run has removed that of the first
+        assert left.name.startswith(".export-")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from exports.network import ExportedNetwork
+from exports.network import ExportedNetwork, Graph
 from exports.parity import Expected, compare, predict_demo
 from exports.write import find_worst
 from matting.exported.card import Parity
@@ -97,3 +97,13 @@ def test_mode_coarse_of_a_mattingbase_follows_the_size_of_the_frame(
     network(*torch.zeros(2, 1, 3, height, width))
     expected = resolve_budget(height, width, "auto").coarse_size(height, width)
     assert sizes == [expected]
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_a_dynamic_network_without_blocks_is_exported() -> None:
+    module = ExportedNetwork(MattingRefine("mobilenetv2"), "coarse", BUDGET)
+    program = Graph(module, None, "coarse", "float32", BUDGET).program.module()
+    src, bgr = torch.rand(2, 1, 3, 96, 128)
+    for found, wanted in zip(program(src, bgr), module(src, bgr), strict=True):
+        assert torch.equal(found, wanted)

@@ -249,3 +249,14 @@ def test_photographs_are_matted_with_an_export(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "out").rglob("*.png")} == {"lawn.png"}
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert "exported to onnx" in summary["network"]
+
+
+def test_outputs_that_an_export_lacks_end_before_any_work(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "small.onnx")
+    command = [sys.executable, "inference_images.py", "--images-src", "demo/src/lawn.jpg"]
+    command += ["--images-bgr", "demo/bgr/lawn.jpg", "--model-checkpoint", str(path)]
+    command += ["--output-dir", str(tmp_path / "out"), "--output-types", "com", "err"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "an exported network has no output err; leave it out of --output-types" in done.stderr
+    assert not (tmp_path / "out").exists()
