@@ -171,7 +171,8 @@ def test_what_a_killed_export_left_is_removed(tmp_path: Path) -> None:
     patched = (
         "import os, signal, sys; sys.argv[0] = 'export.py'; import export; from exports import "
         "formats; from dataclasses import replace; w = formats.FORMATS; "
-        "w['torch-export'] = replace(w['torch-export'], write=lambda *_: os.kill(os.getpid(), signal.SIGKILL)); export.main()"
+        "w['torch-export'] = replace(w['torch-export'], "
+        "write=lambda *_: os.kill(os.getpid(), signal.SIGKILL)); export.main()"
     )
     command = [sys.executable, "-c", patched, "--output-dir", str(tmp_path), *SMALL]
     command += ["--format", "torch-export"]
