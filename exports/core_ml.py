@@ -33,11 +33,12 @@ def write_core_ml(graph: Graph, path: Path) -> Operators:
 
 def _rewritten() -> dict[Any, Callable[..., Any]]:
     """Operators that coremltools 9.0 refuses or computes as floats, by others."""
-    aten = torch.ops.aten
+    aten, decompositions = torch.ops.aten, torch.export.default_decompositions()
     return {
         aten.__and__.Tensor: torch.logical_and,
         aten.__or__.Tensor: torch.logical_or,
-        aten.diff.default: torch.export.default_decompositions()[aten.diff.default],
+        aten.diff.default: decompositions[aten.diff.default],
+        aten.addcmul.default: decompositions[aten.addcmul.default],
         aten.clamp.default: _clamp,
         aten.floor_divide.default: _floor_divide,
         aten.index_select.default: _index_select,

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.speed.settings import MeasureSettings
 from benchmarks.timing import measure_peak
-from matting.loading import choose_lanes, load_model, set_refinement
+from matting.loading import EXPORTED, choose_lanes, load_model, set_refinement
 from matting.predictor import Predictor
 from matting.settings import DEFAULT_CHECKPOINT, ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
@@ -40,6 +40,11 @@ def open_predictor(
     Raises:
         ValueError: when a checkpoint or the backend can't be used.
     """
+    if model.checkpoint.suffix.lower() in EXPORTED:
+        raise ValueError(
+            f"{model.checkpoint} is an exported network, and this times weights; `python -m "
+            "benchmarks.exports` times exports"
+        )
     network, weights = _open_network(model)
     if measure.channels_last:
         network.to(memory_format=torch.channels_last)
