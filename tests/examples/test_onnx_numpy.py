@@ -22,7 +22,8 @@ def run(*command: object) -> str:
 
 @pytest.mark.slow
 def test_a_program_without_torch_mattes_a_photograph(tmp_path: Path) -> None:
-    run(sys.executable, "export.py", "--size", "dynamic", "--output-dir", tmp_path)
+    work = ("--model-backbone-scale", "0.5", "--model-refine-sample-pixels", "148000")
+    run(sys.executable, "export.py", "--size", "640x480", *work, "--output-dir", tmp_path)
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     run(python, "-m", "pip", "install", "-q", "numpy", "onnxruntime")
@@ -30,7 +31,7 @@ def test_a_program_without_torch_mattes_a_photograph(tmp_path: Path) -> None:
     for place in ("src", "bgr"):
         picture = Image.open(f"demo/{place}/lawn.jpg").convert("RGB")
         picture.crop((0, 0, 638, 478)).save(tmp_path / f"{place}.ppm")  # sides that need padding
-    network = tmp_path / "dynamic-blocks-float32.onnx"
+    network = tmp_path / "640x480-blocks-float32.onnx"
     pictures = [tmp_path / name for name in ("src.ppm", "bgr.ppm", "alpha.pgm")]
     run(python, EXAMPLE, network, *pictures)
     alpha = np.asarray(Image.open(tmp_path / "alpha.pgm")) / 255
@@ -39,8 +40,7 @@ def test_a_program_without_torch_mattes_a_photograph(tmp_path: Path) -> None:
         *(sys.executable, "inference_images.py", "--images-src", pictures[0]),
         *("--images-bgr", pictures[1], "--quality", "auto", "--preprocess", "none"),
         *("--model-refine-mode", "blocks", "--output-types", "pha"),
-        *("--model-backbone-scale", "0.25", "--model-refine-sample-pixels", "80000"),
-        *("--output-dir", tmp_path / "out"),
+        *(*work, "--output-dir", tmp_path / "out"),
     )
     expected = np.asarray(Image.open(tmp_path / "out" / "pha" / "src.png")) / 255
     assert (expected > 0.9).mean() > 0.02
