@@ -6,13 +6,12 @@ Example: python -m benchmarks.exports --size HD --repeats 10
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
 from typing import get_args
 
-import numpy as np
-
+from benchmarks.speed_cases import time_in_turn
 from exports.formats import FORMATS
 from exports.network import Mode
 from exports.settings import NetworkSettings, parse_size
@@ -54,11 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     failed = True
                     print(f"{format} in {precision}: {explain(error)}", file=sys.stderr)
         frame = plain.expected[0]
-        runs = [run for _, _, run in made if run]
-        times = iter(time_in_turn(runs, frame.src, frame.bgr, chosen.repeats))
+        runs = {i: partial(run, frame.src, frame.bgr) for i, (*_, run) in enumerate(made) if run}
+        seconds = time_in_turn(runs, chosen.repeats)
     print(HEAD)
-    for card, size_in_bytes, run in made:
-        print(describe(card, size_in_bytes, next(times) if run else None))
+    for i, (card, size_in_bytes, _) in enumerate(made):
+        print(describe(card, size_in_bytes, seconds.get(i)))
     return 1 if failed else 0
 
 
@@ -72,30 +71,15 @@ def export(order: Order, format: Format, folder: Path) -> tuple[Card, int, Run |
     return card, size_in_bytes, start(path, order.precision) if start else None
 
 
-def time_in_turn(
-    runs: list[Run], src: np.ndarray, bgr: np.ndarray, repeats: int
-) -> list[list[float]]:
-    """Times a frame with each in turn, so that other load meets all of them; once to warm up."""
-    times: list[list[float]] = [[] for _ in runs]
-    for turn in range(repeats + 1):
-        for seconds, run in zip(times, runs, strict=True):
-            start = perf_counter()
-            run(src, bgr)
-            if turn:
-                seconds.append(perf_counter() - start)
-    return times
-
-
-def describe(card: Card, size_in_bytes: int, seconds: list[float] | None) -> str:
+def describe(card: Card, size_in_bytes: int, seconds: float | None) -> str:
     """A row of the table."""
     if seconds is None:
         row = f"| {card.format} | {card.precision} | {size_in_bytes / 1e6:.0f} MB"
         return f"{row} | - | - | - | {card.parity.reason} |"
-    parts = [part for frame in card.parity.frames for part in (frame.pha, frame.fgr)]
-    largest, most = max(x.largest for x in parts), max(x.most for x in parts)
+    parity = card.parity
     return (
-        f"| {card.format} | {card.precision} | {size_in_bytes / 1e6:.0f} MB | {largest:.1e} | "
-        f"{most:.1e} | {np.median(seconds) * 1000:.0f} | {card.parity.runtime} |"
+        f"| {card.format} | {card.precision} | {size_in_bytes / 1e6:.0f} MB | "
+        f"{parity.largest:.1e} | {parity.most:.1e} | {seconds * 1000:.0f} | {parity.runtime} |"
     )
 
 

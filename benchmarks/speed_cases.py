@@ -1,11 +1,11 @@
 """Shared by the speed benchmarks: networks, presets, a real frame, and alternating timing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import cv2
 import torch
@@ -20,6 +20,7 @@ from model.matting import Backbone
 from model.weights import load_network
 
 Clock = Literal["wall", "processor"]
+Name = TypeVar("Name", bound=Hashable)
 
 CPU = torch.device("cpu")
 PRESETS = {preset.name: preset for preset in table.PRESETS}
@@ -76,8 +77,8 @@ def preset_work(preset: table.Preset) -> dict[str, Any]:
 
 
 def time_in_turn(
-    runs: dict[str, Callable[[], object]], rounds: int, clock: Clock = "wall"
-) -> dict[str, float]:
+    runs: Mapping[Name, Callable[[], object]], rounds: int, clock: Clock = "wall"
+) -> dict[Name, float]:
     """Calls all alternately, after one warm-up call each; returns the median seconds of each.
 
     The clock `processor` counts the seconds of all threads, which other programs change less.
@@ -86,7 +87,7 @@ def time_in_turn(
     the comparison.
     """
     now = perf_counter if clock == "wall" else process_time
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[Name, list[float]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, run in runs.items():
             start = now()

@@ -12,9 +12,8 @@ from torch.nn import functional as F
 from matting.exported.card import HD_AROUND
 from matting.quality import HD, HD_PIXELS, Budget
 from model import MattingBase, MattingRefine
-from model.fixed_blocks import SIDE as BLOCK
 from model.matting import reduce
-from model.refiner import BUDGET_PER_BLOCK, CELL, Refiner
+from model.refiner import BUDGET_PER_BLOCK, Refiner, count_all_blocks
 from runtime.device import DTYPES, Precision
 
 Mode = Literal["blocks", "full", "coarse"]
@@ -35,12 +34,10 @@ class SizedRefiner(Refiner):
         """Counts the blocks of a frame of this size in pixels, which may be symbols."""
         if not self.sample_pixels:
             return 0
-        side = BLOCK * CELL
         least = HD.refine_sample_pixels // BUDGET_PER_BLOCK
         share = least * height * width // HD_PIXELS
         wanted = torch.sym_max(share, 2 * least - share)
-        every = (height + side - 1) // side * ((width + side - 1) // side)
-        return cast(int, torch.sym_min(wanted, every))
+        return cast(int, torch.sym_min(wanted, count_all_blocks(height, width)))
 
 
 def reduce_by_size(picture: Tensor) -> Tensor:
@@ -140,15 +137,11 @@ class Graph:
     Attributes:
         module: the network.
         size: height and width of frames in pixels; None means that they are dynamic.
-        mode: see `ExportedNetwork`.
-        precision: see `ExportedNetwork`.
         budget: see `ExportedNetwork`.
     """
 
     module: ExportedNetwork
     size: tuple[int, int] | None
-    mode: Mode
-    precision: Precision
     budget: Budget
 
     @property

@@ -13,7 +13,8 @@ from runtime.settings import settings_group
 
 from .network import DYNAMIC_MIN
 
-_HD, _4K = (1080, 1920), (2160, 3840)
+# Height and width in pixels; None for any.
+SIZES = {"hd": (1080, 1920), "4k": (2160, 3840), "dynamic": None}
 _MAX_SIDE = 8192
 
 
@@ -36,7 +37,7 @@ class NetworkSettings:
 
     def choose_budget(self, size: tuple[int, int] | None) -> Budget:
         """Chooses scale and pixels for frames of a size; for dynamic ones, as for HD."""
-        height, width = size or _HD
+        height, width = size or (1080, 1920)
         scale, pixels = self.backbone_scale, self.refine_sample_pixels
         return resolve_budget(height, width, "auto", scale, pixels, self.corrects_alpha)
 
@@ -50,9 +51,8 @@ def parse_size(text: str) -> tuple[int, int] | None:
     Raises:
         ValueError: for another text, or sides that the network does not take.
     """
-    named = {"hd": _HD, "4k": _4K, "dynamic": None}
-    if text.lower() in named:
-        return named[text.lower()]
+    if text.lower() in SIZES:
+        return SIZES[text.lower()]
     sides = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text)
     if sides is None:
         raise ValueError(f"size must be HD, 4K, dynamic or such as 1280x720, got {text!r}")

@@ -1,12 +1,12 @@
 """Writes one format: the file, the comparison with PyTorch, and the card."""
 
-import importlib.util
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
 from matting.exported.card import Card, Format, FrameParity, Parity, card_path, hash_export
+from matting.exported.runtimes import check_packages
 from model import MattingRefine
 from model.weights import identify, load_network
 from runtime.device import Precision
@@ -16,7 +16,7 @@ from runtime.version import VERSION
 from .formats import FORMATS, Operators
 from .network import DYNAMIC_MIN, ExportedNetwork, Graph, Mode
 from .parity import Expected, compare, predict_demo
-from .settings import NetworkSettings
+from .settings import SIZES, NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Order:
 
     def name(self, format: Format) -> str:
         """The name of the file."""
-        named = {(1080, 1920): "hd", (2160, 3840): "4k", None: "dynamic"}
+        named = {size: name for name, size in SIZES.items()}
         size = named.get(self.size) or "{1}x{0}".format(*(self.size or ()))
         return f"{size}-{self.mode}-{self.precision}{FORMATS[format].suffix}"
 
@@ -74,12 +74,7 @@ class Order:
                 f"--format {format} lacks the operators that correct alpha; give "
                 "--model-corrects-alpha False"
             )
-        missing = [name for name in writer.packages if importlib.util.find_spec(name) is None]
-        if missing:
-            raise ValueError(
-                f"--format {format} needs {' and '.join(missing)}; run `pip install "
-                f"{' '.join(missing)}`"
-            )
+        check_packages(writer.packages, f"--format {format}")
 
     @cached_property
     def plain(self) -> Graph:
@@ -110,7 +105,7 @@ class Order:
         budget = self.network.choose_budget(self.size)
         network = load_network(self.network.checkpoint)
         module = ExportedNetwork(network, self.mode, budget, precision, self.sized)
-        return Graph(module, self.size, self.mode, precision, budget)
+        return Graph(module, self.size, budget)
 
 
 def write_export(order: Order, format: Format, folder: Path) -> Card:

@@ -5,7 +5,6 @@ add one, add its name to `Backend`, its requirements and precisions to `_PACKAGE
 `_PRECISIONS`, and a function to `_CONVERT`.
 """
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -21,7 +20,7 @@ from model.fast import FastMatting
 from model.fast.coarse import CoarseFunction
 from runtime.device import Precision
 
-from .exported.runtimes import openvino_core
+from .exported.runtimes import check_packages, openvino_core
 
 Backend = Literal["pytorch", "onnxruntime", "openvino"]
 
@@ -40,12 +39,7 @@ def check_backend(
     Raises:
         ValueError: when it is not installed or does not support them.
     """
-    missing = [p for p in _PACKAGES.get(backend, ()) if importlib.util.find_spec(p) is None]
-    if missing:
-        raise ValueError(
-            f"--backend {backend} needs {' and '.join(missing)}; run `pip install "
-            f"{' '.join(missing)}` or use --backend pytorch"
-        )
+    check_packages(_PACKAGES.get(backend, ()), f"--backend {backend}", " or use --backend pytorch")
     if device.type != "cpu":
         raise ValueError(
             f"--backend {backend} runs on the CPU, got device {device.type}; use --device cpu or "

@@ -146,7 +146,7 @@ class Refiner(nn.Module):
         height, width = src.shape[2:]
         pictures = torch.cat([src, bgr], dim=1)  # B 6 H W
         features = torch.cat([hid, pha, fgr], dim=1)  # B 36 h w
-        margin_half, margin_full = self._margins
+        margin_half, margin_full = self.margins
 
         if self.mode == "full":
             half = _halve(features, pictures)
@@ -182,8 +182,8 @@ class Refiner(nn.Module):
         """Refines `out` in the blocks of the largest errors; returns it and the selection map."""
         if not count:
             return out, torch.zeros_like(err)
-        blocks = choose_blocks(err, count, self._floor)
-        margin_half, margin_full = self._margins
+        blocks = choose_blocks(err, count, self.floor)
+        margin_half, margin_full = self.margins
         patches = self._convolve(
             crop_blocks(_halve(features, pictures), blocks, SIDE * CELL // 2, margin_half),
             crop_blocks(pictures, blocks, SIDE * CELL, margin_full),  # Bk 6 20 20
@@ -192,7 +192,7 @@ class Refiner(nn.Module):
         return replace_blocks(out, patches, blocks), ref.to(err.dtype)
 
     @property
-    def _margins(self) -> tuple[int, int]:
+    def margins(self) -> tuple[int, int]:
         """Pixels that the convolutions take on each side, at half and at full resolution."""
         return (3, 2) if self.kernel_size == 3 else (0, 0)
 
@@ -205,7 +205,7 @@ class Refiner(nn.Module):
             count = self.count_blocks(rows * CELL, columns * CELL, sample_pixels)
             if not count:
                 return torch.zeros_like(err)
-            return choose_blocks(err, count, self._floor).cells(rows, columns).to(err.dtype)
+            return choose_blocks(err, count, self.floor).cells(rows, columns).to(err.dtype)
         pixels = self.resolve_pixels(sample_pixels)
         flat = err.flatten(1)  # B cells
         count = min(pixels // CELL**2, flat.shape[1])
@@ -228,19 +228,16 @@ class Refiner(nn.Module):
     def count_blocks(self, height: int, width: int, sample_pixels: int | None = None) -> int:
         """Counts the blocks that mode `blocks` computes of a frame of this size in pixels."""
         count = self.resolve_pixels(sample_pixels) // BUDGET_PER_BLOCK
-        side = SIDE * CELL
         if not count:
             return 0
-        # Not all runtimes round negative numbers down.
-        rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
-        most: int | torch.SymInt = rows * columns
+        most: int | torch.SymInt = count_all_blocks(height, width)
         if isinstance(most, torch.SymInt):
             # `min` would limit an export with dynamic height and width to one of its two cases.
             return cast(int, torch.sym_min(count, most))
         return min(count, int(most))
 
     @property
-    def _floor(self) -> float:
+    def floor(self) -> float:
         """Predicted error above which a chosen block is written."""
         return 0.0 if self.prevent_oversampling else -1.0
 
@@ -264,6 +261,14 @@ class Refiner(nn.Module):
 def resize(x: Tensor, height: int, width: int) -> Tensor:
     """Resizes (B, C, h, w) bilinearly to (B, C, height, width)."""
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+
+def count_all_blocks(height: int, width: int) -> int:
+    """Counts the blocks that cover a frame of this size in pixels, which may be symbols."""
+    side = SIDE * CELL
+    # Not all runtimes round negative numbers down.
+    rows, columns = ((pixels + side - 1) // side for pixels in (height, width))
+    return rows * columns
 
 
 def _halve(features: Tensor, pictures: Tensor) -> Tensor:

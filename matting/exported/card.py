@@ -83,6 +83,16 @@ class Parity:
     frames: tuple[FrameParity, ...] = ()
     reason: str | None = None
 
+    @property
+    def largest(self) -> float:
+        """The largest difference of all frames, of which there must be one."""
+        return max(part.largest for frame in self.frames for part in (frame.pha, frame.fgr))
+
+    @property
+    def most(self) -> float:
+        """99% of the values of each frame differ by this at most."""
+        return max(part.most for frame in self.frames for part in (frame.pha, frame.fgr))
+
 
 @dataclass(frozen=True, config=_STRICT)
 class Card:

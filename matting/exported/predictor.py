@@ -15,7 +15,8 @@ from ..settings import ComputeSettings, ModelSettings
 from .card import hash_export, read_card
 from .runtimes import open_onnx, open_openvino
 
-_OPEN = {"onnx": open_onnx, "openvino": open_openvino}
+# The package that runs a format, named as its backend is, and how.
+_RUNTIMES = {"onnx": ("onnxruntime", open_onnx), "openvino": ("openvino", open_openvino)}
 
 
 class ExportedPredictor(Predictor):
@@ -24,6 +25,9 @@ class ExportedPredictor(Predictor):
     Args:
         path: the ONNX or OpenVINO file, with its card beside it.
 
+    Attributes:
+        runtime: the package that runs the file, named as its backend is.
+
     Raises:
         ValueError: when card or file can't be used, do not belong together, or the runtime is not
             installed.
@@ -31,14 +35,15 @@ class ExportedPredictor(Predictor):
 
     def __init__(self, path: Path) -> None:
         self.path, self.card = path, read_card(path)
-        if self.card.format not in _OPEN:
+        if self.card.format not in _RUNTIMES:
             raise ValueError(
                 f"{path} is of format {self.card.format}, which is for other programs; use one of "
-                f"{', '.join(_OPEN)}"
+                f"{', '.join(_RUNTIMES)}"
             )
         if hash_export(path) != self.card.sha256:
             raise ValueError(f"{path} is not the file that its card describes; export it again")
-        self._run = _OPEN[self.card.format](path, self.card.precision)
+        self.runtime, start = _RUNTIMES[self.card.format]
+        self._run = start(path, self.card.precision)
         self.device, self.precision, self.parity = torch.device("cpu"), self.card.precision, None
         self._set_lanes(1)
 
@@ -46,11 +51,6 @@ class ExportedPredictor(Predictor):
     def kind(self) -> str:
         """What computes, in words."""
         return f"{self.card.network}, exported to {self.card.format} in mode {self.card.mode}"
-
-    @property
-    def runtime(self) -> str:
-        """What runs the file: the package, named as its backend is."""
-        return {"onnx": "onnxruntime", "openvino": "openvino"}[self.card.format]
 
     def choose_budget(self, height: int, width: int, quality: Quality, **asked: Any) -> Budget:
         """Returns the export's own scale and pixels; ValueError where others are asked for."""

@@ -1,7 +1,7 @@
 """Runtimes that run an exported network. Both formats hold operators and numbers, no code."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def open_onnx(path: Path, precision: Precision = "float32") -> Run:
         ValueError: when the package is missing or refuses the file, the file has other inputs or
             outputs, or, when it is run, the package can't compute.
     """
-    check_package("onnxruntime", path)
+    check_packages(["onnxruntime"], path)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -51,7 +51,7 @@ def open_openvino(path: Path, precision: Precision = "float32") -> Run:
     Raises:
         ValueError: as for `open_onnx`.
     """
-    check_package("openvino", path)
+    check_packages(["openvino"], path)
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
@@ -103,7 +103,9 @@ def openvino_core() -> Any:
     return openvino.Core()
 
 
-def check_package(package: str, path: Path) -> None:
-    """Checks that a package is installed; ValueError names what needs it."""
-    if importlib.util.find_spec(package) is None:
-        raise ValueError(f"{path} needs {package}; run `pip install {package}`")
+def check_packages(packages: Sequence[str], what: object, otherwise: str = "") -> None:
+    """Checks that packages are installed; ValueError says what needs them, and what else to do."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        install = f"run `pip install {' '.join(missing)}`"
+        raise ValueError(f"{what} needs {' and '.join(missing)}; {install}{otherwise}")

@@ -24,7 +24,7 @@ class StaticRefiner:
 
     def __init__(self, refiner: Refiner, functions: ModuleType) -> None:
         self.functions = functions
-        self.margins = (3, 2) if refiner.kernel_size == 3 else (0, 0)  # at half and full resolution
+        self.margins = refiner.margins
         self.conv1 = spread(refiner.conv1, _HALF_PLACES, HALF, 24)
         self.conv2 = spread(refiner.conv2, range(24), 24, FEATURES)
         self.conv3 = spread(refiner.conv3, range(FEATURES + 6), FULL, 16)
@@ -65,7 +65,7 @@ def choose(refiner: Refiner, err: Tensor, pixels: int) -> tuple[FixedBlocks, int
         err: (B, 1, H / 4, W / 4) float, predicted error.
         pixels: of each frame to refine, see `Refiner`.
     """
-    floor = 0.0 if refiner.prevent_oversampling else -1.0
+    floor = refiner.floor
     rows, columns = err.shape[2:]
     if refiner.mode == "blocks":
         count = refiner.count_blocks(rows * CELL, columns * CELL, pixels)

@@ -150,17 +150,21 @@ def test_modes_and_precisions(tmp_path: Path, mode: str, precision: str, format:
     assert (card.mode, card.precision) == (mode, precision)
 
 
+def export_patched(folder: Path, change: str) -> subprocess.CompletedProcess[str]:
+    """Writes `torch-export` with another value of its `Writer`."""
+    code = (
+        "import os, signal, sys; sys.argv[0] = 'export.py'; import export; from exports import "
+        "formats; from dataclasses import replace; w = formats.FORMATS; "
+        f"w['torch-export'] = replace(w['torch-export'], {change}); sys.exit(export.main())"
+    )
+    command = [sys.executable, "-c", code, "--output-dir", str(folder), *SMALL]
+    command += ["--format", "torch-export"]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.slow
 def test_more_than_the_bound_is_a_failure_and_leaves_nothing(tmp_path: Path) -> None:
-    patched = (
-        "import sys; sys.argv[0] = 'export.py'; import export; from exports import formats; "
-        "from dataclasses import replace; w = formats.FORMATS; "
-        "w['torch-export'] = replace(w['torch-export'], bounds={'float32': -1.0}); "
-        "sys.exit(export.main())"
-    )
-    command = [sys.executable, "-c", patched, "--output-dir", str(tmp_path), *SMALL]
-    command += ["--format", "torch-export"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = export_patched(tmp_path, "bounds={'float32': -1.0}")
     assert done.returncode == 1
     assert "differs from PyTorch by" in done.stderr
     assert "more than -1; nothing was written" in done.stderr
@@ -168,15 +172,7 @@ def test_more_than_the_bound_is_a_failure_and_leaves_nothing(tmp_path: Path) -> 
 
 
 def test_what_a_killed_export_left_is_removed(tmp_path: Path) -> None:
-    patched = (
-        "import os, signal, sys; sys.argv[0] = 'export.py'; import export; from exports import "
-        "formats; from dataclasses import replace; w = formats.FORMATS; "
-        "w['torch-export'] = replace(w['torch-export'], "
-        "write=lambda *_: os.kill(os.getpid(), signal.SIGKILL)); export.main()"
-    )
-    command = [sys.executable, "-c", patched, "--output-dir", str(tmp_path), *SMALL]
-    command += ["--format", "torch-export"]
     for _ in range(2):
-        subprocess.run(command, capture_output=True, check=False)
+        export_patched(tmp_path, "write=lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
         (left,) = tmp_path.iterdir()  # the second run has removed that of the first
         assert left.name.startswith(".export-")

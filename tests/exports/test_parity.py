@@ -103,7 +103,7 @@ def test_mode_coarse_of_a_mattingbase_follows_the_size_of_the_frame(
 @torch.no_grad()
 def test_a_dynamic_network_without_blocks_is_exported() -> None:
     module = ExportedNetwork(MattingRefine("mobilenetv2"), "coarse", BUDGET)
-    program = Graph(module, None, "coarse", "float32", BUDGET).program.module()
+    program = Graph(module, None, BUDGET).program.module()
     src, bgr = torch.rand(2, 1, 3, 96, 128)
     for found, wanted in zip(program(src, bgr), module(src, bgr), strict=True):
         assert torch.equal(found, wanted)
