@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import field
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from tqdm import tqdm
@@ -24,7 +23,8 @@ from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ImagesSettings, ModelSettings, OutputSettings
-from matting.summary import RunSummary, SummaryEntry, check_replaceable
+from matting.shards import Shard, parse_shard
+from matting.summary import RunSummary, Spool, SummaryEntry, check_replaceable
 from runtime.files import OnExisting, check_writable, explain_failure, remove_leftovers
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
@@ -62,6 +62,10 @@ class Settings:
     error stops before any work."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Same as --on-existing overwrite, and overrides it."""
+    shard: str | None = None
+    """I/N: matte part I, from 0 to N - 1, of N parts of the frames, chosen by a hash of their names
+    below --images-src. Each part writes its own summary-I-of-N.json; `matting merge-summaries` adds
+    them up."""
     config: Path | None = None
     """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
@@ -82,6 +86,7 @@ def matte_images(settings: Settings) -> int:
     target = Target("none")
     if settings.target_bgr is not None:
         target = parse_target(settings.target_bgr)
+    shard = parse_shard(settings.shard)
     plan = plan_jobs(
         settings.images.src,
         settings.images.bgr,
@@ -89,29 +94,19 @@ def matte_images(settings: Settings) -> int:
         settings.output.dir,
         settings.output.types,
         "overwrite" if settings.overwrite else settings.on_existing,
+        shard,
     )
     matting = Matting.from_settings(settings.model, settings.compute, settings.quality)
     check_output_types(matting.predictor, settings.output.types)
-    summary = settings.output.dir / "summary.json"
+    summary = settings.output.dir / shard.summary
     check_replaceable(summary)
     check_writable(settings.output.dir)
-    for folder in {path.parent for job in plan.jobs for path in job.outputs.values()}:
+    for folder in plan.list_folders():
         remove_leftovers(folder)
 
-    facts, notes = describe_setup(matting.predictor, settings.model, settings.compute)
-    plain = to_plain(settings)
-    kept = [path.relative_to(settings.output.dir).as_posix() for path in plan.kept]
-    earlier, earlier_notes = (
-        compare_runs(summary, hide_folders(plain, plain), kept) if kept else ([], [])
-    )
-    report = RunSummary({**facts, "settings": plain, "kept": earlier})
-    for note in [*plan.notes, *earlier_notes, *notes]:
-        report.notes.append(note)
-        print(visible(f"note: {note}"))
+    report = begin_report(settings, matting, plan, shard)
     with suppress(OSError):  # the final write reports the error
         report.write(summary, ended=False)
-    report.entries += [SummaryEntry(name, "skipped") for name in plan.skipped]
-    report.entries += [SummaryEntry(name, "failed", reason) for name, reason in plan.failed.items()]
 
     preprocess = Preprocess(
         settings.preprocess, settings.preprocess_alignment, settings.preprocess_exposure
@@ -119,7 +114,10 @@ def matte_images(settings: Settings) -> int:
     with deferred_interrupts() as interrupted:
         output = settings.output
         run = ImagesRun(matting, target, preprocess, output.bit_depth, output.dir, interrupted)
-        report.entries += matte_jobs(plan.jobs, run, settings.compute.num_workers)
+        made: set[str] = set()
+        for entry in matte_jobs(plan, run, settings.compute.num_workers):
+            report.entries.append(entry)
+            made.update(entry.outputs)
         report.tell()
         try:
             report.write(summary)
@@ -127,7 +125,7 @@ def matte_images(settings: Settings) -> int:
             text = f"{summary} can't be written: {explain_failure(error)}"
             print(visible(f"error: {text}"), file=sys.stderr)
             return 1
-    tell_results(settings, report, plan)
+    tell_results(settings, made, plan)
     if report.count("not reached"):
         hint = "" if settings.overwrite else "; --on-existing skip makes only missing outputs"
         print(f"interrupted{hint}", file=sys.stderr)
@@ -135,28 +133,49 @@ def matte_images(settings: Settings) -> int:
     return 1 if report.count("failed") else 0
 
 
-def tell_results(settings: Settings, report: RunSummary, plan: Plan) -> None:
+def begin_report(settings: Settings, matting: Matting, plan: Plan, shard: Shard) -> RunSummary:
+    """Makes the report of a run, with what is known before the work, and prints its notes."""
+    folder, plain = settings.output.dir, to_plain(settings)
+    setup, notes = describe_setup(matting.predictor, settings.model, settings.compute)
+    kept = ((name, path.relative_to(folder).as_posix()) for name, _, path in plan.list_kept())
+    earlier, earlier_notes = compare_runs(folder, shard, hide_folders(plain, plain), kept)
+    facts: dict[str, Any] = {**setup, "settings": plain, "kept": earlier}
+    if plan.shard:
+        facts["shard"] = plan.shard
+    report = RunSummary(facts, Spool())
+    for note in [*plan.notes, *earlier_notes, *notes]:
+        report.notes.append(note)
+        print(visible(f"note: {note}"))
+    return report
+
+
+def tell_results(settings: Settings, made: set[str], plan: Plan) -> None:
     """Prints where the results are and which types were written."""
-    there = {kind for entry in report.entries for kind in entry.outputs} | set(plan.kept.values())
+    there = made | {kind for _, kind, _ in plan.list_kept()}
     if types := [kind for kind in dict.fromkeys(settings.output.types) if kind in there]:
         print(visible(f"results are in {settings.output.dir}: {', '.join(types)}"))
 
 
-def matte_jobs(jobs: list[Job], run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
-    """Mattes all jobs, several at a time; shows progress and notes, and yields each result.
+def matte_jobs(plan: Plan, run: ImagesRun, workers: int) -> Iterator[SummaryEntry]:
+    """Mattes all jobs, several at a time; shows progress and notes, and yields all results.
 
     While one or two frames are computed, each worker reads one and writes one.
     """
+
+    def work(item: Job | SummaryEntry) -> tuple[SummaryEntry, bool]:
+        if isinstance(item, SummaryEntry):
+            return item, False
+        return run(item) or SummaryEntry(item.name, "not reached"), True
+
     lanes = run.matting.predictor.lanes
-    threads = 2 * workers + lanes
-    ahead = partial(map_ahead, workers=threads, lanes=lanes, waits=False)
-    done = ahead(run, jobs) if workers else map(run, jobs)
-    with tqdm(total=len(jobs), unit="image", disable=None) as progress:
-        for job, entry in zip(jobs, done, strict=True):
-            for note in entry.notes if entry else ():
-                progress.write(visible(f"note: {job.name}: {note}"))
-            progress.update()
-            yield entry or SummaryEntry(job.name, "not reached")
+    threads = 2 * workers + lanes if workers else 0
+    done = map_ahead(work, plan, threads, lanes=lanes, waits=False)
+    with tqdm(total=plan.count_jobs(), unit="image", disable=None) as progress:
+        for entry, is_job in done:
+            for note in entry.notes:
+                progress.write(visible(f"note: {entry.name}: {note}"))
+            progress.update(is_job)
+            yield entry
 
 
 if __name__ == "__main__":

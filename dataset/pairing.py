@@ -3,12 +3,16 @@
 import os
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 import numpy as np
 
 from media import MediaError
+
+AnyPath = TypeVar("AnyPath", bound=PurePath)
 
 
 class DatasetError(MediaError):
@@ -24,12 +28,12 @@ class Pairing:
     unused: list[Path]  # partners without a picture
 
 
-def stem_key(path: Path, root: Path) -> str:
+def stem_key(path: PurePath, root: PurePath) -> str:
     """Names a picture by its path below `root`, a folder or the file itself, without extension.
 
     The name is Unicode-normalised, because file systems spell accented letters differently.
     """
-    relative = Path(path.name) if path == root else path.relative_to(root)
+    relative = PurePath(path.name) if path == root else path.relative_to(root)
     return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
 
 
@@ -49,7 +53,7 @@ def pair_by_stem(
     for picture in pictures:
         key = stem_key(picture, root)
         found = candidates.get(key, [])
-        chosen = found[0] if len(found) == 1 else _find_namesake(picture.name, found)
+        chosen = found[0] if len(found) == 1 else find_namesake(picture.name, found)
         if chosen:
             matched[picture] = chosen
             used.add(chosen)
@@ -63,7 +67,7 @@ def pair_by_stem(
     return Pairing(matched, unmatched, unused)
 
 
-def _find_namesake(name: str, found: list[Path]) -> Path | None:
+def find_namesake(name: str, found: Sequence[AnyPath]) -> AnyPath | None:
     """Finds the only file of a name: exactly, else ignoring case and Unicode spelling."""
     for alike in (str, _fold):
         same = [path for path in found if alike(path.name) == alike(name)]

@@ -4,17 +4,25 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from runtime.files import write_whole
-from runtime.wording import hide_folders, to_json, visible
+from runtime.files import whole
+from runtime.wording import hide_folders, list_folders, replace_folders, to_json, visible
 
 Status = Literal["done", "skipped", "failed", "not reached"]
+
+_IMAGES = '  "images": ['  # the line of a summary below which its entries are
+_IN_MEMORY = 2**22  # bytes of entries; more of them wait on the disk
 
 
 @dataclass
@@ -33,16 +41,69 @@ class SummaryEntry:
     """Figures for summary.json."""
 
 
+class Spool:
+    """Entries of a long run, which wait on the disk: 16 bytes of memory each.
+
+    The disk is that of temporary files (`TMPDIR`).
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[Status] = Counter()
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._names: list[str] = []
+        self._starts = array("q")
+
+    def append(self, entry: SummaryEntry) -> None:
+        """Adds an entry; OSError if the disk is full."""
+        self._names.append(entry.name)
+        self._starts.append(self._file.seek(0, os.SEEK_END))
+        self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
+        self.counts[entry.status] += 1
+
+    def __iter__(self) -> Iterator[SummaryEntry]:
+        """Yields the entries in the order of their names."""
+        names = self._names
+        order: Iterable[int] = range(len(names))
+        if any(a > b for a, b in pairwise(names)):
+            order = sorted(order, key=names.__getitem__)
+        for place in order:
+            self._file.seek(self._starts[place])
+            yield SummaryEntry(**json.loads(self._file.readline()))
+
+
 def read_summary(path: Path) -> dict[str, Any] | None:
-    """Reads a run's summary; None if there is none or the file is something else."""
+    """Reads a run's summary without its images; None if it is missing or something else."""
     try:
         if not path.is_file():  # opening a pipe would wait
             return None
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            lines = []
+            for line in file:
+                if line.startswith(_IMAGES):
+                    lines.append(f"{_IMAGES}]}}")
+                    break
+                lines.append(line)
+        content = json.loads("".join(lines))
     except (OSError, ValueError, RecursionError):
         return None
-    ours = isinstance(content, dict) and {"counts", "images"} <= content.keys()
-    return content if ours else None
+    if not (isinstance(content, dict) and {"counts", "images"} <= content.keys()):
+        return None
+    del content["images"]
+    return content
+
+
+def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+    """Yields the images of a summary, one at a time; OSError or ValueError if that fails."""
+    with path.open(encoding="utf-8") as file:
+        lines: list[str] = []
+        for line in file:
+            if line.startswith(_IMAGES):
+                break
+        for line in file:
+            lines.append(line)
+            if line.startswith("    }"):
+                yield json.loads("".join(lines).rstrip(",\n"))
+                lines = []
 
 
 def check_replaceable(path: Path) -> None:
@@ -57,15 +118,17 @@ def check_replaceable(path: Path) -> None:
 class RunSummary:
     """The results of all inputs of a run, and its settings, device and network."""
 
-    def __init__(self, facts: dict[str, Any]) -> None:
+    def __init__(
+        self, facts: dict[str, Any], entries: "list[SummaryEntry] | Spool | None" = None
+    ) -> None:
         self.facts = facts
-        self.entries: list[SummaryEntry] = []
+        self.entries = [] if entries is None else entries
         self.notes: list[str] = []
         self._start = time.perf_counter()
 
     def count(self, status: Status) -> int:
         """Counts the entries of one status."""
-        return sum(entry.status == status for entry in self.entries)
+        return self._count()[status]
 
     def write(self, path: Path, ended: bool = True) -> None:
         """Writes everything as JSON; OSError if this fails.
@@ -76,28 +139,56 @@ class RunSummary:
             path: the file to write.
             ended: False before the work, so that the settings are recorded if the run is killed.
         """
+        settings = self.facts.get("settings")
         content = {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z") if ended else None,
             "seconds": round(time.perf_counter() - self._start, 3),
             "interrupted": not ended or self.count("not reached") > 0,
-            "counts": self._counts(),
+            "counts": self._shown(),
             **self.facts,
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
             "notes": self.notes,
-            "images": [asdict(entry) for entry in sorted(self.entries, key=lambda e: e.name)],
         }
-        write_whole(path, to_json(hide_folders(content, self.facts.get("settings"))))
+        pairs = list_folders(settings)
+        entries = self.entries
+        if isinstance(entries, list):
+            entries = sorted(entries, key=lambda entry: entry.name)
+        images = (replace_folders(asdict(entry), pairs) for entry in entries)
+        write_summary(path, hide_folders(content, settings), images)
 
     def tell(self) -> None:
         """Prints the counts and, to stderr, each failure with its reason."""
         seconds = time.perf_counter() - self._start
-        counts = ", ".join(f"{count} {status}" for status, count in self._counts().items())
+        counts = ", ".join(f"{count} {status}" for status, count in self._shown().items())
         print(f"{counts} in {seconds:.1f} s ({self.count('done') / seconds:.2f} images/s)")
-        for entry in self.entries:
-            if entry.status == "failed":
-                print(visible(f"failed: {entry.name}: {entry.reason}"), file=sys.stderr)
+        if self.count("failed"):
+            for entry in self.entries:
+                if entry.status == "failed":
+                    print(visible(f"failed: {entry.name}: {entry.reason}"), file=sys.stderr)
 
-    def _counts(self) -> dict[str, int]:
-        statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")
-        counts = {status: self.count(status) for status in statuses}
-        return {s: n for s, n in counts.items() if n or s != "not reached"}
+    def _count(self) -> Counter[Status]:
+        entries = self.entries
+        if isinstance(entries, Spool):
+            return entries.counts
+        return Counter(entry.status for entry in entries)
+
+    def _shown(self) -> dict[str, int]:
+        return show_counts(self._count())
+
+
+def show_counts(counts: Counter[Status]) -> dict[str, int]:
+    """The counts of a summary: those not reached are named only if there are some."""
+    statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")
+    return {s: counts[s] for s in statuses if counts[s] or s != "not reached"}
+
+
+def write_summary(path: Path, content: dict[str, Any], images: Iterable[dict[str, Any]]) -> None:
+    """Writes a summary, image by image, whole or not at all; OSError if this fails."""
+    with whole(path) as partial, partial.open("wb") as file:
+        file.write(to_json(content).removesuffix(b"\n}\n") + f",\n{_IMAGES}".encode())
+        between = b""
+        for image in images:
+            text = to_json(image).rstrip(b"\n").replace(b"\n", b"\n    ")
+            file.write(between + b"\n    " + text)
+            between = b","
+        file.write(b"\n  ]\n}\n" if between else b"]\n}\n")

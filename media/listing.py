@@ -57,12 +57,35 @@ class Listing:
     left_out: dict[Path, str] = field(default_factory=dict)  # the reason that it can't be used
 
 
+@dataclass(frozen=True)
+class Names:
+    """The pictures below a folder by POSIX path relative to it: about 100 bytes of memory each."""
+
+    root: Path  # the folder; of a single picture, the folder that it is in
+    names: list[str] = field(default_factory=list)  # sorted
+    left_out: dict[str, str] = field(default_factory=dict)  # the reason that it can't be used
+
+
 def list_pictures(
     root: Path,
     exclude: tuple[Path, ...] = (),
     extensions: frozenset[str] = EXTENSIONS,
     subfolders: bool = True,
 ) -> Listing:
+    """Finds the pictures below a folder; see `list_names`, which needs less memory."""
+    found = list_names(root, exclude, extensions, subfolders)
+    if found.root != root:
+        return Listing([root])
+    left_out = {root / name: reason for name, reason in found.left_out.items()}
+    return Listing(sorted(root / name for name in found.names), left_out)
+
+
+def list_names(
+    root: Path,
+    exclude: tuple[Path, ...] = (),
+    extensions: frozenset[str] = EXTENSIONS,
+    subfolders: bool = True,
+) -> Names:
     """Finds the pictures below a folder, also in linked folders; ignores hidden ones.
 
     Args:
@@ -84,41 +107,46 @@ def list_pictures(
         why = "does not exist" if isinstance(error, FileNotFoundError) else _explain(error)
         raise PictureError(f"{root} {why}; name a picture or a folder of pictures") from error
     if stat.S_ISREG(mode):
-        return Listing([root])
+        return Names(root.parent, [root.name])
     if not stat.S_ISDIR(mode):
         raise PictureError(f"{root} is {_name_kind(mode)}; name a picture or a folder of pictures")
-    listing = Listing()
+    found = Names(root)
     excluded = {os.path.realpath(path) for path in exclude}
-    for folder in _Walk(root, excluded, subfolders, listing.left_out):
-        for entry in folder:
-            extension = _find_extension(entry.name)
-            if extension in extensions:
-                if (reason := _refuse(entry)) is not None:
-                    listing.left_out[Path(entry.path)] = reason
-                else:
-                    listing.pictures.append(Path(entry.path))
-            elif extension in UNREAD:
-                listing.left_out[Path(entry.path)] = UNREAD[extension]
-    if not listing.pictures:
-        raise PictureError(_describe_nothing(root, extensions, listing.left_out, subfolders))
-    listing.pictures.sort()
-    return listing
+    walk = _Walk(root, excluded, subfolders, found.left_out)
+    for entry in walk:
+        extension = _find_extension(entry.name)
+        if extension in extensions:
+            if (reason := _refuse(entry)) is not None:
+                found.left_out[walk.name(entry.path)] = reason
+            else:
+                found.names.append(walk.name(entry.path))
+        elif extension in UNREAD:
+            found.left_out[walk.name(entry.path)] = UNREAD[extension]
+    if not found.names:
+        raise PictureError(_describe_nothing(root, extensions, found.left_out, subfolders))
+    found.names.sort()
+    return found
 
 
 class _Walk:
     """Walks through a folder and its subfolders, and adds unreadable ones to `left_out`.
 
-    Iterating yields, for each folder, the entries that are not excluded or folders.
+    Iterating yields the entries that are not excluded or folders.
     """
 
     def __init__(
-        self, root: Path, excluded: set[str], subfolders: bool, left_out: dict[Path, str]
+        self, root: Path, excluded: set[str], subfolders: bool, left_out: dict[str, str]
     ) -> None:
         self._root, self._subfolders = str(root), subfolders
+        self._start = len(os.path.join(root, ""))  # noqa: PTH118 - a text, not a path
         self._excluded, self._left_out = excluded, left_out
         self._names: Counter[_Key] = Counter()
 
-    def __iter__(self) -> Iterator[list[os.DirEntry[str]]]:
+    def name(self, path: str) -> str:
+        """Name of a path below the root, `.` for the root itself."""
+        return path[self._start :].replace(os.sep, "/") or "."
+
+    def __iter__(self) -> Iterator[os.DirEntry[str]]:
         # Path, real path, and the folders above it.
         waiting: list[tuple[str, str, tuple[_Key, ...]]] = [
             (self._root, os.path.realpath(self._root), ())
@@ -129,25 +157,29 @@ class _Walk:
                 found = Path(path).stat()
                 key = (found.st_dev, found.st_ino)
                 if (reason := self._refuse(key, above)) is not None:
-                    self._left_out[Path(path)] = reason
+                    self._left_out[self.name(path)] = reason
                     continue
-                with os.scandir(path) as scanned:
-                    entries = [entry for entry in scanned if not entry.name.startswith(".")]
+                with os.scandir(path) as entries:
+                    for entry in entries:
+                        inside = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
+                        if self._ignores(entry, inside):
+                            continue
+                        if not self._is_folder(entry):
+                            yield entry
+                        elif self._subfolders:
+                            if self._excluded and entry.is_symlink():
+                                inside = os.path.realpath(inside)
+                            waiting.append((entry.path, inside, (*above, key)))
             except OSError as error:
-                self._left_out[Path(path)] = f"a folder that {_explain(error)}"
-                continue
-            files = []
-            for entry in entries:
-                inside = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
-                if self._excluded:
-                    inside = os.path.realpath(inside) if entry.is_symlink() else inside
-                    if inside in self._excluded:
-                        continue
-                if not self._is_folder(entry):
-                    files.append(entry)
-                elif self._subfolders:
-                    waiting.append((entry.path, inside, (*above, key)))
-            yield files
+                self._left_out[self.name(path)] = f"a folder that {_explain(error)}"
+
+    def _ignores(self, entry: os.DirEntry[str], inside: str) -> bool:
+        """Whether an entry with the path `inside`, real above it, is hidden or excluded."""
+        if entry.name.startswith("."):
+            return True
+        if not self._excluded:
+            return False
+        return (os.path.realpath(inside) if entry.is_symlink() else inside) in self._excluded
 
     def _refuse(self, key: _Key, above: tuple[_Key, ...]) -> str | None:
         if key in above:
@@ -164,7 +196,7 @@ class _Walk:
             if entry.is_symlink() and self._subfolders:
                 entry.stat()  # a broken link may have led to a folder of pictures
         except OSError as error:
-            self._left_out[Path(entry.path)] = _explain_link(error)
+            self._left_out[self.name(entry.path)] = _explain_link(error)
         return False
 
 
@@ -202,12 +234,12 @@ def _explain(error: OSError) -> str:
 
 
 def _describe_nothing(
-    root: Path, extensions: frozenset[str], left_out: dict[Path, str], subfolders: bool
+    root: Path, extensions: frozenset[str], left_out: dict[str, str], subfolders: bool
 ) -> str:
     where = f"{root} or its subfolders" if subfolders else f"{root}"
     text = f"no picture was found in {where}; looked for {' '.join(sorted(extensions))} in any case"
     if left_out:
-        path, reason = next(iter(sorted(left_out.items())))
+        name, reason = next(iter(sorted(left_out.items())))
         more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
-        text += f". Left out: {path}: {reason}{more}"
+        text += f". Left out: {root / name}: {reason}{more}"
     return text

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ _UNSEEN = re.compile(
 )
 
 
-def listed(items: Sequence[object]) -> str:
-    """Lists the first five items and counts the others."""
-    shown = ", ".join(str(item) for item in items[:_SHOWN])
-    return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
+def listed(items: Iterable[object], count: int | None = None) -> str:
+    """Lists the first five items and counts the others; `count` is of items that stream."""
+    if count is None:
+        items = list(items)
+        count = len(items)
+    shown = ", ".join(str(item) for item in islice(items, _SHOWN))
+    return shown + (f" and {count - _SHOWN} more" if count > _SHOWN else "")
 
 
 def visible(text: object) -> str:
@@ -45,13 +49,17 @@ def hide_folders(content: Any, settings: Any) -> Any:
     Returns:
         The content, with these paths shortened in every string.
     """
+    return replace_folders(content, list_folders(settings))
+
+
+def list_folders(settings: Any) -> list[tuple[str, str]]:
+    """Lists the absolute paths of settings with their short forms, in the order to replace them."""
     paths = {text for text in _strings(settings) if Path(text).is_absolute()}
     # System messages have paths in Python's notation, with escapes.
     paths |= {repr(path)[1:-1] for path in paths}
     # The longest first, because it may begin with another. The root reveals nothing.
     longest = sorted(paths, key=len, reverse=True)
-    pairs = [(path, f"…/{Path(path).name}") for path in longest if Path(path).name]
-    return _replace(content, pairs) if pairs else content
+    return [(path, f"…/{Path(path).name}") for path in longest if Path(path).name]
 
 
 def list_changes(before: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
@@ -75,13 +83,14 @@ def _strings(content: Any) -> Iterator[str]:
             yield from _strings(value)
 
 
-def _replace(content: Any, pairs: list[tuple[str, str]]) -> Any:
+def replace_folders(content: Any, pairs: list[tuple[str, str]]) -> Any:
+    """Replaces what `list_folders` lists in every string of a content; see `hide_folders`."""
     if isinstance(content, str):
         for path, name in pairs:
             content = content.replace(path, name)
         return content
     if isinstance(content, dict):
-        return {_replace(key, pairs): _replace(value, pairs) for key, value in content.items()}
+        return {replace_folders(k, pairs): replace_folders(v, pairs) for k, v in content.items()}
     if isinstance(content, list):
-        return [_replace(value, pairs) for value in content]
+        return [replace_folders(value, pairs) for value in content]
     return content

@@ -43,11 +43,13 @@ def plan_pictures(image: PictureSettings, output_dir: Path) -> list[Job]:
     """
     if image.src is None or image.bgr is None:
         raise ValueError("no pictures were given; name them with --image-src and --image-bgr")
-    plan = plan_jobs(image.src, image.bgr, NO_TARGET, output_dir, ("com", "pha"), "error")
-    if plan.failed:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in plan.failed.items())
+    plan = list(plan_jobs(image.src, image.bgr, NO_TARGET, output_dir, ("com", "pha"), "error"))
+    jobs = [item for item in plan if isinstance(item, Job)]
+    if len(jobs) < len(plan):
+        failed = (item for item in plan if not isinstance(item, Job))
+        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in failed)
         raise ValueError(f"every frame of --image-src needs a plate in --image-bgr; {reasons}")
-    return plan.jobs
+    return jobs
 
 
 def load_frames(

@@ -1,6 +1,9 @@
 """Earlier runs: their output files, completeness and settings."""
 
-from collections.abc import Iterable
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,32 +12,33 @@ from PIL.PngImagePlugin import PngImageFile
 from runtime.wording import list_changes
 
 from ..pictures.compose import OutputType
+from ..shards import SUMMARY, WHOLE, Shard, read_shard
 from ..summary import read_summary
 
 # Settings that change no pixel of an output.
 _FREE = (
     *("output.dir", "output.types", "on_existing", "overwrite", "config", "print_config"),
-    *("compute.num_workers", "compute.device"),
+    *("compute.num_workers", "compute.device", "shard"),
 )
 
 
-def find_outputs(root: Path, pictures: Iterable[Path]) -> set[Path]:
+def find_outputs(root: Path, folders: Iterable[Path]) -> set[Path]:
     """Finds output folders (`com`, `pha` ...) beside a summary, below a folder.
 
     Args:
         root: the folder.
-        pictures: the pictures below it; only their folders are checked.
+        folders: those below it that hold pictures; only they are checked.
     """
     kinds = set(get_args(OutputType))
-    folders = {
+    found = {
         folder
-        for parent in {picture.parent for picture in pictures}
+        for parent in folders
         for folder in (parent, *parent.parents)
         if folder.name in kinds and folder != root and folder.is_relative_to(root)
     }
-    beside = {folder.parent for folder in folders}
-    with_summary = {folder for folder in beside if read_summary(folder / "summary.json")}
-    return {folder for folder in folders if folder.parent in with_summary}
+    beside = {folder.parent for folder in found}
+    with_summary = {folder for folder in beside if next(_find_summaries(folder), None)}
+    return {folder for folder in found if folder.parent in with_summary}
 
 
 def is_whole(path: Path) -> bool:
@@ -49,33 +53,47 @@ def is_whole(path: Path) -> bool:
     return True
 
 
+def find_changes(before: Any, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Lists the settings that change an output's pixels, with their values before and now."""
+    changes = list_changes(before, settings)
+    return {name: both for name, both in changes.items() if name not in _FREE}
+
+
 def compare_runs(
-    summary: Path, settings: dict[str, Any], kept: list[str]
+    folder: Path, shard: Shard, settings: dict[str, Any], kept: Iterable[tuple[str, str]]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Finds kept outputs that were made with other settings.
 
     Args:
-        summary: the summary of the run before, or a missing file.
+        folder: the output folder, with the summaries of runs before.
+        shard: the part of this run.
         settings: settings of this run, in the form of the summary.
-        kept: the kept outputs, relative to the summary's folder.
+        kept: the kept outputs: names of the frame and, relative to the folder, of the file.
 
     Returns:
         Other settings with the files made with them, for the new summary (settings are None if no
         summary records them); and notes for the user.
     """
-    before = read_summary(summary) or {}
-    left, groups, notes = set(kept), [], []
-    earlier = [group for group in before.get("kept", []) if isinstance(group, dict)]
-    for group in [*earlier, {"settings": before.get("settings"), "files": kept}]:
-        files = sorted(left.intersection(group.get("files", [])))
-        left -= set(files)
-        used = group.get("settings")
-        changes = list_changes(used, settings) if isinstance(used, dict) else {}
-        changes = {name: both for name, both in changes.items() if name not in _FREE}
-        if not files or (used and not changes):
-            continue
-        groups.append({"settings": used, "files": files})
-        if used:
+    runs = _read_runs(folder, shard)
+    groups: dict[str, list[str]] = defaultdict(list)
+    same = {run.text for run in runs if run.settings and not find_changes(run.settings, settings)}
+    for name, file in kept:
+        run = next((run for run in runs if run.shard.holds(name)), None)
+        text = run.files.get(file, run.text) if run else _UNKNOWN
+        if text not in same:
+            groups[text].append(file)
+    told: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for text, files in groups.items():
+        used = json.loads(text)
+        if not isinstance(used, dict):
+            told.append({"settings": None, "files": sorted(files)})
+            notes.append(
+                f"{len(files)} outputs were kept, but no summary.json records their settings; "
+                "-y makes all of them again"
+            )
+        elif changes := find_changes(used, settings):
+            told.append({"settings": used, "files": sorted(files)})
             named = "; ".join(
                 f"{name} was {was}, now {now}" for name, (was, now) in changes.items()
             )
@@ -83,9 +101,48 @@ def compare_runs(
                 f"{len(files)} kept outputs were made with other settings: {named}. "
                 "-y makes all of them again"
             )
-        else:
-            notes.append(
-                f"{len(files)} outputs were kept, but no summary.json records their settings; "
-                "-y makes all of them again"
-            )
-    return groups, notes
+    return told, notes
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a summary says of the settings of outputs; settings are compared as JSON."""
+
+    shard: Shard
+    settings: dict[str, Any] | None
+    text: str
+    files: dict[str, str]
+    """The settings of files that were not made with those of the run."""
+
+
+_UNKNOWN = json.dumps(None)
+
+
+def _read_runs(folder: Path, shard: Shard) -> list[_Run]:
+    """Reads the newest of the summaries that cover a shard; if there is none, all that there are.
+
+    The newest comes first.
+    """
+    covering = {folder / name for name in (shard.summary, SUMMARY) if (folder / name).is_file()}
+    runs = []
+    paths = covering or set(_find_summaries(folder))
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        content = read_summary(path) or {}
+        settings = content.get("settings")
+        files = {
+            file: json.dumps(group.get("settings"), sort_keys=True)
+            for group in content.get("kept", [])
+            if isinstance(group, dict)
+            for file in group.get("files", [])
+        }
+        text = json.dumps(settings, sort_keys=True)
+        of = read_shard(path.name) or WHOLE
+        runs.append(_Run(of, settings if isinstance(settings, dict) else None, text, files))
+    return runs
+
+
+def _find_summaries(folder: Path) -> Iterator[Path]:
+    """Finds the summaries of runs and of shards in a folder."""
+    for path in (folder / SUMMARY, *sorted(folder.glob("summary-*-of-*.json"))):
+        if (path.name == SUMMARY or read_shard(path.name)) and read_summary(path) is not None:
+            yield path

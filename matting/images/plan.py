@@ -1,20 +1,27 @@
 """Plans a run over folders: pairs of frame and plate, outputs to make, existing outputs."""
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from heapq import merge
+from itertools import count
 from pathlib import Path
+from typing import Any, get_args
 
-from dataset.pairing import pair_by_stem, stem_key
-from media.listing import Listing, list_pictures
+from media.listing import Names, list_names
 from runtime.files import OnExisting
 from runtime.wording import listed
 
 from ..pictures.compose import OutputType
 from ..pictures.target import Target
+from ..shards import WHOLE, Shard, hash_text
+from ..summary import SummaryEntry
 from .earlier import find_outputs, is_whole
+from .names import Partners, RealPaths, find_alike, stem_of
+
+_NONE = -1  # instead of a partner's number
+_KINDS = len(get_args(OutputType))
 
 
 @dataclass(frozen=True)
@@ -32,17 +39,132 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The jobs of a run, with notes for the user."""
+class Outputs:
+    """The files that frames become."""
 
-    jobs: list[Job] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    """Names of frames whose outputs all exist."""
-    failed: dict[str, str] = field(default_factory=dict)
-    """Names of frames, or files that look like frames, that can't be matted, with the reason."""
-    kept: dict[Path, OutputType] = field(default_factory=dict)
-    """Existing outputs that are kept."""
+    dir: Path
+    types: tuple[OutputType, ...]
+    alike: set[str]
+    """Names of frames that keep their extension, because others differ in nothing else."""
+
+    def paths(self, name: str) -> dict[OutputType, Path]:
+        """The file of each type."""
+        stem = name if name in self.alike else stem_of(name)
+        return {kind: self.dir / kind / f"{stem}.png" for kind in self.types}
+
+
+@dataclass
+class Plan:
+    """What a run makes, with notes for the user; about 100 bytes of memory a frame.
+
+    Iterating makes one thing a frame in the order of their names: a job, or the entry of a frame
+    whose outputs all exist, or that can't be matted.
+    """
+
+    root: Path
+    """The source folder."""
+    outputs: Outputs
+    plates: Partners
+    targets: Partners | None
+    names: list[str] = field(default_factory=list)
+    """The frames of this run or shard."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Files that look like frames, with the reason why they can't be read."""
+    shard: dict[str, Any] = field(default_factory=dict)
+    """Which part of the frames it is, and of which list of names; empty for all."""
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # For each frame: numbers of its plate and new background, and bits of the types to keep.
+        self._plates, self._targets = array("q"), array("q")
+        self._kept = bytearray()
+
+    def __iter__(self) -> Iterator[Job | SummaryEntry]:
+        others = ((name, _NONE) for name in sorted(self.left_out))
+        places = merge(zip(self.names, count(), strict=False), others)
+        for name, place in places:
+            yield self._make(name, place)
+
+    def add(self, name: str, plate: int | None, target: int | None) -> None:
+        """Adds a frame with the numbers of its partners, None for one that it should have."""
+        self.names.append(name)
+        self._plates.append(_NONE if plate is None else plate)
+        self._targets.append(_NONE if target is None else target)
+        self._kept.append(0)
+
+    def check_existing(self, on_existing: OnExisting, inputs: RealPaths) -> None:
+        """Decides which outputs to make; ValueError if one may not be replaced or is an input."""
+        found, broken = array("q"), array("q")
+        for place, name in enumerate(self.names):
+            if self._is_unmatched(place):
+                continue
+            for bit, path in enumerate(self.outputs.paths(name).values()):
+                if not os.path.lexists(path):
+                    continue
+                if path in inputs:
+                    raise ValueError(
+                        f"output {path} would replace an input of the same name; use another "
+                        "--output-dir"
+                    )
+                found.append(place * _KINDS + bit)
+                if on_existing == "skip" and is_whole(path):
+                    self._kept[place] |= 1 << bit
+                elif on_existing == "skip":
+                    broken.append(place * _KINDS + bit)
+        if found and on_existing == "error":
+            raise ValueError(
+                f"{len(found)} of the outputs already exist: {self._list(found)}. Use "
+                "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
+            )
+        if broken:
+            self.notes.append(
+                f"made again, because the existing file is not a complete PNG: {self._list(broken)}"
+            )
+
+    def count_jobs(self) -> int:
+        """Counts the frames to matte."""
+        return sum(1 for place in range(len(self.names)) if self._is_job(place))
+
+    def list_folders(self) -> set[Path]:
+        """Lists the folders of the outputs to make."""
+        jobs = (name for place, name in enumerate(self.names) if self._is_job(place))
+        above = {name.rpartition("/")[0] for name in jobs}
+        return {self.outputs.dir / kind / folder for folder in above for kind in self.outputs.types}
+
+    def list_kept(self) -> Iterator[tuple[str, OutputType, Path]]:
+        """Yields each output that is kept: its frame, type and file."""
+        for place, kept in enumerate(self._kept):
+            if kept:
+                name = self.names[place]
+                for bit, (kind, path) in enumerate(self.outputs.paths(name).items()):
+                    if kept >> bit & 1:
+                        yield name, kind, path
+
+    def _make(self, name: str, place: int) -> Job | SummaryEntry:
+        if place == _NONE:
+            return SummaryEntry(name, "failed", self.left_out[name])
+        if self._plates[place] == _NONE:
+            return SummaryEntry(name, "failed", self.plates.explain(name))
+        if self.targets and self._targets[place] == _NONE:
+            return SummaryEntry(name, "failed", self.targets.explain(name))
+        kept, paths = self._kept[place], self.outputs.paths(name)
+        outputs = {kind: p for bit, (kind, p) in enumerate(paths.items()) if not kept >> bit & 1}
+        if not outputs:
+            return SummaryEntry(name, "skipped")
+        target = self.targets.path(self._targets[place]) if self.targets else None
+        return Job(name, self.root / name, self.plates.path(self._plates[place]), target, outputs)
+
+    def _is_job(self, place: int) -> bool:
+        full = (1 << len(self.outputs.types)) - 1
+        return self._kept[place] != full and not self._is_unmatched(place)
+
+    def _is_unmatched(self, place: int) -> bool:
+        return _NONE in (self._plates[place], self._targets[place])
+
+    def _list(self, outputs: Sequence[int]) -> str:
+        places = (divmod(number, _KINDS) for number in outputs)
+        paths = ([*self.outputs.paths(self.names[place]).values()][bit] for place, bit in places)
+        return listed(paths, len(outputs))
 
 
 def plan_jobs(
@@ -52,6 +174,7 @@ def plan_jobs(
     output_dir: Path,
     types: tuple[OutputType, ...],
     on_existing: OnExisting,
+    shard: Shard = WHOLE,
 ) -> Plan:
     """Finds the frames, their plates and new backgrounds, and the files to make.
 
@@ -62,6 +185,7 @@ def plan_jobs(
         output_dir: outputs are written to `output_dir/TYPE/`, with the folders below `src`.
         types: outputs to make.
         on_existing: what to do if outputs exist.
+        shard: the part of the frames to plan. The files' names do not depend on it.
 
     Returns:
         The plan. Nothing is written.
@@ -70,131 +194,79 @@ def plan_jobs(
         PictureError: when a path is missing or has no picture.
         ValueError: when an output would replace an input, or exists and `on_existing` is `error`.
     """
-    plan = Plan()
     _refuse_same_paths(output_dir, src, bgr, target)
-    root = src if src.is_dir() else src.parent
-    sources = _list_sources(src, bgr, target, output_dir, plan)
-    names = {source: source.relative_to(root).as_posix() for source in sources}
-    plates = _partners(names, root, bgr, "plate", plan)
-    targets = _partners(names, root, target.path, "target background", plan)
-    stems = _output_stems(names, plan.notes)
-
-    read = (*sources, *plates.values(), *targets.values())
-    inputs = cache(lambda: set(map(os.path.realpath, read)))  # slow and rarely needed
-    existing: list[Path] = []
-    for source, name in names.items():
-        if name in plan.failed:
-            continue
-        outputs = {
-            kind: output_dir / kind / f"{stems[source]}.png" for kind in dict.fromkeys(types)
-        }
-        there = _find_existing(outputs, inputs) if output_dir.exists() else {}
-        existing += there.values()
-        if on_existing == "skip":
-            kept = {kind: path for kind, path in there.items() if is_whole(path)}
-            plan.kept.update({path: kind for kind, path in kept.items()})
-            outputs = {kind: path for kind, path in outputs.items() if kind not in kept}
-        if outputs:
-            job = Job(name, source, plates[source], targets.get(source), outputs)
-            plan.jobs.append(job)
-        else:
-            plan.skipped.append(name)
-    _tell_of_existing(existing, on_existing, plan)
+    sources, notes = _list_sources(src, bgr, target, output_dir)
+    plates = Partners(bgr, "plate")
+    targets = Partners(target.path, "target background") if target.path else None
+    alike = find_alike(sources.names)
+    outputs = Outputs(output_dir, tuple(dict.fromkeys(types)), alike)
+    left_out = {name: why for name, why in sources.left_out.items() if shard.holds(name)}
+    part = _describe_shard(shard, sources)
+    plan = Plan(sources.root, outputs, plates, targets, [], left_out, part, notes)
+    for name in sources.names:
+        plate, new = plates.find(name), targets.find(name) if targets else 0
+        if shard.holds(name):
+            plan.add(name, plate, new)
+    notes += _describe_partners(plates, targets)
+    if alike:
+        shown = (sources.root / name for name in sorted(alike))
+        notes.append(
+            "frames that differ only in their extension keep it in the outputs' names: "
+            f"{listed(shown, len(alike))}"
+        )
+    if output_dir.exists():
+        read = [(sources.root, sources.names), (plates.root, plates.names)]
+        read += [(targets.root, targets.names)] if targets else []
+        plan.check_existing(on_existing, RealPaths(read))
     return plan
 
 
-def _find_existing(
-    outputs: dict[OutputType, Path], inputs: Callable[[], set[str]]
-) -> dict[OutputType, Path]:
-    """Finds existing outputs; ValueError if one is an input, by its real path."""
-    there = {kind: path for kind, path in outputs.items() if os.path.lexists(path)}
-    for path in there.values():
-        if os.path.realpath(path) in inputs():
-            raise ValueError(
-                f"output {path} would replace an input of the same name; use another --output-dir"
-            )
-    return there
-
-
-def _tell_of_existing(existing: list[Path], on_existing: OnExisting, plan: Plan) -> None:
-    if existing and on_existing == "error":
-        raise ValueError(
-            f"{len(existing)} of the outputs already exist: {listed(existing)}. Use "
-            "--on-existing skip to make only what is missing, or overwrite (-y) to replace them"
-        )
-    broken = [path for path in existing if path not in plan.kept]
-    if broken and on_existing == "skip":
-        plan.notes.append(
-            f"made again, because the existing file is not a complete PNG: {listed(broken)}"
-        )
-
-
-def _list_sources(src: Path, bgr: Path, target: Target, output_dir: Path, plan: Plan) -> list[Path]:
+def _list_sources(
+    src: Path, bgr: Path, target: Target, output_dir: Path
+) -> tuple[Names, list[str]]:
     """Lists the frames: pictures of the source folder that are not plates, targets or outputs."""
     others = tuple(path for path in (bgr, target.path, output_dir) if path is not None)
-    listing = list_pictures(src, exclude=others)
-    if not src.is_dir():
-        return listing.pictures
-    earlier = find_outputs(src, listing.pictures)
-    sources = [path for path in listing.pictures if not earlier.intersection(path.parents)]
+    listing = list_names(src, exclude=others)
+    if listing.root != src:
+        return listing, []
+    folders = {name.rpartition("/")[0] for name in listing.names}
+    earlier = find_outputs(src, (src / folder for folder in folders))
+    if earlier:
+        old = {f for f in folders if not earlier.isdisjoint((src / f, *(src / f).parents))}
+        names = [name for name in listing.names if name.rpartition("/")[0] not in old]
+        listing = Names(src, names, listing.left_out)
     inside = [p for p in others if p.exists() and _follow(p).is_relative_to(_follow(src))]
     inside += sorted(earlier)
-    plan.notes.extend(
-        f"{path} is inside the source folder and is not read as frames" for path in inside
-    )
-    if not sources:
+    notes = [f"{path} is inside the source folder and is not read as frames" for path in inside]
+    if not listing.names:
         raise ValueError(f"{src} has only outputs of an earlier run; name a folder of frames")
-    for path, reason in listing.left_out.items():
-        plan.failed[path.relative_to(src).as_posix()] = reason
-    if plan.failed:
-        plan.notes.append(f"left out of the source folder: {listed(list(_describe(listing)))}")
-    return sources
-
-
-def _describe(listing: Listing) -> Iterator[str]:
-    return (f"{path} ({reason})" for path, reason in sorted(listing.left_out.items()))
-
-
-def _partners(
-    names: dict[Path, str], root: Path, partner: Path | None, what: str, plan: Plan
-) -> dict[Path, Path]:
-    """Finds the partner file of each source; adds sources without one to the failed."""
-    if partner is None:
-        return {}
-    listing = list_pictures(partner)
-    if partner.is_file():
-        return dict.fromkeys(names, partner)
-    pairing = pair_by_stem(list(names), root, listing.pictures, partner)
-    others = {stem_key(path, partner): path for path in listing.left_out}
-    for source, reason in pairing.unmatched.items():
-        if other := others.get(stem_key(source, root)):
-            reason += f", but {other.name}: {listing.left_out[other]}"
-        plan.failed.setdefault(names[source], f"no {what}: {reason}")
     if listing.left_out:
-        plan.notes.append(f"left out of the {what}s: {listed(list(_describe(listing)))}")
-    if pairing.unused and what == "plate":
-        plan.notes.append(f"plates that match no frame: {listed(pairing.unused)}")
-    return pairing.matched
+        notes.append(f"left out of the source folder: {_describe(src, listing.left_out)}")
+    return listing, notes
 
 
-def _output_stems(names: dict[Path, str], notes: list[str]) -> dict[Path, str]:
-    """Returns the path of each source's outputs below a type's folder, without extension."""
-    stems = {source: Path(name).with_suffix("").as_posix() for source, name in names.items()}
-    whole: list[Path] = []
-    while True:
-        # Ignores case, because many file systems do.
-        count = Counter(stem.casefold() for stem in stems.values())
-        alike = [s for s in names if count[stems[s].casefold()] > 1 and s not in whole]
-        if not alike:
-            break
-        whole += alike
-        stems.update({source: names[source] for source in alike})
-    if whole:
-        notes.append(
-            "frames that differ only in their extension keep it in the outputs' names: "
-            f"{listed(whole)}"
-        )
-    return stems
+def _describe_shard(shard: Shard, sources: Names) -> dict[str, Any]:
+    """Which part it is, and what tells the list of all names from another."""
+    if shard.count == 1:
+        return {}
+    names = (*sources.names, *sources.left_out)
+    digest = sum(map(hash_text, names)) % 2**64
+    return {"part": str(shard), "frames": len(names), "names": f"{digest:016x}"}
+
+
+def _describe_partners(plates: Partners, targets: Partners | None) -> Iterator[str]:
+    """Notes on partners that can't be used or that match no frame."""
+    for partners in filter(None, (plates, targets)):
+        if left_out := partners.left_out:
+            yield f"left out of the {partners.what}s: {_describe(partners.root, left_out)}"
+        if partners is plates and (unused := partners.list_unused()):
+            paths = (partners.root / name for name in unused)
+            yield f"plates that match no frame: {listed(paths, len(unused))}"
+
+
+def _describe(root: Path, left_out: dict[str, str]) -> str:
+    reasons = (f"{root / name} ({reason})" for name, reason in sorted(left_out.items()))
+    return listed(reasons, len(left_out))
 
 
 def _follow(path: Path) -> Path:

@@ -78,7 +78,7 @@ def test_no_two_outputs_have_one_name(stems: set[str]) -> None:
             for suffix in (".png", ".PNG.jpg"):
                 (src / f"{stem}{suffix}").write_bytes(encoded.tobytes())
         plan = plan_jobs(src, plate, Target("none"), Path(folder, "out"), ("pha",), "error")
-        outputs = [path for job in plan.jobs for path in job.outputs.values()]
+        outputs = [path for job in plan for path in job.outputs.values()]
         assert len({str(path).casefold() for path in outputs}) == len(outputs) == 2 * len(stems)
         assert all(path.is_relative_to(Path(folder, "out", "pha")) for path in outputs)
 

@@ -1,11 +1,12 @@
 """Planning: what belongs together, and what is refused before anything is written."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from matting.images.plan import Plan, plan_jobs
+from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
 
 
@@ -20,7 +21,18 @@ def tree(tmp_path: Path):
     return make
 
 
-def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Plan:
+@dataclass
+class Made:
+    """Everything that a plan makes."""
+
+    jobs: list[Job]
+    skipped: list[str]
+    failed: dict[str, str | None]
+    kept: dict[Path, str]
+    notes: list[str]
+
+
+def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Made:
     settings = {
         "src": root / "src",
         "bgr": root / bgr,
@@ -29,7 +41,19 @@ def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Pla
         "types": ("pha", "com"),
         "on_existing": "error",
     }
-    return plan_jobs(**{**settings, **changes})
+    planned = plan_jobs(**{**settings, **changes})
+    items = list(planned)
+    jobs = [item for item in items if isinstance(item, Job)]
+    assert planned.count_jobs() == len(jobs)
+    assert [item.name for item in items] == sorted(item.name for item in items)
+    entries = [item for item in items if not isinstance(item, Job)]
+    return Made(
+        jobs,
+        [entry.name for entry in entries if entry.status == "skipped"],
+        {entry.name: entry.reason for entry in entries if entry.status == "failed"},
+        {path: kind for _, kind, path in planned.list_kept()},
+        planned.notes,
+    )
 
 
 def test_outputs_mirror_the_source(tree) -> None:
