@@ -426,9 +426,11 @@ def test_disk_full_for_the_summary(paths: tuple, run_forked) -> None:
         *("--images-src", src, "--images-bgr", bgr, "--output-dir", out),
         before="""
 import pathlib
-open_file = pathlib.Path.open
+open_file, written = pathlib.Path.open, []
 def open_full(path, mode="r", *args, **options):
-    full = path.parent.name == "out" and mode == "wb"
+    if path.parent.name == "out" and mode == "wb":
+        written.append(path)
+    full = len(written) > 1 and path == written[-1]  # the first tries the folder
     return open_file(pathlib.Path("/dev/full") if full else path, mode, *args, **options)
 pathlib.Path.open = open_full
 """,
