@@ -16,13 +16,14 @@ PROGRAMS = {
     "evaluate": ("evaluate", "measure mattes against true ones"),
     "speed": ("inference_speed_test", "measure frames per second"),
     "export": ("export", "write files that other programs run"),
+    "merge-summaries": (".merging", "add up the summaries of shards"),
     "app": (".app.run", "open a page in the browser to try it"),
 }
 USAGE = "\n".join(
     [
         "usage: matting PROGRAM [FLAGS]",
         "",
-        *(f"  {name:<13} {text}" for name, (_, text) in PROGRAMS.items()),
+        *(f"  {name:<15} {text}" for name, (_, text) in PROGRAMS.items()),
         "",
         "`matting PROGRAM --help` lists a program's flags, `matting --version` prints the version.",
     ]

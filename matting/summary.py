@@ -159,8 +159,16 @@ class RunSummary:
     def tell(self) -> None:
         """Prints the counts and, to stderr, each failure with its reason."""
         seconds = time.perf_counter() - self._start
-        counts = ", ".join(f"{count} {status}" for status, count in self._shown().items())
-        print(f"{counts} in {seconds:.1f} s ({self.count('done') / seconds:.2f} images/s)")
+        rate = self.count("done") / seconds
+        print(f"{self.describe_counts()} in {seconds:.1f} s ({rate:.2f} images/s)")
+        self.tell_failures()
+
+    def describe_counts(self) -> str:
+        """Returns the counts as text."""
+        return ", ".join(f"{count} {status}" for status, count in self._shown().items())
+
+    def tell_failures(self) -> None:
+        """Prints each failure with its reason to stderr."""
         if self.count("failed"):
             for entry in self.entries:
                 if entry.status == "failed":
@@ -173,13 +181,10 @@ class RunSummary:
         return Counter(entry.status for entry in entries)
 
     def _shown(self) -> dict[str, int]:
-        return show_counts(self._count())
-
-
-def show_counts(counts: Counter[Status]) -> dict[str, int]:
-    """The counts of a summary: those not reached are named only if there are some."""
-    statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")
-    return {s: counts[s] for s in statuses if counts[s] or s != "not reached"}
+        """The counts; those not reached are named only if there are some."""
+        statuses: tuple[Status, ...] = ("done", "skipped", "failed", "not reached")
+        counts = self._count()
+        return {s: counts[s] for s in statuses if counts[s] or s != "not reached"}
 
 
 def write_summary(path: Path, content: dict[str, Any], images: Iterable[dict[str, Any]]) -> None:

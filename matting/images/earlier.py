@@ -18,7 +18,7 @@ from ..summary import read_summary
 # Settings that change no pixel of an output.
 _FREE = (
     *("output.dir", "output.types", "on_existing", "overwrite", "config", "print_config"),
-    *("compute.num_workers", "compute.device", "shard"),
+    *("compute.num_workers", "compute.device", "shard", "resume"),
 )
 
 

@@ -16,6 +16,7 @@ import pytest
 from evaluate import EvaluationSettings
 from matting.__main__ import PROGRAMS
 from matting.app.run import Settings as AppSettings
+from matting.merging import Settings as MergeSettings
 from runtime.settings import parse_settings
 from tests.conftest import Run
 from tests.docs.pages import PAGES, ROOT, Block, complete, is_command, read_blocks
@@ -59,10 +60,12 @@ SCRIPTS = {
     "export": "export.py",
     "train-base": "train_base.py",
     "train-refine": "train_refine.py",
+    "merge-summaries": "matting/merging.py",
     "app": "matting/app/run.py",
 }
 SETTINGS = {
     "matting/app/run.py": AppSettings,
+    "matting/merging.py": MergeSettings,
     "evaluate.py": EvaluationSettings,
     "train_base.py": BaseSettings,
     "train_refine.py": RefineSettings,

@@ -1,13 +1,16 @@
 """Planning: what belongs together, and what is refused before anything is written."""
 
+import tracemalloc
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from matting.images.plan import Job, plan_jobs
 from matting.pictures.target import Target
+from matting.shards import Shard
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ class Made:
     notes: list[str]
 
 
-def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Made:
-    settings = {
+def defaults(root: Path, bgr: str = "plate.png", out: str = "out") -> dict[str, Any]:
+    return {
         "src": root / "src",
         "bgr": root / bgr,
         "target": Target("none"),
@@ -41,7 +44,10 @@ def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Mad
         "types": ("pha", "com"),
         "on_existing": "error",
     }
-    planned = plan_jobs(**{**settings, **changes})
+
+
+def plan(root: Path, bgr: str = "plate.png", out: str = "out", **changes) -> Made:
+    planned = plan_jobs(**{**defaults(root, bgr, out), **changes})
     items = list(planned)
     jobs = [item for item in items if isinstance(item, Job)]
     assert planned.count_jobs() == len(jobs)
@@ -211,3 +217,44 @@ def test_missing_and_empty_paths_are_refused(tree) -> None:
         plan(root, "nothing.png")
     with pytest.raises(ValueError, match="no picture was found"):
         plan(root, src=root / "empty")
+
+
+def test_shards_share_the_frames_and_agree_on_names(tree) -> None:
+    """Frames that differ in nothing but the extension keep it, also where they are apart."""
+    names = [f"{number:02}{suffix}" for number in range(20) for suffix in (".jpg", ".png")]
+    root = tree(*(f"src/{name}" for name in (*names, "z.jpg", "z.dng", "no plate.jpg")))
+    tree(*(f"plates/{number:02}.png" for number in range(20)), "plates/z.png", "plates/unused.png")
+    whole = plan(root, "plates")
+    parts = [plan(root, "plates", shard=Shard(index, 5)) for index in range(5)]
+    assert all(part.jobs for part in parts)
+    together = sorted((job for part in parts for job in part.jobs), key=lambda job: job.name)
+    assert together == whole.jobs
+    failed = [name for part in parts for name in part.failed]
+    assert sorted(failed) == sorted(whole.failed) == ["no plate.jpg", "z.dng"]
+    assert all(part.notes == whole.notes for part in parts)
+
+
+def test_a_shard_minds_its_own_outputs_only(tree) -> None:
+    root = tree(*(f"src/{number}.jpg" for number in range(12)), "plate.png")
+    mine, other = (plan(root, shard=Shard(index, 2)).jobs for index in range(2))
+    tree(*(f"out/pha/{Path(job.name).stem}.png" for job in other))
+    assert plan(root, shard=Shard(0, 2)).jobs == mine
+    with pytest.raises(ValueError, match=f"{len(other)} of the outputs already exist"):
+        plan(root, shard=Shard(1, 2))
+
+
+def test_a_plan_needs_a_hundred_bytes_a_frame(tree) -> None:
+    """3,000 names of 30 letters; what else a plan takes is much less than as much again."""
+    root = tree("plate.png", "src/a.jpg")
+    for number in range(3000):
+        (root / f"src/a photograph of a day {number:05}.jpg").touch()
+    plan_jobs(**defaults(root))  # what is made once
+    tracemalloc.start()
+    planned = plan_jobs(**defaults(root))
+    kept, _ = tracemalloc.get_traced_memory()
+    items = sum(1 for _ in planned)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert items == 3001
+    assert kept / items < 150
+    assert after - kept < 20_000, "jobs are kept"
