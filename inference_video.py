@@ -21,9 +21,12 @@ from matting.loading import check_output_types, describe_setup, load_predictor
 from matting.plate.prepare import Preprocess, PreprocessMode
 from matting.quality import Quality
 from matting.settings import ComputeSettings, ModelSettings
+from matting.shards import WHOLE, Shard, describe_part, parse_shard
 from matting.summary import RunSummary, SummaryEntry, check_replaceable
+from matting.video.folders import Clip, holds_clips, list_clips, matte_clips, refuse_made
 from matting.video.open import is_pipe, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
+from matting.video.parts import check_part, choose_frames, describe_frames, name_part
 from matting.video.plate import open_plate
 from matting.video.report import (
     begin_summary,
@@ -80,13 +83,24 @@ class Settings:
     """Empty islands of alpha that never touch a subject, which is tracked over time: patches of
     light, dust. Small things that leave the subject go too."""
     resume: bool = False
-    """Continue image sequences: frames whose outputs all exist are not written again."""
+    """Continue image sequences: frames whose outputs all exist are not written again. In a folder
+    of clips, those that are finished are not matted again."""
     overwrite: Annotated[bool, tyro.conf.arg(aliases=["-y"])] = False
     """Replace existing outputs."""
+    shard: str | None = None
+    """I/N: matte part I, from 0 to N - 1, of N parts. A part of a folder of clips is chosen by a
+    hash of their names; a part of a folder of numbered pictures is a range. Each part writes its
+    own summary-I-of-N.json; `matting merge-summaries` adds them up."""
     config: Path | None = None
     """YAML file of settings. Flags on the command line override it."""
     print_config: bool = False
     """Print the resolved settings as YAML and exit."""
+
+    @property
+    def plate_is_free(self) -> bool:
+        """Whether the plate of a frame does not depend on the frames before."""
+        tracked = self.preprocess_alignment or self.preprocess_exposure
+        return self.preprocess == "none" and not tracked
 
 
 def main() -> int:
@@ -99,11 +113,53 @@ def main() -> int:
 
 
 def matte_video(settings: Settings) -> int:
-    """Mattes the video of the settings; returns the exit code."""
+    """Mattes the video of the settings, or each clip of a folder; returns the exit code."""
+    shard = parse_shard(settings.shard)
+    if holds_clips(settings.video.src):
+        return matte_folder(settings, shard)
+    return matte_clip(settings, shard)
+
+
+def matte_folder(settings: Settings, shard: Shard) -> int:
+    """Mattes each clip of a folder, or of a part of it; returns the exit code."""
+    output = settings.output
+    clips = list_clips(settings.video.src, settings.video.bgr, output.dir)
+    facts = describe_part(shard, [clip.name for clip in clips])
+    clips = [clip for clip in clips if shard.holds(clip.name)]
+    if not (settings.resume or settings.overwrite):
+        refuse_made(clips)
+    summary = output.dir / shard.summary
+    check_replaceable(summary)
+    check_writable(output.dir)
+    report = RunSummary({"settings": to_plain(settings), **facts})
+    report.write(summary, ended=False)
+
+    def settings_of(clip: Clip) -> Settings:
+        video = replace(settings.video, src=clip.src, bgr=clip.bgr)
+        place = replace(output, dir=clip.folder)
+        return replace(settings, video=video, output=place, shard=None)
+
+    for entry in matte_clips(clips, settings_of, lambda own: matte_clip(own, WHOLE)):
+        report.entries.append(entry)
+    report.write(summary)
+    print(report.describe_counts())
+    report.tell_failures()
+    if report.count("not reached"):
+        print("interrupted; --resume continues", file=sys.stderr)
+        return 130
+    return 1 if report.count("failed") else 0
+
+
+def matte_clip(settings: Settings, shard: Shard) -> int:
+    """Mattes a clip, or a range of the frames of a picture sequence; returns the exit code."""
     video, output, encoding = settings.video, settings.output, settings.encoding
-    paths, summary = plan_paths(output, encoding), output.dir / "summary.json"
-    before = check_outputs(settings, paths, summary)
+    paths, summary = plan_paths(output, encoding), output.dir / shard.summary
+    before = check_outputs(settings, paths, shard)
     with closing(open_source(video, encoding.audio)) as source:
+        span = choose_frames(
+            source, shard, paths, settings.resume or settings.overwrite, settings.plate_is_free
+        )
+        name, part = name_part(video.src, span), describe_frames(source, shard)
         info, size = source.info, None
         if video.resize is not None:
             width, height = video.resize
@@ -120,7 +176,9 @@ def matte_video(settings: Settings) -> int:
         check_writable(output.dir)
         facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
         read = describe_source(source.info)
-        report = RunSummary({**facts, "source": read, "settings": to_plain(settings), **before})
+        report = RunSummary(
+            {**facts, "source": read, "settings": to_plain(settings), **before, **part}
+        )
         report.notes += [*source.info.notes, *target_notes, *plate_notes, *setup_notes]
         for note in report.notes:
             print(visible(f"note: {note}"))
@@ -133,11 +191,13 @@ def matte_video(settings: Settings) -> int:
         smoothing, keep_attached = settings.temporal_smoothing, settings.keep_attached
         matter = FrameMatter(predictor, budget, preprocess, smoothing, keep_attached)
         with deferred_interrupts() as interrupted:
-            since = begin_summary(report, str(video.src), summary)
-            outputs = VideoOutputs(paths, info, output, encoding, targets.transparent, since)
-            run = VideoRun(source, plate_at, targets, matter, outputs, size, settings.resume)
+            since, shared = begin_summary(report, name, summary), span is not None
+            outputs = VideoOutputs(
+                paths, info, output, encoding, targets.transparent, since, shared
+            )
+            run = VideoRun(source, plate_at, targets, matter, outputs, size, settings.resume, span)
             seconds = make_outputs(run, interrupted, settings.compute.num_workers)
-            entry = describe_run(str(video.src), run, seconds, output.dir)
+            entry = describe_run(name, run, seconds, output.dir)
             print(format_work(entry.details))
             entry.notes += source.notes
             for note in entry.notes:
@@ -147,7 +207,7 @@ def matte_video(settings: Settings) -> int:
             return conclude(report, entry, summary, output)
 
 
-def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, Any]:
+def check_outputs(settings: Settings, paths: Paths, shard: Shard) -> dict[str, Any]:
     """Refuses to replace existing outputs without permission, before anything is written.
 
     Returns the settings and inputs of the run, which a run that continues it must share.
@@ -161,7 +221,12 @@ def check_outputs(settings: Settings, paths: Paths, summary: Path) -> dict[str, 
     flags |= {"--video-target-bgr": video.target_bgr}
     named = {flag: Path(name) for flag, name in flags.items() if name is not None}
     refuse_inputs(paths, list(named.values()))
+    if shard.count > 1:
+        remembers = settings.temporal_smoothing > 0 or settings.keep_attached
+        check_part(video.src, settings.output.format, remembers)
+        paths = {}  # other parts write to these folders, too
     refuse_existing(paths, settings.resume, settings.overwrite)
+    summary = settings.output.dir / shard.summary
     check_replaceable(summary)
     if settings.output.format == "video":
         return {}

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 _SUMMARY = re.compile(r"summary-(\d+)-of-(\d+)\.json")
 SUMMARY = "summary.json"
@@ -58,6 +60,17 @@ def parse_shard(text: str | None) -> Shard:
             f"--shard is I/N: part I, from 0 to N - 1, of N, such as 0/8 to 7/8; got {text!r}"
         )
     return Shard(int(found[1]), int(found[2]))
+
+
+def describe_part(shard: Shard, names: Collection[str]) -> dict[str, Any]:
+    """Facts for a part's summary: which it is, and what tells the list of all names from another.
+
+    Empty for the whole.
+    """
+    if shard.count == 1:
+        return {}
+    digest = sum(map(hash_text, names)) % 2**64
+    return {"shard": {"part": str(shard), "frames": len(names), "names": f"{digest:016x}"}}
 
 
 def read_shard(summary: str) -> Shard | None:

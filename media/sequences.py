@@ -46,7 +46,7 @@ class PictureReader:
         twice = next((a for a, b in pairwise(stems) if a == b), None)
         if twice is not None:
             raise VideoError(f"{folder}: holds several pictures named {twice}; keep one of them")
-        self._count = 0
+        self._count, self._end = 0, len(self._paths)
         self._said: dict[str, str] = {}  # what was changed on reading, and the first such picture
         first = self._pixels(self._paths[0])
         height, width = first.shape[:2]
@@ -68,7 +68,7 @@ class PictureReader:
 
     def read(self) -> Frame | None:
         """Reads the next picture."""
-        if self._count == len(self._paths):
+        if self._count >= self._end:
             return None
         path = self._paths[self._count]
         pixels = self._pixels(path)
@@ -76,6 +76,15 @@ class PictureReader:
             raise VideoError(f"{path}: {explain_size(pixels, self.info)}")
         number, self._count = self._count, self._count + 1
         return Frame(number, path.stem, pixels, number, 1)
+
+    @property
+    def names(self) -> list[str]:
+        """The frames' names, in their order."""
+        return [path.stem for path in self._paths]
+
+    def limit(self, first: int, end: int) -> None:
+        """Reads only the frames with the numbers from `first` to `end - 1`."""
+        self._count, self._end = first, end
 
     def take_audio(self) -> tuple[av.Packet, ...]:
         """Returns nothing, because pictures have no sound."""

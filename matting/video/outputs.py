@@ -63,13 +63,18 @@ class SequenceWriter:
     """Writes a folder of pictures, each renamed when complete; see `VideoWriter`.
 
     Pictures older than `since` (nanoseconds, by the clock of the disk) are from other runs.
-    Non-square pixels are made square.
+    Non-square pixels are made square. Other runs write to a `shared` folder too.
     """
 
     def __init__(
-        self, folder: Path, jpeg: bool, since: int = 0, aspect: Fraction = Fraction(1)
+        self,
+        folder: Path,
+        jpeg: bool,
+        since: int = 0,
+        aspect: Fraction = Fraction(1),
+        shared: bool = False,
     ) -> None:
-        self.path = folder
+        self.path, self._shared = folder, shared
         self._since = since
         self.notes: list[str] = []
         self._aspect = aspect
@@ -105,6 +110,8 @@ class SequenceWriter:
     def finish(self, audio: Sequence[Packet] = ()) -> None:
         """Checks that all pictures exist (VideoError if not); ignores sound."""
         verify_pictures(self._files)
+        if self._shared:
+            return
         if strange := set(self.path.iterdir()) - set(self._files):
             self.notes.append(
                 f"{self.path} has {len(strange)} files that are not from this run, such as "
@@ -131,8 +138,8 @@ def verify_pictures(paths: list[Path]) -> None:
 class VideoOutputs:
     """Writes a frame to all outputs (`plan_paths`) in parallel, each in its own thread.
 
-    `com` has alpha if `transparent`; for `since` see `SequenceWriter`. Raises VideoError if one
-    can't be opened.
+    `com` has alpha if `transparent`; for `since` and `shared` see `SequenceWriter`. Raises
+    VideoError if one can't be opened.
     """
 
     def __init__(
@@ -143,6 +150,7 @@ class VideoOutputs:
         encoding: EncodingSettings,
         transparent: bool,
         since: int = 0,
+        shared: bool = False,
     ) -> None:
         self.writers: dict[VideoOutputType, VideoWriter | SequenceWriter] = {}
         # Finished outputs, and after `abandon` also unfinished ones.
@@ -156,7 +164,8 @@ class VideoOutputs:
             for kind, path in paths.items():
                 if settings.format == "image_sequences":
                     jpeg = kind in _COLOURS and settings.picture_format == "jpeg"
-                    self.writers[kind] = SequenceWriter(path, jpeg, since, info.pixel_aspect)
+                    pixel = info.pixel_aspect
+                    self.writers[kind] = SequenceWriter(path, jpeg, since, pixel, shared)
                 else:
                     shown = info if kind in _COLOURS else _as_data(info)
                     layout = Layout.of(shown, transparent and kind == "com", deep)

@@ -16,7 +16,7 @@ from ..summary import RunSummary, SummaryEntry, read_summary
 from .run import VideoRun
 
 # Settings that may differ between a run and its continuation.
-_FREE = {"overwrite", "resume", "config", "print_config", "compute"}
+_FREE = {"overwrite", "resume", "config", "print_config", "compute", "shard"}
 _ENDS = 4096  # bytes at the beginning and at the end of a file that are compared
 
 

@@ -33,6 +33,7 @@ class FrameInWork:
     matte: Prediction | None = None  # after it is computed,
     seconds: float = 0.0  # and its time
     kept: bool = False  # whether every output has it already
+    outside: bool = False  # whether it belongs to another part of the frames
 
 
 @dataclass
@@ -68,6 +69,7 @@ class VideoRun:
     outputs: VideoOutputs
     size: tuple[int, int] | None = None  # height and width to resize frames to, in pixels
     resume: bool = False
+    span: range | None = None  # numbers of the frames to write; those before it are only prepared
     progress: Progress = field(default_factory=Progress)
 
     def run(
@@ -115,7 +117,7 @@ class VideoRun:
             note(text)
 
     def _load_all(self) -> Iterator[FrameInWork]:
-        first: int | None = None
+        first = None if self.span is None else 0  # of all frames, also those that are not read
         start = perf_counter()
         while (frame := self.source.read()) is not None:
             if self.size is not None:
@@ -128,14 +130,15 @@ class VideoRun:
 
     def _load(self, frame: Frame, time: Fraction) -> FrameInWork:
         start = perf_counter()
-        kept = self.resume and self.outputs.has(frame)
+        outside = self.span is not None and frame.number not in self.span
+        kept = not outside and self.resume and self.outputs.has(frame)
         preparation, bgr = self.matter.prepare(frame.pixels, self.plate_at(time))
-        target = None if kept else self.targets.at(time, preparation.bgr)
+        target = None if kept or outside else self.targets.at(time, preparation.bgr)
         late = f"from frame {frame.number} on: " if frame.number > FIRST_CHECKS[-1] else ""
         self.progress.notes += [late + _name_flags(note) for note in preparation.notes]
         self.progress.seconds["prepare"] += perf_counter() - start
-        needed = not kept or self.matter.remembers
-        return FrameInWork(frame, bgr if needed else None, target, kept=kept)
+        needed = not outside and (not kept or self.matter.remembers)
+        return FrameInWork(frame, bgr if needed else None, target, kept=kept, outside=outside)
 
     def _compute(self, loaded: FrameInWork) -> FrameInWork:
         if loaded.bgr is None:
@@ -145,7 +148,7 @@ class VideoRun:
         return replace(loaded, bgr=None, matte=matte, seconds=perf_counter() - start)
 
     def _store(self, matted: FrameInWork) -> None:
-        if self.progress.error is not None:
+        if self.progress.error is not None or matted.outside:
             return  # no frame may follow a missing one
         start = perf_counter()
         self.progress.seconds["network"] += matted.seconds / self.matter.predictor.lanes

@@ -34,11 +34,13 @@ class VideoSettings:
     """Settings of the input."""
 
     src: Path = REQUIRED
-    """Frames: a video file, a folder of numbered pictures, or - for a pipe (of raw frames with
-    --video-size, else of Matroska, NUT or MPEG-TS)."""
+    """Frames: a video file, a folder of numbered pictures, a folder of video files with its
+    subfolders, or - for a pipe (of raw frames with --video-size, else of Matroska, NUT or
+    MPEG-TS)."""
     bgr: str | None = None
     """Captured background plate, without the subject: a picture, a video matched by time, or
-    median, which computes it from the frames of a static camera. The new background is
+    median, which computes it from the frames of a static camera. For a folder of video files also a
+    folder of pictures, paired by relative path and stem. The new background is
     --video-target-bgr."""
     target_bgr: str | None = None
     """New background of com: a colour (green, #00b140), a picture, a video, or blur."""

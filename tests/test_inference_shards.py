@@ -1,4 +1,4 @@
-"""inference_images.py --shard: any number of workers makes what one makes, the same bits."""
+"""--shard of photographs and videos: any workers together make what one makes, the same bits."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from matting.__main__ import main
@@ -157,3 +158,153 @@ def test_eight_processes_two_killed_make_the_bits_of_one_run(
     images = read(out / "summary.json")["images"]
     assert [image["name"] for image in images] == sorted(names)
     assert {image["status"] for image in images} == {"done", "skipped"}
+
+
+FRAMES = 14  # a check at frame 12 follows those of the first
+
+
+@pytest.fixture
+def sequence(tmp_path: Path, clips, photographs) -> tuple:
+    """Numbered pictures of a camera that drifts and changes its exposure: checks find something."""
+    rng = np.random.default_rng(0)
+    for number, picture in enumerate(clips.moving(FRAMES, 64, 96)):
+        moved = np.roll(picture, number // 4, 1) * (0.8 + 0.01 * number)
+        noisy = np.clip(moved + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+        photographs.save(tmp_path / f"frames/img_{number + 7}.png", noisy)
+    plate = photographs.save(tmp_path / "plate.png", photographs.plate(64, 96))
+    line = ("--video-src", tmp_path / "frames", "--video-bgr", plate)
+    return (*line, "--output-format", "image_sequences")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param((), id="checked"),
+        pytest.param(("--preprocess", "none"), id="free"),
+        pytest.param(("--preprocess-alignment", "--preprocess-exposure"), marks=pytest.mark.slow),
+    ],
+)
+def test_ranges_make_what_one_run_makes(
+    tmp_path: Path,
+    run_video,
+    merge,
+    sequence,
+    flags: tuple,
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    run_video(*sequence, *flags, "--output-dir", whole).check(0)
+    corrected = "exposure" in read(whole / "summary.json")["images"][0]["details"]
+    assert corrected == (flags != ("--preprocess", "none"))
+    for index in (2, 0, 1):
+        run_video(*sequence, *flags, "--output-dir", out, "--shard", f"{index}/3").check(0)
+    assert read_pictures(out) == read_pictures(whole)
+    assert len(read_pictures(out)) == 2 * FRAMES
+    merge("--output-dir", out).check(0, "3 of 3 shards: 3 done")
+    merged = read(out / "summary.json")
+    frames = [image["details"]["speed"]["frames"] for image in merged["images"]]
+    assert sorted(frames) == [4, 5, 5]
+    names = [image["name"].rpartition(": ")[2] for image in merged["images"]]
+    assert names == ["frames 0 to 3", "frames 4 to 8", "frames 9 to 13"]
+    # Its own pictures only are in a part's way, and a part that is run again makes none of them.
+    line = (*sequence, *flags, "--output-dir", out, "--shard", "1/3")
+    run_video(*line).check(2, "10 of the outputs already exist")
+    run_video(*line, "--resume").check(0, "5 existed already")
+
+
+def test_frames_before_a_free_range_are_not_read(tmp_path: Path, run_video, sequence) -> None:
+    line = (*sequence, "--preprocess", "none", "--output-dir", tmp_path / "out")
+    for number in (8, 9, 20):  # the first tells the size
+        (tmp_path / f"frames/img_{number}.png").write_bytes(b"no picture")
+    run_video(*line, "--shard", "1/3").check(0)
+    run_video(*line, "--shard", "2/3").check(1, r"img_20\.png")
+
+
+def test_more_parts_than_frames(tmp_path: Path, run_video, photographs) -> None:
+    for number in range(2):
+        photographs.save(tmp_path / f"f/{number}.png", photographs.plate(64, 96))
+    plate = photographs.save(tmp_path / "plate.png", photographs.plate(64, 96))
+    line = ("--video-src", tmp_path / "f", "--video-bgr", plate, "--output-dir", tmp_path / "out")
+    for index in range(3):
+        run_video(*line, "--output-format", "image_sequences", "--shard", f"{index}/3").check(0)
+    assert len(read_pictures(tmp_path / "out")) == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--temporal-smoothing", 0.5), "--temporal-smoothing and --keep-attached need the alpha"),
+        (("--keep-attached",), "--temporal-smoothing and --keep-attached need the alpha"),
+        (("--output-format", "video"), "add --output-format image_sequences"),
+        (("--video-src", "{root}/plate.png"), "a folder of numbered pictures or of clips"),
+    ],
+)
+def test_what_needs_other_frames_is_refused(
+    tmp_path: Path, run_video, sequence, flags: tuple, said: str
+) -> None:
+    named = [str(flag).format(root=tmp_path) for flag in flags]
+    run = run_video(*sequence, "--output-dir", tmp_path / "out", "--shard", "0/2", *named)
+    run.check(2, said)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, clips, photographs) -> tuple:
+    """Three clips, and a plate for each; one lies deeper."""
+    for number, name in enumerate(("a", "b", "deep/c")):
+        clips.write(tmp_path / f"clips/{name}.mp4", clips.moving(3 + number, 64, 96), crf="4")
+        photographs.save(tmp_path / f"plates/{name}.png", photographs.plate(64, 96))
+    line = ("--video-src", tmp_path / "clips", "--video-bgr", tmp_path / "plates")
+    return (*line, "--preset", "ultrafast", "--output-types", "pha")
+
+
+def test_a_folder_of_clips_is_matted_clip_by_clip(
+    tmp_path: Path,
+    run_video,
+    merge,
+    clips,
+    folder,
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    run_video(*folder, "--output-dir", whole).check(0, "3 done, 0 skipped, 0 failed")
+    counts = {name: 3 + number for number, name in enumerate(("a", "b", "deep/c"))}
+    assert {n: len(clips.read(whole / n / "pha.mp4")) for n in counts} == counts
+    images = read(whole / "summary.json")["images"]
+    assert [(i["name"], i["outputs"]) for i in images] == [
+        (f"{name}.mp4", {"pha": f"{name}/pha.mp4"}) for name in counts
+    ]
+    for index in range(2):
+        run_video(*folder, "--output-dir", out, "--shard", f"{index}/2").check(0)
+    merge("--output-dir", out).check(0, "2 of 2 shards: 3 done")
+    for name in counts:
+        pictures = zip(*(clips.read(f / name / "pha.mp4") for f in (whole, out)), strict=True)
+        assert all(np.array_equal(one, other) for one, other in pictures)
+    run_video(*folder, "--output-dir", out).check(2, "the outputs of 3 clips already exist")
+
+
+def test_finished_clips_are_not_matted_again(
+    tmp_path: Path, run_video, clips, folder, photographs
+) -> None:
+    """A killed run, a clip that is broken, one without a plate: the others are done once."""
+    clips.write(tmp_path / "clips/d.mp4", clips.moving(2, 64, 96))
+    (tmp_path / "clips/b.mp4").write_bytes(b"no clip")
+    line = (*folder, "--output-dir", tmp_path / "out")
+    kill = """
+import os
+from matting.video import outputs
+write = outputs.VideoOutputs.write
+def write_some(self, *args):
+    if "deep" in str(next(iter(self.writers.values())).path):
+        os._exit(9)
+    write(self, *args)
+outputs.VideoOutputs.write = write_some
+"""
+    run_video(*line, before=kill).check(9)
+    assert read(tmp_path / "out/summary.json")["finished"] is None
+    made = (tmp_path / "out/a/pha.mp4").stat().st_mtime_ns
+    run = run_video(*line, "--resume")
+    run.check(1, r"failed: b\.mp4: ", r"failed: d\.mp4: no plate: no picture named d in ")
+    assert "1 done, 1 skipped, 2 failed" in run.out
+    assert (tmp_path / "out/a/pha.mp4").stat().st_mtime_ns == made
+    assert len(clips.read(tmp_path / "out/deep/c/pha.mp4")) == 5
+    other = run_video(*line, "--resume", "--quality", "hd")
+    other.check(1, r"failed: a\.mp4: --resume continues the run .* other settings: quality")
