@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+
+if TYPE_CHECKING:
+    from tests.storage.server import Store
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 IMAGES, VIDEO, WEBCAM = "inference_images.py", "inference_video.py", "inference_webcam.py"
@@ -366,3 +369,24 @@ def fork_script(script: str, folder: Path) -> Iterator[RunScript]:
     with server:
         yield run
     assert server.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator["Store"]:
+    """See `tests.storage.server.Store`; moto takes two seconds to import."""
+    from tests.storage.server import serve
+
+    with serve() as store:
+        yield store
+
+
+@pytest.fixture
+def s3(s3_server: "Store", monkeypatch: pytest.MonkeyPatch) -> "Store":
+    """An S3 server with an empty bucket and no faults, which this process's environment names.
+
+    Scripts that a test starts need `s3.environment`.
+    """
+    s3_server.new_bucket()
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return s3_server

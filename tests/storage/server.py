@@ -1,0 +1,181 @@
+"""An S3 server (moto's) on this machine, with faults that tests put in."""
+
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import unquote
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+# What a user's environment would have; a machine's own settings are kept out.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIATESTKEYOFTHETEST",
+    "AWS_SECRET_ACCESS_KEY": "a-secret-that-no-message-shows",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass
+class Fault:
+    """What happens to requests instead of an answer."""
+
+    pattern: str = ""
+    """Regular expression that is searched in `METHOD /bucket/name?query`, unquoted."""
+    status: int = 500
+    code: str = "InternalError"
+    """The answer; S3's own name of the error."""
+    hang: float | None = None
+    """Seconds to wait before the connection is cut, instead of an answer."""
+    cut: int | None = None
+    """Cuts the connection after so many bytes of the right answer's body, instead of an answer."""
+    times: int | None = None
+    """Number of requests that it meets; None is all."""
+    chance: float = 1.0
+    """Share of the requests that it meets."""
+    then: Callable[[], Any] = lambda: None
+    """Called when it has met a request, before the connection ends."""
+
+
+@dataclass
+class Store:
+    """A server and its state. It is a WSGI application in front of moto's."""
+
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """All requests, `METHOD /bucket/name?query`, unquoted."""
+    url: str = ""
+    bucket: str = ""
+    """A bucket that is empty when a test begins."""
+
+    def __post_init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._lock, self._random = threading.Lock(), random.Random(0)  # noqa: S311
+        self._numbers = count()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program must have in its environment to meet this server."""
+        return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
+
+    @property
+    def client(self) -> Any:
+        """A client of S3 that shares no code with the program's."""
+        keys = {
+            "aws_access_key_id": CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        }
+        return boto3.client("s3", endpoint_url=self.url, region_name="us-east-1", **keys)
+
+    def new_bucket(self) -> str:
+        """Makes a bucket, takes all faults out, and returns the bucket's name."""
+        self.faults.clear()
+        self.requests.clear()
+        self.bucket = f"bucket-{next(self._numbers)}"
+        self.client.create_bucket(Bucket=self.bucket)
+        return self.bucket
+
+    def put(self, name: str, data: bytes) -> None:
+        """Puts an object into the bucket, past all faults."""
+        with self.faultless():
+            self.client.put_object(Bucket=self.bucket, Key=name, Body=data)
+
+    def get(self, name: str) -> bytes:
+        """The content of an object in the bucket, past all faults."""
+        with self.faultless():
+            return self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The names in the bucket, past all faults."""
+        with self.faultless():
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+            return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+    def uploads(self) -> list[str]:
+        """The names of uploads in parts that were begun and not ended."""
+        with self.faultless():
+            found = self.client.list_multipart_uploads(Bucket=self.bucket)
+            return [entry["Key"] for entry in found.get("Uploads", [])]
+
+    @contextmanager
+    def faultless(self) -> Iterator[None]:
+        """Takes the faults out for a while; requests of a program meanwhile meet none either."""
+        faults, self.faults = self.faults, []
+        try:
+            yield
+        finally:
+            self.faults = faults
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        line = f"{environ['REQUEST_METHOD']} {unquote(environ['RAW_URI'])}"
+        with self._lock:
+            self.requests.append(line)
+            fault = self._find(line)
+        if fault is None:
+            return self._moto(environ, start_response)
+        if fault.cut is not None:
+            return self._cut(self._moto(environ, start_response), fault)
+        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        fault.then()
+        if fault.hang is not None:
+            time.sleep(fault.hang)
+            raise ConnectionResetError
+        body = f"<Error><Code>{fault.code}</Code><Message>of the test</Message></Error>".encode()
+        headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        start_response(f"{fault.status} Error", headers)
+        return [body]
+
+    def _find(self, line: str) -> Fault | None:
+        for fault in self.faults:
+            met = re.search(fault.pattern, line) and self._random.random() < fault.chance
+            if met and fault.times != 0:
+                fault.times = None if fault.times is None else fault.times - 1
+                return fault
+        return None
+
+    @staticmethod
+    def _cut(answer: Iterable[bytes], fault: Fault) -> Iterator[bytes]:
+        left = fault.cut or 0
+        for part in answer:
+            if left:
+                yield part[:left]
+            left = max(0, left - len(part))
+            if not left:
+                break
+        fault.then()
+        raise ConnectionResetError
+
+
+@contextmanager
+def serve() -> Iterator[Store]:
+    """Runs the server in a thread of this process, on a free port of this machine."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    class Quiet(MotoRequestHandler):
+        def log(self, *_: Any) -> None:
+            pass
+
+    store = Store()
+    server = make_server("127.0.0.1", 0, store, threaded=True, request_handler=Quiet)
+    store.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
