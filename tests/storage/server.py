@@ -61,7 +61,7 @@ class Store:
 
     def __post_init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._lock, self._random = threading.Lock(), random.Random(0)  # noqa: S311
+        self._lock, self._random = threading.Lock(), random.Random(0)
         self._numbers = count()
 
     @property

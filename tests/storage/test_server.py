@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+
 from tests.storage.server import Fault, Store
 
 
