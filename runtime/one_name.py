@@ -25,6 +25,7 @@ PACKAGES = (
     "media",
     "model",
     "runtime",
+    "storage",
     "training",
 )
 _TOOLS = ("hatch_build", "hubconf")

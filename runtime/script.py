@@ -75,6 +75,11 @@ def interrupted() -> bool:
     return _came.is_set()
 
 
+def wait_for_interrupt(seconds: float) -> bool:
+    """Waits in another thread; returns whether there was a deferred interrupt."""
+    return _came.wait(seconds)
+
+
 def raise_interrupt(signal_number: int, frame: FrameType | None) -> None:
     """A signal handler that raises KeyboardInterrupt, like Python's for SIGINT."""
     raise KeyboardInterrupt

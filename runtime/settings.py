@@ -155,7 +155,7 @@ def to_plain(settings: Any) -> Any:
         settings: a dataclass, or any value inside one.
 
     Returns:
-        The same nesting; paths as strings, tuples as lists.
+        The same nesting; paths and URLs as strings, tuples as lists.
     """
     if dataclasses.is_dataclass(settings):
         fields = dataclasses.fields(settings)
@@ -164,7 +164,7 @@ def to_plain(settings: Any) -> Any:
         return {key: to_plain(value) for key, value in settings.items()}
     if isinstance(settings, (tuple, list)):
         return [to_plain(value) for value in settings]
-    return str(settings) if isinstance(settings, Path) else settings
+    return settings if isinstance(settings, str | int | float | None) else str(settings)
 
 
 def to_yaml(settings: Any) -> str:

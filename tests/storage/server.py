@@ -3,16 +3,20 @@
 import os
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -69,7 +73,7 @@ class Store:
         """What a program must have in its environment to meet this server."""
         return CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """A client of S3 that shares no code with the program's."""
         keys = {
@@ -90,6 +94,12 @@ class Store:
         """Puts an object into the bucket, past all faults."""
         with self.faultless():
             self.client.put_object(Bucket=self.bucket, Key=name, Body=data)
+
+    def fill(self, names: Iterable[str], data: bytes) -> None:
+        """Puts many objects of one content into the bucket, without requests."""
+        backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        for name in names:
+            backend.put_object(self.bucket, name, data)
 
     def get(self, name: str) -> bytes:
         """The content of an object in the bucket, past all faults."""
@@ -127,12 +137,12 @@ class Store:
         if fault is None:
             return self._moto(environ, start_response)
         if fault.cut is not None:
-            return self._cut(self._moto(environ, start_response), fault)
+            return self._cut(self._moto(environ, start_response), fault, environ)
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         fault.then()
         if fault.hang is not None:
             time.sleep(fault.hang)
-            raise ConnectionResetError
+            end_connection(environ)
         body = f"<Error><Code>{fault.code}</Code><Message>of the test</Message></Error>".encode()
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
         start_response(f"{fault.status} Error", headers)
@@ -147,7 +157,7 @@ class Store:
         return None
 
     @staticmethod
-    def _cut(answer: Iterable[bytes], fault: Fault) -> Iterator[bytes]:
+    def _cut(answer: Iterable[bytes], fault: Fault, environ: dict[str, Any]) -> Iterator[bytes]:
         left = fault.cut or 0
         for part in answer:
             if left:
@@ -156,7 +166,13 @@ class Store:
             if not left:
                 break
         fault.then()
-        raise ConnectionResetError
+        end_connection(environ)
+
+
+def end_connection(environ: dict[str, Any]) -> NoReturn:
+    """Ends a connection without an answer, or in the middle of one."""
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError
 
 
 @contextmanager

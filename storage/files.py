@@ -1,0 +1,157 @@
+"""Reads, writes and lists files, local or in a store."""
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from os import getpid
+from pathlib import Path
+from uuid import uuid4
+
+from runtime.files import temporary_folder, whole
+
+from .errors import StorageError
+from .location import Location, Url
+from .persistence import persist
+from .stores import Entry, open_store
+
+_KEPT_FREE = 2**28  # bytes of disk that a download leaves free
+_LONGEST_SUFFIX = 16  # characters; decoders go by them
+
+
+def list_names(folder: Location) -> Iterator[Entry]:
+    """Yields the files below a folder as they are listed, with no more than a page in memory.
+
+    Objects that stand for folders (names that end with a slash) are left out. A store's names are
+    as it has them: they may have empty parts, `..`, or characters that no file system takes; see
+    `check_name`.
+
+    Raises:
+        StorageError: when a store can't list it.
+        OSError: when a local folder can't be listed.
+    """
+    if isinstance(folder, Url):
+        for page in open_store(folder).list_pages(folder):
+            yield from (entry for entry in page if entry.name and not entry.name.endswith("/"))
+        return
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            for entry in list_names(path):
+                yield Entry(f"{path.name}/{entry.name}", entry.size, entry.etag)
+        else:
+            found = path.stat()
+            yield Entry(path.name, found.st_size, f"{found.st_mtime_ns}-{found.st_size}")
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError for a relative name from a store that is not safe as that of a file.
+
+    Such as `../x`, which is outside of the folder, `a//b` and `./a`, which mean another name's
+    file, and names with a character of code 0.
+    """
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\0" in name:
+        raise ValueError(
+            "its name can't be that of a file: a part between slashes is empty, . or .., or it has "
+            "a character of code 0; rename it"
+        )
+
+
+def exists(location: Location) -> bool:
+    """Whether there is such a file; StorageError if the store does not tell."""
+    if not isinstance(location, Url):
+        return location.is_file()
+    try:
+        persist(location, lambda: open_store(location).find(location))
+    except StorageError as error:
+        if error.code in ("NoSuchKey", "404"):
+            return False
+        raise
+    return True
+
+
+def remove(location: Location) -> None:
+    """Removes a file; a missing one is no error."""
+    if not isinstance(location, Url):
+        location.unlink(missing_ok=True)
+        return
+    try:
+        persist(location, lambda: open_store(location).remove(location))
+    except StorageError as error:
+        if error.code not in ("NoSuchKey", "404"):
+            raise
+
+
+@contextmanager
+def fetched(location: Location) -> Iterator[Path]:
+    """Yields a file of this machine with a location's content, all of one version.
+
+    Yields:
+        The path itself if it is local, or a temporary file, removed at the end, with the same
+        extension.
+
+    Raises:
+        StorageError: when it can't be fetched, was replaced meanwhile, or is larger than the free
+            disk; the message names the location.
+    """
+    if not isinstance(location, Url):
+        yield location
+        return
+
+    def check(size: int) -> None:
+        free = shutil.disk_usage(folder).free - _KEPT_FREE
+        if size > free:
+            raise StorageError(
+                f"{location}: it has {size / 2**30:.2f} GiB, and {max(0, free) / 2**30:.2f} GiB "
+                f"are free in {tempfile.gettempdir()}; set TMPDIR to a folder on a larger disk"
+            )
+
+    store, folder = open_store(location), _temporary(getpid())
+    path = _name_temporary(location)
+    try:
+        with path.open("wb", buffering=0) as file:
+            store.get(location, file, check)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def stored(location: Location) -> Iterator[Path]:
+    """Yields a name to write to; at the end its content appears under the location's, all at once.
+
+    After an error in the block, or while storing, what was there before is unchanged.
+
+    Yields:
+        A temporary name, possibly without the extension.
+
+    Raises:
+        StorageError: when it can't be stored; the message names the location.
+        OSError: for a local file, as `runtime.files.whole`.
+    """
+    if not isinstance(location, Url):
+        with whole(location) as path:
+            yield path
+        return
+    path = _name_temporary(location)
+    try:
+        yield path
+        open_store(location).put(location, path)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _name_temporary(url: Url) -> Path:
+    suffix = url.suffix if url.suffix.isascii() and url.suffix.isprintable() else ""
+    name = f"{uuid4().hex}{suffix if len(suffix) <= _LONGEST_SUFFIX else ''}"
+    return _temporary(getpid()) / name
+
+
+@cache
+def _temporary(process: int) -> Path:
+    """This process's folder of temporary files; those of killed ones are removed."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(temporary_folder("matting-storage-"))

@@ -1,0 +1,157 @@
+"""Names of files and folders: local paths, and URLs of stores."""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import PlainValidator
+from tyro.constructors import PrimitiveConstructorSpec
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class Url:
+    """A file or folder in a store. It can't be changed.
+
+    Keys of S3 and Google Cloud Storage are as the store has them: `%20`, `?` and `#` are part of
+    the name. Those of web servers are escaped, as in a browser. The part of a web address after
+    `?`, which may hold a signature, is sent to the server and never shown.
+
+    Args:
+        scheme: s3, gs, https or http.
+        place: bucket, or host and port.
+        key: name inside it, without a slash at the beginning or the end; empty for all of it.
+        query: of a web address, after `?`.
+    """
+
+    __slots__ = ("key", "place", "query", "scheme")
+    scheme: str
+    place: str
+    key: str
+    query: str
+
+    def __init__(self, scheme: str, place: str, key: str = "", query: str = "") -> None:
+        for name, value in zip(self.__slots__, (key, place, query, scheme), strict=True):
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} of a URL can't be changed")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Url, (self.scheme, self.place, self.key, self.query)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Url) and self.__reduce__() == other.__reduce__()
+
+    def __hash__(self) -> int:
+        return hash(self.__reduce__())
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.place}/{self.key}".removesuffix("/")
+
+    def __repr__(self) -> str:
+        return f"Url({str(self)!r})"
+
+    def __truediv__(self, name: str) -> "Url":
+        """A name below this folder; it may have slashes."""
+        inner = quote(name) if self._escaped else name
+        return Url(self.scheme, self.place, f"{self.key}/{inner}" if self.key else inner)
+
+    @property
+    def name(self) -> str:
+        """The last part, with its extension; the bucket or host if there is no other."""
+        last = self.key.rpartition("/")[2]
+        return (unquote(last) if self._escaped else last) or self.place
+
+    @property
+    def stem(self) -> str:
+        """The name without its extension."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """The extension with its dot, or nothing."""
+        return PurePosixPath(self.name).suffix
+
+    @property
+    def parent(self) -> "Url":
+        """The folder that it is in."""
+        return Url(self.scheme, self.place, self.key.rpartition("/")[0])
+
+    @property
+    def address(self) -> str:
+        """The whole web address, with what must not be shown."""
+        return f"{self.scheme}://{self.place}/{self.key}" + (f"?{self.query}" if self.query else "")
+
+    @property
+    def _escaped(self) -> bool:
+        return self.scheme in ("http", "https")
+
+
+Location = Path | Url
+
+
+def parse_location(text: str | Path | Url) -> Location:
+    """Reads the name of a file or folder.
+
+    Args:
+        text: a path; or `s3://bucket/name`, `gs://bucket/name`, `https://host/name` (to read
+            only), `file:///name`; http:// is for servers on this machine.
+
+    Returns:
+        A path for a path or file://, else a URL.
+
+    Raises:
+        ValueError: for another kind of URL, one without a bucket or host, or one with a password.
+            The message does not show it.
+    """
+    found = _SCHEME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return text if isinstance(text, Url) else Path(text)
+    scheme, rest = found[1].lower(), found[2]
+    if scheme in ("s3", "gs"):
+        place, _, key = rest.partition("/")
+        url = Url(scheme, place, key.rstrip("/"))
+    elif scheme in ("http", "https", "file"):
+        parts = urlsplit(f"{scheme}://{rest}")
+        if scheme == "file":
+            return _read_file_url(parts.netloc, parts.path)
+        if scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError(
+                "http:// is not encrypted and is read from this machine only; use https://"
+            )
+        # Escapes that are there stay.
+        key = quote(parts.path.strip("/"), safe="/%:@!$&'()*+,;=~")
+        url = Url(scheme, parts.netloc, key, parts.query)
+    else:
+        raise ValueError(f"{scheme}:// is not known; use s3://, gs://, https://, file:// or a path")
+    if "@" in url.place:
+        raise ValueError(
+            f"a {scheme}:// address must not hold a name or password; they come from the "
+            "environment or the store's configuration file"
+        )
+    if not url.place:
+        raise ValueError(f"{text} names no {'bucket' if scheme in ('s3', 'gs') else 'host'}")
+    return url
+
+
+def _read_file_url(host: str, path: str) -> Path:
+    if host not in ("", "localhost"):
+        raise ValueError(f"file://{host}/ is another machine's; use file:/// and a whole path")
+    return Path(unquote(path))
+
+
+# For a setting that takes a path or a URL.
+AnyLocation = Annotated[
+    Path | Url,
+    PlainValidator(parse_location),
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH|URL",
+        instance_from_str=lambda given: parse_location(given[0]),
+        is_instance=lambda value: isinstance(value, Path | Url),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
