@@ -18,7 +18,7 @@ from matting.images.earlier import compare_runs
 from matting.images.frame import ImagesRun
 from matting.images.plan import Job, Plan, plan_jobs
 from matting.loading import check_output_types, describe_setup
-from matting.pictures.target import Target, parse_target
+from matting.pictures.target import Target, find_target
 from matting.pipeline import map_ahead
 from matting.plate.prepare import PreprocessMode
 from matting.quality import Quality
@@ -29,6 +29,8 @@ from runtime.files import OnExisting, check_writable, explain_failure, remove_le
 from runtime.script import deferred_interrupts, run_script
 from runtime.settings import parse_settings, settings_group, to_plain, to_yaml
 from runtime.wording import hide_folders, visible
+from storage.errors import StorageError
+from storage.location import name_below
 
 
 @settings_group()
@@ -56,7 +58,7 @@ class Settings:
     is not safe, the plate stays unchanged and the report says why."""
     target_bgr: str | None = None
     """New background of com and sheet: a colour (green, #00b140), a picture, a folder of pictures
-    paired with the frames by relative path and stem, or blur (the plate blurred)."""
+    paired with the frames by relative path and stem (or their URL), or blur (the plate blurred)."""
     on_existing: OnExisting = "error"
     """Outputs that exist: skip keeps them and makes only missing ones; overwrite replaces them;
     error stops before any work."""
@@ -85,7 +87,7 @@ def matte_images(settings: Settings) -> int:
     """Mattes every frame of the settings; returns the exit code."""
     target = Target("none")
     if settings.target_bgr is not None:
-        target = parse_target(settings.target_bgr)
+        target = find_target(settings.target_bgr)
     shard = parse_shard(settings.shard)
     plan = plan_jobs(
         settings.images.src,
@@ -100,7 +102,8 @@ def matte_images(settings: Settings) -> int:
     check_output_types(matting.predictor, settings.output.types)
     summary = settings.output.dir / shard.summary
     check_replaceable(summary)
-    check_writable(settings.output.dir)
+    if isinstance(settings.output.dir, Path):  # a store is tried by the first summary
+        check_writable(settings.output.dir)
     for folder in plan.list_folders():
         remove_leftovers(folder)
 
@@ -121,7 +124,7 @@ def matte_images(settings: Settings) -> int:
         report.tell()
         try:
             report.write(summary)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             text = f"{summary} can't be written: {explain_failure(error)}"
             print(visible(f"error: {text}"), file=sys.stderr)
             return 1
@@ -137,7 +140,7 @@ def begin_report(settings: Settings, matting: Matting, plan: Plan, shard: Shard)
     """Makes the report of a run, with what is known before the work, and prints its notes."""
     folder, plain = settings.output.dir, to_plain(settings)
     setup, notes = describe_setup(matting.predictor, settings.model, settings.compute)
-    kept = ((name, path.relative_to(folder).as_posix()) for name, _, path in plan.list_kept())
+    kept = ((name, name_below(path, folder)) for name, _, path in plan.list_kept())
     earlier, earlier_notes = compare_runs(folder, shard, hide_folders(plain, plain), kept)
     facts: dict[str, Any] = {**setup, "settings": plain, "kept": earlier}
     if plan.shard:

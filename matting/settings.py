@@ -11,6 +11,7 @@ from model.weights import NetworkType
 from runtime.device import DeviceName, Precision
 from runtime.files import SHIPPED
 from runtime.settings import REQUIRED, settings_group
+from storage.location import AnyLocation
 
 from .backends import Backend
 from .pictures.compose import BitDepth, OutputType
@@ -58,9 +59,9 @@ class ModelSettings:
 class ImagesSettings:
     """Settings of the input."""
 
-    src: Path = REQUIRED
-    """Frames: a picture, or a folder with its subfolders."""
-    bgr: Path = REQUIRED
+    src: AnyLocation = REQUIRED
+    """Frames: a picture, or a folder with its subfolders; at a URL too (s3://, gs://, https://)."""
+    bgr: AnyLocation = REQUIRED
     """Captured background plates, without the subject: one picture for all frames, or a folder
     paired with the frames by relative path and stem. The new background is --target-bgr."""
 
@@ -69,8 +70,9 @@ class ImagesSettings:
 class OutputSettings:
     """Settings of the output."""
 
-    dir: Path = REQUIRED
-    """Output folder. Each output type gets a subfolder with the source's structure."""
+    dir: AnyLocation = REQUIRED
+    """Output folder, or its URL (s3://, gs://). Each output type gets a subfolder with the source's
+    structure."""
     types: Annotated[tuple[OutputType, ...], Field(min_length=1)] = ("com", "pha")
     """com: foreground with alpha (RGBA PNG, straight alpha), or composited over --target-bgr; pha:
     alpha; fgr: foreground; err: predicted error; ref: refined cells; sheet: all of these in one

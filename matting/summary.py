@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 import torch
 
-from runtime.files import whole
 from runtime.wording import hide_folders, list_folders, replace_folders, to_json, visible
+from storage.files import exists, fetched, stored
+from storage.location import Location, Url
 
 Status = Literal["done", "skipped", "failed", "not reached"]
 
@@ -71,8 +72,13 @@ class Spool:
             yield SummaryEntry(**json.loads(self._file.readline()))
 
 
-def read_summary(path: Path) -> dict[str, Any] | None:
+def read_summary(path: Location) -> dict[str, Any] | None:
     """Reads a run's summary without its images; None if it is missing or something else."""
+    if isinstance(path, Url):
+        if not exists(path):
+            return None
+        with fetched(path) as local:
+            return read_summary(local)
     try:
         if not path.is_file():  # opening a pipe would wait
             return None
@@ -106,9 +112,10 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
                 lines = []
 
 
-def check_replaceable(path: Path) -> None:
+def check_replaceable(path: Location) -> None:
     """Raises ValueError if a summary would replace a file that is not one."""
-    if os.path.lexists(path) and read_summary(path) is None:
+    there = exists(path) if isinstance(path, Url) else os.path.lexists(path)
+    if there and read_summary(path) is None:
         raise ValueError(
             f"{path} is not a summary that this program wrote and would be replaced; move it or "
             "use another --output-dir"
@@ -130,8 +137,8 @@ class RunSummary:
         """Counts the entries of one status."""
         return self._count()[status]
 
-    def write(self, path: Path, ended: bool = True) -> None:
-        """Writes everything as JSON; OSError if this fails.
+    def write(self, path: Location, ended: bool = True) -> None:
+        """Writes everything as JSON; OSError, or StorageError of a store, if this fails.
 
         Absolute paths in the settings are reduced to their last part, everywhere in the file.
 
@@ -187,9 +194,15 @@ class RunSummary:
         return {s: counts[s] for s in statuses if counts[s] or s != "not reached"}
 
 
-def write_summary(path: Path, content: dict[str, Any], images: Iterable[dict[str, Any]]) -> None:
-    """Writes a summary, image by image, whole or not at all; OSError if this fails."""
-    with whole(path) as partial, partial.open("wb") as file:
+def write_summary(
+    path: Location, content: dict[str, Any], images: Iterable[dict[str, Any]]
+) -> None:
+    """Writes a summary, image by image, whole or not at all.
+
+    Raises:
+        OSError, StorageError: when it can't be written.
+    """
+    with stored(path) as partial, partial.open("wb") as file:
         file.write(to_json(content).removesuffix(b"\n}\n") + f",\n{_IMAGES}".encode())
         between = b""
         for image in images:

@@ -114,7 +114,7 @@ def list_names(
     excluded = {os.path.realpath(path) for path in exclude}
     walk = _Walk(root, excluded, subfolders, found.left_out)
     for entry in walk:
-        extension = _find_extension(entry.name)
+        extension = find_extension(entry.name)
         if extension in extensions:
             if (reason := _refuse(entry)) is not None:
                 found.left_out[walk.name(entry.path)] = reason
@@ -200,7 +200,7 @@ class _Walk:
         return False
 
 
-def _find_extension(name: str) -> str:
+def find_extension(name: str) -> str:
     """Same as `Path(name).suffix` in lower case, without the cost of a `Path`."""
     start = name.rfind(".")
     return name[start:].lower() if start > 0 else ""

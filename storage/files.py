@@ -21,8 +21,12 @@ _KEPT_FREE = 2**28  # bytes of disk that a download leaves free
 _LONGEST_SUFFIX = 16  # characters; decoders go by them
 
 
-def list_names(folder: Location) -> Iterator[Entry]:
-    """Yields the files below a folder as they are listed, with no more than a page in memory.
+def list_names(folder: Location, start: str = "") -> Iterator[Entry]:
+    """Yields the files below a folder; of a store as they are listed, a page in memory at a time.
+
+    Args:
+        folder: a local folder, a bucket or a part of its names.
+        start: what the relative names begin with.
 
     Objects that stand for folders (names that end with a slash) are left out. A store's names are
     as it has them: they may have empty parts, `..`, or characters that no file system takes; see
@@ -33,16 +37,13 @@ def list_names(folder: Location) -> Iterator[Entry]:
         OSError: when a local folder can't be listed.
     """
     if isinstance(folder, Url):
-        for page in open_store(folder).list_pages(folder):
+        for page in open_store(folder).list_pages(folder, start):
             yield from (entry for entry in page if entry.name and not entry.name.endswith("/"))
         return
-    for path in sorted(folder.iterdir()):
-        if path.is_dir():
-            for entry in list_names(path):
-                yield Entry(f"{path.name}/{entry.name}", entry.size, entry.etag)
-        else:
-            found = path.stat()
-            yield Entry(path.name, found.st_size, f"{found.st_mtime_ns}-{found.st_size}")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name, found = path.relative_to(folder).as_posix(), path.stat()
+        if name.startswith(start):
+            yield Entry(name, found.st_size, str(found.st_mtime_ns), found.st_mtime)
 
 
 def check_name(name: str) -> None:

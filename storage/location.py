@@ -1,6 +1,7 @@
 """Names of files and folders: local paths, and URLs of stores."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -57,7 +58,8 @@ class Url:
     def __truediv__(self, name: str) -> "Url":
         """A name below this folder; it may have slashes."""
         inner = quote(name) if self._escaped else name
-        return Url(self.scheme, self.place, f"{self.key}/{inner}" if self.key else inner)
+        key = f"{self.key}/{inner}" if self.key else inner
+        return Url(self.scheme, self.place, key, self.query)
 
     @property
     def name(self) -> str:
@@ -78,7 +80,7 @@ class Url:
     @property
     def parent(self) -> "Url":
         """The folder that it is in."""
-        return Url(self.scheme, self.place, self.key.rpartition("/")[0])
+        return Url(self.scheme, self.place, self.key.rpartition("/")[0], self.query)
 
     @property
     def address(self) -> str:
@@ -137,21 +139,41 @@ def parse_location(text: str | Path | Url) -> Location:
     return url
 
 
+def name_below(location: Location, folder: Location) -> str:
+    """Returns a location's name relative to a folder; ValueError if it is not in there."""
+    if isinstance(location, Path) and isinstance(folder, Path):
+        return location.relative_to(folder).as_posix()
+    if not str(location).startswith(f"{folder}/"):
+        raise ValueError(f"{location} is not in {folder}")
+    return str(location).removeprefix(f"{folder}/")
+
+
 def _read_file_url(host: str, path: str) -> Path:
     if host not in ("", "localhost"):
         raise ValueError(f"file://{host}/ is another machine's; use file:/// and a whole path")
     return Path(unquote(path))
 
 
-# For a setting that takes a path or a URL.
-AnyLocation = Annotated[
-    Path | Url,
-    PlainValidator(parse_location),
-    PrimitiveConstructorSpec(
+def _describe_setting(read: Callable[[Any], Any], kinds: Any) -> PrimitiveConstructorSpec[Any]:
+    return PrimitiveConstructorSpec(
         nargs=1,
         metavar="PATH|URL",
-        instance_from_str=lambda given: parse_location(given[0]),
-        is_instance=lambda value: isinstance(value, Path | Url),
+        instance_from_str=lambda given: read(given[0]),
+        is_instance=lambda value: isinstance(value, kinds),
         str_from_instance=lambda value: [str(value)],
-    ),
+    )
+
+
+def _read_optional(text: Any) -> Location | None:
+    return None if text in (None, "None") else parse_location(text)
+
+
+# For settings that take a path or a URL, and for those that may be left out.
+AnyLocation = Annotated[
+    Path | Url, PlainValidator(parse_location), _describe_setting(parse_location, Path | Url)
+]
+OptionalLocation = Annotated[
+    Path | Url | None,
+    PlainValidator(_read_optional),
+    _describe_setting(_read_optional, Path | Url | None),
 ]

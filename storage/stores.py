@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, partial
 from itertools import count
 from pathlib import Path
@@ -33,6 +34,8 @@ class Entry:
     """Bytes."""
     etag: str
     """Changes with the content."""
+    modified: float
+    """Seconds since 1970."""
 
 
 class Store(Protocol):
@@ -41,8 +44,8 @@ class Store(Protocol):
     `find` and `remove` raise fsspec's errors, the others StorageError.
     """
 
-    def list_pages(self, folder: Url) -> Iterator[list[Entry]]:
-        """Yields the files below a folder, up to 1000 at a time; nothing else is kept."""
+    def list_pages(self, folder: Url, start: str) -> Iterator[list[Entry]]:
+        """Yields files below a folder whose names begin with `start`, up to 1000 at a time."""
         ...
 
     def get(self, url: Url, file: BinaryIO, check: Check) -> None:
@@ -74,13 +77,18 @@ class _S3:
         self._files = _open_filesystem("s3", config_kwargs=config)
         self._files.retries = 1
 
-    def list_pages(self, folder: Url) -> Iterator[list[Entry]]:
-        prefix = f"{folder.key}/" if folder.key else ""
-        asked = {"Bucket": folder.place, "Prefix": prefix}
+    def list_pages(self, folder: Url, start: str) -> Iterator[list[Entry]]:
+        above = f"{folder.key}/" if folder.key else ""
+        asked = {"Bucket": folder.place, "Prefix": above + start}
         while True:
             page = persist(folder, partial(self._files.call_s3, "list_objects_v2", **asked))
             yield [
-                Entry(found["Key"][len(prefix) :], found["Size"], found["ETag"])
+                Entry(
+                    found["Key"].removeprefix(above),
+                    found["Size"],
+                    found["ETag"],
+                    found["LastModified"].timestamp(),
+                )
                 for found in page.get("Contents", [])
             ]
             if not page.get("IsTruncated"):
@@ -156,13 +164,19 @@ class _GoogleCloud:
     def __init__(self) -> None:
         self._files = _open_filesystem("gs", timeout=_limit_times())
 
-    def list_pages(self, folder: Url) -> Iterator[list[Entry]]:
-        prefix = f"{folder.key}/" if folder.key else ""
-        asked = {"prefix": prefix, "fields": "items(name,size,etag),nextPageToken"}
+    def list_pages(self, folder: Url, start: str) -> Iterator[list[Entry]]:
+        above = f"{folder.key}/" if folder.key else ""
+        fields = "items(name,size,etag,updated),nextPageToken"
+        asked = {"prefix": above + start, "fields": fields}
         while True:
             page = persist(folder, partial(self._ask, "GET", "b/{}/o", folder.place, **asked))
             yield [
-                Entry(found["name"][len(prefix) :], int(found["size"]), found["etag"])
+                Entry(
+                    found["name"].removeprefix(above),
+                    int(found["size"]),
+                    found["etag"],
+                    datetime.fromisoformat(found["updated"]).timestamp(),
+                )
                 for found in page.get("items", [])
             ]
             if "nextPageToken" not in page:
@@ -193,7 +207,7 @@ class _Web:
         client = {"timeout": _limit_times(), "trust_env": True}
         self._files = _open_filesystem("https", encoded=True, client_kwargs=client)
 
-    def list_pages(self, folder: Url) -> Iterator[list[Entry]]:
+    def list_pages(self, folder: Url, start: str) -> Iterator[list[Entry]]:
         raise StorageError(
             f"{folder}: a web server has no list of its files; name one file, or a folder of s3:// "
             "or gs://"

@@ -18,6 +18,7 @@ from matting.predictor import Predictor
 from matting.settings import ModelSettings
 from media.pictures import read_picture
 from runtime.progress import show_progress
+from storage.files import remove
 
 # Mattes kept with their frames, as input of parts that are timed alone: 0.9 GB at 4K.
 _HELD = 4
@@ -151,7 +152,7 @@ class _Parts:
         for _ in write_outputs(job, *matted, 8):
             pass
         for path in job.outputs.values():
-            path.unlink(missing_ok=True)  # so that the disk does not fill
+            remove(path)  # so that the disk does not fill
 
     def take_held(self, *passed: object) -> MattedFrame:
         with self._lock:

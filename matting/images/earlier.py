@@ -1,20 +1,28 @@
 """Earlier runs: their output files, completeness and settings."""
 
 import json
+import os
+import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from PIL.PngImagePlugin import PngImageFile
 
 from runtime.wording import list_changes
+from storage.files import fetched, list_names
+from storage.location import Location
 
 from ..pictures.compose import OutputType
 from ..shards import SUMMARY, WHOLE, Shard, read_shard
 from ..summary import read_summary
+from .listing import Frames
 
+_KINDS = frozenset(get_args(OutputType))
 # Settings that change no pixel of an output.
 _FREE = (
     *("output.dir", "output.types", "on_existing", "overwrite", "config", "print_config"),
@@ -22,23 +30,29 @@ _FREE = (
 )
 
 
-def find_outputs(root: Path, folders: Iterable[Path]) -> set[Path]:
+def find_outputs(frames: Frames) -> set[str]:
     """Finds output folders (`com`, `pha` ...) beside a summary, below a folder.
 
     Args:
-        root: the folder.
-        folders: those below it that hold pictures; only they are checked.
+        frames: the pictures below the folder; only their folders are checked.
+
+    Returns:
+        The output folders, relative to that folder.
     """
-    kinds = set(get_args(OutputType))
+    folders = {name.rpartition("/")[0] for name in frames.names}
     found = {
         folder
-        for parent in folders
-        for folder in (parent, *parent.parents)
-        if folder.name in kinds and folder != root and folder.is_relative_to(root)
+        for inner in folders
+        for folder in (inner, *(above.as_posix() for above in PurePosixPath(inner).parents))
+        if folder.rpartition("/")[2] in _KINDS
     }
-    beside = {folder.parent for folder in found}
-    with_summary = {folder for folder in beside if next(_find_summaries(folder), None)}
-    return {folder for folder in found if folder.parent in with_summary}
+    beside = {folder.rpartition("/")[0] for folder in found}
+    if isinstance(frames.root, Path):
+        root = frames.root
+        with_summary = {folder for folder in beside if next(_find_summaries(root / folder), None)}
+    else:
+        with_summary = beside & frames.summaries
+    return {folder for folder in found if folder.rpartition("/")[0] in with_summary}
 
 
 def is_whole(path: Path) -> bool:
@@ -60,7 +74,7 @@ def find_changes(before: Any, settings: dict[str, Any]) -> dict[str, tuple[Any, 
 
 
 def compare_runs(
-    folder: Path, shard: Shard, settings: dict[str, Any], kept: Iterable[tuple[str, str]]
+    folder: Location, shard: Shard, settings: dict[str, Any], kept: Iterable[tuple[str, str]]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Finds kept outputs that were made with other settings.
 
@@ -74,7 +88,8 @@ def compare_runs(
         Other settings with the files made with them, for the new summary (settings are None if no
         summary records them); and notes for the user.
     """
-    runs = _read_runs(folder, shard)
+    with _fetch_summaries(folder, shard) as local:
+        runs = _read_runs(local, shard)
     groups: dict[str, list[str]] = defaultdict(list)
     same = {run.text for run in runs if run.settings and not find_changes(run.settings, settings)}
     for name, file in kept:
@@ -116,6 +131,23 @@ class _Run:
 
 
 _UNKNOWN = json.dumps(None)
+
+
+@contextmanager
+def _fetch_summaries(folder: Location, shard: Shard) -> Iterator[Path]:
+    """Yields a local folder with the summaries that `_read_runs` reads, and their times."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    found = [entry for entry in list_names(folder, "summary") if "/" not in entry.name]
+    covering = [entry for entry in found if entry.name in (shard.summary, SUMMARY)]
+    with tempfile.TemporaryDirectory() as local:
+        for entry in covering or found:
+            if entry.name == SUMMARY or read_shard(entry.name):
+                with fetched(folder / entry.name) as path:
+                    copy = Path(shutil.copy(path, Path(local, entry.name)))
+                os.utime(copy, (entry.modified, entry.modified))
+        yield Path(local)
 
 
 def _read_runs(folder: Path, shard: Shard) -> list[_Run]:

@@ -1,9 +1,9 @@
 """Processing of one photograph: read, prepare, matte, write."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import perf_counter
@@ -15,6 +15,9 @@ from media.pictures import Picture, read_picture, write_png
 from runtime.files import explain
 from runtime.memory import free_memory
 from runtime.wording import visible
+from storage.errors import StorageError
+from storage.files import fetched, stored
+from storage.location import Location, name_below
 
 from ..library import Matte, Matting
 from ..pictures.compose import BitDepth, OutputType, render
@@ -24,7 +27,7 @@ from ..plate.prepare import Preparation, Preprocess
 from ..summary import SummaryEntry
 from .plan import Job
 
-Reader = Callable[[Path], Picture]
+Reader = Callable[[Any], Picture]  # of a path, or of a Location
 
 # Bytes of memory per pixel, from reading to writing, on a CPU: measured at 50 and 200 megapixels,
 # with a margin for 16 bits. From this many pixels on, one frame at a time is computed and written.
@@ -52,12 +55,12 @@ class ImagesRun:
     preprocess: Preprocess
     """Preparation of plates."""
     bit_depth: BitDepth
-    output_dir: Path
+    output_dir: Location
     """The folder to which the outputs' paths are relative in the summary."""
     should_stop: Callable[[], bool]
     """Returns whether to stop; called before each prediction."""
-    read_shared: Reader = field(default_factory=lambda: lru_cache(maxsize=4)(read_picture))
-    """Reads plates and new backgrounds; decodes one that many frames use only once."""
+    read_shared: Reader = field(default_factory=lambda: SharedReader(read_location))
+    """Reads plates and new backgrounds; fetches and decodes one that many frames use only once."""
 
     def __post_init__(self) -> None:
         self._turn = BoundedSemaphore(self.matting.predictor.lanes)
@@ -84,7 +87,7 @@ class ImagesRun:
                     turn.close()
                 entry.notes, entry.details = list(matte.notes), describe_matte(matte, seconds)
                 for kind in write_outputs(job, frame, matte, seconds, self.bit_depth):
-                    entry.outputs[kind] = job.outputs[kind].relative_to(self.output_dir).as_posix()
+                    entry.outputs[kind] = name_below(job.outputs[kind], self.output_dir)
         except Exception as error:
             entry.status = "failed"
             entry.reason = explain(error)
@@ -110,7 +113,7 @@ def load_frame(
     Raises:
         ValueError: when a file can't be read or the plate does not fit; the message names the file.
     """
-    src = _read("frame", job.src, read_picture)
+    src = _read("frame", job.src, read_location)
     plate = Matting.prepare(src, _read("plate", job.bgr, read_shared), preprocess)
     if target.kind == "none":
         return LoadedFrame(src, plate, None)
@@ -155,7 +158,7 @@ def write_outputs(
         The type of each output after writing it.
 
     Raises:
-        OSError: when a file can't be written; those before it are complete.
+        OSError, StorageError: when a file can't be written; those before it are complete.
     """
     for kind, path in job.outputs.items():
         if kind == "sheet":
@@ -166,7 +169,12 @@ def write_outputs(
             pixels = render(kind, matte.prediction, frame.target, bit_depth)
         coloured = kind in ("com", "fgr", "sheet")
         kept = frame.src.metadata if kind in ("com", "fgr") else None
-        write_png(path, pixels, frame.src.icc_profile if coloured else None, kept)
+        profile = frame.src.icc_profile if coloured else None
+        if isinstance(path, Path):
+            write_png(path, pixels, profile, kept)
+        else:
+            with stored(path) as local:
+                write_png(local, pixels, profile, kept)
         yield kind
 
 
@@ -185,11 +193,50 @@ def describe_matte(matte: Matte, seconds: float) -> dict[str, Any]:
     }
 
 
-def _read(what: str, path: Path, read: Reader) -> Picture:
+def read_location(location: Location) -> Picture:
+    """Reads a picture, local or in a store; PictureError or StorageError if that fails."""
+    with fetched(location) as path:
+        return read_picture(path)
+
+
+class SharedReader:
+    """Reads pictures once for all threads that need them at about the same time.
+
+    Args:
+        read: reads one.
+        kept: number of pictures that stay in memory.
+    """
+
+    def __init__(self, read: Reader, kept: int = 4) -> None:
+        self._read, self._kept = read, kept
+        self._pictures: dict[Location, Future[Picture]] = {}
+        self._lock = Lock()
+
+    def __call__(self, location: Location) -> Picture:
+        """Reads a picture, or waits for another thread that reads it."""
+        with self._lock:
+            known = self._pictures.pop(location, None)
+            picture = self._pictures[location] = known or Future()
+            while len(self._pictures) > self._kept:
+                del self._pictures[next(iter(self._pictures))]
+        if known is None:
+            try:
+                picture.set_result(self._read(location))
+            except BaseException as error:
+                picture.set_exception(error)
+                with self._lock:  # the next frame tries again
+                    if self._pictures.get(location) is picture:
+                        del self._pictures[location]
+        return picture.result()
+
+
+def _read(what: str, location: Location, read: Reader) -> Picture:
     try:
-        return read(path)
+        return read(location)
+    except StorageError as error:
+        raise ValueError(f"{what} {error}") from error
     except ValueError as error:
-        raise ValueError(f"{what} {path}: {error}") from error
+        raise ValueError(f"{what} {location}: {error}") from error
 
 
 def _sheet_lines(job: Job, matte: Matte, seconds: float) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from dataset.pairing import find_namesake, stem_key
-from media.listing import list_names
+from storage.location import Location, Url
 
 from ..shards import hash_text
+from .listing import list_frames
 
 _HERE = PurePosixPath()
 
@@ -49,8 +50,8 @@ class Partners:
         PictureError: when it is missing or has no picture.
     """
 
-    def __init__(self, root: Path, what: str) -> None:
-        listing = list_names(root)
+    def __init__(self, root: Location, what: str) -> None:
+        listing = list_frames(root)
         self.root, self.names, self.what = listing.root, listing.names, what
         self.single = root if listing.root != root else None
         self.left_out = listing.left_out
@@ -76,7 +77,7 @@ class Partners:
         self._used[found if chosen is None else chosen] = True
         return chosen
 
-    def path(self, index: int) -> Path:
+    def path(self, index: int) -> Location:
         """The file of a partner that was found."""
         return self.root / self.names[index]
 
@@ -105,11 +106,11 @@ class Partners:
 class RealPaths:
     """The real paths of many files, 8 bytes each, to find out whether a path leads to one."""
 
-    def __init__(self, folders: Sequence[tuple[Path, Sequence[str]]]) -> None:
+    def __init__(self, folders: Sequence[tuple[Location, Sequence[str]]]) -> None:
         self._folders = folders
         self._keys: np.ndarray | None = None
 
-    def __contains__(self, path: Path) -> bool:
+    def __contains__(self, path: Location) -> bool:
         if self._keys is None:  # slow and rarely needed
             paths = (_real_path(root / name) for root, names in self._folders for name in names)
             self._keys = np.sort(_hash_all(paths, sum(len(names) for _, names in self._folders)))
@@ -126,7 +127,9 @@ def _hash_all(texts: Iterable[str], count: int) -> np.ndarray:
     return np.fromiter(map(hash_text, texts), np.uint64, count)
 
 
-def _real_path(path: Path) -> str:
+def _real_path(path: Location) -> str:
+    if isinstance(path, Url):
+        return str(path)
     if path.is_symlink():
         return os.path.realpath(path)
     return os.path.join(_real_folder(path.parent), path.name)  # noqa: PTH118 - a text, not a path

@@ -9,16 +9,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
-from media.listing import Names, list_names
 from runtime.files import OnExisting
 from runtime.wording import listed
+from storage.location import Location, Url
 
 from ..pictures.compose import OutputType
 from ..pictures.target import Target
 from ..shards import WHOLE, Shard, hash_text
 from ..summary import SummaryEntry
-from .earlier import find_outputs, is_whole
-from .names import Partners, RealPaths, find_alike, stem_of
+from .earlier import find_outputs
+from .listing import Frames, list_frames
+from .names import Partners, RealPaths, find_alike
+from .outputs import Existing, Outputs
 
 _NONE = -1  # instead of a partner's number
 _KINDS = len(get_args(OutputType))
@@ -30,27 +32,12 @@ class Job:
 
     name: str
     """The frame's path below the source folder, for messages."""
-    src: Path
-    bgr: Path
-    target: Path | None
+    src: Location
+    bgr: Location
+    target: Location | None
     """The file of its new background, if there is one."""
-    outputs: dict[OutputType, Path]
+    outputs: dict[OutputType, Location]
     """Files to make, by type, without those to keep."""
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """The files that frames become."""
-
-    dir: Path
-    types: tuple[OutputType, ...]
-    alike: set[str]
-    """Names of frames that keep their extension, because others differ in nothing else."""
-
-    def paths(self, name: str) -> dict[OutputType, Path]:
-        """The file of each type."""
-        stem = name if name in self.alike else stem_of(name)
-        return {kind: self.dir / kind / f"{stem}.png" for kind in self.types}
 
 
 @dataclass
@@ -61,7 +48,7 @@ class Plan:
     whose outputs all exist, or that can't be matted.
     """
 
-    root: Path
+    root: Location
     """The source folder."""
     outputs: Outputs
     plates: Partners
@@ -95,11 +82,12 @@ class Plan:
     def check_existing(self, on_existing: OnExisting, inputs: RealPaths) -> None:
         """Decides which outputs to make; ValueError if one may not be replaced or is an input."""
         found, broken = array("q"), array("q")
+        existing = Existing(self.outputs.dir, self.outputs.types)
         for place, name in enumerate(self.names):
             if self._is_unmatched(place):
                 continue
             for bit, path in enumerate(self.outputs.paths(name).values()):
-                if not os.path.lexists(path):
+                if path not in existing:
                     continue
                 if path in inputs:
                     raise ValueError(
@@ -107,7 +95,7 @@ class Plan:
                         "--output-dir"
                     )
                 found.append(place * _KINDS + bit)
-                if on_existing == "skip" and is_whole(path):
+                if on_existing == "skip" and existing.is_whole(path):
                     self._kept[place] |= 1 << bit
                 elif on_existing == "skip":
                     broken.append(place * _KINDS + bit)
@@ -126,12 +114,15 @@ class Plan:
         return sum(1 for place in range(len(self.names)) if self._is_job(place))
 
     def list_folders(self) -> set[Path]:
-        """Lists the folders of the outputs to make."""
+        """Lists the local folders of the outputs to make."""
+        if isinstance(self.outputs.dir, Url):
+            return set()
         jobs = (name for place, name in enumerate(self.names) if self._is_job(place))
         above = {name.rpartition("/")[0] for name in jobs}
-        return {self.outputs.dir / kind / folder for folder in above for kind in self.outputs.types}
+        root = self.outputs.dir
+        return {root / kind / folder for folder in above for kind in self.outputs.types}
 
-    def list_kept(self) -> Iterator[tuple[str, OutputType, Path]]:
+    def list_kept(self) -> Iterator[tuple[str, OutputType, Location]]:
         """Yields each output that is kept: its frame, type and file."""
         for place, kept in enumerate(self._kept):
             if kept:
@@ -168,10 +159,10 @@ class Plan:
 
 
 def plan_jobs(
-    src: Path,
-    bgr: Path,
+    src: Location,
+    bgr: Location,
     target: Target,
-    output_dir: Path,
+    output_dir: Location,
     types: tuple[OutputType, ...],
     on_existing: OnExisting,
     shard: Shard = WHOLE,
@@ -192,12 +183,13 @@ def plan_jobs(
 
     Raises:
         PictureError: when a path is missing or has no picture.
+        StorageError: when a store can't list a folder.
         ValueError: when an output would replace an input, or exists and `on_existing` is `error`.
     """
     _refuse_same_paths(output_dir, src, bgr, target)
     sources, notes = _list_sources(src, bgr, target, output_dir)
     plates = Partners(bgr, "plate")
-    targets = Partners(target.path, "target background") if target.path else None
+    targets = Partners(target.location, "target background") if target.location else None
     alike = find_alike(sources.names)
     outputs = Outputs(output_dir, tuple(dict.fromkeys(types)), alike)
     left_out = {name: why for name, why in sources.left_out.items() if shard.holds(name)}
@@ -214,7 +206,7 @@ def plan_jobs(
             "frames that differ only in their extension keep it in the outputs' names: "
             f"{listed(shown, len(alike))}"
         )
-    if output_dir.exists():
+    if isinstance(output_dir, Url) or output_dir.exists():
         read = [(sources.root, sources.names), (plates.root, plates.names)]
         read += [(targets.root, targets.names)] if targets else []
         plan.check_existing(on_existing, RealPaths(read))
@@ -222,21 +214,20 @@ def plan_jobs(
 
 
 def _list_sources(
-    src: Path, bgr: Path, target: Target, output_dir: Path
-) -> tuple[Names, list[str]]:
+    src: Location, bgr: Location, target: Target, output_dir: Location
+) -> tuple[Frames, list[str]]:
     """Lists the frames: pictures of the source folder that are not plates, targets or outputs."""
-    others = tuple(path for path in (bgr, target.path, output_dir) if path is not None)
-    listing = list_names(src, exclude=others)
+    others = tuple(path for path in (bgr, target.location, output_dir) if path is not None)
+    listing = list_frames(src, others)
     if listing.root != src:
         return listing, []
-    folders = {name.rpartition("/")[0] for name in listing.names}
-    earlier = find_outputs(src, (src / folder for folder in folders))
+    earlier = find_outputs(listing)
     if earlier:
-        old = {f for f in folders if not earlier.isdisjoint((src / f, *(src / f).parents))}
-        names = [name for name in listing.names if name.rpartition("/")[0] not in old]
-        listing = Names(src, names, listing.left_out)
-    inside = [p for p in others if p.exists() and _follow(p).is_relative_to(_follow(src))]
-    inside += sorted(earlier)
+        below = tuple(f"{folder}/" for folder in earlier)
+        names = [name for name in listing.names if not name.startswith(below)]
+        listing = Frames(src, names, listing.left_out)
+    inside = [path for path in others if _is_inside(path, src)]
+    inside += [src / folder for folder in sorted(earlier)]
     notes = [f"{path} is inside the source folder and is not read as frames" for path in inside]
     if not listing.names:
         raise ValueError(f"{src} has only outputs of an earlier run; name a folder of frames")
@@ -245,7 +236,7 @@ def _list_sources(
     return listing, notes
 
 
-def _describe_shard(shard: Shard, sources: Names) -> dict[str, Any]:
+def _describe_shard(shard: Shard, sources: Frames) -> dict[str, Any]:
     """Which part it is, and what tells the list of all names from another."""
     if shard.count == 1:
         return {}
@@ -264,24 +255,32 @@ def _describe_partners(plates: Partners, targets: Partners | None) -> Iterator[s
             yield f"plates that match no frame: {listed(paths, len(unused))}"
 
 
-def _describe(root: Path, left_out: dict[str, str]) -> str:
+def _describe(root: Location, left_out: dict[str, str]) -> str:
     reasons = (f"{root / name} ({reason})" for name, reason in sorted(left_out.items()))
     return listed(reasons, len(left_out))
 
 
-def _follow(path: Path) -> Path:
+def _follow(path: Location) -> Location:
     """`Path.resolve` that raises OSError, instead of another error, for a circular link."""
-    return Path(os.path.realpath(path))
+    return path if isinstance(path, Url) else Path(os.path.realpath(path))
 
 
-def _refuse_same_paths(output_dir: Path, src: Path, bgr: Path, target: Target) -> None:
+def _is_inside(path: Location, folder: Location) -> bool:
+    if isinstance(path, Url) or isinstance(folder, Url):
+        return str(path).startswith(f"{folder}/")
+    return path.exists() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _refuse_same_paths(output_dir: Location, src: Location, bgr: Location, target: Target) -> None:
     if _follow(src) == _follow(bgr):
         raise ValueError(
             f"--images-src and --images-bgr are the same ({src}); the plate is a picture of the "
             "scene without the subject, captured by the same camera"
         )
-    for flag, path in (("images-src", src), ("images-bgr", bgr), ("target-bgr", target.path)):
-        if path is not None and path.is_dir() and _follow(path) == _follow(output_dir):
+    for flag, path in (("images-src", src), ("images-bgr", bgr), ("target-bgr", target.location)):
+        if path is None or (isinstance(path, Path) and not path.is_dir()):
+            continue
+        if _follow(path) == _follow(output_dir):
             raise ValueError(
                 f"--output-dir and --{flag} are the same folder ({path}); outputs would mix with "
                 f"inputs. Use another, for example --output-dir {output_dir / 'matting'}"

@@ -9,6 +9,8 @@ from PIL import ImageColor
 
 from media.pictures import resize_to_cover
 from media.profiles import bring
+from storage.files import exists
+from storage.location import Location, Url, parse_location
 
 from .compose import blur, to_float
 
@@ -26,6 +28,13 @@ class Target:
     """RGB in 0..255, for the kind `colour`."""
     path: Path | None = None
     """For the kinds `picture` and `folder`."""
+    url: Url | None = None
+    """Instead of a path."""
+
+    @property
+    def location(self) -> Location | None:
+        """The path or URL."""
+        return self.url or self.path
 
 
 def parse_target(text: str | None) -> Target:
@@ -68,6 +77,21 @@ def parse_target(text: str | None) -> Target:
         f"target background {text!r} is neither blur, nor a colour (green, #00b140, "
         "rgb(0,177,64)), nor a picture or folder that exists"
     )
+
+
+def find_target(text: str) -> Target:
+    """Parses `--target-bgr` where a URL of a picture or folder may stand, too.
+
+    Args:
+        text: see `parse_target`; or `s3://`, `gs://`, or a picture's `https://`.
+
+    Raises:
+        ValueError: as `parse_target`; StorageError when the store does not tell what it is.
+    """
+    location = parse_location(text) if "://" in text else None
+    if isinstance(location, Url):
+        return Target("picture" if exists(location) else "folder", url=location)
+    return parse_target(text if location is None else str(location))
 
 
 def render_target(

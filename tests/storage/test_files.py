@@ -76,6 +76,8 @@ def test_lists_page_by_page_and_leaves_folders_out(s3: Store) -> None:
     assert len(s3.requests) == 1
     assert ["0000.png", *(entry.name for entry in listing)] == [n[7:] for n in names]
     assert len(s3.requests) == 2
+    assert [entry.name for entry in list_names(at(s3, ""), "photos/000")] == names[:10]
+    assert len(s3.requests) == 3
 
 
 def test_lists_a_local_folder_like_a_store(tmp_path: Path) -> None:
@@ -83,6 +85,7 @@ def test_lists_a_local_folder_like_a_store(tmp_path: Path) -> None:
     (tmp_path / "a" / "b.png").write_bytes(b"123")
     (tmp_path / "c.png").write_bytes(b"")
     assert [(e.name, e.size) for e in list_names(tmp_path)] == [("a/b.png", 3), ("c.png", 0)]
+    assert [entry.name for entry in list_names(tmp_path, "c")] == ["c.png"]
 
 
 def test_local_files_are_used_in_place(tmp_path: Path) -> None:

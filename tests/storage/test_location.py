@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runtime.settings import REQUIRED, parse_settings, settings_group, to_plain, to_yaml
-from storage.location import AnyLocation, Url, parse_location
+from storage.location import AnyLocation, OptionalLocation, Url, name_below, parse_location
 
 
 @pytest.mark.parametrize(("text", "shown", "name", "suffix"), [
@@ -71,13 +71,23 @@ def test_urls_do_not_change_and_are_no_paths() -> None:
         Path(url)
 
 
+def test_finds_the_name_below_a_folder() -> None:
+    url = parse_location("s3://b/a/c/d.png")
+    assert name_below(url, parse_location("s3://b/a")) == "c/d.png"
+    assert name_below(url, parse_location("s3://b")) == "a/c/d.png"
+    assert name_below(Path("a/b/c"), Path("a")) == "b/c"
+    for other in ("s3://b/ab", "s3://c", "s3://b/a/c/d.png", "a"):
+        with pytest.raises(ValueError, match=r"is not in"):
+            name_below(url, parse_location(other))
+
+
 @settings_group()
 class Settings:
     """Settings of this test."""
 
     src: AnyLocation = REQUIRED
     """Frames."""
-    other: AnyLocation | None = None
+    other: OptionalLocation = None
     """Others."""
     config: Path | None = None
     """File."""
@@ -87,8 +97,12 @@ def test_settings_take_urls_from_flags_and_files(tmp_path: Path) -> None:
     flags = parse_settings(Settings, "", ["--src", "s3://b/a", "--other", "x/y"])
     assert (flags.src, flags.other) == (Url("s3", "b", "a"), Path("x/y"))
     assert to_plain(flags) == {"src": "s3://b/a", "other": "x/y", "config": None}
+    assert parse_settings(Settings, "", ["--src", "a"]).other is None
     file = tmp_path / "a.yaml"
     file.write_text(to_yaml(flags))
+    assert parse_settings(Settings, "", ["--config", str(file)]) == Settings(
+        src=flags.src, other=flags.other, config=file
+    )
     read = parse_settings(Settings, "", ["--config", str(file), "--other", "gs://c/d"])
     assert (read.src, read.other) == (Url("s3", "b", "a"), Url("gs", "c", "d"))
 
