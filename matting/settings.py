@@ -1,5 +1,6 @@
 """Settings that inference scripts share: network, work, device and outputs."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,13 @@ class ModelSettings:
     corrects_alpha: bool | None = None
     """True corrects refined alpha by the compositing equation; False keeps it as predicted. Chosen
     by --quality if not given."""
+
+    def __post_init__(self) -> None:
+        # A path has one slash where a URL had two.
+        if re.match(r"(s3|gs|https?):/", self.checkpoint.as_posix()):
+            raise ValueError(
+                f"the checkpoint is read from this machine; fetch {self.checkpoint} first"
+            )
 
     @property
     def work(self) -> dict[str, Any]:

@@ -139,6 +139,12 @@ def parse_location(text: str | Path | Url) -> Location:
     return url
 
 
+def check_target(location: Location) -> None:
+    """Raises ValueError for a location that can only be read."""
+    if isinstance(location, Url) and location.scheme in ("http", "https"):
+        raise ValueError(f"{location}: https:// is to read only; write to s3://, gs:// or a folder")
+
+
 def name_below(location: Location, folder: Location) -> str:
     """Returns a location's name relative to a folder; ValueError if it is not in there."""
     if isinstance(location, Path) and isinstance(folder, Path):

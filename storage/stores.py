@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from .errors import StorageError
-from .location import Url
+from .location import Url, check_target
 from .persistence import persist
 
 PART = 32 * 2**20  # bytes of an upload that is sent in one piece, or of each of its parts
@@ -218,7 +218,7 @@ class _Web:
         persist(url, lambda: self._files.get_file(url.address, file.name, **whole))
 
     def put(self, url: Url, path: Path) -> None:
-        raise StorageError(f"{url}: https:// is to read only; write to s3://, gs:// or a folder")
+        check_target(url)
 
     def find(self, url: Url) -> None:
         try:
@@ -227,7 +227,7 @@ class _Web:
             raise error.__cause__ or error from None
 
     def remove(self, url: Url) -> None:
-        raise StorageError(f"{url}: https:// is to read only")
+        check_target(url)
 
 
 _KINDS: dict[str, type[Store]] = {"s3": _S3, "gs": _GoogleCloud, "https": _Web, "http": _Web}

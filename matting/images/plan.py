@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from runtime.files import OnExisting
 from runtime.wording import listed
-from storage.location import Location, Url
+from storage.location import Location, Url, check_target
 
 from ..pictures.compose import OutputType
 from ..pictures.target import Target
@@ -186,6 +186,7 @@ def plan_jobs(
         StorageError: when a store can't list a folder.
         ValueError: when an output would replace an input, or exists and `on_existing` is `error`.
     """
+    check_target(output_dir)
     _refuse_same_paths(output_dir, src, bgr, target)
     sources, notes = _list_sources(src, bgr, target, output_dir)
     plates = Partners(bgr, "plate")

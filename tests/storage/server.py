@@ -1,5 +1,6 @@
 """An S3 server (moto's) on this machine, with faults that tests put in."""
 
+import io
 import os
 import random
 import re
@@ -134,19 +135,23 @@ class Store:
         with self._lock:
             self.requests.append(line)
             fault = self._find(line)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = environ["wsgi.input"].read(length)
+        if len(body) < length:  # the client died: S3 stores nothing then, moto what came
+            end_connection(environ)
+        environ["wsgi.input"] = io.BytesIO(body)
         if fault is None:
             return self._moto(environ, start_response)
         if fault.cut is not None:
             return self._cut(self._moto(environ, start_response), fault, environ)
-        environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         fault.then()
         if fault.hang is not None:
             time.sleep(fault.hang)
             end_connection(environ)
-        body = f"<Error><Code>{fault.code}</Code><Message>of the test</Message></Error>".encode()
-        headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+        answer = f"<Error><Code>{fault.code}</Code><Message>of the test</Message></Error>".encode()
+        headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(answer)))]
         start_response(f"{fault.status} Error", headers)
-        return [body]
+        return [answer]
 
     def _find(self, line: str) -> Fault | None:
         for fault in self.faults:
