@@ -28,6 +28,7 @@ from matting.video.open import is_pipe, open_source
 from matting.video.outputs import Paths, VideoOutputs, plan_paths, refuse_existing, refuse_inputs
 from matting.video.parts import check_part, choose_frames, describe_frames, name_part
 from matting.video.plate import open_plate
+from matting.video.remote import local_files
 from matting.video.report import (
     begin_summary,
     describe_run,
@@ -109,7 +110,8 @@ def main() -> int:
     if settings.print_config:
         print(to_yaml(settings), end="")
         return 0
-    return matte_video(settings)
+    with local_files(settings) as files:
+        return files.store(matte_video(files.settings))
 
 
 def matte_video(settings: Settings) -> int:

@@ -85,6 +85,17 @@ def remove(location: Location) -> None:
             raise
 
 
+def check_space(url: Url, size: int) -> None:
+    """Raises StorageError if the disk of temporary files has no room for a number of bytes."""
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free - _KEPT_FREE
+    if size > free:
+        raise StorageError(
+            f"{url}: it has {size / 2**30:.2f} GiB, and {max(0, free) / 2**30:.2f} GiB are free in "
+            f"{folder}; set TMPDIR to a folder on a larger disk"
+        )
+
+
 @contextmanager
 def fetched(location: Location) -> Iterator[Path]:
     """Yields a file of this machine with a location's content, all of one version.
@@ -102,21 +113,20 @@ def fetched(location: Location) -> Iterator[Path]:
         return
 
     def check(size: int) -> None:
-        free = shutil.disk_usage(folder).free - _KEPT_FREE
-        if size > free:
-            raise StorageError(
-                f"{location}: it has {size / 2**30:.2f} GiB, and {max(0, free) / 2**30:.2f} GiB "
-                f"are free in {tempfile.gettempdir()}; set TMPDIR to a folder on a larger disk"
-            )
+        check_space(location, size)
 
-    store, folder = open_store(location), _temporary(getpid())
     path = _name_temporary(location)
     try:
         with path.open("wb", buffering=0) as file:
-            store.get(location, file, check)
+            open_store(location).get(location, file, check)
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def store(path: Path, url: Url) -> None:
+    """Stores a local file; it appears whole or not at all. StorageError if that fails."""
+    open_store(url).put(url, path)
 
 
 @contextmanager
@@ -139,7 +149,7 @@ def stored(location: Location) -> Iterator[Path]:
     path = _name_temporary(location)
     try:
         yield path
-        open_store(location).put(location, path)
+        store(path, location)
     finally:
         path.unlink(missing_ok=True)
 

@@ -183,3 +183,7 @@ OptionalLocation = Annotated[
     PlainValidator(_read_optional),
     _describe_setting(_read_optional, Path | Url | None),
 ]
+# For a setting that `matting.video.remote` turns into a path before its first use.
+FetchedPath = Annotated[
+    Path, PlainValidator(parse_location), _describe_setting(parse_location, Path | Url)
+]

@@ -265,7 +265,7 @@ def test_uploads_of_a_killed_process_are_whole_or_absent(s3: Store, moment: str)
 @pytest.mark.skipif(sys.platform == "win32", reason="kills")
 def test_uploads_of_processes_killed_at_any_moment_are_whole_or_absent(s3: Store) -> None:
     cut = 0
-    for turn in range(10):
+    for turn in range(6):
         command = [sys.executable, "-c", UPLOADS, f"s3://{s3.bucket}/{turn}"]
         with subprocess.Popen(
             command, cwd=REPOSITORY, env=ENVIRONMENT | s3.environment, stdout=subprocess.PIPE
@@ -273,7 +273,7 @@ def test_uploads_of_processes_killed_at_any_moment_are_whole_or_absent(s3: Store
             for _ in range(1 + turn % 3):
                 process.stdout.readline()
             with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(0.02 * (1 + turn))  # somewhere in the next upload
+                process.wait(0.03 * (1 + turn))  # somewhere in the next upload
             process.kill()
         names = [int(name.removeprefix(f"{turn}/")) for name in s3.names(f"{turn}/")]
         assert sorted(names) == list(range(len(names)))

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from runtime.settings import REQUIRED, settings_group
+from storage.location import FetchedPath
 
 from ..pictures.compose import AlphaMode
 
@@ -33,17 +33,18 @@ _NARROW_FOR_X265 = 48
 class VideoSettings:
     """Settings of the input."""
 
-    src: Path = REQUIRED
-    """Frames: a video file, a folder of numbered pictures, a folder of video files with its
-    subfolders, or - for a pipe (of raw frames with --video-size, else of Matroska, NUT or
-    MPEG-TS)."""
+    src: FetchedPath = REQUIRED
+    """Frames: a video file, a folder of numbered pictures, the URL of either, a folder of video
+    files with its subfolders, or - for a pipe (of raw frames with --video-size, else of Matroska,
+    NUT or MPEG-TS)."""
     bgr: str | None = None
-    """Captured background plate, without the subject: a picture, a video matched by time, or
-    median, which computes it from the frames of a static camera. For a folder of video files also a
-    folder of pictures, paired by relative path and stem. The new background is
+    """Captured background plate, without the subject: a picture or a video matched by time (or its
+    URL), or median, which computes it from the frames of a static camera. For a folder of video
+    files also a folder of pictures, paired by relative path and stem. The new background is
     --video-target-bgr."""
     target_bgr: str | None = None
-    """New background of com: a colour (green, #00b140), a picture, a video, or blur."""
+    """New background of com: a colour (green, #00b140), a picture or a video (or its URL), or
+    blur."""
     resize: tuple[Side, Side] | None = None
     """Resize the frames to this width and height, in pixels, before anything else."""
     rate: float | str | None = None
@@ -77,8 +78,9 @@ class VideoSettings:
 class VideoOutputSettings:
     """Settings of the output."""
 
-    dir: Path = REQUIRED
-    """Output folder: TYPE.mp4 (.mov, .webm), or TYPE/ with one picture per frame."""
+    dir: FetchedPath = REQUIRED
+    """Output folder, or its URL (s3://, gs://): TYPE.mp4 (.mov, .webm), or TYPE/ with one picture
+    per frame. They go to a URL at the end."""
     format: OutputFormat = "video"
     """Video files, or folders of pictures."""
     types: Annotated[tuple[VideoOutputType, ...], Field(min_length=1)] = ("com", "pha")
