@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from media.listing import list_names
 from runtime.settings import REQUIRED, parse_settings, settings_group, to_yaml
 from runtime.wording import listed, visible
+from storage.location import AnyLocation, Location, OptionalLocation
 
-from .images.earlier import find_changes, find_outputs
+from .images.earlier import fetch_summaries, find_changes, find_outputs
+from .images.listing import list_frames
 from .shards import SUMMARY, Shard, read_shard
 from .summary import (
     RunSummary,
@@ -31,12 +32,12 @@ Parts = dict[Shard, dict[str, Any]]
 class Settings:
     """All settings of the program."""
 
-    output_dir: Path = REQUIRED
-    """The output folder of the shards, which holds summary-I-of-N.json. summary.json is written
-    there."""
-    images_src: Path | None = None
-    """The frames, to list by name those that no shard reports."""
-    exclude: tuple[Path, ...] = ()
+    output_dir: AnyLocation = REQUIRED
+    """The output folder of the shards, or its URL, which holds summary-I-of-N.json. summary.json is
+    written there."""
+    images_src: OptionalLocation = None
+    """The frames (a folder or its URL), to list by name those that no shard reports."""
+    exclude: tuple[AnyLocation, ...] = ()
     """Plates and new backgrounds inside --images-src, which are no frames."""
     config: Path | None = None
     """YAML file of settings. Flags on the command line override it."""
@@ -55,9 +56,14 @@ def main() -> int:
 
 def merge_summaries(settings: Settings) -> int:
     """Writes the summary of all shards, says what is missing, and returns the exit code."""
-    folder = settings.output_dir
-    parts = read_parts(folder)
-    check_replaceable(folder / SUMMARY)
+    with fetch_summaries(settings.output_dir) as folder:
+        return _merge(settings, folder)
+
+
+def _merge(settings: Settings, folder: Path) -> int:
+    place = settings.output_dir
+    parts = read_parts(folder, place)
+    check_replaceable(place / SUMMARY)
     problems = find_problems(parts)
     if settings.images_src is None and (problem := compare_lists(parts)):
         problems.append(problem)
@@ -74,18 +80,22 @@ def merge_summaries(settings: Settings) -> int:
             problems.append(f"{len(missing)} frames that no shard reports: {listed(missing)}")
     report.notes += problems
     report.facts["interrupted"] = bool(problems) or report.count("not reached") > 0
-    report.write(folder / SUMMARY)
+    report.write(place / SUMMARY)
     print(f"{len(parts)} of {next(iter(parts)).count} shards: {report.describe_counts()}")
     report.tell_failures()
     for problem in problems:
         print(visible(f"missing: {problem}"), file=sys.stderr)
-    print(visible(f"summary of all shards: {folder / SUMMARY}"))
+    print(visible(f"summary of all shards: {place / SUMMARY}"))
     whole = not (report.facts["interrupted"] or report.count("failed"))
     return 0 if whole else 1
 
 
-def read_parts(folder: Path) -> Parts:
+def read_parts(folder: Path, place: Location) -> Parts:
     """Reads the summaries of shards, without their images, in the order of their numbers.
+
+    Args:
+        folder: where they are on this machine.
+        place: where they come from, for messages.
 
     Raises:
         ValueError: when there is none, or some are of runs with another number of shards.
@@ -95,12 +105,12 @@ def read_parts(folder: Path) -> Parts:
     parts = {shard: part for shard, part in read.items() if part is not None}
     if not parts:
         raise ValueError(
-            f"{folder} has no summary-I-of-N.json; name the --output-dir of runs with --shard I/N"
+            f"{place} has no summary-I-of-N.json; name the --output-dir of runs with --shard I/N"
         )
     counts = sorted({shard.count for shard in parts})
     if len(counts) > 1:
         raise ValueError(
-            f"{folder} has summaries of runs with {', '.join(map(str, counts))} shards; move "
+            f"{place} has summaries of runs with {', '.join(map(str, counts))} shards; move "
             "those of all runs but one elsewhere"
         )
     return dict(sorted(parts.items(), key=lambda item: item[0].index))
@@ -157,10 +167,8 @@ def list_missing(settings: Settings, report: RunSummary) -> list[str]:
     """Lists the frames of the source, and files that look like frames, that no shard reports."""
     src = settings.images_src
     assert src is not None  # noqa: S101 - the caller has checked
-    listing = list_names(src, exclude=(settings.output_dir, *settings.exclude))
-    folders = {name.rpartition("/")[0] for name in listing.names}
-    earlier = find_outputs(src, (src / folder for folder in folders))
+    listing = list_frames(src, (settings.output_dir, *settings.exclude))
     names = set(listing.names) | listing.left_out.keys()
-    if earlier:
-        names = {name for name in names if earlier.isdisjoint((src / name).parents)}
+    if earlier := tuple(f"{folder}/" for folder in find_outputs(listing)):
+        names = {name for name in names if not name.startswith(earlier)}
     return sorted(names.difference(entry.name for entry in report.entries))

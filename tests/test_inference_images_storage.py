@@ -228,6 +228,21 @@ def test_killed_while_it_stores_and_run_again(
     assert outputs(s3) == expected
 
 
+@pytest.mark.slow
+def test_shards_into_a_bucket_and_their_summaries(
+    s3: Store, run: RunScript, expected: dict[str, bytes], run_script: RunScript
+) -> None:
+    merge = (sys.executable, "-m", "matting", "merge-summaries")
+    flags = ("--output-dir", f"s3://{s3.bucket}/out", "--images-src", f"s3://{s3.bucket}/src")
+    command = ("env", *(f"{name}={value}" for name, value in s3.environment.items()), *merge)
+    run("--shard", "0/2").check(0)
+    run_script(*flags, command=command).check(1, "1 shards have no summary: 1/2")
+    run("--shard", "1/2").check(0)
+    run_script(*flags, command=command).check(0, "2 of 2 shards: 3 done")
+    assert outputs(s3) == expected
+    assert summary(s3)["counts"]["done"] == 3
+
+
 UPLOADS = """
 import hashlib, itertools, sys
 from storage import stores

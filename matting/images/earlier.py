@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -88,7 +88,7 @@ def compare_runs(
         Other settings with the files made with them, for the new summary (settings are None if no
         summary records them); and notes for the user.
     """
-    with _fetch_summaries(folder, shard) as local:
+    with fetch_summaries(folder, (shard.summary, SUMMARY)) as local:
         runs = _read_runs(local, shard)
     groups: dict[str, list[str]] = defaultdict(list)
     same = {run.text for run in runs if run.settings and not find_changes(run.settings, settings)}
@@ -134,19 +134,26 @@ _UNKNOWN = json.dumps(None)
 
 
 @contextmanager
-def _fetch_summaries(folder: Location, shard: Shard) -> Iterator[Path]:
-    """Yields a local folder with the summaries that `_read_runs` reads, and their times."""
+def fetch_summaries(folder: Location, wanted: Collection[str] = ()) -> Iterator[Path]:
+    """Yields a local folder with the summaries of an output folder, and their times.
+
+    Args:
+        folder: is yielded itself if it is local.
+        wanted: names of files; if none of them exists, or none is given, all are fetched.
+    """
     if isinstance(folder, Path):
         yield folder
         return
-    found = [entry for entry in list_names(folder, "summary") if "/" not in entry.name]
-    covering = [entry for entry in found if entry.name in (shard.summary, SUMMARY)]
+    found = [
+        entry
+        for entry in list_names(folder, "summary")
+        if entry.name == SUMMARY or read_shard(entry.name)
+    ]
     with tempfile.TemporaryDirectory() as local:
-        for entry in covering or found:
-            if entry.name == SUMMARY or read_shard(entry.name):
-                with fetched(folder / entry.name) as path:
-                    copy = Path(shutil.copy(path, Path(local, entry.name)))
-                os.utime(copy, (entry.modified, entry.modified))
+        for entry in [entry for entry in found if entry.name in wanted] or found:
+            with fetched(folder / entry.name) as path:
+                copy = Path(shutil.copy(path, Path(local, entry.name)))
+            os.utime(copy, (entry.modified, entry.modified))
         yield Path(local)
 
 
