@@ -30,6 +30,7 @@ UNRUN = {
     r"--virtual-camera|--camera (/dev|rtsp|\d)|--camera-size": "a camera, or a driver of one",
     r"--precision float16": "a GPU",
     r"--methods .*(rvm|closed-form)": "packages of other methods that the tests do not install",
+    r"(s3|gs|https)://": "a store; tests/test_inference_{images,video}_storage.py have one",
     r"-m docs\.make": "photographs that are no part of the project; see tests/docs/test_make.py",
 }
 # Commands of other programs, and where they are tried.

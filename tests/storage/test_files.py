@@ -2,6 +2,7 @@
 
 import http.server
 import multiprocessing
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +215,14 @@ def test_without_credentials(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StorageError, match="no credentials were found in the environment"):
         fetch(at(s3, "a"))
+
+
+@pytest.mark.usefixtures("new_connections")
+@pytest.mark.parametrize("url", ["s3://b/a", "gs://b/a", "https://h/a"])
+def test_missing_packages_are_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(StorageError, match=r"pip install 'background-matting\[cloud\]'"):
+        fetch(parse_location(url))
 
 
 def test_a_file_larger_than_the_free_disk(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
