@@ -13,10 +13,14 @@ from uuid import uuid4
 from runtime.files import temporary_folder, whole
 
 from .errors import StorageError
+from .google import GoogleCloud
 from .location import Location, Url
 from .persistence import persist
-from .stores import Entry, open_store
+from .s3 import S3
+from .store import Entry, Store
+from .web import Web
 
+_KINDS: dict[str, type[Store]] = {"s3": S3, "gs": GoogleCloud, "https": Web, "http": Web}
 _KEPT_FREE = 2**28  # bytes of disk that a download leaves free
 _LONGEST_SUFFIX = 16  # characters; decoders go by them
 
@@ -37,7 +41,7 @@ def list_names(folder: Location, start: str = "") -> Iterator[Entry]:
         OSError: when a local folder can't be listed.
     """
     if isinstance(folder, Url):
-        for page in open_store(folder).list_pages(folder, start):
+        for page in _open_store(folder).list_pages(folder, start):
             yield from (entry for entry in page if entry.name and not entry.name.endswith("/"))
         return
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -65,7 +69,7 @@ def exists(location: Location) -> bool:
     if not isinstance(location, Url):
         return location.is_file()
     try:
-        persist(location, lambda: open_store(location).find(location))
+        persist(location, lambda: _open_store(location).find(location))
     except StorageError as error:
         if error.code in ("NoSuchKey", "404"):
             return False
@@ -79,7 +83,7 @@ def remove(location: Location) -> None:
         location.unlink(missing_ok=True)
         return
     try:
-        persist(location, lambda: open_store(location).remove(location))
+        persist(location, lambda: _open_store(location).remove(location))
     except StorageError as error:
         if error.code not in ("NoSuchKey", "404"):
             raise
@@ -118,7 +122,7 @@ def fetched(location: Location) -> Iterator[Path]:
     path = _name_temporary(location)
     try:
         with path.open("wb", buffering=0) as file:
-            open_store(location).get(location, file, check)
+            _open_store(location).get(location, file, check)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -126,7 +130,7 @@ def fetched(location: Location) -> Iterator[Path]:
 
 def store(path: Path, url: Url) -> None:
     """Stores a local file; it appears whole or not at all. StorageError if that fails."""
-    open_store(url).put(url, path)
+    _open_store(url).put(url, path)
 
 
 @contextmanager
@@ -166,3 +170,17 @@ def _temporary(process: int) -> Path:
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(temporary_folder("matting-storage-"))
+
+
+def _open_store(url: Url) -> Store:
+    """Returns the store of a URL, connected once for each process.
+
+    Raises:
+        StorageError: without the packages that it needs.
+    """
+    return _connect(_KINDS[url.scheme], getpid())  # a fork can't use its parent's connections
+
+
+@cache
+def _connect(kind: type[Store], process: int) -> Store:
+    return kind()

@@ -245,10 +245,10 @@ def test_shards_into_a_bucket_and_their_summaries(
 
 UPLOADS = """
 import hashlib, itertools, sys
-from storage import stores
+from storage import s3
 from storage.files import stored
 from storage.location import parse_location
-stores.PART = 5 * 2**20
+s3.PART = 5 * 2**20
 for number in itertools.count():
     content = bytes([number % 256]) * ((4, 16)[number % 2] * 2**20 + number)
     with stored(parse_location(sys.argv[1]) / f"{number}") as path:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import storage.s3
+import storage.store
 from runtime.files import temporary_folder
-from storage import files, persistence, stores
+from storage import files, persistence
 from storage.errors import StorageError
 from storage.files import check_name, exists, fetched, list_names, remove, stored
 from storage.location import Url, parse_location
@@ -41,9 +43,9 @@ def fetch(url: Url | Path) -> bytes:
 @pytest.fixture
 def new_connections() -> Iterator[None]:
     """The test's connections are its own, because it changes how they are made."""
-    stores._open.cache_clear()
+    files._connect.cache_clear()
     yield
-    stores._open.cache_clear()
+    files._connect.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +143,7 @@ def test_asks_again_while_it_may_pass(
 def test_a_store_that_does_not_answer_is_asked_again(
     s3: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(storage.store, "READ_TIMEOUT", 0.2)
     s3.put("a", b"content")
     s3.faults.append(Fault(hang=1, times=2))
     assert fetch(at(s3, "a")) == b"content"
@@ -233,7 +235,7 @@ def test_a_file_larger_than_the_free_disk(s3: Store, monkeypatch: pytest.MonkeyP
 
 
 def test_large_files_go_in_parts(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "PART", 5 * 2**20)
+    monkeypatch.setattr(storage.s3, "PART", 5 * 2**20)
     content = bytes(range(256)) * (2**20 * 12 // 256)
     s3.faults += [Fault("partNumber=2", times=2), Fault("POST .*uploadId", times=2)]
     store(at(s3, "a.mp4"), content)
@@ -246,7 +248,7 @@ def test_large_files_go_in_parts(s3: Store, monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_upload_whose_end_was_not_told_is_made_again(
     s3: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores, "PART", 5 * 2**20)
+    monkeypatch.setattr(storage.s3, "PART", 5 * 2**20)
     s3.faults.append(Fault("POST .*uploadId", cut=0, times=1))
     store(at(s3, "a"), bytes(6 * 2**20))
     assert s3.get("a") == bytes(6 * 2**20)
@@ -254,7 +256,7 @@ def test_an_upload_whose_end_was_not_told_is_made_again(
 
 
 def test_failed_parts_leave_nothing(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "PART", 5 * 2**20)
+    monkeypatch.setattr(storage.s3, "PART", 5 * 2**20)
     s3.put("a", b"old")
     s3.faults.append(Fault("partNumber=2", status=403, code="AccessDenied"))
     with pytest.raises(StorageError, match="/a: access is denied"):
