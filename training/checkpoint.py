@@ -227,8 +227,15 @@ def find_revision() -> str:
 
 def _numbered(folder: Path) -> list[Path]:
     """The numbered checkpoints of a folder, which may be missing, by step."""
-    matches = [(_NUMBERED.fullmatch(path.name), path) for path in folder.glob("epoch-*")]
-    return [path for _, _, path in sorted((int(m[2]), int(m[1]), path) for m, path in matches if m)]
+    found = [path for path in folder.glob("epoch-*") if _NUMBERED.fullmatch(path.name)]
+    return sorted(found, key=lambda path: position(path.name))
+
+
+def position(name: str) -> tuple[int, int]:
+    """The step and epoch in the name of a numbered checkpoint; the newest has the highest."""
+    if not (match := _NUMBERED.fullmatch(name)):
+        raise ValueError(f"{name} is not the name of a numbered checkpoint")
+    return int(match[2]), int(match[1])
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

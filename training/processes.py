@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,10 +19,12 @@ from runtime.script import deferred_interrupts, lasting_streams, raise_interrupt
 from runtime.settings import parse_settings, to_yaml
 from runtime.wording import visible
 
+from .heartbeat import heartbeat
 from .settings import Settings
 from .workers import explain
 
 S = TypeVar("S", bound=Settings)
+T = TypeVar("T")
 
 # Error messages of the backends when the connection to another process is lost.
 _LOST = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe")
@@ -69,6 +71,24 @@ class Processes:
         distributed.all_gather_object(gathered, value)
         return gathered
 
+    def copy_from(self, rank: int, work: Callable[[], T]) -> T:
+        """Does work in one process and returns its result in all; every process must call it.
+
+        Raises:
+            OtherProcessError: in the others, when the work has raised an error in that process.
+        """
+        if self.world_size == 1:
+            return work()
+        result: list[Any] = [None]  # of a failed work
+        try:
+            if self.rank == rank:
+                result = [(work(),)]
+        finally:
+            distributed.broadcast_object_list(result, rank)
+        if result[0] is None:
+            raise OtherProcessError(f"process {rank} of this run has failed")
+        return result[0][0]
+
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Copies the values of tensors from the first process to all."""
         if self.world_size > 1:
@@ -98,6 +118,7 @@ def run_command(
         if settings.print_config:
             print(to_yaml(settings), end="")
             return 0
+        _check_restarts(settings.model.last_checkpoint)
         with start_processes(resolve_device(settings.run.device)) as processes:
             if train(settings, processes):
                 return 0
@@ -109,10 +130,7 @@ def run_command(
         if isinstance(error, NonFiniteLossError) or "DataLoader" in str(error):
             print(visible(f"error: {explain(error)}"), file=sys.stderr)
         elif "RANK" in os.environ and _LOST.search(str(error)):
-            _say_once(
-                "error: another process of this run has ended; --model-last-checkpoint auto "
-                "continues from the last checkpoint"
-            )
+            _say_loss("has ended")
         else:
             raise
         return 1
@@ -146,16 +164,41 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    processes = Processes(distributed.get_rank(), distributed.get_world_size(), device)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), device)
+        with nullcontext() if processes.world_size == 1 else heartbeat(_end_lonely):
+            yield processes
     finally:
         distributed.destroy_process_group()
 
 
+def _check_restarts(last_checkpoint: str | None) -> None:
+    """Raises ValueError if torchrun would start a failed run from its beginning again."""
+    restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
+    if restarts != "0" and last_checkpoint != "auto":
+        raise ValueError(
+            f"torchrun --max-restarts {restarts} starts the run again when a process fails. Give "
+            "--model-last-checkpoint auto, so that it continues from the newest checkpoint; got "
+            f"{last_checkpoint or 'none'}"
+        )
+
+
 def _say_once(text: str) -> None:
-    """Prints a message from the first process only; torchrun sets RANK."""
-    if os.environ.get("RANK", "0") == "0":
+    """Prints a message from the first process of each machine; torchrun sets LOCAL_RANK."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
         print(text, file=sys.stderr)
+
+
+def _say_loss(how: str) -> None:
+    _say_once(
+        f"error: another process of this run {how}; --model-last-checkpoint auto continues from "
+        "the last checkpoint"
+    )
+
+
+def _end_lonely() -> None:
+    _say_loss("does not answer")
+    _kill_workers()
 
 
 @contextmanager
@@ -186,5 +229,9 @@ def _end_workers() -> None:
     """Ends the loaders' processes that an error has left; they ignore SIGTERM."""
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report a failure
+    _kill_workers()
+
+
+def _kill_workers() -> None:
     for process in multiprocessing.active_children():
         process.kill()

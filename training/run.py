@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,24 +15,16 @@ from model import MattingBase
 from model.loading import load_weights
 from model.reading import CheckpointError
 from runtime.device import Precision, describe_device, precision_note
-from runtime.files import remove_leftovers
 from runtime.settings import to_yaml
 from runtime.wording import visible
 
-from .checkpoint import (
-    State,
-    load_checkpoint,
-    newest_checkpoint,
-    restore,
-    save_best,
-    save_checkpoint,
-    take_checkpoint,
-)
+from .checkpoint import State, restore, save_best, save_checkpoint, take_checkpoint
 from .data import Data
 from .initialise import initialise
 from .log import Log
 from .metrics import Loss
 from .processes import Processes, patient_interrupts
+from .resume import find_checkpoint
 from .settings import LearningRates, RunSettings, Settings, TrainingPrecision
 from .statistics import check_statistics
 
@@ -113,24 +104,12 @@ def begin(
     """
     model = settings.model
     folder = settings.run.checkpoint_dir / model.name
-    if processes.is_first:
-        remove_leftovers(folder)
-    path = newest = newest_checkpoint(folder)
-    if model.last_checkpoint != "auto":
-        path = Path(model.last_checkpoint) if model.last_checkpoint else None
-    checkpoint = load_checkpoint(path) if path else None
-    if checkpoint and checkpoint.name != model.name:
-        checkpoint = None  # from another run only the weights are used
-    if newest and not checkpoint:
-        raise CheckpointError(
-            f"{folder} has checkpoints of an earlier run, the newest {newest.name}. Continue with "
-            "--model-last-checkpoint auto, or use another --model-name"
-        )
+    path, checkpoint, notes = find_checkpoint(folder, model, processes)
     if checkpoint:
         load_weights(network, checkpoint.network, f"checkpoint {path}")
-        notes = [f"continuing from {path}: epoch {checkpoint.epoch}, step {checkpoint.step}"]
+        notes += [f"continuing from {path}: epoch {checkpoint.epoch}, step {checkpoint.step}"]
     else:
-        notes = [initialise(network, model, path or model.initial_checkpoint)]
+        notes += [initialise(network, model, path or model.initial_checkpoint)]
     network.to(processes.device)
     optimiser = make_optimiser(network, settings.learning_rates)
     scaler = GradScaler(processes.device.type, enabled=precision == "float16")
