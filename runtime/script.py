@@ -46,11 +46,11 @@ def run_script(work: Callable[[], int]) -> int:
 
 
 @contextmanager
-def deferred_interrupts() -> Iterator[Callable[[], bool]]:
+def deferred_interrupts(patient: bool = False) -> Iterator[Callable[[], bool]]:
     """Turns the first SIGINT (Ctrl-C) or SIGTERM into a flag that the program polls.
 
     So no interrupt occurs between writing a frame and recording it. A second one raises
-    KeyboardInterrupt at once. For the main thread only.
+    KeyboardInterrupt at once, unless `patient`. For the main thread only.
 
     Yields:
         A function that returns whether there was an interrupt.
@@ -59,7 +59,7 @@ def deferred_interrupts() -> Iterator[Callable[[], bool]]:
 
     def note(signal_number: int, frame: FrameType | None) -> None:
         _came.set()
-        for number in previous:
+        for number in () if patient else previous:
             signal.signal(number, raise_interrupt)
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

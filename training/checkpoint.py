@@ -1,11 +1,12 @@
 """Checkpoints: the state of a run, and its files."""
 
+import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch.amp import GradScaler
@@ -13,14 +14,19 @@ from torch.optim import Adam
 
 from model import MattingBase
 from model.reading import CheckpointError, read_training_state, shown
-from runtime.files import SHIPPED, whole
+from runtime.files import SHIPPED
 from runtime.plain_yaml import parse_yaml, write_yaml
 from runtime.settings import to_yaml
 from runtime.version import VERSION
+from storage.errors import StorageError
+from storage.files import fetched, list_names, remove, stored
+from storage.location import Location
 
 from .fields import check_fields, fit_optimiser, is_count
 from .processes import Processes
 from .settings import Settings
+
+T = TypeVar("T")
 
 BEST = "best.pth"
 _NUMBERED = re.compile(r"epoch-(\d+)-step-(\d+)\.pth")
@@ -129,7 +135,7 @@ def restore(
     return notes
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
+def save_checkpoint(folder: Location, checkpoint: Checkpoint, keep: int) -> Location:
     """Writes a numbered checkpoint in the folder of a run, and keeps the newest `keep` of them.
 
     Raises CheckpointError when it can't be written; earlier ones are then unchanged.
@@ -137,35 +143,40 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     path = folder / f"epoch-{checkpoint.epoch}-step-{checkpoint.step}.pth"
     _write(path, checkpoint)
     for old in _numbered(folder)[:-keep]:
-        old.unlink()
+        remove(folder / old)
     return path
 
 
-def save_best(folder: Path, checkpoint: Checkpoint) -> Path:
+def save_best(folder: Location, checkpoint: Checkpoint) -> Location:
     """Writes the checkpoint of the lowest validation error; errors as `save_checkpoint`."""
     _write(folder / BEST, checkpoint)
     return folder / BEST
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def _write(path: Location, checkpoint: Checkpoint) -> None:
     try:
-        with whole(path) as partial:
+        with stored(path) as partial:
             torch.save({"format": 1, **asdict(checkpoint)}, partial)
-    except (OSError, RuntimeError) as error:  # PyTorch's writer raises RuntimeError
-        newest = newest_checkpoint(path.parent)
-        kept = f"; the last complete one is {newest}" if newest else ""
+            with partial.open("rb+") as file:  # before it is renamed: the machine may lose power
+                os.fsync(file)
+    except (OSError, RuntimeError, StorageError) as error:  # PyTorch's writer raises RuntimeError
+        kept, advice = "", "When the store answers again, continue"
+        if isinstance(path, Path):
+            advice = "Free disk space and continue"
+            if newest := newest_checkpoint(path.parent):
+                kept = f"; the last complete one is {newest}"
         raise CheckpointError(
-            f"checkpoint {path} can't be written: {error}{kept}. Free disk space and continue with "
+            f"checkpoint {path} can't be written: {error}{kept}. {advice} with "
             "--model-last-checkpoint auto"
         ) from error
 
 
-def load_checkpoint(path: Path) -> Checkpoint | None:
+def load_checkpoint(path: Location) -> Checkpoint | None:
     """Reads a checkpoint, or None for a file of weights only; executes no code of the file.
 
     Raises CheckpointError when the file is missing, damaged or of another format.
     """
-    content = read_training_state(path)
+    content = read_at(path, read_training_state)
     if content is None:
         return None
     if (version := content.pop("format")) != 1:
@@ -183,6 +194,15 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     except ValueError as error:
         raise CheckpointError(f"checkpoint {path}: {error}") from error
     return checkpoint
+
+
+def read_at(location: Location, read: Callable[[Path], T]) -> T:
+    """Reads a weights file, at a URL too; its errors name the location."""
+    with fetched(location) as path:
+        try:
+            return read(path)
+        except CheckpointError as error:
+            raise CheckpointError(str(error).replace(str(path), str(location))) from error
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -207,9 +227,13 @@ def shorten_paths(plain: Any) -> Any:
     return f"…/{path.name}" if path != Path.home() else "…"
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Finds the numbered checkpoint with the most steps in a run's folder, if there is one."""
-    return next(reversed(_numbered(folder)), None)
+def newest_checkpoint(folder: Location) -> Location | None:
+    """Finds the numbered checkpoint with the most steps in a run's folder, if there is one.
+
+    Raises StorageError when a store can't list the folder.
+    """
+    name = next(reversed(_numbered(folder)), None)
+    return folder / name if name else None
 
 
 def find_revision() -> str:
@@ -225,10 +249,13 @@ def find_revision() -> str:
         return VERSION
 
 
-def _numbered(folder: Path) -> list[Path]:
-    """The numbered checkpoints of a folder, which may be missing, by step."""
-    found = [path for path in folder.glob("epoch-*") if _NUMBERED.fullmatch(path.name)]
-    return sorted(found, key=lambda path: position(path.name))
+def _numbered(folder: Location) -> list[str]:
+    """The names of the numbered checkpoints of a folder, which may be missing, by step."""
+    if isinstance(folder, Path):
+        names = [path.name for path in folder.glob("epoch-*")]
+    else:
+        names = [entry.name for entry in list_names(folder)]
+    return sorted(filter(_NUMBERED.fullmatch, names), key=position)
 
 
 def position(name: str) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """Initial weights: from a checkpoint, from DeepLabV3, or random."""
 
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -11,11 +10,13 @@ from model.loading import load_weights
 from model.reading import read_state_dict
 from model.refiner import HIDDEN_CHANNELS, Refiner
 from model.weights import identify, initialise_from_deeplab
+from storage.location import Location
 
+from .checkpoint import read_at
 from .settings import BaseModelSettings
 
 
-def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None) -> str:
+def initialise(network: MattingBase, model: BaseModelSettings, path: Location | None) -> str:
     """Initialises a new run's network from a checkpoint, from DeepLabV3, or at random.
 
     The checkpoint's network is the same, or differs only by having or lacking a refiner. Returns a
@@ -23,7 +24,7 @@ def initialise(network: MattingBase, model: BaseModelSettings, path: Path | None
     fit.
     """
     if path:
-        weights = read_state_dict(path)
+        weights = read_at(path, read_state_dict)
         found = identify(weights, f"checkpoint {path}")
         own, added = network.state_dict(), ""
         if found.type == "mattingbase" and isinstance(network, MattingRefine):

@@ -210,17 +210,12 @@ def patient_interrupts(processes: Processes) -> Iterator[Callable[[], bool]]:
     After a signal, an error caused by the lost connection to another process becomes a
     KeyboardInterrupt.
     """
-    with deferred_interrupts() as interrupted:
-        if processes.world_size == 1:
-            yield interrupted
-            return
-        came: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, frame: came.append(number))
+    several = processes.world_size > 1
+    with deferred_interrupts(patient=several) as interrupted:
         try:
-            yield lambda: interrupted() or bool(came)
+            yield interrupted
         except RuntimeError as error:
-            if _LOST.search(str(error)) and (interrupted() or came):
+            if several and _LOST.search(str(error)) and interrupted():
                 raise KeyboardInterrupt(": another process of this run has ended") from error
             raise
 

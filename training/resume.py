@@ -1,9 +1,11 @@
 """Finds the checkpoint that a run continues from, the same one in all processes."""
 
+from functools import partial
 from pathlib import Path
 
 from model.reading import CheckpointError
 from runtime.files import remove_leftovers
+from storage.location import Location, parse_location
 
 from .checkpoint import Checkpoint, load_checkpoint, newest_checkpoint, position
 from .processes import Processes
@@ -11,8 +13,8 @@ from .settings import BaseModelSettings
 
 
 def find_checkpoint(
-    folder: Path, model: BaseModelSettings, processes: Processes
-) -> tuple[Path | None, Checkpoint | None, list[str]]:
+    folder: Location, model: BaseModelSettings, processes: Processes
+) -> tuple[Location | None, Checkpoint | None, list[str]]:
     """Finds and reads the file named by `last_checkpoint`; every process must call it.
 
     `auto` is the newest that any process finds, which may be the only one with it: machines may
@@ -27,20 +29,18 @@ def find_checkpoint(
         CheckpointError: when it can't be read, or a new run's folder has checkpoints.
         OtherProcessError: when the process that reads it fails.
     """
-    if processes.is_first:
+    if processes.is_first and isinstance(folder, Path):
         remove_leftovers(folder)
     own = newest_checkpoint(folder)
     names = processes.gather(own.name if own else None)
     newest = max(filter(None, names), key=position, default=None)
-    named, path, reader = model.last_checkpoint, None, 0
-    if named == "auto":
-        path, reader = (folder / newest, names.index(newest)) if newest else (None, 0)
-    elif named:
-        path = Path(named)
-    checkpoint = None
+    named, path, checkpoint, reader = model.last_checkpoint, None, None, 0
+    if named and named != "auto":
+        path = parse_location(named)
+    elif named and newest:
+        path, reader = folder / newest, names.index(newest)
     if path is not None:
-        file = path
-        checkpoint = processes.copy_from(reader, lambda: load_checkpoint(file))
+        checkpoint = processes.copy_from(reader, partial(load_checkpoint, path))
     if checkpoint and checkpoint.name != model.name:
         checkpoint = None  # from another run only the weights are used
     if newest and not checkpoint:
@@ -52,6 +52,7 @@ def find_checkpoint(
     if named == "auto" and newest and (count := names.count(newest)) < len(names):
         notes.append(
             f"only {count} of {len(names)} processes found {newest} in {folder}; it was sent to "
-            "the others. To continue without that machine, name a folder that all machines share"
+            "the others. To continue without that machine, give a --checkpoint-dir that all "
+            "machines share: a folder of a network disk, or a URL"
         )
     return path, checkpoint, notes

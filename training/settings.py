@@ -15,6 +15,7 @@ from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
 from runtime.settings import REQUIRED, settings_group
+from storage.location import AnyLocation
 
 # Number of evenly spaced scales of the coarse input to draw from.
 _SCALES = 3
@@ -39,7 +40,7 @@ class BaseModelSettings:
     """Backbone of the encoder."""
     pretrain_initialization: Path | None = None
     """DeepLabV3 weights for encoder and ASPP."""
-    initial_checkpoint: Path | None = None
+    initial_checkpoint: AnyLocation | None = None
     """Weights to start from: a checkpoint of an earlier stage, from this program or from the
     authors' release.
     """
@@ -183,8 +184,9 @@ class RunSettings:
     """Memory format of network and pictures."""
     compile: bool = False
     """Compile the network with torch.compile."""
-    checkpoint_dir: Path = Path("checkpoint")
-    """Folder that holds a folder of checkpoints for each run."""
+    checkpoint_dir: AnyLocation = Path("checkpoint")
+    """Folder that holds a folder of checkpoints for each run; may be a URL, such as s3://bucket/x.
+    A run of several machines needs one that all of them can read and write."""
     checkpoint_interval: Count = 5000
     """Steps between checkpoints. One is also written at the end of each epoch."""
     checkpoint_keep: Count = 3
