@@ -14,12 +14,13 @@ from pathlib import Path
 import cv2
 
 from media import MediaError
-from media.listing import list_pictures
 from runtime.script import run_script
 from runtime.settings import REQUIRED, SettingsError, read_section
 from runtime.wording import visible
 
 from . import CHECK
+from .cache import Cache
+from .files import File, list_files
 from .inspection import Findings, index_clips, scan_backgrounds, scan_clips, scan_pictures
 from .settings import DatasetSettings, SourceSettings
 from .sources import find_files
@@ -45,10 +46,10 @@ class CheckReport:
         self.errors += 1
         self.print_fact("ERROR", text, names)
 
-    def print_left_out(self, left_out: Mapping[Path, str]) -> None:
+    def print_left_out(self, left_out: Mapping[File, str]) -> None:
         """Prints files that look like training data but can't be used, if there are any."""
         if left_out:
-            names = [f"{path}: {why}" for path, why in sorted(left_out.items())]
+            names = sorted(f"{path}: {why}" for path, why in left_out.items())
             self.print_error(f"can't be used: {len(names):,}; convert or remove them", names)
 
     def print_warning(self, text: str, names: Sequence[str] = ()) -> None:
@@ -98,21 +99,23 @@ def check(config: Path, name: str | None, quick: int | None) -> int:
             times = f", {source.repeat} times per epoch" if source.repeat > 1 else ""
             of = f"{part}, source {number} of {len(sources)}: {source}{times}"
             print(f"\n{visible(of)}", flush=True)
-            check_source(report, source, quick)
+            check_source(report, source, settings.cache, quick)
         if not sources:
             print(f"\n{part}: no source")
-    check_backgrounds(report, "train", settings.train_backgrounds, quick)
-    check_backgrounds(report, "valid", settings.valid_backgrounds, quick)
+    for part in ("train", "valid"):
+        check_backgrounds(report, part, settings, quick)
     return report.conclude()
 
 
-def check_source(report: CheckReport, source: SourceSettings, quick: int | None) -> None:
+def check_source(
+    report: CheckReport, source: SourceSettings, cache: Cache, quick: int | None
+) -> None:
     """Checks a source of foregrounds; decodes `quick` of its pictures or frames, or all."""
     if source.synthetic:
         report.print_fact("drawn", f"{source.synthetic:,} foregrounds per epoch; no files")
         return
     try:
-        found = find_files(source)
+        found = find_files(source, cache)
     except MediaError as error:
         report.print_error(str(error))
         return
@@ -171,15 +174,17 @@ def print_findings(report: CheckReport, findings: Findings) -> None:
 
 
 def check_backgrounds(
-    report: CheckReport, split: str, folders: tuple[Path, ...], quick: int | None
+    report: CheckReport, split: str, settings: DatasetSettings, quick: int | None
 ) -> None:
     """Checks the photographs of a split; decodes `quick` of them, or all."""
+    train = split == "train"
+    folders = settings.train_backgrounds if train else settings.valid_backgrounds
     where = ", ".join(map(str, folders)) or "none given; they are drawn"
     print(f"\n{split}, backgrounds: {visible(where)}", flush=True)
     if not folders:
         return
     try:
-        listings = [list_pictures(folder) for folder in folders]
+        listings = [list_files(folder, settings.cache) for folder in folders]
     except MediaError as error:
         report.print_error(str(error))
         return

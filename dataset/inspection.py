@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
@@ -19,12 +18,13 @@ from media.fast_pictures import EncodedPicture, grey_alpha, read_rgb
 from runtime.progress import show_progress
 
 from .clip_pairs import ClipPairs, index_pair
+from .files import File, local
 from .pairing import check_sizes
 from .sources import FoundFiles, RgbaPictures
 
 R = TypeVar("R")
 T = TypeVar("T")
-Pair = tuple[Path, Path]
+Pair = tuple[File, File]
 IndexedPair = tuple[Pair, tuple[ClipIndex, ClipIndex]]
 
 OPAQUE = 250
@@ -133,18 +133,24 @@ def scan_pictures(found: FoundFiles, quick: int | None) -> Findings:
     def scan(pair: Pair) -> PictureFacts:
         if found.kind == "rgba":
             return _inspect(str(pair[0]), *RgbaPictures([pair]).read(0))
-        fgr, pha = map(EncodedPicture, pair)
-        check_sizes(fgr.path, fgr.size, pha.path, pha.size)
-        channels = pha.channels()
+        with local(pair[0]) as fgr_path, local(pair[1]) as pha_path:
+            fgr, pha = EncodedPicture(fgr_path), EncodedPicture(pha_path)
+            check_sizes(pair[0], fgr.size, pair[1], pha.size)
+            channels, colours = pha.channels(), fgr.rgb()
         grey = channels.shape[2:] != (3,) or int(np.ptp(channels, axis=2).max()) <= _GREY_TOLERANCE
-        return _inspect(str(pair[0]), fgr.rgb(), grey_alpha(channels), grey)
+        return _inspect(str(pair[0]), colours, grey_alpha(channels), grey)
 
     return _scan_files(found.pairs, quick, scan)
 
 
-def scan_backgrounds(paths: list[Path], quick: int | None) -> Findings:
+def scan_backgrounds(files: list[File], quick: int | None) -> Findings:
     """Decodes photographs; `quick` of them, or all."""
-    return _scan_files(paths, quick, lambda p: PictureFacts(str(p), read_rgb(p).shape[:2]))
+
+    def scan(file: File) -> PictureFacts:
+        with local(file) as path:
+            return PictureFacts(str(file), read_rgb(path).shape[:2])
+
+    return _scan_files(files, quick, scan)
 
 
 def measure_darkening(fgr: np.ndarray, pha: np.ndarray) -> float | None:

@@ -1,54 +1,53 @@
 """Pairs the pictures of two folders by relative path and stem."""
 
-import os
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import TypeVar
+from pathlib import PurePath, PurePosixPath
+from typing import Generic, TypeVar
 
-import numpy as np
+from storage.location import Location
 
-from media import MediaError
+from . import DatasetError
+from .files import File, RemoteFile
 
-AnyPath = TypeVar("AnyPath", bound=PurePath)
-
-
-class DatasetError(MediaError):
-    """Data that can't be trained on; the message names the file or folder and the cause."""
+AnyFile = TypeVar("AnyFile", bound=PurePath | RemoteFile)
 
 
 @dataclass(frozen=True)
-class Pairing:
+class Pairing(Generic[AnyFile]):
     """The result of pairing two folders."""
 
-    matched: dict[Path, Path]  # partner of each picture that has one
-    unmatched: dict[Path, str]  # why each of the other pictures has none
-    unused: list[Path]  # partners without a picture
+    matched: dict[AnyFile, AnyFile]  # partner of each picture that has one
+    unmatched: dict[AnyFile, str]  # why each of the other pictures has none
+    unused: list[AnyFile]  # partners without a picture
 
 
-def stem_key(path: PurePath, root: PurePath) -> str:
+def stem_key(path: PurePath | RemoteFile, root: PurePath | Location) -> str:
     """Names a picture by its path below `root`, a folder or the file itself, without extension.
 
     The name is Unicode-normalised, because file systems spell accented letters differently.
     """
-    relative = PurePath(path.name) if path == root else path.relative_to(root)
+    if isinstance(path, RemoteFile):
+        relative: PurePath = PurePosixPath(path.relative)
+    else:
+        relative = PurePath(path.name) if path == root else path.relative_to(str(root))
     return unicodedata.normalize("NFC", relative.with_suffix("").as_posix())
 
 
 def pair_by_stem(
-    pictures: list[Path], root: Path, partners: list[Path], partner_root: Path
-) -> Pairing:
+    pictures: list[AnyFile], root: Location, partners: list[AnyFile], partner_root: Location
+) -> Pairing[AnyFile]:
     """Pairs every picture with the only partner of the same relative path and stem.
 
     If there are several, it is the only one with the same extension too.
     """
-    candidates: dict[str, list[Path]] = defaultdict(list)
+    candidates: dict[str, list[AnyFile]] = defaultdict(list)
     for partner in partners:
         candidates[stem_key(partner, partner_root)].append(partner)
-    matched: dict[Path, Path] = {}
-    unmatched: dict[Path, str] = {}
+    matched: dict[AnyFile, AnyFile] = {}
+    unmatched: dict[AnyFile, str] = {}
     used = set()
     for picture in pictures:
         key = stem_key(picture, root)
@@ -67,7 +66,7 @@ def pair_by_stem(
     return Pairing(matched, unmatched, unused)
 
 
-def find_namesake(name: str, found: Sequence[AnyPath]) -> AnyPath | None:
+def find_namesake(name: str, found: Sequence[AnyFile]) -> AnyFile | None:
     """Finds the only file of a name: exactly, else ignoring case and Unicode spelling."""
     for alike in (str, _fold):
         same = [path for path in found if alike(path.name) == alike(name)]
@@ -80,27 +79,10 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def check_sizes(fgr: Path, fgr_size: tuple[int, ...], pha: Path, pha_size: tuple[int, ...]) -> None:
+def check_sizes(fgr: File, fgr_size: tuple[int, ...], pha: File, pha_size: tuple[int, ...]) -> None:
     """Raises a DatasetError unless the (height, width) of a foreground and its alpha agree."""
     if tuple(fgr_size) != tuple(pha_size):
         sizes = [f"{width} x {height}" for height, width in (fgr_size, pha_size)]
         raise DatasetError(
             f"{fgr} is {sizes[0]} pixels and {pha} {sizes[1]}; both must have the same size"
         )
-
-
-class FilePaths:
-    """Paths stored in one `bytes`; 500,000 `Path`s would take 200 MB in every worker."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        names = [os.fsencode(path) for path in paths]
-        self._names = b"".join(names)
-        self._ends = np.cumsum([0, *map(len, names)])
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, index: int) -> Path:
-        if not 0 <= index < len(self):
-            raise IndexError(f"index must lie in [0, {len(self)}), got {index}")
-        return Path(os.fsdecode(self._names[self._ends[index] : self._ends[index + 1]]))

@@ -8,17 +8,21 @@ import tyro
 from pydantic import Field
 
 from runtime.settings import REQUIRED, SettingsError, settings_group
+from storage.location import AnyLocation
+
+from .cache import Cache
 
 
 @settings_group()
 class SourceSettings:
     """One source of foregrounds: `fgr` and `pha`, or `rgba`, or `synthetic`."""
 
-    fgr: Path | None = None
-    """Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file."""
-    pha: Path | None = None
+    fgr: AnyLocation | None = None
+    """Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file. This
+    and the others may be URLs of folders, such as s3://bucket/folder."""
+    pha: AnyLocation | None = None
     """Folder of alphas with the same structure, paired by relative path and stem."""
-    rgba: Path | None = None
+    rgba: AnyLocation | None = None
     """Folder of RGBA pictures with straight alpha, or a file."""
     synthetic: Annotated[int, Field(ge=0)] = 0
     """Number of drawn foregrounds per epoch."""
@@ -63,12 +67,22 @@ class DatasetSettings:
     """Name of one of the data sets in the settings file."""
     datasets: tyro.conf.Suppress[dict[str, SplitSettings]] = field(default_factory=dict)
     """Sources of each data set by name; only in the settings file."""
-    train_backgrounds: tuple[Path, ...] = ()
+    train_backgrounds: tuple[AnyLocation, ...] = ()
     """Folders of photographs to use as backgrounds in training. If none is given, backgrounds are
     drawn."""
-    valid_backgrounds: tuple[Path, ...] = ()
+    valid_backgrounds: tuple[AnyLocation, ...] = ()
     """Folders of photographs to use as backgrounds in validation. If none is given, backgrounds are
     drawn."""
+    cache_dir: Path = Cache.folder
+    """Folder for files of data sets at URLs, best on a disk of this machine. Its processes and runs
+    share it."""
+    cache_gb: Annotated[float, Field(gt=0)] = Cache.limit / 1e9
+    """Size of that folder in GB. The least recently used files are removed from it."""
+
+    @property
+    def cache(self) -> Cache:
+        """The folder for files at URLs, with its limit."""
+        return Cache(self.cache_dir, int(self.cache_gb * 1e9))
 
     def split(self) -> SplitSettings:
         """Looks up the sources of the data set called `name`, or raises a SettingsError."""

@@ -1,18 +1,20 @@
 """Training files: foregrounds (pairs of pictures, RGBA, pairs of clips), and backgrounds."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from media.clips import CLIP_EXTENSIONS
 from media.fast_pictures import EncodedPicture, read_rgb
-from media.listing import EXTENSIONS, Listing, list_pictures
+from media.listing import EXTENSIONS
+from storage.location import Location
 
-from . import CHECK
+from . import CHECK, DatasetError
+from .cache import Cache
 from .clip_pairs import RUN_LENGTH, ClipPairs, index_pairs
-from .pairing import DatasetError, FilePaths, check_sizes, pair_by_stem
+from .files import File, FilePaths, Files, list_files, local
+from .pairing import check_sizes, pair_by_stem
 from .settings import SourceSettings
 
 __all__ = ["RUN_LENGTH", "Backgrounds", "DatasetError", "Foregrounds", "open_source"]
@@ -48,19 +50,22 @@ class FoundFiles:
     """The files of a source."""
 
     kind: str  # pictures, rgba or clips
-    pairs: list[tuple[Path, Path]]  # foreground and alpha, sorted; the same file twice for rgba
-    unpaired: dict[Path, str]  # why each of the other files has no partner
-    left_out: dict[Path, str]  # why files that look like such data can't be used
+    pairs: list[tuple[File, File]]  # foreground and alpha, sorted; the same file twice for rgba
+    unpaired: dict[File, str]  # why each of the other files has no partner
+    left_out: dict[File, str]  # why files that look like such data can't be used
 
 
-def open_source(settings: SourceSettings) -> Foregrounds:
+def open_source(settings: SourceSettings, cache: Cache | None = None) -> Foregrounds:
     """Opens a source of foregrounds in files, and indexes the frames of clips.
+
+    Files at URLs are listed once, here, and fetched into the cache when they are read; clips are
+    fetched here too, to index their frames.
 
     Raises:
         MediaError: when a folder is missing or empty, files are unpaired or can't be used, or a
             clip is unreadable.
     """
-    found = find_files(settings)
+    found = find_files(settings, cache)
     _refuse_left_out(found.left_out, settings)
     if found.unpaired:
         raise DatasetError(
@@ -73,7 +78,7 @@ def open_source(settings: SourceSettings) -> Foregrounds:
     return PicturePairs(found.pairs) if found.kind == "pictures" else RgbaPictures(found.pairs)
 
 
-def _refuse_left_out(left_out: dict[Path, str], where: object) -> None:
+def _refuse_left_out(left_out: dict[File, str], where: object) -> None:
     if left_out:
         raise DatasetError(
             f"{len(left_out)} files or folders of {where} can't be used: "
@@ -82,21 +87,21 @@ def _refuse_left_out(left_out: dict[Path, str], where: object) -> None:
         )
 
 
-def _name_reasons(reasons: dict[Path, str]) -> str:
+def _name_reasons(reasons: dict[File, str]) -> str:
     named = [f"{path}: {why}" for path, why in reasons.items()][:_NAMED]
     named += [f"and {len(reasons) - _NAMED} more"] if len(reasons) > _NAMED else []
     return "; ".join(named)
 
 
-def find_files(settings: SourceSettings) -> FoundFiles:
-    """Lists and pairs the files of a source that is not synthetic.
+def find_files(settings: SourceSettings, cache: Cache | None = None) -> FoundFiles:
+    """Lists and pairs the files of a source that is not synthetic; see `open_source`.
 
     Raises:
         MediaError: when a folder is missing, is empty or has both pictures and clips; or when no
             file has a partner.
     """
     if settings.rgba is not None:
-        listing, kind = _list_files(settings.rgba)
+        listing, kind = _list_kind(settings.rgba, cache)
         if kind == "clips":
             raise DatasetError(
                 f"{settings.rgba} has clips; a folder given as rgba must have RGBA pictures"
@@ -105,14 +110,14 @@ def find_files(settings: SourceSettings) -> FoundFiles:
         return FoundFiles("rgba", pairs, {}, listing.left_out)
     if settings.fgr is None or settings.pha is None:
         raise DatasetError(f"{settings} has no files to open")
-    fgrs, kind = _list_files(settings.fgr)
-    phas, pha_kind = _list_files(settings.pha)
+    fgrs, kind = _list_kind(settings.fgr, cache)
+    phas, pha_kind = _list_kind(settings.pha, cache)
     if kind != pha_kind:
         raise DatasetError(
             f"{settings.fgr} has {kind}, {settings.pha} {pha_kind}; both must have the same kind"
         )
-    if settings.fgr.is_file() and settings.pha.is_file():
-        return FoundFiles(kind, [(settings.fgr, settings.pha)], {}, {})
+    if fgrs.pictures == [settings.fgr] and phas.pictures == [settings.pha]:  # single files
+        return FoundFiles(kind, [(fgrs.pictures[0], phas.pictures[0])], {}, {})
     pairing = pair_by_stem(fgrs.pictures, settings.fgr, phas.pictures, settings.pha)
     unused = dict.fromkeys(pairing.unused, f"no foreground of that name in {settings.fgr}")
     if not pairing.matched:
@@ -124,8 +129,8 @@ def find_files(settings: SourceSettings) -> FoundFiles:
     return FoundFiles(kind, list(pairing.matched.items()), pairing.unmatched | unused, left_out)
 
 
-def _list_files(root: Path) -> tuple[Listing, str]:
-    listing = list_pictures(root, extensions=EXTENSIONS | CLIP_EXTENSIONS)
+def _list_kind(root: Location, cache: Cache | None) -> tuple[Files, str]:
+    listing = list_files(root, cache or Cache(), EXTENSIONS | CLIP_EXTENSIONS)
     files = reversed(listing.pictures)
     kinds = {path.suffix.lower() in CLIP_EXTENSIONS: path for path in files}
     if len(kinds) == 2:
@@ -137,7 +142,7 @@ def _list_files(root: Path) -> tuple[Listing, str]:
 class PicturePairs:
     """Foregrounds and alphas in separate picture files; see `Foregrounds`."""
 
-    def __init__(self, pairs: list[tuple[Path, Path]]) -> None:
+    def __init__(self, pairs: list[tuple[File, File]]) -> None:
         self._fgrs = FilePaths([fgr for fgr, _ in pairs])
         self._phas = FilePaths([pha for _, pha in pairs])
         self.runs = tuple(range(index, index + 1) for index in range(len(pairs)))
@@ -149,22 +154,25 @@ class PicturePairs:
         return str(self._fgrs[index])
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        fgr, pha = EncodedPicture(self._fgrs[index]), EncodedPicture(self._phas[index])
-        check_sizes(fgr.path, fgr.size, pha.path, pha.size)
-        # If one is a PNG and the other a JPEG, both are reduced by the same divisor.
-        reduction = max(fgr.reduction(shorter_side), pha.reduction(shorter_side))
-        return fgr.rgb(reduction), pha.alpha(reduction)
+        files = self._fgrs[index], self._phas[index]
+        with local(files[0]) as fgr_path, local(files[1]) as pha_path:
+            fgr, pha = EncodedPicture(fgr_path), EncodedPicture(pha_path)
+            check_sizes(files[0], fgr.size, files[1], pha.size)
+            # If one is a PNG and the other a JPEG, both are reduced by the same divisor.
+            reduction = max(fgr.reduction(shorter_side), pha.reduction(shorter_side))
+            return fgr.rgb(reduction), pha.alpha(reduction)
 
 
 class RgbaPictures(PicturePairs):
     """Foregrounds with their alpha channel; see `Foregrounds`."""
 
     def read(self, index: int, shorter_side: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        path = self._fgrs[index]
-        channels = EncodedPicture(path).channels()
+        file = self._fgrs[index]
+        with local(file) as path:
+            channels = EncodedPicture(path).channels()
         if channels.ndim == 2 or channels.shape[2] != 4:
             raise DatasetError(
-                f"{path}: has no alpha channel; a folder given as rgba must have RGBA pictures"
+                f"{file}: has no alpha channel; a folder given as rgba must have RGBA pictures"
             )
         return np.ascontiguousarray(channels[..., :3]), np.ascontiguousarray(channels[..., 3])
 
@@ -173,17 +181,20 @@ class Backgrounds:
     """Photographs as backgrounds, in an order shuffled by a seed; picklable.
 
     Args:
-        folders: folders of pictures, with their subfolders, or single files.
+        folders: folders of pictures, with their subfolders, or single files; URLs of folders.
         seed: determines the order and the choices.
+        cache: for files at URLs; None is the default one.
 
     Raises:
         MediaError: when a folder is missing, has no picture, or has files that can't be used.
     """
 
-    def __init__(self, folders: tuple[Path, ...], seed: int) -> None:
-        paths: list[Path] = []
+    def __init__(
+        self, folders: tuple[Location, ...], seed: int, cache: Cache | None = None
+    ) -> None:
+        paths: list[File] = []
         for folder in folders:
-            listing = list_pictures(folder)
+            listing = list_files(folder, cache or Cache())
             _refuse_left_out(listing.left_out, folder)
             paths += listing.pictures
         if not paths:
@@ -206,4 +217,9 @@ class Backgrounds:
 
     def read(self, index: int, shorter_side: int | None = None) -> np.ndarray:
         """Reads a photograph by index, from 0; see `media.fast_pictures.read_rgb`."""
-        return read_rgb(self._paths[index], shorter_side)
+        with local(self._paths[index]) as path:
+            return read_rgb(path, shorter_side)
+
+    def file(self, index: int) -> File:
+        """The file of a photograph, by index."""
+        return self._paths[index]

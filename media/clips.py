@@ -93,11 +93,13 @@ def _index(packets: list[tuple[int, bool, bool]]) -> ClipIndex:
 class IndexedClip:
     """An open clip whose frames are read by number; one thread at a time may use it.
 
-    Takes the index of `index_clip`; raises a VideoError when the file can't be read.
+    Takes the index of `index_clip`, and its name in errors if that is not its path; raises a
+    VideoError when the file can't be read.
     """
 
-    def __init__(self, path: Path, index: ClipIndex) -> None:
+    def __init__(self, path: Path, index: ClipIndex, name: str | None = None) -> None:
         self._path = path
+        self._name = name or str(path)
         self._index = index
         self._last: int | None = None
         self._to_rgb = ToRgb(exact=False)
@@ -132,11 +134,11 @@ class IndexedClip:
         except av.error.FFmpegError as error:
             self._last = None
             reason = f"can't be decoded: {error.strerror}"
-            raise VideoError(f"{self._path}: frame {number} {reason}") from error
+            raise VideoError(f"{self._name}: frame {number} {reason}") from error
         if frame is None or frame.is_corrupt:
             cause = "is damaged" if frame else "is not where its time stamp says"
             self._last = None
-            raise VideoError(f"{self._path}: frame {number} {cause}; {_ADVICE}")
+            raise VideoError(f"{self._name}: frame {number} {cause}; {_ADVICE}")
         self._last = number
         return frame
 
@@ -156,7 +158,7 @@ class IndexedClip:
         return None
 
     def _open(self) -> None:
-        self._container, self._stream = open_clip(self._path, str(self._path))
+        self._container, self._stream = open_clip(self._path, self._name)
         # One thread, because there are as many worker processes as cores.
         self._stream.codec_context.thread_count = 1
         self._last = None

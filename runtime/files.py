@@ -74,7 +74,7 @@ class Partial:
         named = f"{final.stem}.{token[:8]}.partial{final.suffix}"
         self.path = final.with_name(named if shown else f".{token}.partial")
         self._lock = file = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        if not _lock(file, wait=True):
+        if not lock_file(file, wait=True):
             self.close()
 
 
@@ -99,18 +99,22 @@ def _remove_unlocked(path: str) -> None:
     with suppress(OSError):
         file = os.open(path, os.O_RDWR)
         try:
-            if _lock(file):
+            if lock_file(file):
                 os.unlink(path)  # noqa: PTH108 - a name, not a path
         finally:
             os.close(file)
 
 
-def _lock(file: int, wait: bool = False) -> bool:
-    """Locks an open file until it is closed; returns whether that was possible."""
+def lock_file(file: int, wait: bool = False, shared: bool = False) -> bool:
+    """Locks an open file until it is closed; returns whether that was possible.
+
+    With `shared`, others may lock it so as well.
+    """
     if fcntl is None:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         return False
     return True
@@ -172,7 +176,7 @@ def temporary_folder(prefix: str, folder: Path | None = None) -> Iterator[Path]:
             # Without a file to lock it is another's, or was made right now.
             file = os.open(path / _IN_USE, os.O_RDWR)
             try:
-                if _lock(file):
+                if lock_file(file):
                     shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(file)

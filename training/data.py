@@ -3,7 +3,6 @@
 import signal
 from collections import deque
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -13,13 +12,16 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from dataset.augmentation import AugmentationSettings
+from dataset import DatasetError
 from dataset.batches import Batches
+from dataset.cache import Cache
+from dataset.files import RemoteFile, local
 from dataset.samples import Request, Samples
 from dataset.settings import SourceSettings
 from dataset.sources import Backgrounds, open_source
 from dataset.synthesis import Sample, synthesise
 from dataset.synthetic import SyntheticForegrounds
+from storage.location import Location
 
 from .processes import Processes
 from .settings import RunSettings, TrainingSettings
@@ -31,8 +33,8 @@ _VALIDATION_SEEDS = 1 << 31
 # Seconds to wait for a batch from a worker before the run ends.
 _PATIENCE = 600
 
-# Backgrounds whose size is checked.
-_LOOKED_AT = 200
+# Backgrounds whose size is checked; fewer of those that must be fetched.
+_LOOKED_AT, _FETCHED = 200, 20
 
 
 class Data(NamedTuple):
@@ -60,12 +62,17 @@ class Batch(NamedTuple):
 
 
 def open_data(settings: TrainingSettings, processes: Processes) -> Data:
-    """Opens training and validation set; ValueError for missing, unpaired or too few data."""
+    """Opens training and validation set; every process must call it.
+
+    Raises:
+        ValueError: for missing, unpaired or too few data, or if processes found different ones.
+    """
     data, run, valid = settings.dataset, settings.run, settings.validation
     rank, count = processes.rank, processes.world_size
     split = data.split()
-    photographs = _open_backgrounds(data.train_backgrounds, run.seed)
-    samples = _open_samples(split.train, photographs, settings.augmentation, run.seed)
+    photographs = _open_backgrounds(data.train_backgrounds, run.seed, data.cache)
+    samples = _open_samples(split.train, photographs, settings, run.seed)
+    _check_same(len(samples), len(photographs or ()), processes)
     notes = note_small(photographs, settings.crop.largest) if photographs and not rank else []
     batches = Batches(
         samples.runs, run.batch_size, settings.crop, run.seed, run.num_workers, rank, count
@@ -74,8 +81,8 @@ def open_data(settings: TrainingSettings, processes: Processes) -> Data:
     if not split.valid:
         return Data(loader, batches, None, notes)
     seed = _VALIDATION_SEEDS + valid.seed
-    photographs = _open_backgrounds(data.valid_backgrounds, seed)
-    fixed = _open_samples(split.valid, photographs, settings.augmentation, seed)
+    photographs = _open_backgrounds(data.valid_backgrounds, seed, data.cache)
+    fixed = _open_samples(split.valid, photographs, settings, seed)
     judged = min(valid.samples, len(fixed))
     # Evenly over the data set, so that few samples come from many clips.
     places = [i * len(fixed) // judged for i in range(rank, judged, count)]
@@ -88,10 +95,15 @@ def note_small(photographs: Backgrounds, largest: int) -> list[str]:
     """Warns if the largest crop enlarges some of the first photographs, in random order."""
     looked = small = 0
     for index in range(min(len(photographs), _LOOKED_AT)):
+        file = photographs.file(index)
+        if isinstance(file, RemoteFile) and looked == _FETCHED:
+            break
         try:
-            with Image.open(photographs.name(index)) as picture:
+            with local(file) as path, Image.open(path) as picture:
                 small += min(picture.size) < largest
                 looked += 1
+        except DatasetError:
+            raise  # it can't be fetched
         except (OSError, ValueError, Image.DecompressionBombError):
             continue  # reading it later raises the error
     if not small:
@@ -198,20 +210,34 @@ def pair_with_others(batch: dict[str, Any], pairings: int) -> dict[str, Any]:
     }
 
 
-def _open_backgrounds(folders: tuple[Path, ...], seed: int) -> Backgrounds | None:
-    return Backgrounds(folders, seed) if folders else None
+def _check_same(samples: int, backgrounds: int, processes: Processes) -> None:
+    found = processes.gather((samples, backgrounds))
+    if len(set(found)) > 1:
+        counts = "; ".join(f"{count} samples and {others} backgrounds" for count, others in found)
+        raise ValueError(
+            f"the processes of this run found different data, by rank: {counts}. Give the same "
+            "data to all machines"
+        )
+
+
+def _open_backgrounds(folders: tuple[Location, ...], seed: int, cache: Cache) -> Backgrounds | None:
+    return Backgrounds(folders, seed, cache) if folders else None
 
 
 def _open_samples(
     sources: Sequence[SourceSettings],
     backgrounds: Backgrounds | None,
-    augmentation: AugmentationSettings,
+    settings: TrainingSettings,
     seed: int,
 ) -> Samples:
+    cache, repeats = settings.dataset.cache, [source.repeat for source in sources]
     foregrounds = [
-        SyntheticForegrounds(s.synthetic, seed) if s.synthetic else open_source(s) for s in sources
+        SyntheticForegrounds(source.synthetic, seed)
+        if source.synthetic
+        else open_source(source, cache)
+        for source in sources
     ]
-    return Samples(foregrounds, backgrounds, augmentation, seed, [s.repeat for s in sources])
+    return Samples(foregrounds, backgrounds, settings.augmentation, seed, repeats)
 
 
 def _make_loader(
