@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,15 @@ import torch
 from torch import distributed
 
 import training.heartbeat
+from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from training.checkpoint import save_checkpoint, take_checkpoint
+from training.data import open_data
 from training.heartbeat import heartbeat
 from training.processes import Processes, run_command
 from training.resume import find_checkpoint
 from training.settings import BaseModelSettings, BaseSettings
 
-from .conftest import CPU, MakeRun
+from .conftest import CPU, MakeRun, make_settings
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked, to start at once")
 
@@ -100,6 +103,20 @@ def test_a_damaged_checkpoint_is_told_by_its_reader_and_ends_all(
     assert first == "OtherProcessError: process 1 of this run has failed"
     assert "CheckpointError" in second
     assert "checksum" in second
+
+
+def open_own_data(folder: Path, processes: Processes) -> int:
+    settings = make_settings(folder)
+    own = SplitSettings((SourceSettings(synthetic=8 + processes.rank),), ())
+    settings = replace(settings, dataset=DatasetSettings("own", {"own": own}))
+    return len(open_data(settings, processes).batches)
+
+
+@forks
+def test_machines_with_different_data_are_refused(tmp_path: Path) -> None:
+    said = "ValueError: the processes of this run found different data, by rank: 8 samples and 0"
+    results = run_two(tmp_path, partial(open_own_data, tmp_path))
+    assert all(str(result).startswith(said) for result in results), results
 
 
 @forks

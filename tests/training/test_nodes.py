@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from dataset.settings import DatasetSettings, SourceSettings, SplitSettings
 from runtime.settings import to_yaml
+from storage.location import Location, Url
+from tests.storage.server import Store
 from training.checkpoint import load_checkpoint
 from training.settings import BaseSettings
 
@@ -26,13 +31,16 @@ pytestmark = [
 STEPS = 12  # of two processes: 6 in each of two epochs
 
 
-def write_config(folder: Path) -> tuple[list[str], BaseSettings]:
+def write_config(
+    folder: Path, checkpoints: Location | None = None, **data: Any
+) -> tuple[list[str], BaseSettings]:
     """Writes a run of 2 epochs of 24 samples, with a checkpoint after each second step."""
     settings = make_settings(folder, num_workers=1, checkpoint_interval=2, checkpoint_keep=9)
     sources = SplitSettings((SourceSettings(synthetic=24),), (SourceSettings(synthetic=2),))
     settings = replace(
         settings,
-        dataset=DatasetSettings("drawn", {"drawn": sources}),
+        dataset=DatasetSettings("drawn", {"drawn": sources}, **data),
+        run=replace(settings.run, checkpoint_dir=checkpoints or settings.run.checkpoint_dir),
         model=replace(settings.model, last_checkpoint="auto"),
     )
     folder.mkdir(exist_ok=True)
@@ -57,7 +65,7 @@ def wait_until(done: Callable[[], object], nodes: list[Node]) -> None:
     while not done():
         assert all(node.process.poll() is None for node in nodes), nodes[0].said
         assert time.monotonic() < limit, nodes[0].said
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +104,29 @@ def test_a_machine_that_dies_in_an_epoch_and_comes_back_changes_no_bit(
     assert different(uninterrupted, state_at_end(settings)) == []
 
 
-def test_a_machine_that_stays_away_leaves_the_run_to_the_other(tmp_path: Path) -> None:
-    command, settings = write_config(tmp_path)
-    checkpoints = settings.run.checkpoint_dir / "run"
+def test_a_machine_that_stays_away_leaves_the_run_to_the_other(tmp_path: Path, s3: Store) -> None:
+    """The second machine continues from the first's checkpoint, with data in a store too."""
+    for number in range(4):
+        colours = np.full((100, 120, 3), 60 * number, np.uint8)
+        s3.put(f"photographs/{number}.png", cv2.imencode(".png", colours)[1].tobytes())
+    root = Url("s3", s3.bucket)
+    command, _ = write_config(
+        tmp_path,
+        root / "runs",
+        **{"train_backgrounds": (root / "photographs",), "cache_dir": tmp_path / "cache"},
+    )
     with meeting_point() as port:
         names = ["127.0.0.1", "127.0.0.2"]
         nodes = [Node(port, name, command, tmp_path / name) for name in names]
         try:
-            wait_until((checkpoints / "epoch-1-step-6.pth").exists, nodes)
+            wait_until(lambda: "runs/run/epoch-1-step-6.pth" in s3.names("runs/"), nodes)
             nodes[0].kill()
             said = nodes[1].finish()
         finally:
             for node in nodes:
                 node.kill()
+    begin = r"continuing from s3://.*/epoch-1-step-(\d+)\.pth: epoch 1, step \1$"
+    step = int(re.search(begin, said, re.MULTILINE)[1])
     assert "2 processes before, 1 now" in said
-    # One process makes steps of half as many samples: 12 instead of 6.
-    assert (checkpoints / "epoch-2-step-18.pth").exists()
+    # One process makes steps of half as many samples: 12 instead of 6 in an epoch.
+    assert f"runs/run/epoch-2-step-{18 - (step - 6)}.pth" in s3.names("runs/")
