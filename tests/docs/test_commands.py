@@ -25,6 +25,7 @@ from training.settings import BaseSettings, RefineSettings
 
 # Commands that are not run, because of what they need; their flags and settings are checked.
 UNRUN = {
+    r"--rdzv-endpoint": "several machines; see tests/training/test_nodes.py",
     r"configs/stage\d": "the data may not be redistributed, and take GPUs",
     r"configs/synthetic_(base|refine)\.yaml --": "half an hour; smoke.yaml runs the same loop",
     r"--virtual-camera|--camera (/dev|rtsp|\d)|--camera-size": "a camera, or a driver of one",
@@ -37,6 +38,7 @@ UNRUN = {
 ELSEWHERE = {
     r"^(python3? -m venv|\. \.venv/bin/activate|pip install|docker)": "tests/test_packaging.py",
     r"^tensorboard ": "a server",
+    r"^python -c .*TCPStore": "tests/training/nodes.py",
     r"^matting app": "tests/app",
 }
 # What a run gets beside, so that it is small, or has a camera.
