@@ -8,7 +8,7 @@ import tyro
 from pydantic import Field
 
 from runtime.settings import REQUIRED, SettingsError, settings_group
-from storage.location import AnyLocation
+from storage.location import AnyLocation, OptionalLocation
 
 from .cache import Cache
 
@@ -17,12 +17,12 @@ from .cache import Cache
 class SourceSettings:
     """One source of foregrounds: `fgr` and `pha`, or `rgba`, or `synthetic`."""
 
-    fgr: AnyLocation | None = None
+    fgr: OptionalLocation = None
     """Folder of pictures (with subfolders) or of clips (mp4, mov, mkv, webm, avi), or a file. This
     and the others may be URLs of folders, such as s3://bucket/folder."""
-    pha: AnyLocation | None = None
+    pha: OptionalLocation = None
     """Folder of alphas with the same structure, paired by relative path and stem."""
-    rgba: AnyLocation | None = None
+    rgba: OptionalLocation = None
     """Folder of RGBA pictures with straight alpha, or a file."""
     synthetic: Annotated[int, Field(ge=0)] = 0
     """Number of drawn foregrounds per epoch."""

@@ -155,7 +155,7 @@ def to_plain(settings: Any) -> Any:
         settings: a dataclass, or any value inside one.
 
     Returns:
-        The same nesting; paths and URLs as strings, tuples as lists.
+        The same nesting; paths and URLs as strings, tuples as lists; `REQUIRED` stays.
     """
     if dataclasses.is_dataclass(settings):
         fields = dataclasses.fields(settings)
@@ -164,7 +164,8 @@ def to_plain(settings: Any) -> Any:
         return {key: to_plain(value) for key, value in settings.items()}
     if isinstance(settings, (tuple, list)):
         return [to_plain(value) for value in settings]
-    return settings if isinstance(settings, str | int | float | None) else str(settings)
+    is_plain = settings is REQUIRED or isinstance(settings, str | int | float | None)
+    return settings if is_plain else str(settings)
 
 
 def to_yaml(settings: Any) -> str:

@@ -15,7 +15,7 @@ from model.matting import MAX_BACKBONE_SCALE, Backbone
 from model.refiner import CELL, RefineMode
 from runtime.device import DeviceName
 from runtime.settings import REQUIRED, settings_group
-from storage.location import AnyLocation
+from storage.location import AnyLocation, OptionalLocation, check_target
 
 # Number of evenly spaced scales of the coarse input to draw from.
 _SCALES = 3
@@ -40,7 +40,7 @@ class BaseModelSettings:
     """Backbone of the encoder."""
     pretrain_initialization: Path | None = None
     """DeepLabV3 weights for encoder and ASPP."""
-    initial_checkpoint: AnyLocation | None = None
+    initial_checkpoint: OptionalLocation = None
     """Weights to start from: a checkpoint of an earlier stage, from this program or from the
     authors' release.
     """
@@ -193,6 +193,7 @@ class RunSettings:
     """Number of newest checkpoints to keep, in addition to the best one."""
 
     def __post_init__(self) -> None:
+        check_target(self.checkpoint_dir)
         if isinstance(self.batch_size, int) and not 1 <= self.pairings <= self.batch_size:
             raise ValueError(
                 "pairings must be from 1 to batch_size, because each needs a different background, "

@@ -87,7 +87,7 @@ def test_what_pytorch_says_of_a_full_disk_is_understood(
     def full(path: Path):
         yield Path("/dev/full")
 
-    monkeypatch.setattr(module, "whole", full)
+    monkeypatch.setattr(module, "stored", full)
     with pytest.raises(CheckpointError, match="can't be written"):
         save_checkpoint(tmp_path, EMPTY, keep=1)
 

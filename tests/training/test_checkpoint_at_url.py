@@ -121,3 +121,8 @@ def test_a_missing_bucket_is_named_before_any_step(
     run = replace(settings.run, checkpoint_dir=Url("s3", "no-such-bucket", "runs"))
     with pytest.raises(ValueError, match="there is no bucket no-such-bucket"):
         make_run(replace(settings, run=run))
+
+
+def test_a_place_that_is_to_read_only_is_refused_with_the_settings(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="https:// is to read only; write to s3://"):
+        make_settings(tmp_path, checkpoint_dir=Url("https", "host.example", "runs"))
