@@ -180,8 +180,12 @@ def sequence(tmp_path: Path, clips, photographs) -> tuple:
     "flags",
     [
         pytest.param((), id="checked"),
-        pytest.param(("--preprocess", "none"), id="free"),
-        pytest.param(("--preprocess-alignment", "--preprocess-exposure"), marks=pytest.mark.slow),
+        pytest.param(("--preprocess", "none"), id="free", marks=pytest.mark.slow),
+        pytest.param(
+            ("--preprocess-alignment", "--preprocess-exposure"),
+            id="tracked",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_ranges_make_what_one_run_makes(

@@ -11,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import attached, capture_check, clip_reading, data_throughput, held_out, pictures
+from benchmarks import (
+    attached,
+    capture_check,
+    clip_reading,
+    data_throughput,
+    held_out,
+    many_pictures,
+    pictures,
+)
 from benchmarks.scenes import Scene
 from dataset.clip_pairs import RUN_LENGTH
 from matting.settings import DEFAULT_CHECKPOINT
@@ -50,7 +58,7 @@ def composites(tmp_path: Path, photographs) -> tuple[object, ...]:
 
 
 def test_all_programs_are_known() -> None:
-    assert len(PROGRAMS) == 13
+    assert len(PROGRAMS) == 14
     assert {"compare_reference", "profile_parts", "robustness", "held_out"} <= {*PROGRAMS}
 
 
@@ -66,6 +74,20 @@ def test_help_says_what_the_program_does(
     assert end.value.code == 0
     assert f"usage: {name}" in shown
     assert " ".join(module.__doc__.split("\n")[0].split()) in shown
+
+
+@pytest.mark.slow
+def test_many_pictures_measures_a_run_and_its_repetition(tmp_path: Path, call: Call) -> None:
+    out = call(many_pictures.main, "--counts", 300, "--folder", tmp_path)
+    assert "the network is replaced by constants" in out
+    rows = [[float(cell) for cell in line.split("|")] for line in out.splitlines()[2:]]
+    assert [row[0] for row in rows] == [300, 300]
+    (first, again) = rows
+    # The network is there, and is at least 20 MiB; what has been made is neither read nor written.
+    assert min(first[1], again[1]) > 100
+    assert min(first[2:5]) > 0
+    assert again[2:5] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_held_out_judges_coarse_and_refined(call: Call, composites) -> None:

@@ -126,6 +126,8 @@ FILES: dict[str, Callable[[Path], object]] = {
     "webcam/plate-20260102-101500.png": lambda path: picture(path, False, 48, 64),
     **dict.fromkeys(("clip.mp4", "phone.mov", "waves.mp4"), clip(4)),
     "clip.avi": clip(35),
+    "footage": lambda path: [clip(4)(path / name) for name in ("a.mp4", "b.mp4")],
+    "frames": folder(True, "0.png", "1.png"),
     "hd.mp4": clip(2, 1080, 1920),
     "empty-hd.jpg": lambda path: picture(path, False, 1080, 1920),
     "camera.mp4": camera,
