@@ -24,7 +24,7 @@ test-files: $(VENV)/.installed-dev
 
 # Long tests, and those on real photographs that are not part of the repository.
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m slow -s
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile -rP
 
 gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.gpu_report --output-dir gpu-report

@@ -6,25 +6,22 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import PATCHED, Run
+from tests.conftest import PATCHED, RunScript, fork_script
 
 SIZE = (24, 32)
 
 
-@pytest.fixture(scope="session")
-def evaluate(run_script):
+@pytest.fixture(scope="module")
+def evaluate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
     """Runs the script in a process of its own."""
-
-    def run(*args: object) -> Run:
-        return run_script(*args, command=(sys.executable, "evaluate.py"))
-
-    return run
+    yield from fork_script("evaluate.py", tmp_path_factory.mktemp("forked_evaluate"))
 
 
 def save(path: Path, pixels: np.ndarray) -> Path:

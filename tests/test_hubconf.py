@@ -29,6 +29,7 @@ assert not any(hasattr(sys.modules[name], "__file__") for name in ("model", "med
 """
 
 
+@pytest.mark.slow
 def test_loads_network_and_library_beside_foreign_modules(tmp_path: Path) -> None:
     names = {"REPO": REPOSITORY, "FRAME": REPOSITORY / "demo/src/lawn.jpg"}
     names["PLATE"] = REPOSITORY / "demo/bgr/lawn.jpg"

@@ -195,6 +195,7 @@ def test_real_data_are_measured_where_they_are(
     assert f"left out: shadow-room: {tmp_path / 'room'} does not exist" in out
 
 
+@pytest.mark.slow
 def test_the_same_weights_are_equal_and_broken_ones_are_worse(run: Run, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     rows = "--rows", "none", "capture", "coarse-none", "holes-composites", "islands"

@@ -76,6 +76,7 @@ def test_a_failed_stage_does_not_stop_the_others(
     assert "report.md" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_network_is_timed_and_its_kernels_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

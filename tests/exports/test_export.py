@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 
 from matting import Matting
 from matting.exported.card import read_card
+from tests.conftest import RunScript, fork_script
 
 SMALL = ("--size", "128x96", "--model-refine-sample-pixels", "1600")
 
@@ -23,19 +25,25 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_nothing_is_replaced_without_permission(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunScript]:
+    """The script for runs that end before any work."""
+    yield from fork_script("export.py", tmp_path_factory.mktemp("forked_export"))
+
+
+def test_nothing_is_replaced_without_permission(tmp_path: Path, refused: RunScript) -> None:
     (tmp_path / "128x96-blocks-float32.pt2").write_text("mine")
-    done = export(tmp_path, *SMALL, "--format", "torch-export")
-    assert done.returncode == 2
-    assert "has 128x96-blocks-float32.pt2 already; use -y to replace them" in done.stderr
+    done = refused("--output-dir", tmp_path, *SMALL, "--format", "torch-export")
+    done.check(2, "has 128x96-blocks-float32.pt2 already; use -y to replace them")
     assert (tmp_path / "128x96-blocks-float32.pt2").read_text() == "mine"
 
 
-def test_weights_beside_an_openvino_file_are_not_replaced_either(tmp_path: Path) -> None:
+def test_weights_beside_an_openvino_file_are_not_replaced_either(
+    tmp_path: Path, refused: RunScript
+) -> None:
     (tmp_path / "128x96-blocks-float32.bin").write_text("mine")
-    done = export(tmp_path, *SMALL, "--format", "openvino")
-    assert done.returncode == 2
-    assert "has 128x96-blocks-float32.bin already; use -y to replace them" in done.stderr
+    done = refused("--output-dir", tmp_path, *SMALL, "--format", "openvino")
+    done.check(2, "has 128x96-blocks-float32.bin already; use -y to replace them")
     assert (tmp_path / "128x96-blocks-float32.bin").read_text() == "mine"
 
 
@@ -57,11 +65,9 @@ def test_weights_beside_an_openvino_file_are_not_replaced_either(tmp_path: Path)
     ],
 )
 def test_wrong_input_ends_before_any_work(
-    tmp_path: Path, flags: tuple[str, ...], message: str
+    tmp_path: Path, flags: tuple[str, ...], message: str, refused: RunScript
 ) -> None:
-    done = export(tmp_path / "out", *flags)
-    assert done.returncode == 2
-    assert message in done.stderr
+    refused("--output-dir", tmp_path / "out", *flags).check(2, message)
     assert not list((tmp_path / "out").glob("*"))
 
 
