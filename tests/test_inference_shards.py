@@ -14,6 +14,7 @@ from matting.__main__ import main
 from matting.shards import Shard
 
 from .conftest import Run
+from .test_inference_images import list_files
 
 NAMES = [f"{number:02}.png" for number in range(8)]
 
@@ -73,6 +74,16 @@ def test_shards_make_what_one_run_makes(tmp_path: Path, run_forked, merge, line)
     run_forked(*line, "--output-dir", out, *changed).check(
         0, f"note: {2 * mine} kept outputs were made with other settings: target_bgr was None"
     )
+
+
+def test_more_parts_than_photographs(tmp_path: Path, run_forked, merge, line) -> None:
+    parts = 40
+    out = tmp_path / "out"
+    of = {next(i for i in range(parts) if Shard(i, parts).holds(name)) for name in NAMES}
+    empty = min(set(range(parts)) - of)
+    run = run_forked(*line, "--output-dir", out, "--shard", f"{empty}/{parts}")
+    run.check(0, "0 done, 0 skipped, 0 failed")
+    assert list_files(out) == [f"summary-{empty}-of-{parts}.json"]
 
 
 def test_what_is_missing_is_listed(tmp_path: Path, run_forked, merge, line) -> None:
