@@ -139,7 +139,9 @@ def matte_images(settings: Settings) -> int:
 def begin_report(settings: Settings, matting: Matting, plan: Plan, shard: Shard) -> RunSummary:
     """Makes the report of a run, with what is known before the work, and prints its notes."""
     folder, plain = settings.output.dir, to_plain(settings)
-    setup, notes = describe_setup(matting.predictor, settings.model, settings.compute)
+    setup, notes = describe_setup(
+        matting.predictor, settings.model, settings.compute, settings.quality
+    )
     kept = ((name, name_below(path, folder)) for name, _, path in plan.list_kept())
     earlier, earlier_notes = compare_runs(folder, shard, hide_folders(plain, plain), kept)
     facts: dict[str, Any] = {**setup, "settings": plain, "kept": earlier}

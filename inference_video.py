@@ -176,7 +176,9 @@ def matte_clip(settings: Settings, shard: Shard) -> int:
         predictor = load_predictor(settings.model, settings.compute)
         check_output_types(predictor, output.types)
         check_writable(output.dir)
-        facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
+        facts, setup_notes = describe_setup(
+            predictor, settings.model, settings.compute, settings.quality
+        )
         read = describe_source(source.info)
         report = RunSummary(
             {**facts, "source": read, "settings": to_plain(settings), **before, **part}

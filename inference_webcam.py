@@ -106,7 +106,9 @@ def matte_camera(settings: Settings) -> int:
     with closing(Capture(open_camera(settings.camera, settings.opening))) as capture:
         camera = capture.facts
         outputs = Outputs(settings.record, settings.recording, settings.virtual_camera, camera)
-        facts, setup_notes = describe_setup(predictor, settings.model, settings.compute)
+        facts, setup_notes = describe_setup(
+            predictor, settings.model, settings.compute, settings.quality
+        )
         report = RunSummary({**facts, "camera": camera.describe(), "settings": to_plain(settings)})
         journal = Journal(report, settings.camera, settings.output_dir, settings.taking.save)
         journal.note(*notes, *setup_notes, *camera.notes, *outputs.notes)

@@ -214,7 +214,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--backend", default="pytorch")
-    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--precision", help="default: by quality")
     parser.add_argument(
         "--qualities",
         nargs="+",

@@ -132,8 +132,9 @@ class Matting:
                 `save_pretrained`, of which the weights are taken.
             quality: `auto`, `best`, `fast`, `hd` or `4k`, see `resolve_budget`.
             compute: `device` (`auto`, `cpu`, `cuda`, `mps`), `precision` (`float32`, `float16`,
-                `bfloat16`), `backend` (`pytorch`, `onnxruntime`, `openvino`) and `num_workers` (0
-                computes one picture at a time); see `ComputeSettings`.
+                `bfloat16`; by default the quality's), `backend` (`pytorch`, `onnxruntime`,
+                `openvino`) and `num_workers` (0 computes one picture at a time); see
+                `ComputeSettings`.
 
         Raises:
             ValueError: when the device is not available, the weights can't be used, or the backend

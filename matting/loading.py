@@ -11,6 +11,7 @@ from runtime.wording import visible
 
 from .exported.predictor import ExportedPredictor
 from .predictor import Predictor, explain_non_finite
+from .quality import Quality
 from .settings import ComputeSettings, ModelSettings
 
 # Extensions of exported networks, in place of weights.
@@ -32,10 +33,11 @@ def load_predictor(model: ModelSettings, compute: ComputeSettings) -> Predictor:
     device = resolve_device(compute.device)
     lanes = choose_lanes(device, compute)
     network = load_model(model).to(device)
-    with autocast(device, compute.precision):
+    precision = compute.precision or "float32"
+    with autocast(device, precision):
         broken = find_overflow(network, device)
     if broken:
-        reason = explain_non_finite(f"its layer {broken}", compute.precision)
+        reason = explain_non_finite(f"its layer {broken}", precision)
         raise CheckpointError(f"checkpoint {model.checkpoint}: {reason}")
     return Predictor(network, device, compute.precision, compute.backend, lanes)
 
@@ -84,7 +86,7 @@ def check_output_types(predictor: Predictor, types: Iterable[str]) -> None:
 
 
 def describe_setup(
-    predictor: Predictor, model: ModelSettings, compute: ComputeSettings
+    predictor: Predictor, model: ModelSettings, compute: ComputeSettings, quality: Quality = "auto"
 ) -> tuple[dict[str, str], list[str]]:
     """Prints the network, the device and the backend.
 
@@ -94,7 +96,7 @@ def describe_setup(
     facts = {
         "network": predictor.kind,
         "device": describe_device(predictor.device),
-        "precision": predictor.precision,
+        "precision": predictor.choose_precision(quality == "fast"),
         "backend": (
             predictor.runtime if isinstance(predictor, ExportedPredictor) else compute.backend
         ),
@@ -106,6 +108,6 @@ def describe_setup(
     notes = []
     if isinstance(predictor, ExportedPredictor):
         notes.append("the exported network fixes scale and pixels to refine, not --quality")
-    elif slow := precision_note(predictor.device, compute.precision):
+    elif slow := precision_note(predictor.device, predictor.choose_precision(quality == "fast")):
         notes.append(slow)
     return facts, notes

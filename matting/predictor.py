@@ -17,6 +17,7 @@ from model.weights import identify
 from runtime.device import (
     Precision,
     autocast,
+    fast_precision,
 )
 
 from .backends import Backend, accelerate_by, check_backend
@@ -47,7 +48,8 @@ class Predictor:
         network: MattingRefine, or MattingBase, which then predicts at `backbone_scale` and is
             resized. It is moved to the device and put in evaluation mode.
         device: where to compute.
-        precision: precision of the convolutions.
+        precision: precision of the convolutions; None means float32, or the device's fastest for
+            budgets that say so. Backends other than `pytorch` then stay in float32.
         backend: runtime of the coarse network.
         lanes: number of pictures computed at the same time; further threads wait. Must be 1 for
             backends other than `pytorch`.
@@ -66,11 +68,12 @@ class Predictor:
         self,
         network: MattingBase | MattingRefine,
         device: torch.device,
-        precision: Precision = "float32",
+        precision: Precision | None = None,
         backend: Backend = "pytorch",
         lanes: int = 1,
     ) -> None:
         if backend != "pytorch":
+            precision = precision or "float32"
             check_backend(backend, network, device, precision)
         if lanes < 1 or (lanes > 1 and backend != "pytorch"):
             raise ValueError(
@@ -83,7 +86,7 @@ class Predictor:
         if backend == "pytorch":
             self.compute = accelerate(self.network)
         else:
-            self.compute, self.parity = accelerate_by(backend, self.network, precision)
+            self.compute, self.parity = accelerate_by(backend, self.network, precision or "float32")
         self._set_lanes(lanes)
 
     def _set_lanes(self, lanes: int) -> None:
@@ -100,6 +103,11 @@ class Predictor:
         """Chooses scale and pixels for a picture; see `resolve_budget`."""
         return resolve_budget(height, width, quality, **asked)
 
+    def choose_precision(self, lowers: bool = False) -> Precision:
+        """The precision of a picture, whose budget lowers it or not."""
+        lowest = fast_precision(self.device) if lowers else "float32"
+        return self.precision or lowest
+
     @torch.inference_mode()
     def run(self, src: Tensor, bgr: Tensor, **work: Any) -> BaseOutput | RefineOutput:
         """Runs the network on tensors.
@@ -113,7 +121,7 @@ class Predictor:
         Returns:
             The output of the network.
         """
-        with autocast(self.device, self.precision):
+        with autocast(self.device, self.choose_precision()):
             output: BaseOutput | RefineOutput = self.compute(src, bgr, **work)
         return output
 
@@ -162,7 +170,8 @@ class Predictor:
                 f"of a picture of {width} x {height}; use a larger one or leave it to the quality"
             )
         look = self._refined if isinstance(self.network, MattingRefine) else self._coarse
-        with self._free_lanes, autocast(self.device, self.precision):
+        precision = self.choose_precision(budget.lowers_precision)
+        with self._free_lanes, autocast(self.device, precision):
             if budget.second_look:
                 *mattes, ref = look_twice(src_padded, bgr_padded, budget, look)
             else:
@@ -175,7 +184,7 @@ class Predictor:
         ]
         pha, fgr, err, refined, finite = self._transfers.download([*outputs, sums.isfinite()])
         if not finite.all():
-            raise ValueError(explain_non_finite("alpha or foreground", self.precision))
+            raise ValueError(explain_non_finite("alpha or foreground", precision))
         pha = drop_faint_islands(pha[..., 0]) if budget.second_look else pha[..., 0]
         return Prediction(pha, fgr, err[..., 0], refined[..., 0])
 

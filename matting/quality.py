@@ -24,6 +24,8 @@ class Budget:
     """Whether to add a second pass on the mirrored, larger picture; see `matting.second_look`."""
     corrects_alpha: bool = False
     """Whether alpha is corrected by the compositing equation; see `model.correction`."""
+    lowers_precision: bool = False
+    """Whether convolutions take the device's fastest precision, if none is asked for."""
 
     def coarse_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the coarse input of a picture, in pixels."""
@@ -54,8 +56,9 @@ def resolve_budget(
     the number of pixels to refine grows with the area, and equals the 4K preset at 4K. Below HD it
     rises to twice HD's, because small pictures have more edge per area; they still take no longer
     than HD. `best` is `auto` with a second pass. `fast` refines half as many pixels, and its coarse
-    input has at most 320 x 180 pixels at a whole fraction of the size, which is reduced faster.
-    These three correct alpha, the presets do not.
+    input has at most 320 x 180 pixels at a whole fraction of the size, which is reduced faster. It
+    also takes the device's fastest precision, unless one is asked for. These three correct alpha,
+    the presets do not.
 
     The size is in pixels. The last three arguments override the quality if they are not None.
 
@@ -84,6 +87,7 @@ def resolve_budget(
         budget.refine_sample_pixels if refine_sample_pixels is None else refine_sample_pixels,
         budget.second_look,
         budget.corrects_alpha if corrects_alpha is None else corrects_alpha,
+        budget.lowers_precision,
     )
 
 
@@ -106,5 +110,5 @@ def _by_quality(height: int, width: int, quality: Quality) -> Budget:
     pixels = round(min(pixels, height * width))
     if quality == "fast":
         scale = min(1 / ceil(sqrt(height * width / _FAST_COARSE)), MAX_BACKBONE_SCALE)
-        return Budget(scale, pixels // 2, corrects_alpha=True)
+        return Budget(scale, pixels // 2, corrects_alpha=True, lowers_precision=True)
     return Budget(scale, pixels, second_look=quality == "best", corrects_alpha=True)

@@ -95,8 +95,9 @@ class ComputeSettings:
 
     device: DeviceName = "auto"
     """auto takes CUDA, then MPS, then the CPU."""
-    precision: Precision = "float32"
-    """Number format of the convolutions; pictures and weights stay float32."""
+    precision: Precision | None = None
+    """Number format of the convolutions; pictures and weights stay float32. If not given: float32,
+    and with --quality fast float16 on CUDA and bfloat16 on CPUs with AMX."""
     backend: Backend = "pytorch"
     """What computes the coarse network on a CPU; onnxruntime and openvino need the package of that
     name."""

@@ -79,6 +79,21 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
     return f"this CPU has no {precision} arithmetic; float32 is many times faster here"
 
 
+def fast_precision(device: torch.device) -> Precision:
+    """Chooses the precision in which a device computes convolutions fastest.
+
+    That is float16 on CUDA, and bfloat16 on a CPU that multiplies matrices in it (AMX). On other
+    CPUs it is float32.
+    """
+    if device.type == "cuda":
+        return "float16"
+    capabilities: dict[str, object] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # PyTorch 2.6 has none
+    amx = device.type == "cpu" and capabilities.get("amx_bf16") is True
+    return "bfloat16" if amx and precision_note(device, "bfloat16") is None else "float32"
+
+
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
     """Runs convolutions in a precision; weights and pictures stay float32.
 

@@ -87,7 +87,7 @@ def measure_machine(device: torch.device, compute: ComputeSettings) -> tuple[dic
     Returns:
         The same by name, and the peak; see `measure_peak`.
     """
-    precision, backend = compute.precision, compute.backend
+    precision, backend = compute.precision or "float32", compute.backend
     packages = ["torch", "torchvision", *([] if backend == "pytorch" else [backend])]
     versions = {package: importlib.metadata.version(package) for package in packages}
     machine: dict[str, Any] = {

@@ -96,7 +96,7 @@ def measure_speed(
     # Counted in PyTorch, because other backends do not report their operations; on a GPU without
     # the channels of zeros that the static path adds.
     counted = network if device.type == "cuda" else accelerate(network)
-    with torch.inference_mode(), autocast(device, predictor.precision):
+    with torch.inference_mode(), autocast(device, predictor.choose_precision()):
         macs = count_macs(lambda: counted(src, bgr, **asked))
     return Speed(work, timing, macs / batch_size, memory.bytes)
 

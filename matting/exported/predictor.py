@@ -70,7 +70,7 @@ class ExportedPredictor(Predictor):
         if compute.device not in ("auto", "cpu"):
             resolve_device(compute.device)
             raise ValueError(f"{self.path} runs on the CPU, got --device {compute.device}")
-        if compute.precision != "float32" or compute.backend != "pytorch":
+        if compute.precision is not None or compute.backend != "pytorch":
             raise ValueError(
                 f"{self.path} determines precision and backend; leave out --precision and --backend"
             )

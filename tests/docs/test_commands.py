@@ -40,6 +40,7 @@ ELSEWHERE = {
     r"^tensorboard ": "a server",
     r"^python -c .*TCPStore": "tests/training/nodes.py",
     r"^matting app": "tests/app",
+    r"-m benchmarks\.gpu_report": "tests/benchmarks/test_gpu.py",
 }
 # What a run gets beside, so that it is small, or has a camera.
 BESIDE = {
@@ -49,6 +50,7 @@ BESIDE = {
     r"^matting speed": "--iterations 1 --warm-up 0",
     r"benchmarks\.compare_reference": "--backbones mobilenetv2 --sizes HD --rounds 1",
     r"benchmarks\.profile_parts": "--backbones mobilenetv2 --sizes HD --rounds 1",
+    r"benchmarks\.exports": "--formats onnx --size 192x128 --repeats 1",
     r"benchmarks\.data_throughput": "--samples 2",
     r"benchmarks\.video_end_to_end": "--frames 4 --rounds 1",
     r"benchmarks\.robustness(?!.*--conditions)": "--conditions none",

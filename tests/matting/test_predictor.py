@@ -2,6 +2,7 @@
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,22 @@ def test_no_prediction_that_is_not_finite_gets_out(
     spoilt = spoil(network, float("nan"))
     with pytest.raises(ValueError, match=f"not finite .NaN or infinity.: alpha.*{advice}"):
         Predictor(spoilt, CPU, precision).predict(*random_pair(32, 48), Budget(0.5, 400))
+
+
+def test_a_precision_is_lowered_only_where_none_is_asked_for(
+    network: MattingRefine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matting.predictor.fast_precision", lambda device: "bfloat16")
+    budget = Budget(0.5, 400)
+    fast = replace(budget, lowers_precision=True)
+    pair = random_pair(32, 48)
+    chosen, lower = Predictor(network, CPU), Predictor(network, CPU, "bfloat16")
+    asked = Predictor(network, CPU, "float32")
+    plain, rounded = (x.predict(*pair, budget).pha for x in (asked, lower))
+    assert not np.array_equal(plain, rounded)
+    np.testing.assert_array_equal(chosen.predict(*pair, budget).pha, plain)
+    np.testing.assert_array_equal(chosen.predict(*pair, fast).pha, rounded)
+    np.testing.assert_array_equal(asked.predict(*pair, fast).pha, plain)
 
 
 def test_weights_by_which_a_layer_overflows_are_refused_on_loading(
