@@ -10,8 +10,8 @@ from pathlib import Path
 
 from runtime.files import Partial, lock_file, remove_leftovers
 from storage.errors import StorageError
+from storage.files import open_store
 from storage.location import Url
-from storage.stores import open_store
 
 _KEPT = 0.9  # of the limit, after files were removed to make room
 _PATIENCE = 60.0  # seconds to wait for room while all files are in use

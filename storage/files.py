@@ -41,7 +41,7 @@ def list_names(folder: Location, start: str = "") -> Iterator[Entry]:
         OSError: when a local folder can't be listed.
     """
     if isinstance(folder, Url):
-        for page in _open_store(folder).list_pages(folder, start):
+        for page in open_store(folder).list_pages(folder, start):
             yield from (entry for entry in page if entry.name and not entry.name.endswith("/"))
         return
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -69,7 +69,7 @@ def exists(location: Location) -> bool:
     if not isinstance(location, Url):
         return location.is_file()
     try:
-        persist(location, lambda: _open_store(location).find(location))
+        persist(location, lambda: open_store(location).find(location))
     except StorageError as error:
         if error.code in ("NoSuchKey", "404"):
             return False
@@ -83,7 +83,7 @@ def remove(location: Location) -> None:
         location.unlink(missing_ok=True)
         return
     try:
-        persist(location, lambda: _open_store(location).remove(location))
+        persist(location, lambda: open_store(location).remove(location))
     except StorageError as error:
         if error.code not in ("NoSuchKey", "404"):
             raise
@@ -122,7 +122,7 @@ def fetched(location: Location) -> Iterator[Path]:
     path = _name_temporary(location)
     try:
         with path.open("wb", buffering=0) as file:
-            _open_store(location).get(location, file, check)
+            open_store(location).get(location, file, check)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -130,7 +130,7 @@ def fetched(location: Location) -> Iterator[Path]:
 
 def store(path: Path, url: Url) -> None:
     """Stores a local file; it appears whole or not at all. StorageError if that fails."""
-    _open_store(url).put(url, path)
+    open_store(url).put(url, path)
 
 
 @contextmanager
@@ -172,7 +172,7 @@ def _temporary(process: int) -> Path:
     return stack.enter_context(temporary_folder("matting-storage-"))
 
 
-def _open_store(url: Url) -> Store:
+def open_store(url: Url) -> Store:
     """Returns the store of a URL, connected once for each process.
 
     Raises:
