@@ -54,6 +54,7 @@ BESIDE = {
     r"benchmarks\.data_throughput": "--samples 2",
     r"benchmarks\.video_end_to_end": "--frames 4 --rounds 1",
     r"benchmarks\.robustness(?!.*--conditions)": "--conditions none",
+    r"benchmarks\.many_pictures": "--counts 20",
     r"benchmarks\.gate": "--rows dtssd --every 36",
 }
 SCRIPTS = {
