@@ -39,9 +39,9 @@ class VideoSettings:
     NUT or MPEG-TS)."""
     bgr: str | None = None
     """Captured background plate, without the subject: a picture or a video matched by time (or its
-    URL), or median, which computes it from the frames of a static camera. For a folder of video
-    files also a folder of pictures, paired by relative path and stem. The new background is
-    --video-target-bgr."""
+    URL), or median, which computes it from the frames of a static camera. The new background is
+    --video-target-bgr. For a folder of video files also a folder of pictures, paired by relative
+    path and stem."""
     target_bgr: str | None = None
     """New background of com: a colour (green, #00b140), a picture or a video (or its URL), or
     blur."""
