@@ -9,6 +9,7 @@ _DENIED = (
     "access is denied; the credentials in use may not do this. They come from the environment, the "
     "store's configuration file or the machine's role"
 )
+_ELSEWHERE = "the bucket is in another region; name it with AWS_REGION"
 _REPLACED = "it was replaced while it was read; run again for the new one"
 # Answers that do not pass. S3's codes: docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _PERMANENT = {
@@ -29,6 +30,9 @@ _PERMANENT = {
     "InvalidObjectState": "it is archived; restore it first",
     "PreconditionFailed": _REPLACED,
     "412": _REPLACED,
+    "PermanentRedirect": _ELSEWHERE,
+    "AuthorizationHeaderMalformed": _ELSEWHERE,
+    "301": _ELSEWHERE,
     "405": "the store does not allow this",
 }
 _PASSING = {

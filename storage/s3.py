@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import store
-from .errors import StorageError
+from .errors import StorageError, explain_answer
 from .location import Url
 from .persistence import persist
 from .store import Check, Entry
@@ -113,8 +113,13 @@ class S3:
                 yield {"PartNumber": number, "ETag": answer["ETag"]}
 
     def find(self, url: Url) -> None:
-        """See `Store`."""
-        self._files.call_s3("head_object", Bucket=url.place, Key=url.key)
+        """See `Store`; by its first byte, because errors of HEAD have no code."""
+        named = {"Bucket": url.place, "Key": url.key, "Range": "bytes=0-0"}
+        try:
+            self._files.call_s3("get_object", **named)["Body"].close()
+        except OSError as error:
+            if explain_answer(error, url).code != "InvalidRange":  # that of an empty file
+                raise
 
     def remove(self, url: Url) -> None:
         """See `Store`."""

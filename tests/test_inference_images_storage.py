@@ -70,7 +70,8 @@ def test_from_a_bucket_to_a_bucket_like_from_folder_to_folder(
     run().check(0, "3 done, 0 skipped, 0 failed", f"results are in s3://{s3.bucket}/out")
     assert outputs(s3) == expected
     assert len(expected) == 6
-    assert sum(line.startswith("GET") and "/bgr.png" in line for line in s3.requests) == 1
+    fetches = [line for line in s3.requests if line.startswith("GET") and line.endswith("/bgr.png")]
+    assert len(fetches) == 1, "the plate is fetched once; its first byte says that it exists"
     told = summary(s3)
     assert told["counts"] == {"done": 3, "skipped": 0, "failed": 0}
     assert told["settings"]["images"]["src"] == f"s3://{s3.bucket}/src"
@@ -209,6 +210,16 @@ def test_a_store_that_denies_outputs_ends_the_run_before_any_work(
     s3.faults.append(Fault("PUT", status=403, code="AccessDenied"))
     run().check(2, r"error: s3://\S+/out/summary.json: access is denied")
     assert not any("GET" in line and "/src/" in line for line in s3.requests)
+
+
+@pytest.mark.usefixtures("place")
+def test_a_wrong_clock_or_key_ends_the_run_before_any_work(s3: Store, run: RunScript) -> None:
+    for code, text in {
+        "RequestTimeTooSkewed": "this machine's clock differs too much",
+        "InvalidAccessKeyId": "the store does not know the access key in use",
+    }.items():
+        s3.faults[:] = [Fault(status=403, code=code)]
+        run().check(2, rf"error: s3://\S+: {text}")
 
 
 @pytest.mark.slow

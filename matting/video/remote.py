@@ -208,3 +208,7 @@ class _Renaming(io.TextIOBase):
     def isatty(self) -> bool:
         """Whether it is a terminal."""
         return bool(self._stream.isatty())
+
+    def fileno(self) -> int:
+        """Number of its file, for the width of a terminal."""
+        return int(self._stream.fileno())

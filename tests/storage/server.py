@@ -37,7 +37,7 @@ class Fault:
     """What happens to requests instead of an answer."""
 
     pattern: str = ""
-    """Regular expression that is searched in `METHOD /bucket/name?query`, unquoted."""
+    """Regular expression that is searched in a line of `Store.requests`."""
     status: int = 500
     code: str = "InternalError"
     """The answer; S3's own name of the error."""
@@ -59,7 +59,7 @@ class Store:
 
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
-    """All requests, `METHOD /bucket/name?query`, unquoted."""
+    """All requests, `METHOD /bucket/name?query RANGE`, unquoted."""
     url: str = ""
     bucket: str = ""
     """A bucket that is empty when a test begins."""
@@ -132,6 +132,7 @@ class Store:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         line = f"{environ['REQUEST_METHOD']} {unquote(environ['RAW_URI'])}"
+        line += f" {environ['HTTP_RANGE']}" if "HTTP_RANGE" in environ else ""
         with self._lock:
             self.requests.append(line)
             fault = self._find(line)

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 import storage.s3
 import storage.store
 from runtime.files import temporary_folder
 from storage import files, persistence
-from storage.errors import StorageError
+from storage.errors import StorageError, explain_answer
 from storage.files import check_name, exists, fetched, list_names, remove, stored
 from storage.location import Url, parse_location
 from tests.storage.server import CREDENTIALS, Fault, Store
@@ -157,6 +158,14 @@ def test_gives_up_after_its_patience(s3: Store, monkeypatch: pytest.MonkeyPatch)
     assert len(s3.requests) > 3
 
 
+def test_an_interrupt_ends_the_waiting(s3: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(persistence, "wait_for_interrupt", lambda seconds: True)
+    s3.faults.append(Fault(status=503))
+    with pytest.raises(StorageError, match="answers 503 .*; interrupted"):
+        fetch(at(s3, "a"))
+    assert len(s3.requests) == 2, "that of the bucket, and one"
+
+
 def test_a_cut_download_goes_on_where_it_ended(s3: Store) -> None:
     content = bytes(range(256)) * 4096
     s3.put("a", content)
@@ -188,12 +197,20 @@ def test_what_does_not_pass_is_told_at_once_and_without_credentials(
         lambda: fetch(at(s3, "a")),
         lambda: store(at(s3, "a"), b""),
         lambda: list(list_names(at(s3, ""))),
+        lambda: exists(at(s3, "a")),
     ):
         s3.requests.clear()
         with pytest.raises(StorageError, match=text) as caught:
             work()
         assert len(s3.requests) == 1
         assert not any(secret in str(caught.value) for secret in list(CREDENTIALS.values())[:2])
+
+
+def test_a_bucket_of_another_region_is_told() -> None:
+    """From the error itself: at such an answer the client asks the store for the region."""
+    answer = {"Error": {"Code": "PermanentRedirect"}, "ResponseMetadata": {"HTTPStatusCode": 301}}
+    told = explain_answer(ClientError(answer, "GetObject"), Url("s3", "b", "a"))
+    assert str(told) == "s3://b/a: the bucket is in another region; name it with AWS_REGION"
 
 
 def test_a_wrong_bucket_and_a_missing_file(s3: Store) -> None:
@@ -208,6 +225,11 @@ def test_a_wrong_bucket_and_a_missing_file(s3: Store) -> None:
     with pytest.raises(StorageError, match="/gone: it does not exist"):
         fetch(at(s3, "gone"))
     assert not exists(at(s3, "gone"))
+    s3.put("empty", b"")
+    assert exists(at(s3, "empty"))
+    assert fetch(at(s3, "empty")) == b""
+    with pytest.raises(StorageError, match="there is no bucket not-there-1"):
+        exists(Url("s3", "not-there-1", "a"))
     remove(at(s3, "gone"))
 
 
