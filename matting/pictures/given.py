@@ -10,11 +10,13 @@ from media.decoding import take_pillow, turn_by_exif
 from media.metadata import find_colour, orientation_of, read_exif, take_metadata
 from media.pictures import Picture, PictureError, read_picture
 from media.profiles import manage_colours
+from storage.files import fetched
+from storage.location import parse_location
 
 from .compose import BitDepth
 from .target import Target, parse_target, render_target
 
-# A picture: pixels (H, W, 3) uint8 or uint16 RGB, a Pillow picture, or a file.
+# A picture: pixels (H, W, 3) uint8 or uint16 RGB, a Pillow picture, or a file or its URL.
 PictureLike = np.ndarray | Image.Image | Picture | str | Path
 _WANTED = (
     "a picture must be an array (H, W, 3) of uint8 or uint16 in RGB, a Pillow picture or a file"
@@ -32,18 +34,20 @@ def open_picture(picture: PictureLike) -> Picture:
         Pixels (H, W, 3) uint8 or uint16 RGB with profile and notes.
 
     Raises:
-        ValueError: when the file can't be read (`PictureError`), or for pixels of another shape or
-            type; floats are refused, because their range is ambiguous.
+        ValueError: when the file can't be read (`PictureError`) or fetched (`StorageError`), or for
+            pixels of another shape or type; floats are refused, because their range is ambiguous.
     """
     if isinstance(picture, Picture):
         return picture
     if isinstance(picture, str | Path):
         if not str(picture):
             raise ValueError(f"{_WANTED}, got an empty name")
-        try:
-            return read_picture(Path(picture))
-        except PictureError as error:
-            raise PictureError(f"{picture}: {error}") from error
+        location = parse_location(picture)
+        with fetched(location) as path:
+            try:
+                return read_picture(path)
+            except PictureError as error:
+                raise PictureError(f"{location}: {error}") from error
     if isinstance(picture, Image.Image):
         return _take_pillow(picture)
     return _take_array(picture)
