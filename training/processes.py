@@ -173,9 +173,18 @@ def start_processes(device: torch.device) -> Iterator[Processes]:
 
 
 def _check_restarts(last_checkpoint: str | None) -> None:
-    """Raises ValueError if torchrun would start a failed run from its beginning again."""
+    """Raises ValueError if torchrun could not start a failed run again where it stopped."""
     restarts = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")
-    if restarts != "0" and last_checkpoint != "auto":
+    if restarts == "0":
+        return
+    # With PyTorch 2.14 the others look for the dead machine's address for ever.
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if shared and os.environ.get("GROUP_WORLD_SIZE", "1") != "1":
+        raise ValueError(
+            "a run of several machines waits for ever for the address of the first one when that "
+            "has died. Set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for torchrun on every machine"
+        )
+    if last_checkpoint != "auto":
         raise ValueError(
             f"torchrun --max-restarts {restarts} starts the run again when a process fails. Give "
             "--model-last-checkpoint auto, so that it continues from the newest checkpoint; got "

@@ -158,8 +158,8 @@ def test_a_process_that_does_not_answer_ends_the_others(
             child.kill()
 
 
-def test_restarts_need_a_run_that_continues(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+def test_restarts_need_a_run_that_can_continue(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     monkeypatch.setattr(sys, "argv", ["train_base.py", "--config", "configs/smoke.yaml"])
@@ -177,3 +177,9 @@ def test_restarts_need_a_run_that_continues(
     said = capsys.readouterr().err
     assert "--max-restarts 3" in said
     assert "Give --model-last-checkpoint auto" in said
+    monkeypatch.setattr(sys, "argv", sys.argv[:3])
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    assert run_command(BaseSettings, "", train) == 0  # one machine
+    monkeypatch.setenv("GROUP_WORLD_SIZE", "2")
+    assert run_command(BaseSettings, "", train) == 2
+    assert "Set TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err
