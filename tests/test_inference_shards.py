@@ -274,6 +274,7 @@ def folder(tmp_path: Path, clips, photographs) -> tuple:
     return (*line, "--preset", "ultrafast", "--output-types", "pha")
 
 
+@pytest.mark.slow
 def test_a_folder_of_clips_is_matted_clip_by_clip(
     tmp_path: Path,
     run_video,

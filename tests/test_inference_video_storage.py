@@ -51,6 +51,7 @@ def pictures_of(place: Path, run_video: RunScript) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.png")}
 
 
+@pytest.mark.slow
 def test_a_clip_from_a_bucket_to_a_bucket(s3: Store, place: Path, run: RunScript) -> None:
     new = f"s3://{s3.bucket}/frames/000.png"
     done = run("--video-target-bgr", new).check(0, f"results are in s3://{s3.bucket}/out: com.mp4")

@@ -115,6 +115,7 @@ def test_what_is_wrong_with_the_capture_stands_in_the_notes(
     assert "plate resized to the frame" in matting(pair[0], small).notes
 
 
+@pytest.mark.slow
 def test_a_clip_is_matted_as_by_the_script(
     matting: Matting, pair: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:

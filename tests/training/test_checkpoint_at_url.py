@@ -34,6 +34,7 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(persistence, "PATIENCE", 0.5)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_newest_checkpoints_and_the_best_and_continues(
     settings: BaseSettings, s3: Store, make_run: MakeRun
 ) -> None:
