@@ -10,6 +10,7 @@ from runtime.version import VERSION
 PROGRAMS = {
     "images": ("inference_images", "matte photographs"),
     "video": ("inference_video", "matte a clip"),
+    "cluster": (".cluster.run", "matte photographs on a cluster of Ray"),
     "webcam": ("inference_webcam", "matte a live camera"),
     "train-base": ("train_base", "train stage 1, the coarse network"),
     "train-refine": ("train_refine", "train stage 2, with the refiner"),

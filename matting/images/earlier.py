@@ -70,7 +70,11 @@ def is_whole(path: Path) -> bool:
 def find_changes(before: Any, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Lists the settings that change an output's pixels, with their values before and now."""
     changes = list_changes(before, settings)
-    return {name: both for name, both in changes.items() if name not in _FREE}
+    return {
+        name: both
+        for name, both in changes.items()
+        if name not in _FREE and not name.startswith("cluster.")
+    }
 
 
 def compare_runs(

@@ -1,0 +1,1 @@
+"""Photographs on a cluster of Ray: the driver plans and reports, actors matte."""

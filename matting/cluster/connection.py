@@ -1,0 +1,82 @@
+"""Joins a cluster of Ray, or starts Ray on this machine."""
+
+import logging
+import os
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from runtime.script import raise_interrupt
+
+from .settings import ClusterSettings
+
+LOCAL = "local"
+_STORE = 200 * 2**20  # bytes of Ray's object store on this machine: names and results
+
+
+def import_ray() -> Any:
+    """Imports Ray; ValueError if it is not installed."""
+    # Ray reads these when it is imported or started.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # no GPU for actors without
+    try:
+        import ray.data
+    except ImportError as error:
+        raise ValueError(
+            f"matting cluster needs more packages ({error}): pip install 'background-matting[ray]'"
+        ) from error
+    return ray
+
+
+@contextmanager
+def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]:
+    """Joins the cluster for a while.
+
+    Args:
+        settings: which, and what actors reserve.
+        held: bytes that the driver puts into the object store.
+
+    Yields:
+        The settings with the GPUs that an actor reserves in this cluster.
+
+    Raises:
+        ValueError: without Ray, or if the cluster can't be reached.
+    """
+    ray = import_ray()
+    options: dict[str, Any] = {"address": settings.address}
+    if settings.address == LOCAL:
+        # Of this run alone: not on the network, no page, no file in the home folder.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ.setdefault("RAY_worker_niceness", "0")  # the actors are the program
+        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        options["object_store_memory"] = _STORE + 2 * held
+    try:
+        ray.init(**options, logging_level=logging.ERROR)
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ValueError(
+            f"the cluster at --address {settings.address} can't be joined: {error}. Start one "
+            "with `ray start --head`, name another, or use --address local"
+        ) from error
+    signal.signal(signal.SIGTERM, raise_interrupt)  # Ray has set its own
+    try:
+        yield _fit(ray, settings)
+    finally:
+        ray.shutdown()
+
+
+def _fit(ray: Any, settings: ClusterSettings) -> ClusterSettings:
+    """Chooses GPUs; prints a note if no node has what an actor reserves."""
+    gpus = settings.gpus_per_actor
+    if gpus is None:
+        gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    wanted = {"CPU": settings.cpus_per_actor, "GPU": gpus}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(k, 0) >= n for k, n in wanted.items()) for node in nodes):
+        print(
+            f"note: no node has {settings.cpus_per_actor} CPUs and {gpus:g} GPUs for an actor; the "
+            "run waits until one comes. See --cpus-per-actor and --gpus-per-actor"
+        )
+    return replace(settings, gpus_per_actor=gpus)
