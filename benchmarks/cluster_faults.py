@@ -36,6 +36,7 @@ class Writes:
 
     def __init__(self, store: Any) -> None:
         self.counts: Counter[str] = Counter()
+        self.failed = 0
         self._inner, self._lock, self._prefix = store._moto, Lock(), f"/{store.bucket}/out/"
         store._moto = self
 
@@ -49,6 +50,11 @@ class Writes:
                 self.counts[name.removeprefix(self._prefix)] += 1
         return answer
 
+    def count_failure(self) -> None:
+        """Counts a request that met a failure."""
+        with self._lock:
+            self.failed += 1
+
 
 class Nodes:
     """Three nodes of Ray with one core each; the first is the head, which is not killed."""
@@ -56,7 +62,7 @@ class Nodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        self._options = {"num_cpus": 1, "object_store_memory": _MEMORY}
+        self._options: dict[str, Any] = {"num_cpus": 1, "object_store_memory": _MEMORY}
         self._options |= {"include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args=self._options)
         self._others = [self._cluster.add_node(**self._options) for _ in range(2)]
@@ -98,10 +104,10 @@ def command(store: Any, program: str, out: str, *flags: str) -> list[str]:
 def plan_events(args: argparse.Namespace, choice: random.Random) -> Iterator[tuple[int, str]]:
     """Yields what happens once so many outputs are stored, in order."""
     total = 2 * args.photographs
-    kinds = ["node"] * args.node_kills + ["driver"] * args.driver_kills + ["faults"]
+    kinds = ["node"] * args.node_kills + ["driver"] * args.driver_kills
     choice.shuffle(kinds)
-    moments = sorted(choice.sample(range(1, int(0.9 * total)), len(kinds)))
-    return zip(moments, kinds, strict=True)
+    moments = sorted(choice.sample(range(1, int(0.9 * total)), len(kinds) + 1))
+    return zip(moments, ["faults", *kinds], strict=True)
 
 
 def run_disturbed(args: argparse.Namespace, store: Any, nodes: Nodes, writes: Writes) -> list[int]:
@@ -129,8 +135,12 @@ def run_disturbed(args: argparse.Namespace, store: Any, nodes: Nodes, writes: Wr
                 elif kind == "driver":
                     driver.kill()
                 else:
-                    errors = Fault(r"/(src|bgr|out)/", 503, "SlowDown", chance=0.3)
-                    silent = Fault(r"/(src|bgr|out)/", hang=2.0, chance=0.1)
+                    told: dict[str, Any] = {
+                        "pattern": r"/(src|bgr|out)/",
+                        "then": writes.count_failure,
+                    }
+                    errors = Fault(**told, status=503, code="SlowDown", chance=0.3)
+                    silent = Fault(**told, hang=2.0, chance=0.1)
                     store.faults += [errors, silent]
                     until = time.monotonic() + args.fault_seconds
         codes.append(driver.returncode)
@@ -178,6 +188,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "driver kills": args.driver_kills,
         "seconds": round(seconds, 1),
         "exit codes of the runs": codes,
+        "requests that failed": writes.failed,
         "outputs stored once": times.count(1),
         "outputs stored twice": times.count(2),
         "outputs stored more often": times.count(3),
@@ -199,7 +210,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     figures = measure(parser.parse_args())
     print(json.dumps(figures, indent=2))
-    wanted = {"outputs of one of the two runs alone": [], "different from one run": []}
+    wanted: dict[str, Any] = {
+        "outputs of one of the two runs alone": [],
+        "different from one run": [],
+    }
     wanted |= {"uploads left open": [], "outputs stored more often": 0}
     good = all(figures[name] == value for name, value in wanted.items())
     return 0 if good and figures["exit codes of the runs"][-1] == 0 else 1

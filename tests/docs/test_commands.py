@@ -16,6 +16,7 @@ import pytest
 from evaluate import EvaluationSettings
 from matting.__main__ import PROGRAMS
 from matting.app.run import Settings as AppSettings
+from matting.cluster.settings import Settings as ClusterRunSettings
 from matting.merging import Settings as MergeSettings
 from runtime.settings import parse_settings
 from tests.conftest import Run
@@ -41,6 +42,7 @@ ELSEWHERE = {
     r"^python -c .*TCPStore": "tests/training/nodes.py",
     r"^matting app": "tests/app",
     r"-m benchmarks\.gpu_report": "tests/benchmarks/test_gpu.py",
+    r"^ray ": "processes that stay; the same happens in benchmarks/cluster_faults.py",
 }
 # What a run gets beside, so that it is small, or has a camera.
 BESIDE = {
@@ -68,9 +70,11 @@ SCRIPTS = {
     "train-refine": "train_refine.py",
     "merge-summaries": "matting/merging.py",
     "app": "matting/app/run.py",
+    "cluster": "matting/cluster/run.py",
 }
 SETTINGS = {
     "matting/app/run.py": AppSettings,
+    "matting/cluster/run.py": ClusterRunSettings,
     "matting/merging.py": MergeSettings,
     "evaluate.py": EvaluationSettings,
     "train_base.py": BaseSettings,
