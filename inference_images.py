@@ -34,9 +34,7 @@ def matte_images(settings: Settings) -> int:
     plan = plan_jobs(images.src, images.bgr, target, output.dir, output.types, existing, shard)
     matting = Matting.from_settings(settings.model, settings.compute, settings.quality)
     check_output_types(matting.predictor, output.types)
-    setup = describe_setup(
-        matting.predictor, settings.model, settings.compute, settings.quality
-    )
+    setup = describe_setup(matting.predictor, settings.model, settings.compute, settings.quality)
     report = Report(settings, plan, *setup)
     with deferred_interrupts() as interrupted:
         run = ImagesRun(matting, target, settings.plates, output.bit_depth, output.dir, interrupted)

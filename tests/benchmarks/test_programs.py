@@ -58,7 +58,7 @@ def composites(tmp_path: Path, photographs) -> tuple[object, ...]:
 
 
 def test_all_programs_are_known() -> None:
-    assert len(PROGRAMS) == 15
+    assert len(PROGRAMS) == 16
     assert {"compare_reference", "profile_parts", "robustness", "held_out"} <= {*PROGRAMS}
 
 
