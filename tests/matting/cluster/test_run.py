@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import ray
 
 from matting.__main__ import main
 from matting.cluster import connection
@@ -48,8 +49,12 @@ def test_wrong_input_ends_before_a_cluster_is_joined(
 
 
 def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    error = r"--address auto can't be joined: .*ray start --head"
+    def init(**options: object) -> None:
+        raise ConnectionError("Could not find any running Ray instance")  # as Ray does
+
+    # Not Ray itself, which would join a cluster that another test runs.
+    monkeypatch.setattr(ray, "init", init)
+    error = r"--address auto can't be joined: Could not find .*ray start --head"
     with pytest.raises(ValueError, match=error), connection.connected(ClusterSettings(), 0):
         pass
 
