@@ -17,9 +17,13 @@ LOCAL = "local"
 _STORE = 200 * 2**20  # bytes of Ray's object store on this machine: names and results
 
 
-def import_ray() -> Any:
-    """Imports Ray; ValueError if it is not installed."""
+def import_ray(address: str) -> Any:
+    """Imports Ray for use at an address; ValueError if it is not installed."""
     # Ray reads these when it is imported or started.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # it would start again in a thread, after its end
+    if address == LOCAL:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on any system: listens on loopback
+        os.environ.setdefault("RAY_worker_niceness", "0")  # the actors are the program
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")  # no GPU for actors without
     try:
@@ -45,13 +49,12 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
     Raises:
         ValueError: without Ray, or if the cluster can't be reached.
     """
-    ray = import_ray()
+    ray = import_ray(settings.address)
     options: dict[str, Any] = {"address": settings.address}
     if settings.address == LOCAL:
         # Of this run alone: not on the network, no page, no file in the home folder.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        os.environ.setdefault("RAY_worker_niceness", "0")  # the actors are the program
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        options["include_dashboard"] = False
         options["object_store_memory"] = _STORE + 2 * held
     try:
         ray.init(**options, logging_level=logging.ERROR)

@@ -35,7 +35,7 @@ def main() -> int:
 
 def matte_on_cluster(settings: Settings) -> int:
     """Mattes every frame of the settings; returns the exit code."""
-    ray = import_ray()
+    ray = import_ray(settings.cluster.address)
     images, output, target = settings.images, settings.output, settings.find_target()
     existing, shard = settings.existing, settings.find_shard()
     plan = plan_jobs(images.src, images.bgr, target, output.dir, output.types, existing, shard)
