@@ -4,10 +4,11 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from runtime.script import raise_interrupt
 
@@ -49,6 +50,11 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
     Raises:
         ValueError: without Ray, or if the cluster can't be reached.
     """
+    if settings.address.startswith("ray://"):
+        raise ValueError(
+            "Ray Data does not work through ray://; start this program on a node of the cluster, "
+            "for example by `ray job submit`, with --address auto"
+        )
     ray = import_ray(settings.address)
     options: dict[str, Any] = {"address": settings.address}
     if settings.address == LOCAL:
@@ -68,6 +74,16 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
         yield _fit(ray, settings)
     finally:
         ray.shutdown()
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends the process while a thread waits for the cluster, which drops this run's actors.
+
+    After `ray.shutdown` such a thread would end it with another exit code.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _fit(ray: Any, settings: ClusterSettings) -> ClusterSettings:

@@ -18,7 +18,7 @@ from ..images.plan import plan_jobs
 from ..images.report import Report
 from ..loading import EXPORTED, check_output_types, load_predictor
 from ..settings import ComputeSettings
-from .connection import connected, import_ray
+from .connection import connected, end_process, import_ray
 from .settings import Settings
 from .stream import Stream, ask_cluster
 from .worker import Assignment
@@ -55,9 +55,11 @@ def matte_on_cluster(settings: Settings) -> int:
             report.follow(stream)
             report.facts["actors"] = Counter(stream.devices.values())
             code = report.end()
-    if stream.error:
-        print(visible(f"error: {stream.error}"), file=sys.stderr)
-        return 1
+        if stream.error:
+            print(visible(f"error: {stream.error}"), file=sys.stderr)
+            code = 1
+        if stream.waits:
+            end_process(code)
     return code
 
 

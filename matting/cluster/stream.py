@@ -41,6 +41,7 @@ class Stream:
         self._plan, self._ask, self._interrupted = plan, ask, interrupted
         self.devices: dict[str, str] = {}
         self.error = ""
+        self._thread: Thread | None = None
 
     def __iter__(self) -> Iterator[tuple[SummaryEntry, bool]]:
         """Yields each result once, and whether it is of a job; ends after an error, too."""
@@ -69,15 +70,44 @@ class Stream:
 
     def _receive(self, batches: list[bytes]) -> Iterator[tuple[int, SummaryEntry]]:
         """Yields results until all are there, or an interrupt or error comes."""
-        for answer in _in_thread(lambda: self._ask(batches), self._interrupted):
+        for answer in self._listen(batches):
             if isinstance(answer, Exception):
                 self.error = str(answer) or type(answer).__name__
-                return
+                continue
             if answer.error:
                 self.error = f"an actor can't work: {answer.error}"
                 return
             self.devices[answer.actor] = answer.device
             yield from answer.entries
+
+    def _listen(self, batches: list[bytes]) -> Iterator[Answer | Exception]:
+        """Yields answers, at last an error; ends early after an interrupt.
+
+        Ray is asked in another thread, because it can't be told to stop waiting.
+        """
+        results: Queue[Any] = Queue(maxsize=100)
+
+        def ask() -> None:
+            try:
+                for answer in self._ask(batches):
+                    results.put(answer)
+            except Exception as error:
+                results.put(error)
+            results.put(None)
+
+        self._thread = Thread(target=ask, daemon=True)
+        self._thread.start()
+        while not self._interrupted():
+            with suppress(Empty):
+                if (answer := results.get(timeout=_PATIENCE)) is None:
+                    self._thread.join()
+                    return
+                yield answer
+
+    @property
+    def waits(self) -> bool:
+        """Whether a thread still waits for the cluster, after an interrupt or an error."""
+        return self._thread is not None and self._thread.is_alive()
 
     def _give_up(self, name: str) -> SummaryEntry:
         if self.error or self._interrupted():
@@ -87,28 +117,6 @@ class Stream:
             "frames at once, or a frame ends the process. Ray's logs say more"
         )
         return SummaryEntry(name, "failed", reason)
-
-
-def _in_thread(
-    work: Callable[[], Iterator[Answer]], stopped: Callable[[], bool]
-) -> Iterator[Answer | Exception]:
-    """Yields what another thread iterates over, at last its error; ends early once stopped."""
-    results: Queue[Any] = Queue(maxsize=100)
-
-    def run() -> None:
-        try:
-            for answer in work():
-                results.put(answer)
-        except Exception as error:
-            results.put(error)
-        results.put(None)
-
-    Thread(target=run, daemon=True).start()
-    while not stopped():
-        with suppress(Empty):
-            if (answer := results.get(timeout=_PATIENCE)) is None:
-                return
-            yield answer
 
 
 class _Actor(Worker):

@@ -71,6 +71,15 @@ def test_where_all_is_done_no_cluster_is_needed(
     assert summary["network"].startswith("mattingrefine")
 
 
+def test_rays_client_is_refused() -> None:
+    error = "start this program on a node of the cluster"
+    with (
+        pytest.raises(ValueError, match=error),
+        connection.connected(ClusterSettings("ray://a"), 0),
+    ):
+        pass
+
+
 @pytest.mark.slow
 def test_on_this_machine_gives_the_bits_of_a_run_without_ray(
     run_forked: RunScript, flags, tmp_path: Path

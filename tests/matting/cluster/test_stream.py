@@ -69,6 +69,7 @@ def test_after_an_error_the_rest_is_not_reached(plan: Plan, kind: str) -> None:
     stream = Stream(plan, ask, lambda: False)
     assert collect(stream) == {"0.png": "done"} | dict.fromkeys(NAMES[1:], "not reached")
     assert "the head is gone" in stream.error
+    assert not stream.waits
 
 
 def test_an_interrupt_does_not_wait_for_the_cluster(
@@ -86,5 +87,6 @@ def test_an_interrupt_does_not_wait_for_the_cluster(
     stream = Stream(plan, ask, came.is_set)
     reached = collect(stream)
     assert time.monotonic() - start < 30
+    assert stream.waits
     ended.set()
     assert reached | {"0.png": ""} == {"0.png": ""} | dict.fromkeys(NAMES[1:], "not reached")
