@@ -69,7 +69,9 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
             f"the cluster at --address {settings.address} can't be joined: {error}. Start one "
             "with `ray start --head`, name another, or use --address local"
         ) from error
-    signal.signal(signal.SIGTERM, raise_interrupt)  # Ray has set its own
+    except SystemExit:  # Ray's own answer to SIGTERM, which it takes over
+        raise KeyboardInterrupt from None
+    signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         yield _fit(ray, settings)
     finally:
