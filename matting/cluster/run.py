@@ -45,16 +45,18 @@ def matte_on_cluster(settings: Settings) -> int:
         report = Report(settings, plan, facts, [])
         report.follow(Stream(plan, lambda batches: iter(()), lambda: False))
         return report.end()
-    with connected(settings.cluster, sum(map(len, weights.values()))) as cluster:
+    with (
+        connected(settings.cluster, sum(map(len, weights.values()))) as cluster,
+        deferred_interrupts() as interrupted,
+    ):
         report = Report(settings, plan, facts, [])
         assignment = Assignment(settings, target, cluster.cpus_per_actor)
         held = ray.put(weights)
         ask = partial(ask_cluster, assignment=assignment, weights=held, settings=cluster)
-        with deferred_interrupts() as interrupted:
-            stream = Stream(plan, ask, interrupted)
-            report.follow(stream)
-            report.facts["actors"] = Counter(stream.devices.values())
-            code = report.end()
+        stream = Stream(plan, ask, interrupted)
+        report.follow(stream)
+        report.facts["actors"] = Counter(stream.devices.values())
+        code = report.end()
         if stream.error:
             print(visible(f"error: {stream.error}"), file=sys.stderr)
             code = 1

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,25 @@ def test_on_this_machine_gives_the_bits_of_a_run_without_ray(
     assert after["counts"] == before["counts"] == {"done": 3, "skipped": 0, "failed": 1}
     assert sum(after["actors"].values()) >= 1
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ended_while_it_waits_for_a_node(flags, tmp_path: Path) -> None:
+    """Ray's own answers to SIGTERM and to a thread that waits are other exit codes."""
+    command = [sys.executable, "-m", "matting", "cluster", *flags, "--address", "local"]
+    with subprocess.Popen(
+        [*command, "--cpus-per-actor", "9999"],
+        cwd=REPOSITORY,
+        env={**ENVIRONMENT, "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        end = time.monotonic() + 120
+        while not (tmp_path / "out" / "summary.json").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        driver.terminate()
+        out, err = driver.communicate(timeout=60)
+    Run(driver.returncode, out, err).check(130, "interrupted; --on-existing skip")
+    assert "note: no node has 9999 CPUs and 0 GPUs" in out
+    assert "0 done, 0 skipped, 0 failed, 4 not reached" in out
