@@ -251,7 +251,9 @@ def _explain_one(detail: Any, settings_type: type | None) -> str:
         where = f"key '{key}'" if key else "the file"
         return f"{where} must map names to values, got {brief(value)}"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"key '{key}': {message}, got {brief(value)}" if key else f"{message}"
+    # An address may hold a password or a signature.
+    got = "" if isinstance(value, str) and "://" in value else f", got {brief(value)}"
+    return f"key '{key}': {message}{got}" if key else f"{message}"
 
 
 def _find_group(hint: Any, parts: list[str]) -> Any:

@@ -126,4 +126,5 @@ def _explain_local(error: Exception, url: Url) -> StorageError:
         return StorageError(f"{url}: the connection to the store fails", passes=True)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageError(f"{url}: the disk for temporary files is full; set TMPDIR to a larger")
-    return StorageError(f"{url}: {type(error).__name__}: {error}")
+    said = "" if url.query else f": {error}"  # which may have the whole address
+    return StorageError(f"{url}: {type(error).__name__}{said}")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from pydantic import PlainValidator
 from tyro.constructors import PrimitiveConstructorSpec
@@ -117,7 +117,7 @@ def parse_location(text: str | Path | Url) -> Location:
         place, _, key = rest.partition("/")
         url = Url(scheme, place, key.rstrip("/"))
     elif scheme in ("http", "https", "file"):
-        parts = urlsplit(f"{scheme}://{rest}")
+        parts = _split(scheme, rest)
         if scheme == "file":
             return _read_file_url(parts.netloc, parts.path)
         if scheme == "http" and parts.hostname not in _LOOPBACK:
@@ -135,7 +135,7 @@ def parse_location(text: str | Path | Url) -> Location:
             "environment or the store's configuration file"
         )
     if not url.place:
-        raise ValueError(f"{text} names no {'bucket' if scheme in ('s3', 'gs') else 'host'}")
+        raise ValueError(f"{url} names no {'bucket' if scheme in ('s3', 'gs') else 'host'}")
     return url
 
 
@@ -154,16 +154,29 @@ def name_below(location: Location, folder: Location) -> str:
     return str(location).removeprefix(f"{folder}/")
 
 
+def _split(scheme: str, rest: str) -> SplitResult:
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        _ = parts.port
+    except ValueError:  # its message has what may be a password
+        raise ValueError(f"the host or port of a {scheme}:// address is not valid") from None
+    return parts
+
+
 def _read_file_url(host: str, path: str) -> Path:
     if host not in ("", "localhost"):
-        raise ValueError(f"file://{host}/ is another machine's; use file:/// and a whole path")
+        raise ValueError(
+            "file:// with a host is another machine's file; use file:/// and a whole path"
+        )
     return Path(unquote(path))
 
 
-def _describe_setting(read: Callable[[Any], Any], kinds: Any) -> PrimitiveConstructorSpec[Any]:
+def _describe_setting(
+    read: Callable[[Any], Any], kinds: Any, shown: str = "PATH|URL"
+) -> PrimitiveConstructorSpec[Any]:
     return PrimitiveConstructorSpec(
         nargs=1,
-        metavar="PATH|URL",
+        metavar=shown,
         instance_from_str=lambda given: read(given[0]),
         is_instance=lambda value: isinstance(value, kinds),
         str_from_instance=lambda value: [str(value)],
@@ -174,6 +187,16 @@ def _read_optional(text: Any) -> Location | None:
     return None if text in (None, "None") else parse_location(text)
 
 
+def _read_text(text: Any) -> str | Url | None:
+    if text in (None, "None"):
+        return None
+    if not isinstance(text, str | Url):
+        raise ValueError("must be a text")
+    location = parse_location(text) if "://" in str(text) else text
+    return location if isinstance(location, Url) else str(location)
+
+
+_TEXT = PlainValidator(_read_text), _describe_setting(_read_text, str | Url | None, "TEXT|URL")
 # For settings that take a path or a URL, and for those that may be left out.
 AnyLocation = Annotated[
     Path | Url, PlainValidator(parse_location), _describe_setting(parse_location, Path | Url)
@@ -187,3 +210,7 @@ OptionalLocation = Annotated[
 FetchedPath = Annotated[
     Path, PlainValidator(parse_location), _describe_setting(parse_location, Path | Url)
 ]
+# For words, colours, paths and URLs, whose queries are not shown either.
+OptionalText = Annotated[str | Url | None, *_TEXT]
+# The same, where `matting.video.remote` turns URLs into paths before the first use.
+FetchedText = Annotated[str | None, *_TEXT]

@@ -20,8 +20,8 @@ class Web:
     def list_pages(self, folder: Url, start: str) -> Iterator[list[Entry]]:
         """See `Store`."""
         raise StorageError(
-            f"{folder}: a web server has no list of its files; name one file, or a folder of s3:// "
-            "or gs://"
+            f"{folder} does not exist, or is a folder, and a web server has no list of its files; "
+            "name one file, or a folder of s3:// or gs://"
         )
 
     def get(self, url: Url, file: BinaryIO, check: Check) -> None:

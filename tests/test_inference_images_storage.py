@@ -118,6 +118,22 @@ def test_pairs_and_backgrounds_in_buckets_and_outputs_of_earlier_runs(
     assert made["counts"] == {"done": 3, "skipped": 0, "failed": 1}
 
 
+def test_signatures_of_web_addresses_are_shown_nowhere(
+    tmp_path: Path, run_forked: RunScript, run_video: RunScript
+) -> None:
+    """Settings are printed here as they are in summaries and notes."""
+    signed = "https://h/a.png?X-Amz-Signature=secret"
+    for script, names in (
+        (run_forked, ("images-src", "images-bgr", "target-bgr")),
+        (run_video, ("video-src", "video-bgr", "video-target-bgr")),
+    ):
+        flags = [part for name in names for part in (f"--{name}", signed)]
+        done = script(*flags, "--output-dir", tmp_path, "--print-config")
+        done.check(0)
+        assert done.out.count("https://h/a.png\n") == 3
+        assert "secret" not in done.out
+
+
 def test_troubles_of_the_store_pass(s3: Store, run: RunScript, expected: dict[str, bytes]) -> None:
     s3.faults += [
         Fault(status=500, times=3),

@@ -8,6 +8,7 @@ import tyro
 
 from runtime.files import OnExisting
 from runtime.settings import settings_group
+from storage.location import OptionalText
 
 from ..pictures.target import Target, find_target
 from ..plate.prepare import Preprocess, PreprocessMode
@@ -39,7 +40,7 @@ class Settings:
     preprocess_exposure: bool = False
     """Match the plate's exposure and white balance to each frame, whatever the check finds. If that
     is not safe, the plate stays unchanged and the report says why."""
-    target_bgr: str | None = None
+    target_bgr: OptionalText = None
     """New background of com and sheet: a colour (green, #00b140), a picture, a folder of pictures
     paired with the frames by relative path and stem (or their URL), or blur (the plate blurred)."""
     on_existing: OnExisting = "error"

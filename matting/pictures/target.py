@@ -79,7 +79,7 @@ def parse_target(text: str | None) -> Target:
     )
 
 
-def find_target(text: str) -> Target:
+def find_target(text: str | Url) -> Target:
     """Parses `--target-bgr` where a URL of a picture or folder may stand, too.
 
     Args:
@@ -88,10 +88,10 @@ def find_target(text: str) -> Target:
     Raises:
         ValueError: as `parse_target`; StorageError when the store does not tell what it is.
     """
-    location = parse_location(text) if "://" in text else None
+    location = parse_location(text) if "://" in str(text) else text
     if isinstance(location, Url):
         return Target("picture" if exists(location) else "folder", url=location)
-    return parse_target(text if location is None else str(location))
+    return parse_target(str(location))
 
 
 def render_target(

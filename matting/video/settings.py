@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from runtime.settings import REQUIRED, settings_group
-from storage.location import FetchedPath
+from storage.location import FetchedPath, FetchedText
 
 from ..pictures.compose import AlphaMode
 
@@ -37,12 +37,12 @@ class VideoSettings:
     """Frames: a video file, a folder of numbered pictures, the URL of either, a folder of video
     files with its subfolders, or - for a pipe (of raw frames with --video-size, else of Matroska,
     NUT or MPEG-TS)."""
-    bgr: str | None = None
+    bgr: FetchedText = None
     """Captured background plate, without the subject: a picture or a video matched by time (or its
     URL), or median, which computes it from the frames of a static camera. The new background is
     --video-target-bgr. For a folder of video files also a folder of pictures, paired by relative
     path and stem."""
-    target_bgr: str | None = None
+    target_bgr: FetchedText = None
     """New background of com: a colour (green, #00b140), a picture or a video (or its URL), or
     blur."""
     resize: tuple[Side, Side] | None = None

@@ -371,7 +371,7 @@ def test_reads_from_a_web_server(tmp_path: Path, web: str) -> None:
 
 
 def test_a_web_server_is_to_read_single_files(web: str) -> None:
-    with pytest.raises(StorageError, match="has no list of its files"):
+    with pytest.raises(StorageError, match="does not exist, or is a folder, and a web"):
         list(list_names(parse_location(web)))
     with pytest.raises(ValueError, match="is to read only"):
         store(parse_location(f"{web}/a"), b"")

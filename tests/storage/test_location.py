@@ -47,6 +47,11 @@ def test_others_are_paths(text: str, path: str) -> None:
     ("file://host/a", "another machine's"),
     ("s3://key:secret@b/a", "must not hold a name or password"),
     ("https://user:secret@h/a", "must not hold a name or password"),
+    ("https:///a?key=secret", "names no host"),
+    ("https://user:secret@h\u2100/a", "the host or port of a https:// address is not valid"),
+    ("https://user:secret@[h/a", "the host or port of a https:// address is not valid"),
+    ("https://h:99999/a?key=secret", "the host or port of a https:// address is not valid"),
+    ("file://user:secret@h/a", "another machine's"),
 ])  # fmt: skip
 def test_wrong_urls_are_refused_without_their_password(text: str, error: str) -> None:
     with pytest.raises(ValueError, match=error) as caught:
@@ -114,6 +119,10 @@ def test_settings_say_what_is_wrong_with_a_url(
     file.write_text("src: ftp://x/y\n")
     with pytest.raises(ValueError, match=r"key 'src': ftp:// is not known"):
         parse_settings(Settings, "", ["--config", str(file)])
+    file.write_text("src: s3://key:secret@x/y\n")
+    with pytest.raises(ValueError, match=r"key 'src': .*name or password") as caught:
+        parse_settings(Settings, "", ["--config", str(file)])
+    assert "secret" not in str(caught.value)
     with pytest.raises(SystemExit):
         parse_settings(Settings, "", ["--src", "ftp://x/y"])
     assert "ftp:// is not known" in capsys.readouterr().err
