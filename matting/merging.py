@@ -19,6 +19,7 @@ from .summary import (
     Spool,
     SummaryEntry,
     check_replaceable,
+    is_complete,
     read_entries,
     read_summary,
 )
@@ -62,16 +63,21 @@ def merge_summaries(settings: Settings) -> int:
 
 def _merge(settings: Settings, folder: Path) -> int:
     place = settings.output_dir
-    parts = read_parts(folder, place)
+    parts, damaged = read_parts(folder, place)
     check_replaceable(place / SUMMARY)
     problems = find_problems(parts)
+    if damaged:
+        problems.append(
+            f"{len(damaged)} summaries are damaged or of another program: {listed(damaged)}; move "
+            "them elsewhere and run their shards again with --on-existing skip"
+        )
     if settings.images_src is None and (problem := compare_lists(parts)):
         problems.append(problem)
     report = RunSummary(add_facts(parts), Spool())
     report.notes += dict.fromkeys(n for part in parts.values() for n in part.get("notes", []))
     for shard in parts:
         for entry in read_entries(folder / shard.summary):
-            report.entries.append(SummaryEntry(**entry))
+            report.entries.append(entry)
     if settings.images_src is not None:
         missing = list_missing(settings, report)
         for name in missing:
@@ -90,22 +96,28 @@ def _merge(settings: Settings, folder: Path) -> int:
     return 0 if whole else 1
 
 
-def read_parts(folder: Path, place: Location) -> Parts:
+def read_parts(folder: Path, place: Location) -> tuple[Parts, list[str]]:
     """Reads the summaries of shards, without their images, in the order of their numbers.
 
     Args:
         folder: where they are on this machine.
         place: where they come from, for messages.
 
+    Returns:
+        The summaries, and the names of those that can't be read as far as they should go.
+
     Raises:
         ValueError: when there is none, or some are of runs with another number of shards.
     """
-    found = ((read_shard(path.name), path) for path in folder.glob("summary-*-of-*.json"))
-    read = {shard: read_summary(path) for shard, path in found if shard}
+    found = ((read_shard(path.name), path) for path in sorted(folder.glob("summary-*-of-*.json")))
+    read = {
+        shard: read_summary(path) if is_complete(path) else None for shard, path in found if shard
+    }
     parts = {shard: part for shard, part in read.items() if part is not None}
     if not parts:
         raise ValueError(
-            f"{place} has no summary-I-of-N.json; name the --output-dir of runs with --shard I/N"
+            f"{place} has no summary-I-of-N.json that can be read; name the --output-dir of runs "
+            "with --shard I/N"
         )
     counts = sorted({shard.count for shard in parts})
     if len(counts) > 1:
@@ -113,15 +125,17 @@ def read_parts(folder: Path, place: Location) -> Parts:
             f"{place} has summaries of runs with {', '.join(map(str, counts))} shards; move "
             "those of all runs but one elsewhere"
         )
-    return dict(sorted(parts.items(), key=lambda item: item[0].index))
+    damaged = [s.summary for s, part in read.items() if part is None and s.count == counts[0]]
+    return dict(sorted(parts.items(), key=lambda item: item[0].index)), damaged
 
 
 def find_problems(parts: Parts) -> list[str]:
     """Says which shards are missing, unfinished, or not of the same run."""
     problems = []
     count = next(iter(parts)).count
-    if absent := [Shard(i, count) for i in range(count) if Shard(i, count) not in parts]:
-        problems.append(f"{len(absent)} shards have no summary: {listed(absent)}")
+    if absent := count - len(parts):
+        others = (part for part in (Shard(i, count) for i in range(count)) if part not in parts)
+        problems.append(f"{absent} shards have no summary: {listed(others, absent)}")
     if open_ := [shard for shard, part in parts.items() if not part.get("finished")]:
         problems.append(f"{len(open_)} shards have not finished: {listed(open_)}")
     first, base = next((shard, part.get("settings") or {}) for shard, part in parts.items())

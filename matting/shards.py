@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-_SUMMARY = re.compile(r"summary-(\d+)-of-(\d+)\.json")
+_SUMMARY = re.compile(r"summary-(\d{1,9})-of-(\d{1,9})\.json")
 SUMMARY = "summary.json"
 
 
@@ -76,6 +76,6 @@ def describe_part(shard: Shard, names: Collection[str]) -> dict[str, Any]:
 def read_shard(summary: str) -> Shard | None:
     """Which part a summary is of, by its file's name; None if it is of none."""
     found = _SUMMARY.fullmatch(summary)
-    if not found or int(found[1]) >= int(found[2]):
-        return None
-    return Shard(int(found[1]), int(found[2]))
+    shard = Shard(int(found[1]), int(found[2])) if found else WHOLE
+    # Numbers are written in one way.
+    return shard if shard.index < shard.count and shard.summary == summary != SUMMARY else None

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, InstanceOf, TypeAdapter, ValidationError
 
 from runtime.wording import hide_folders, list_folders, replace_folders, to_json, visible
 from storage.files import exists, fetched, stored
 from storage.location import Location, Url
 
 Status = Literal["done", "skipped", "failed", "not reached"]
+# Not `str`, for which pydantic refuses names of files that are no valid Unicode.
+Text = InstanceOf[str]
 
 _IMAGES = '  "images": ['  # the line of a summary below which its entries are
 _IN_MEMORY = 2**22  # bytes of entries; more of them wait on the disk
@@ -30,16 +33,41 @@ _IN_MEMORY = 2**22  # bytes of entries; more of them wait on the disk
 class SummaryEntry:
     """The result of one input."""
 
-    name: str
+    name: Text
     status: Status
-    reason: str | None = None
+    reason: Text | None = None
     """Why it failed."""
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, Text] = field(default_factory=dict)
     """Written files by type."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[Text] = field(default_factory=list)
     """Notes for the user."""
     details: dict[str, Any] = field(default_factory=dict)
     """Figures for summary.json."""
+
+
+class _Kept(BaseModel):
+    settings: dict[Text, Any] | None = None
+    files: list[Text] = []
+
+
+class _Part(BaseModel):
+    frames: int
+    names: str
+
+
+class _Head(BaseModel):
+    """What programs read of a summary, besides its images."""
+
+    counts: dict[Status, int]
+    finished: str | None = None
+    seconds: float = 0
+    settings: dict[Text, Any] | None = None
+    notes: list[Text] = []
+    kept: list[_Kept] = []
+    shard: _Part | None = None
+
+
+_ENTRY = TypeAdapter(SummaryEntry)
 
 
 class Spool:
@@ -92,13 +120,16 @@ def read_summary(path: Location) -> dict[str, Any] | None:
         content = json.loads("".join(lines))
     except (OSError, ValueError, RecursionError):
         return None
-    if not (isinstance(content, dict) and {"counts", "images"} <= content.keys()):
+    if not isinstance(content, dict) or content.pop("images", None) is None:
         return None
-    del content["images"]
+    try:
+        _Head.model_validate(content)
+    except ValidationError:
+        return None
     return content
 
 
-def read_entries(path: Path) -> Iterator[dict[str, Any]]:
+def read_entries(path: Path) -> Iterator[SummaryEntry]:
     """Yields the images of a summary, one at a time; OSError or ValueError if that fails."""
     with path.open(encoding="utf-8") as file:
         lines: list[str] = []
@@ -108,8 +139,20 @@ def read_entries(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             lines.append(line)
             if line.startswith("    }"):
-                yield json.loads("".join(lines).rstrip(",\n"))
+                yield _ENTRY.validate_python(json.loads("".join(lines).rstrip(",\n")))
                 lines = []
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a summary has as many images of each status as it says."""
+    content = read_summary(path)
+    if content is None:
+        return False
+    try:
+        found = Counter(entry.status for entry in read_entries(path))
+    except (OSError, ValueError):
+        return False
+    return found == Counter(content["counts"])
 
 
 def check_replaceable(path: Location) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from matting.__main__ import main
 from matting.shards import Shard
+from matting.summary import RunSummary, SummaryEntry
 
 from .conftest import Run
 from .test_inference_images import list_files
@@ -132,6 +134,45 @@ def test_a_killed_shard_has_not_finished(tmp_path: Path, run_forked, merge, line
     run_forked(*line, "--output-dir", out, "--shard", "0/2", before=kill).check(9)
     run_forked(*line, "--output-dir", out, "--shard", "1/2").check(0)
     merge("--output-dir", out).check(1, "missing: 1 shards have not finished: 0/2")
+
+
+def write_part(out: Path, shard: str, *names: str) -> Path:
+    """Writes the summary of a part, in which all is done."""
+    report = RunSummary({"settings": {}}, [SummaryEntry(name, "done") for name in names])
+    report.write(out / f"summary-{shard}.json")
+    return out / f"summary-{shard}.json"
+
+
+def test_damaged_and_foreign_summaries_are_not_counted_as_whole(tmp_path: Path, merge) -> None:
+    write_part(tmp_path, "0-of-2", "a.png")
+    path = write_part(tmp_path, "1-of-2", "b.png", "\udcff.png")  # a name that is no Unicode
+    merge("--output-dir", tmp_path).check(0, "2 of 2 shards: 3 done")
+    text = path.read_text("utf-8")
+    for damaged in (
+        text[: text.index('"\\udcff')],
+        text[: text.index(",\n    {")],
+        json.dumps(json.loads(text)),  # in one line
+        text.replace('"done": 2', '"done": 3'),
+        *(re.sub('"notes": .*', f'"{name}": 5,', text, count=1) for name in ("notes", "kept")),
+        text.replace('"status": "done"', '"status": "fine"'),
+        text.replace('"name"', '"unknown"'),
+        "",
+        "[]",
+    ):
+        path.write_text(damaged, "utf-8")
+        merge("--output-dir", tmp_path).check(
+            1, "missing: 1 summaries are damaged .*: summary-1-of-2.json"
+        )
+    path.unlink()
+    # Other spellings of a number are no names of this program.
+    write_part(tmp_path, "01-of-02", "b.png")
+    write_part(tmp_path, "0-of-1", "b.png")
+    merge("--output-dir", tmp_path).check(1, "1 shards have no summary: 1/2")
+
+
+def test_parts_of_any_number_are_merged_at_once(tmp_path: Path, merge) -> None:
+    write_part(tmp_path, f"0-of-{10**9 - 1}")
+    merge("--output-dir", tmp_path).check(1, "999999998 shards have no summary: 1/999999999, 2/")
 
 
 @pytest.mark.slow

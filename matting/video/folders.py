@@ -138,7 +138,7 @@ def _matte(clip: Clip, settings: Any, matte: Callable[[Any], int]) -> SummaryEnt
             settings = replace(settings, resume=False, overwrite=before is not None)
     print(visible(f"{clip.name}:"))
     matte(settings)
-    made = SummaryEntry(**next(read_entries(summary)))
+    made = next(read_entries(summary))
     made.name = clip.name
     made.outputs = {kind: f"{clip.place}/{file}" for kind, file in made.outputs.items()}
     return made
