@@ -68,6 +68,8 @@ def exists(location: Location) -> bool:
     """Whether there is such a file; StorageError if the store does not tell."""
     if not isinstance(location, Url):
         return location.is_file()
+    if not location.key and location.scheme in ("s3", "gs"):
+        return False  # a whole bucket
     try:
         persist(location, lambda: open_store(location).find(location))
     except StorageError as error:

@@ -10,6 +10,7 @@ from pydantic import PlainValidator
 from tyro.constructors import PrimitiveConstructorSpec
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_ONE_SLASH = re.compile(r"(s3|gs|https?|file):/(?!/)", re.IGNORECASE)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -111,6 +112,11 @@ def parse_location(text: str | Path | Url) -> Location:
     """
     found = _SCHEME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
+        if isinstance(text, str) and (short := _ONE_SLASH.match(text)):
+            raise ValueError(
+                f"an address begins with {short[0]}/, not {short[0]}; for a folder of that name "
+                "write ./ before it"
+            )
         return text if isinstance(text, Url) else Path(text)
     scheme, rest = found[1].lower(), found[2]
     if scheme in ("s3", "gs"):
@@ -192,7 +198,7 @@ def _read_text(text: Any) -> str | Url | None:
         return None
     if not isinstance(text, str | Url):
         raise ValueError("must be a text")
-    location = parse_location(text) if "://" in str(text) else text
+    location = parse_location(text) if ":/" in str(text) else text
     return location if isinstance(location, Url) else str(location)
 
 

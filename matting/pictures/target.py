@@ -88,7 +88,7 @@ def find_target(text: str | Url) -> Target:
     Raises:
         ValueError: as `parse_target`; StorageError when the store does not tell what it is.
     """
-    location = parse_location(text) if "://" in str(text) else text
+    location = parse_location(text) if ":/" in str(text) else text
     if isinstance(location, Url):
         return Target("picture" if exists(location) else "folder", url=location)
     return parse_target(str(location))

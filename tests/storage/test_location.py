@@ -33,7 +33,7 @@ def test_the_end_of_a_web_address_is_sent_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize(("text", "path"), [
-    ("a/b.png", "a/b.png"), ("/a", "/a"), ("file:///a/b%20c", "/a/b c"), ("s3:/b", "s3:/b"),
+    ("a/b.png", "a/b.png"), ("/a", "/a"), ("file:///a/b%20c", "/a/b c"), ("./s3:/b", "s3:/b"),
 ])  # fmt: skip
 def test_others_are_paths(text: str, path: str) -> None:
     assert parse_location(text) == Path(path)
@@ -42,6 +42,8 @@ def test_others_are_paths(text: str, path: str) -> None:
 @pytest.mark.parametrize(("text", "error"), [
     ("ftp://h/a", "ftp:// is not known; use s3://, gs://, https://"),
     ("s3:///a", "names no bucket"),
+    ("s3:/b", "begins with s3://, not s3:/;"),
+    ("HTTPS:/user:secret@h", "begins with HTTPS://, not"),
     ("https:///a", "names no host"),
     ("http://example.org/a", "not encrypted"),
     ("file://host/a", "another machine's"),
