@@ -65,6 +65,11 @@ def _merge(settings: Settings, folder: Path) -> int:
     place = settings.output_dir
     parts, damaged = read_parts(folder, place)
     check_replaceable(place / SUMMARY)
+    if settings.images_src is not None and any("video" in _settings(p) for p in parts.values()):
+        raise ValueError(
+            "--images-src lists frames of matting images, and these summaries are of matting "
+            "video; leave it out"
+        )
     problems = find_problems(parts)
     if damaged:
         problems.append(
@@ -138,12 +143,16 @@ def find_problems(parts: Parts) -> list[str]:
         problems.append(f"{absent} shards have no summary: {listed(others, absent)}")
     if open_ := [shard for shard, part in parts.items() if not part.get("finished")]:
         problems.append(f"{len(open_)} shards have not finished: {listed(open_)}")
-    first, base = next((shard, part.get("settings") or {}) for shard, part in parts.items())
+    first, base = next((shard, _settings(part)) for shard, part in parts.items())
     for shard, part in parts.items():
-        if changes := find_changes(base, part.get("settings") or {}):
+        if changes := find_changes(base, _settings(part)):
             named = "; ".join(f"{name} {a} and {b}" for name, (a, b) in changes.items())
             problems.append(f"shards {first} and {shard} had other settings: {named}")
     return problems
+
+
+def _settings(part: dict[str, Any]) -> dict[str, Any]:
+    return part.get("settings") or {}
 
 
 def compare_lists(parts: Parts) -> str | None:

@@ -136,9 +136,11 @@ def test_a_killed_shard_has_not_finished(tmp_path: Path, run_forked, merge, line
     merge("--output-dir", out).check(1, "missing: 1 shards have not finished: 0/2")
 
 
-def write_part(out: Path, shard: str, *names: str) -> Path:
+def write_part(out: Path, shard: str, *names: str, settings: dict | None = None) -> Path:
     """Writes the summary of a part, in which all is done."""
-    report = RunSummary({"settings": {}}, [SummaryEntry(name, "done") for name in names])
+    report = RunSummary(
+        {"settings": settings or {}}, [SummaryEntry(name, "done") for name in names]
+    )
     report.write(out / f"summary-{shard}.json")
     return out / f"summary-{shard}.json"
 
@@ -168,6 +170,11 @@ def test_damaged_and_foreign_summaries_are_not_counted_as_whole(tmp_path: Path, 
     write_part(tmp_path, "01-of-02", "b.png")
     write_part(tmp_path, "0-of-1", "b.png")
     merge("--output-dir", tmp_path).check(1, "1 shards have no summary: 1/2")
+
+
+def test_frames_of_a_video_are_not_looked_for_by_name(tmp_path: Path, merge) -> None:
+    write_part(tmp_path, "0-of-2", "src: frames 0 to 1", settings={"video": {"src": "src"}})
+    merge("--output-dir", tmp_path, "--images-src", tmp_path).check(2, "leave it out")
 
 
 def test_parts_of_any_number_are_merged_at_once(tmp_path: Path, merge) -> None:

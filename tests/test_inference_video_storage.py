@@ -51,6 +51,15 @@ def pictures_of(place: Path, run_video: RunScript) -> dict[str, bytes]:
     return {p.relative_to(out).as_posix(): p.read_bytes() for p in out.rglob("*.png")}
 
 
+def test_a_part_replaces_no_foreign_summary_of_its_name(
+    s3: Store, place: Path, run: RunScript
+) -> None:
+    s3.put("out/summary-0-of-3.json", b"mine")
+    frames, kind = f"s3://{s3.bucket}/frames", ("--output-format", "image_sequences")
+    run(*kind, "--shard", "0/3", "-y", video_src=frames).check(2, "not a summary that this program")
+    assert s3.get("out/summary-0-of-3.json") == b"mine"
+
+
 @pytest.mark.slow
 def test_a_clip_from_a_bucket_to_a_bucket(s3: Store, place: Path, run: RunScript) -> None:
     new = f"s3://{s3.bucket}/frames/000.png"

@@ -41,7 +41,7 @@ def list_frames(root: Location, exclude: Sequence[Location] = ()) -> Frames:
     if not isinstance(root, Url):
         found = list_local(root, tuple(path for path in exclude if isinstance(path, Path)))
         return Frames(found.root, found.names, found.left_out)
-    if root.key and exists(root):
+    if exists(root):
         return Frames(root.parent, [root.name])
     frames = Frames(root)
     ignored = [name_below(o, root) for o in exclude if str(o).startswith(f"{root}/")]

@@ -19,6 +19,7 @@ from runtime.wording import visible
 from storage.files import check_name, check_space, exists, fetched, list_names, store
 from storage.location import Location, Url, check_target, parse_location
 
+from ..shards import parse_shard
 from ..summary import check_replaceable
 
 AnySettings = TypeVar("AnySettings", bound=Any)
@@ -161,7 +162,7 @@ def _check_output(settings: Any, output: Url) -> None:
             f"outputs exist already: {output / there}. Use -y to replace them, or another "
             "--output-dir"
         )
-    check_replaceable(output / "summary.json")
+    check_replaceable(output / parse_shard(getattr(settings, "shard", None)).summary)
 
 
 def _fetch(url: Url, stack: ExitStack) -> Path:

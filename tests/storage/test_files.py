@@ -370,6 +370,10 @@ def test_reads_from_a_web_server(tmp_path: Path, web: str) -> None:
     assert not exists(parse_location(f"{web}/gone.png"))
 
 
+def test_a_whole_bucket_is_no_file(s3: Store) -> None:
+    assert not exists(parse_location(f"s3://{s3.bucket}"))
+
+
 def test_a_web_server_is_to_read_single_files(web: str) -> None:
     with pytest.raises(StorageError, match="does not exist, or is a folder, and a web"):
         list(list_names(parse_location(web)))
