@@ -29,8 +29,8 @@ def run_script(work: Callable[[], int]) -> int:
         work: returns the exit code: 0 only if everything was done.
 
     Returns:
-        Its exit code; 2 for invalid input, 130 after an interrupt. If threads do not end then, the
-        process exits here with the same code.
+        Its exit code; 2 for invalid input, or the error's `exit_code`; 130 after an interrupt. If
+        threads do not end then, the process exits here with the same code.
     """
     with lasting_streams():
         signal.signal(signal.SIGTERM, raise_interrupt)
@@ -38,7 +38,7 @@ def run_script(work: Callable[[], int]) -> int:
             return work()
         except (ValueError, OSError) as error:
             print(visible(f"error: {error}"), file=sys.stderr)
-            return 2
+            return getattr(error, "exit_code", 2)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             _end_threads()

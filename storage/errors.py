@@ -51,6 +51,9 @@ _PASSING = {
 class StorageError(ValueError):
     """A store could not do what was asked; the message names the URL."""
 
+    exit_code = 2
+    """Of a program that can't go on: 1 if a later run may do better, else 2."""
+
     def __init__(self, message: str, passes: bool = False, code: str = "") -> None:
         super().__init__(message)
         self.passes = passes

@@ -53,7 +53,9 @@ def persist(url: Url, ask: Callable[[], Result]) -> Result:
                 raise answer from error
             if now - began + wait > PATIENCE:
                 text = f"{answer}; given up after {now - began:.0f} s"
-                raise StorageError(text) from error
+                given_up = StorageError(text)
+                given_up.exit_code = 1
+                raise given_up from error
             _tell(answer)
             if wait_for_interrupt(wait * random.uniform(0.5, 1)):  # noqa: S311
                 raise StorageError(f"{answer}; interrupted") from error

@@ -203,7 +203,6 @@ def test_names_that_this_file_system_does_not_take_fail(
     ({"images_bgr": "s3://not-there-1/a"}, "there is no bucket not-there-1"),
     ({"output_dir": "s3://not-there-1/a"}, "there is no bucket not-there-1"),
     ({"images_src": "s3://{}/gone"}, "/gone does not exist or holds no picture"),
-    ({"images_src": "https://127.0.0.1:9/a.png"}, "https://127.0.0.1:9/a.png: the connection"),
     ({"output_dir": "https://127.0.0.1/out"}, "https://127.0.0.1/out: https:// is to read only"),
     ({"images_src": "s3://key:secret@b/a"}, "must not hold a name or password"),
     ({"images_bgr": "s3://{}/src", "images_src": "s3://{}/src"}, "are the same"),
@@ -226,6 +225,16 @@ def test_a_store_that_denies_outputs_ends_the_run_before_any_work(
     s3.faults.append(Fault("PUT", status=403, code="AccessDenied"))
     run().check(2, r"error: s3://\S+/out/summary.json: access is denied")
     assert not any("GET" in line and "/src/" in line for line in s3.requests)
+
+
+@pytest.mark.usefixtures("place")
+def test_a_store_that_is_out_of_reach_is_no_wrong_input(s3: Store, run: RunScript) -> None:
+    """Exit code 2 would end an Indexed Job's part without another try."""
+    before = FAST.replace("20", "0.1")
+    src = "https://127.0.0.1:9/a.png"
+    run(before=before, images_src=src).check(1, f"error: {src}: the connection .* given up")
+    s3.faults.append(Fault(status=503, code="SlowDown"))
+    run(before=before).check(1, "error: s3://.* the store answers 503 .* given up")
 
 
 @pytest.mark.usefixtures("place")

@@ -106,6 +106,12 @@ def test_wrong_places_end_the_run_before_any_work(
 
 
 @pytest.mark.usefixtures("place")
+def test_a_store_that_is_out_of_reach_is_no_wrong_input(s3: Store, run: RunScript) -> None:
+    s3.faults.append(Fault(status=503, code="SlowDown"))
+    run(before="p.PATIENCE = 0.1").check(1, "error: s3://.* the store answers 503 .* given up")
+
+
+@pytest.mark.usefixtures("place")
 def test_more_than_the_free_disk(run: RunScript) -> None:
     before = "import storage.files; storage.files._KEPT_FREE = 2**60"
     run(before=before).check(2, r"a b\.mp4: it has 0\.00 GiB, and 0\.00 GiB are free .*TMPDIR")

@@ -16,6 +16,7 @@ from uuid import uuid4
 from media.listing import EXTENSIONS, find_extension
 from runtime.files import explain, temporary_folder
 from runtime.wording import visible
+from storage.errors import StorageError
 from storage.files import check_name, check_space, exists, fetched, list_names, store
 from storage.location import Location, Url, check_target, parse_location
 
@@ -128,6 +129,8 @@ def local_files(settings: AnySettings) -> Iterator[LocalFiles[AnySettings]]:
             stack.enter_context(redirect_stderr(_Renaming(sys.stderr, files)))
         try:
             yield files
+        except StorageError:  # names URLs already
+            raise
         except ValueError as error:
             raise ValueError(files.rename(str(error))) from error
 
