@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from .settings import ClusterSettings
 
 LOCAL = "local"
 _STORE = 200 * 2**20  # bytes of Ray's object store on this machine: names and results
+_PATIENCE = 10.0  # seconds until a head answers; Ray itself would wait minutes
 
 
 def import_ray(address: str) -> Any:
@@ -36,6 +38,11 @@ def import_ray(address: str) -> Any:
     return ray
 
 
+def find_address(address: str) -> str:
+    """Returns what RAY_ADDRESS names in place of `auto`, as Ray does."""
+    return os.environ.get("RAY_ADDRESS") or address if address == "auto" else address
+
+
 @contextmanager
 def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]:
     """Joins the cluster for a while.
@@ -48,8 +55,10 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
         The settings with the GPUs that an actor reserves in this cluster.
 
     Raises:
-        ValueError: without Ray, or if the cluster can't be reached.
+        ValueError: without Ray, if the cluster can't be reached, or if this machine alone has too
+            little for an actor.
     """
+    settings = replace(settings, address=find_address(settings.address))
     if settings.address.startswith("ray://"):
         raise ValueError(
             "Ray Data does not work through ray://; start this program on a node of the cluster, "
@@ -63,6 +72,8 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
         options["include_dashboard"] = False
         options["object_store_memory"] = _STORE + 2 * held
     try:
+        if settings.address != LOCAL:
+            _check_head(settings.address)
         ray.init(**options, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise ValueError(
@@ -78,6 +89,20 @@ def connected(settings: ClusterSettings, held: int) -> Iterator[ClusterSettings]
         ray.shutdown()
 
 
+def _check_head(address: str) -> None:
+    """Raises OSError or ValueError if nothing listens at the address of a cluster."""
+    from ray._private.services import canonicalize_bootstrap_address  # as `ray status` does
+
+    found = canonicalize_bootstrap_address(address)
+    if found is None:  # ray.init says so
+        return
+    host, _, port = found.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(f"no answer from {found}: {error}") from error
+
+
 def end_process(code: int) -> NoReturn:
     """Ends the process while a thread waits for the cluster, which drops this run's actors.
 
@@ -89,15 +114,20 @@ def end_process(code: int) -> NoReturn:
 
 
 def _fit(ray: Any, settings: ClusterSettings) -> ClusterSettings:
-    """Chooses GPUs; prints a note if no node has what an actor reserves."""
+    """Chooses GPUs; prints a note if no node has what an actor reserves.
+
+    Raises ValueError if that is on this machine alone.
+    """
     gpus = settings.gpus_per_actor
     if gpus is None:
         gpus = 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
     wanted = {"CPU": settings.cpus_per_actor, "GPU": gpus}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if not any(all(node.get(k, 0) >= n for k, n in wanted.items()) for node in nodes):
-        print(
-            f"note: no node has {settings.cpus_per_actor} CPUs and {gpus:g} GPUs for an actor; the "
-            "run waits until one comes. See --cpus-per-actor and --gpus-per-actor"
-        )
+        lack = f"{settings.cpus_per_actor} CPUs and {gpus:g} GPUs for an actor"
+        advice = "See --cpus-per-actor and --gpus-per-actor"
+        if settings.address == LOCAL:  # which no node can join
+            has = f"{nodes[0].get('CPU', 0):g} CPUs and {nodes[0].get('GPU', 0):g} GPUs"
+            raise ValueError(f"this machine has no {lack}; Ray finds {has}. {advice}")
+        print(f"note: no node has {lack}; the run waits until one comes. {advice}")
     return replace(settings, gpus_per_actor=gpus)

@@ -18,7 +18,7 @@ from ..images.plan import plan_jobs
 from ..images.report import Report
 from ..loading import EXPORTED, check_output_types, load_predictor
 from ..settings import ComputeSettings
-from .connection import connected, end_process, import_ray
+from .connection import connected, end_process, find_address, import_ray
 from .settings import Settings
 from .stream import Stream, ask_cluster
 from .worker import Assignment
@@ -35,7 +35,7 @@ def main() -> int:
 
 def matte_on_cluster(settings: Settings) -> int:
     """Mattes every frame of the settings; returns the exit code."""
-    ray = import_ray(settings.cluster.address)
+    ray = import_ray(find_address(settings.cluster.address))
     images, output, target = settings.images, settings.output, settings.find_target()
     existing, shard = settings.existing, settings.find_shard()
     plan = plan_jobs(images.src, images.bgr, target, output.dir, output.types, existing, shard)

@@ -2,13 +2,17 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
+from ray._private import services
+from ray.cluster_utils import Cluster
 
 from matting.__main__ import main
 from matting.cluster import connection
@@ -54,6 +58,7 @@ def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("Could not find any running Ray instance")  # as Ray does
 
     # Not Ray itself, which would join a cluster that another test runs.
+    monkeypatch.setattr(services, "canonicalize_bootstrap_address", lambda address: None)
     monkeypatch.setattr(ray, "init", init)
     error = r"--address auto can't be joined: Could not find .*ray start --head"
     with pytest.raises(ValueError, match=error), connection.connected(ClusterSettings(), 0):
@@ -70,6 +75,44 @@ def test_where_all_is_done_no_cluster_is_needed(
     summary = json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
     assert summary["kept"] == []
     assert summary["network"].startswith("mattingrefine")
+
+
+@pytest.mark.parametrize("named", ["--address", "RAY_ADDRESS"])
+def test_a_head_that_is_gone_is_told_at_once(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself tries for minutes, with lines of its own."""
+    monkeypatch.setattr(ray, "init", None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    settings = ClusterSettings(address if named == "--address" else "auto")
+    monkeypatch.setenv("RAY_ADDRESS", "ray://other" if named == "--address" else address)
+    error = f"--address {address} can't be joined: no answer from .*refused.*ray start --head"
+    with pytest.raises(ValueError, match=error), connection.connected(settings, 0):
+        pass
+
+
+def test_rays_client_in_ray_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://a")
+    monkeypatch.setattr(ray, "init", None)
+    with (
+        pytest.raises(ValueError, match="start this program on a node"),
+        connection.connected(ClusterSettings(), 0),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_an_actor_that_is_too_large(address: str, capsys: pytest.CaptureFixture) -> None:
+    """No node can join this machine alone; it would wait for ever."""
+    ray_here = SimpleNamespace(
+        cluster_resources=dict, nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}]
+    )
+    settings = ClusterSettings(address, cpus_per_actor=3)
+    if address == "local":
+        with pytest.raises(ValueError, match=r"no 3 CPUs .* finds 2 CPUs and 0 GPUs\. See --cpus"):
+            connection._fit(ray_here, settings)
+    else:
+        connection._fit(ray_here, settings)
+        assert "no node has 3 CPUs and 0 GPUs for an actor; the run wa" in capsys.readouterr().out
 
 
 def test_rays_client_is_refused() -> None:
@@ -120,11 +163,15 @@ def test_on_this_machine_gives_the_bits_of_a_run_without_ray(
 
 
 @pytest.mark.slow
-def test_ended_while_it_waits_for_a_node(flags, tmp_path: Path) -> None:
+def test_ended_while_it_waits_for_a_node(
+    flags, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Ray's own answers to SIGTERM and to a thread that waits are other exit codes."""
-    command = [sys.executable, "-m", "matting", "cluster", *flags, "--address", "local"]
+    command = [sys.executable, "-m", "matting", "cluster", *flags, "--address"]
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": 0})
+    request.addfinalizer(cluster.shutdown)
     with subprocess.Popen(
-        [*command, "--cpus-per-actor", "9999"],
+        [*command, cluster.address, "--cpus-per-actor", "9999"],
         cwd=REPOSITORY,
         env={**ENVIRONMENT, "HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
