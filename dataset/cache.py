@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from runtime.files import Partial, lock_file, remove_leftovers
+from runtime.files import Partial, explain, lock_file, remove_leftovers
 from storage.errors import StorageError
 from storage.files import open_store
 from storage.location import Url
@@ -36,18 +36,23 @@ class Cache:
         """Yields a local file with the content of a listed one, which stays during the block.
 
         Raises:
-            StorageError: when it can't be fetched, was replaced since it was listed, or there is no
-                room for it.
-            OSError: when the folder can't be written.
+            StorageError: when it can't be fetched, was replaced since it was listed, there is no
+                room for it, or the folder can't be written.
         """
         name = sha256(f"{url}\0{size}\0{etag}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
         suffix = url.suffix if url.suffix.isascii() and url.suffix[1:].isalnum() else ""
         path = self.folder / name[:2] / f"{name}{suffix[:_LONGEST_SUFFIX]}"
         end = time.monotonic() + _PATIENCE
-        while (file := _open_locked(path)) is None:
-            if time.monotonic() > end:
-                raise self._too_small(url, size)
-            self._fetch(url, size, path)
+        try:
+            while (file := _open_locked(path)) is None:
+                if time.monotonic() > end:
+                    raise self._too_small(url, size)
+                self._fetch(url, size, path)
+        except OSError as error:
+            raise StorageError(
+                f"{url}: the cache {self.folder} can't be used: {explain(error)}. Name another "
+                "folder with --dataset-cache-dir, or free its disk"
+            ) from error
         try:
             with suppress(OSError):
                 os.utime(path)  # the time of its last use
@@ -97,7 +102,7 @@ class Cache:
 
     def _too_small(self, url: Url, size: int) -> StorageError:
         return StorageError(
-            f"{url}: the cache {self.folder} has no room for its {size / 1e9:.3f} GB beside the "
+            f"{url}: the cache {self.folder} has no room for its {size / 1e9:.3g} GB beside the "
             f"files in use; it may hold {self.limit / 1e9:g} GB. Raise --dataset-cache-gb"
         )
 

@@ -95,7 +95,7 @@ def test_a_file_in_use_is_not_removed(
             read_listed(cache, s3, name)
             assert first.read_bytes() == content_of("0.png")
         with cache.hold(url / "1.png", SIZE, ""):
-            said = r"no room for its 0.000 GB beside the files in use.*Raise --dataset-cache-gb"
+            said = r"no room for its 1e-06 GB beside the files in use.*Raise --dataset-cache-gb"
             with pytest.raises(StorageError, match=said):
                 read_listed(cache, s3, "2.png")
     assert read_listed(cache, s3, "2.png") == content_of("2.png")
@@ -106,6 +106,16 @@ def test_a_file_larger_than_the_cache_is_refused(
 ) -> None:
     with pytest.raises(StorageError, match="no room for its"):
         read_listed(Cache(tmp_path / "cache", SIZE - 1), s3, "0.png")
+    assert fetches(s3) == []
+
+
+def test_a_folder_that_can_not_be_written_is_told_with_the_flag(
+    tmp_path: Path, s3: Store, names: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StorageError, match=rf"cache {folder} can't be .*--dataset-cache-dir"):
+            read_listed(Cache(folder), s3, "0.png")
     assert fetches(s3) == []
 
 
