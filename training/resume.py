@@ -40,7 +40,14 @@ def find_checkpoint(
     elif named and newest:
         path, reader = folder / newest, names.index(newest)
     if path is not None:
-        checkpoint = processes.copy_from(reader, partial(load_checkpoint, path))
+        try:
+            checkpoint = processes.copy_from(reader, partial(load_checkpoint, path))
+        except CheckpointError as error:
+            if named != "auto":
+                raise
+            raise CheckpointError(
+                f"{error} If it is damaged, remove this file: auto then takes the one before"
+            ) from error
     if checkpoint and checkpoint.name != model.name:
         checkpoint = None  # from another run only the weights are used
     if newest and not checkpoint:

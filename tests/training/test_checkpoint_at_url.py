@@ -13,6 +13,7 @@ from storage.location import Url
 from tests.storage.server import Fault, Store
 from training.checkpoint import load_checkpoint, newest_checkpoint
 from training.loop import fit
+from training.resume import find_checkpoint
 from training.run import save
 from training.settings import BaseSettings
 
@@ -114,6 +115,25 @@ def test_a_changed_checkpoint_is_found_out_and_named(
     s3.put(name, bytes(content[:-100]))
     with pytest.raises(CheckpointError, match=rf"s3://{s3.bucket}/{name} can't be read; it is dam"):
         load_checkpoint(newest)
+
+
+def test_a_damaged_newest_checkpoint_says_how_to_continue(
+    settings: BaseSettings, s3: Store, make_run: MakeRun
+) -> None:
+    run, state = make_run(settings)
+    save(run, state)
+    state.step = 1
+    save(run, state)
+    newest = "runs/run/epoch-0-step-1.pth"
+    s3.put(newest, s3.get(newest)[:-100])
+    folder = Url("s3", s3.bucket, "runs/run")
+    model = replace(settings.model, last_checkpoint="auto")
+    with pytest.raises(CheckpointError, match=rf"{newest} .* remove this file: auto then takes"):
+        find_checkpoint(folder, model, run.processes)
+    s3.client.delete_object(Bucket=s3.bucket, Key=newest)
+    path, checkpoint, _ = find_checkpoint(folder, model, run.processes)
+    assert checkpoint is not None
+    assert str(path).endswith("/epoch-0-step-0.pth")
 
 
 def test_a_missing_bucket_is_named_before_any_step(
