@@ -53,6 +53,7 @@ BESIDE = {
     r"benchmarks\.compare_reference": "--backbones mobilenetv2 --sizes HD --rounds 1",
     r"benchmarks\.profile_parts": "--backbones mobilenetv2 --sizes HD --rounds 1",
     r"benchmarks\.exports": "--formats onnx --size 192x128 --repeats 1",
+    r"benchmarks\.scaling": "--copies 2 --rounds 1 --photographs 1000",
     r"benchmarks\.data_throughput": "--samples 2",
     r"benchmarks\.video_end_to_end": "--frames 4 --rounds 1",
     r"benchmarks\.robustness(?!.*--conditions)": "--conditions none",
