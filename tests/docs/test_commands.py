@@ -42,6 +42,7 @@ ELSEWHERE = {
     r"^python -c .*TCPStore": "tests/training/nodes.py",
     r"^matting app": "tests/app",
     r"-m benchmarks\.gpu_report": "tests/benchmarks/test_gpu.py",
+    r"-m benchmarks\.cluster_faults": "tests/benchmarks/test_cluster_faults.py",
     r"^ray ": "processes that stay; the same happens in benchmarks/cluster_faults.py",
 }
 # What a run gets beside, so that it is small, or has a camera.
