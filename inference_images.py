@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from matting import Matting
 from matting.images.frame import ImagesRun
 from matting.images.plan import Job, Plan, plan_jobs
-from matting.images.report import Report
+from matting.images.report import Report, check_place
 from matting.images.settings import Settings
 from matting.loading import check_output_types, describe_setup
 from matting.pipeline import map_ahead
@@ -34,6 +34,7 @@ def matte_images(settings: Settings) -> int:
     plan = plan_jobs(images.src, images.bgr, target, output.dir, output.types, existing, shard)
     matting = Matting.from_settings(settings.model, settings.compute, settings.quality)
     check_output_types(matting.predictor, output.types)
+    check_place(settings)
     setup = describe_setup(matting.predictor, settings.model, settings.compute, settings.quality)
     report = Report(settings, plan, *setup)
     with deferred_interrupts() as interrupted:

@@ -15,7 +15,7 @@ from runtime.wording import visible
 
 from ..exported.card import card_path, list_files
 from ..images.plan import plan_jobs
-from ..images.report import Report
+from ..images.report import Report, check_place
 from ..loading import EXPORTED, check_output_types, load_predictor
 from ..settings import ComputeSettings
 from .connection import connected, end_process, find_address, import_ray
@@ -39,7 +39,7 @@ def matte_on_cluster(settings: Settings) -> int:
     images, output, target = settings.images, settings.output, settings.find_target()
     existing, shard = settings.existing, settings.find_shard()
     plan = plan_jobs(images.src, images.bgr, target, output.dir, output.types, existing, shard)
-    facts = check_network(settings)
+    facts = check_run(settings)
     weights = read_weights(settings.model.checkpoint)
     if not plan.count_jobs():  # nobody needs a cluster
         report = Report(settings, plan, facts, [])
@@ -65,24 +65,26 @@ def matte_on_cluster(settings: Settings) -> int:
     return code
 
 
-def check_network(settings: Settings) -> dict[str, Any]:
-    """Loads the network here, so that a wrong file ends the run before any work.
+def check_run(settings: Settings) -> dict[str, Any]:
+    """Loads the network here and makes the output folder: wrong ones end the run before any work.
 
     Returns:
         Facts for the summary.
 
     Raises:
-        ValueError: when the network can't be used, or does not give what is asked for.
+        ValueError: when the network can't be used or does not give what is asked for, or the
+            output folder can't be written.
     """
     model, compute = settings.model, settings.compute
     exported = model.checkpoint.suffix.lower() in EXPORTED
     # The actors' devices and packages are theirs.
     predictor = load_predictor(model, compute if exported else ComputeSettings(device="cpu"))
     check_output_types(predictor, settings.output.types)
+    check_place(settings)
     print(visible(f"{predictor.kind} from {model.checkpoint}"))
     return {
         "network": predictor.kind,
-        "precision": predictor.precision if exported else compute.precision,
+        "precision": predictor.precision if exported else compute.precision or "by quality",
         "backend": compute.backend,
     }
 

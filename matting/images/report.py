@@ -20,6 +20,16 @@ from .plan import Plan
 from .settings import Settings
 
 
+def check_place(settings: Settings) -> None:
+    """Makes a local output folder, before anything is said; ValueError if a run can't write there.
+
+    Of a store only the summary's name is looked at; the first summary tries the rest.
+    """
+    check_replaceable(settings.output.dir / settings.find_shard().summary)
+    if isinstance(settings.output.dir, Path):
+        check_writable(settings.output.dir)
+
+
 class Report:
     """What a run says on the screen and in its summary.
 
@@ -28,9 +38,6 @@ class Report:
         plan: of the run.
         facts: what is known of network and device, for the summary.
         notes: further notes for the user.
-
-    Raises:
-        ValueError: when the output folder or the summary can't be written.
     """
 
     def __init__(
@@ -40,9 +47,6 @@ class Report:
         self._made: set[str] = set()
         folder, shard, plain = settings.output.dir, settings.find_shard(), to_plain(settings)
         self._path = folder / shard.summary
-        check_replaceable(self._path)
-        if isinstance(folder, Path):  # a store is tried by the first summary
-            check_writable(folder)
         for inner in plan.list_folders():
             remove_leftovers(inner)
         kept = ((name, name_below(path, folder)) for name, _, path in plan.list_kept())
