@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.memory import read_own_peak
 from matting.__main__ import main as run_program
 from matting.images import frame as parts
 from matting.library import Matte, Matting
@@ -29,7 +30,6 @@ from matting.prediction import Prediction
 _SIDE = 16  # pixels
 _FOLDER = 5000  # pictures in each folder
 _LINKS = 30_000  # names of one file; file systems allow 65,000
-_STATUS = Path("/proc/self/status")
 
 
 class Clock:
@@ -103,7 +103,7 @@ def measure(flags: list[str]) -> dict[str, float]:
     if code:
         raise SystemExit(code)
     own = spent - sum(clock.seconds.values())
-    peak = int(_STATUS.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    peak = read_own_peak() / 2**20
     wall = time.perf_counter() - begun
     return {"peak": peak, "wall": wall, "own": own, **clock.seconds}
 

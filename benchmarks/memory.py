@@ -61,5 +61,10 @@ def _reset_peak(device: torch.device) -> int | None:
 def _read_peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    return read_own_peak()
+
+
+def read_own_peak() -> int:
+    """The peak of this process's resident memory in bytes; OSError where the system has none."""
     # Not getrusage's ru_maxrss, which includes the peak of the parent process.
     return int(_STATUS.read_text().split("VmHWM:")[1].split()[0]) * 1024  # "kB" means KiB here

@@ -142,8 +142,9 @@ def measure(root: Path, processes: int) -> Measured:
         own = np.array([image["compute_seconds"] for image in details(summary)])
         rates.append(len(own) / summary["seconds"])
         seconds.append(own * summary["seconds"] / own.sum())
-    moved = sum(p.stat().st_size for p in root.rglob("*") if p.is_file() and "output" not in str(p))
-    moved += sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    places = root / "src", root / "bgr", output
+    files = (path for place in places for path in place.rglob("*") if path.is_file())
+    moved = sum(path.stat().st_size for path in files)
     count = sum(map(len, seconds))
     start = float(np.mean(walls)) - float(np.mean([s["seconds"] for s in summaries]))
     return Measured(sum(rates), start, np.concatenate(seconds), moved / count)

@@ -16,7 +16,6 @@ from storage.location import Url
 _KEPT = 0.9  # of the limit, after files were removed to make room
 _PATIENCE = 60.0  # seconds to wait for room while all files are in use
 _COUNTER = "used"  # file with the sum of the files' bytes
-_LONGEST_SUFFIX = 16  # characters; decoders go by them
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,7 @@ class Cache:
                 room for it, or the folder can't be written.
         """
         name = sha256(f"{url}\0{size}\0{etag}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
-        suffix = url.suffix if url.suffix.isascii() and url.suffix[1:].isalnum() else ""
-        path = self.folder / name[:2] / f"{name}{suffix[:_LONGEST_SUFFIX]}"
+        path = self.folder / name[:2] / f"{name}{url.local_suffix}"
         end = time.monotonic() + _PATIENCE
         try:
             while (file := _open_locked(path)) is None:

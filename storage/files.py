@@ -22,7 +22,6 @@ from .web import Web
 
 _KINDS: dict[str, type[Store]] = {"s3": S3, "gs": GoogleCloud, "https": Web, "http": Web}
 _KEPT_FREE = 2**28  # bytes of disk that a download leaves free
-_LONGEST_SUFFIX = 16  # characters; decoders go by them
 
 
 def list_names(folder: Location, start: str = "") -> Iterator[Entry]:
@@ -161,9 +160,7 @@ def stored(location: Location) -> Iterator[Path]:
 
 
 def _name_temporary(url: Url) -> Path:
-    suffix = url.suffix if url.suffix.isascii() and url.suffix.isprintable() else ""
-    name = f"{uuid4().hex}{suffix if len(suffix) <= _LONGEST_SUFFIX else ''}"
-    return _temporary(getpid()) / name
+    return _temporary(getpid()) / f"{uuid4().hex}{url.local_suffix}"
 
 
 @cache

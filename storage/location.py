@@ -12,6 +12,7 @@ from tyro.constructors import PrimitiveConstructorSpec
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _ONE_SLASH = re.compile(r"(s3|gs|https?|file):/(?!/)", re.IGNORECASE)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_LONGEST_SUFFIX = 16  # characters, with the dot
 
 
 class Url:
@@ -77,6 +78,13 @@ class Url:
     def suffix(self) -> str:
         """The extension with its dot, or nothing."""
         return PurePosixPath(self.name).suffix
+
+    @property
+    def local_suffix(self) -> str:
+        """The suffix for a local copy, by which decoders go; empty if it is like none of theirs."""
+        suffix = self.suffix
+        plain = suffix.isascii() and suffix[1:].isalnum()
+        return suffix if plain and len(suffix) <= _LONGEST_SUFFIX else ""
 
     @property
     def parent(self) -> "Url":
