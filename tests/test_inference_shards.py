@@ -5,7 +5,6 @@ import os
 import random
 import re
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from matting.__main__ import main
 from matting.shards import Shard
 from matting.summary import RunSummary, SummaryEntry
 
-from .conftest import Run
+from .conftest import PATCHED, Run
 from .test_inference_images import list_files
 
 NAMES = [f"{number:02}.png" for number in range(8)]
@@ -182,6 +181,19 @@ def test_parts_of_any_number_are_merged_at_once(tmp_path: Path, merge) -> None:
     merge("--output-dir", tmp_path).check(1, "999999998 shards have no summary: 1/999999999, 2/")
 
 
+# Kills the process as kill -9 does, when it begins the output after `last`.
+DIES = """
+import itertools, os, signal
+from matting.images import frame
+begun, write = itertools.count(), frame.write_png
+def write_or_die(*args):
+    if next(begun) == {last}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(*args)
+frame.write_png = write_or_die
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_eight_processes_two_killed_make_the_bits_of_one_run(
@@ -195,15 +207,15 @@ def test_eight_processes_two_killed_make_the_bits_of_one_run(
     line = (*line, "--output-types", "com", "pha", "fgr", "--num-workers", 1)
     run_script(*line, "--output-dir", whole).check(0)
     shard = (*line, "--output-dir", out, "--on-existing", "skip", "--shard")
-    processes = [start_script(*shard, f"{index}/8") for index in range(8)]
     moment, killed = random.Random(0), (2, 5)
-    for index in killed:
-        own = [name for name in names if Shard(index, 8).holds(name)]
-        first = out / "com" / own[moment.randrange(2)]
-        while not first.exists():
-            assert processes[index].poll() is None
-            time.sleep(0.01)
-        processes[index].kill()
+    processes = []
+    for index in range(8):
+        command = (sys.executable, "inference_images.py")
+        if index in killed:
+            outputs = 3 * sum(Shard(index, 8).holds(name) for name in names)
+            before = DIES.format(last=moment.randrange(1, outputs))
+            command = (sys.executable, "-c", PATCHED, "inference_images.py", before)
+        processes.append(start_script(*shard, f"{index}/8", command=command))
     codes = [process.wait(timeout=300) for process in processes]
     for process in processes:
         process.communicate()
