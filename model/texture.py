@@ -3,6 +3,7 @@
 Source: ours, because real shadows were matted, and dark clothes taken for shadows.
 """
 
+from collections.abc import Callable
 from functools import reduce
 
 import torch
@@ -31,9 +32,14 @@ _SATURATED, _SAME, _DIM, _UNSURE, _BENT = (
 )
 # Of a subject: the variance that a shadow of the darkest factor would leave, in multiples of the
 # noise's; the factor of the texture that is left; how well the plate fits where there is no
-# subject; and the mean alpha within _NEAR coarse pixels, because places far from a subject changed
-# for other reasons.
-_LEFT, _GONE, _FITS, _SURROUNDED, _NEAR = (0.25, 1), (0.1, 0.25), (0.65, 0.8), (0.5, 0.7), 8
+# subject; and a plate that is light enough to tell how dark it became.
+_LEFT, _GONE, _FITS, _LIT = (0.25, 1), (0.1, 0.25), (0.65, 0.8), (0.1, 0.2)
+# Of plain parts of the plate: the squared change in multiples of the noise's variance, and the
+# hidden share of the texture within _PLAIN coarse pixels, of which more than _FEW must have some.
+_CHANGED, _SHARE, _PLAIN, _FEW = (1, 6), (0.5, 0.8), 4, 0.02
+# The subject's share of what is known within _NEAR coarse pixels, because places far from a subject
+# changed for other reasons; the weight of plain parts in it; and how often the subject grows.
+_SURROUNDED, _NEAR, _VAGUE, _STEPS = (0.5, 0.7), 8, 0.15, 4
 # Standard deviations of the noise, as fractions of white; what differs more is not noise.
 _LEAST_NOISE, _MOST_NOISE = 0.7 / 255, 4 / 255
 _BLACK = 4 / 255  # added to both levels of a ratio
@@ -88,7 +94,32 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     near = average(pha, _NEAR)
     # A hole wider than that, too, if what hides the plate there counts as subject.
     larger = average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
-    return shadow, hidden * _rise(torch.maximum(near, larger), _SURROUNDED)
+    near = _rise(torch.maximum(pha, torch.maximum(near, larger)), _SURROUNDED)
+    # A plain part of the plate that the frame changes is hidden as the texture around it is.
+    share = average(hidden, _PLAIN) / (average(strong, _PLAIN) + _FEW)
+    changed = _rise((mean - mean_plate).square() / noise, _CHANGED)
+    hidden = torch.maximum(hidden, _rise(share, _SHARE) * changed * (1 - shadow))
+    # No shadow is as dark as that.
+    dark = (1 - _rise(factor, _DARKEST)) * _rise(mean_plate, _LIT)
+    hidden = torch.maximum(hidden, dark)
+    return shadow, hidden * _grow(near, torch.maximum(strong, pha), pha, hidden)
+
+
+def _grow(near: Tensor, known: Tensor, pha: Tensor, hidden: Tensor) -> Tensor:
+    """What the subject surrounds, step by step, where what is hidden joins it.
+
+    Args:
+        near: (B, 1, h, w) in [0, 1], 1 where the subject surrounds a pixel.
+        known: (B, 1, h, w) in [0, 1], how much is known of a pixel; plain ones hardly count.
+        pha: (B, 1, h, w) in [0, 1], predicted alpha.
+        hidden: (B, 1, h, w) in [0, 1], 1 where the plate is hidden.
+    """
+    known = known.clamp(min=_VAGUE)
+    whole = average(known, _NEAR)
+    for _ in range(_STEPS):
+        subject = average(known * torch.maximum(pha, hidden * near), _NEAR) / whole
+        near = torch.maximum(near, _rise(subject, _SURROUNDED))
+    return near
 
 
 def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,25 +190,43 @@ def _moments(pair: Tensor) -> tuple[Tensor, Tensor]:
 def average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
     """Means over squares of 2 * reach + 1 pixels, beyond the edges of the nearest ones.
 
-    By adding shifted rows, then columns: on a CPU 5 times as fast as pooling.
+    By adding shifted rows, then columns: on a CPU faster than pooling.
     """
     for dim in (2, 3):
-        x = reduce(torch.add, _shifts(x, reach, dim)) / (2 * reach + 1)
+        x = _combine(torch.add, x, reach, dim) / (2 * reach + 1)
     return x
 
 
 def _largest(x: Tensor, reach: int) -> Tensor:
     """Maxima over squares of 2 * reach + 1 pixels."""
     for dim in (2, 3):
-        x = reduce(torch.maximum, _shifts(x, reach, dim))
+        x = _combine(torch.maximum, x, reach, dim)
     return x
+
+
+def _combine(operator: Callable, x: Tensor, reach: int, dim: int) -> Tensor:
+    """Combines 2 * reach + 1 pixels along a dimension, by runs that double in length."""
+    run, size = _pad(x, reach, dim), x.shape[dim]
+    total, length, start = run.narrow(dim, 0, size), 1, 1
+    while start <= 2 * reach:
+        rest = run.shape[dim] - length
+        run = operator(run.narrow(dim, 0, rest), run.narrow(dim, length, rest))
+        length *= 2
+        if (2 * reach + 1) & length:
+            total = operator(total, run.narrow(dim, start, size))
+            start += length
+    return total
 
 
 def _shifts(x: Tensor, reach: int, dim: int) -> list[Tensor]:
     """Views of (B, C, h, w), moved by up to `reach` pixels along a dimension."""
-    sides = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
-    padded = F.pad(x, sides, mode="replicate")
+    padded = _pad(x, reach, dim)
     return [padded.narrow(dim, start, x.shape[dim]) for start in range(2 * reach + 1)]
+
+
+def _pad(x: Tensor, reach: int, dim: int) -> Tensor:
+    sides = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
+    return F.pad(x, sides, mode="replicate")
 
 
 def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:
