@@ -147,7 +147,7 @@ def matte_folder(settings: Settings, shard: Shard) -> int:
     print(report.describe_counts())
     report.tell_failures()
     if report.count("not reached"):
-        print("interrupted; --resume continues", file=sys.stderr)
+        print("interrupted; with outputs on this machine, --resume continues", file=sys.stderr)
         return 130
     return 1 if report.count("failed") else 0
 

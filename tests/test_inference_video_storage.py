@@ -137,6 +137,20 @@ def test_an_unfinished_run_stores_its_summary_alone(s3: Store, run: RunScript) -
     assert json.loads(s3.get("out/summary.json"))["counts"]["failed"] == 1
 
 
+def test_clips_that_are_done_are_stored_beside_a_broken_one(
+    s3: Store, place: Path, run: RunScript
+) -> None:
+    clips = place / "clips"
+    clips.mkdir()
+    (clips / "good.mp4").write_bytes((place / "a b.mp4").read_bytes())
+    (clips / "torn.mp4").write_bytes(b"broken")
+    run(video_src=clips).check(1, r"failed: torn\.mp4", "3 files of what is done were stored")
+    stored = [f"out/good/{name}" for name in ("com.mp4", "pha.mp4", "summary.json")]
+    assert s3.names("out/") == [*stored, "out/summary.json"]
+    own = json.loads(s3.get("out/good/summary.json"))
+    assert own["counts"]["done"] == 1
+
+
 def test_a_clip_and_a_plate_of_a_web_server(place: Path, run_video: RunScript) -> None:
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(place))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

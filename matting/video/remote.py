@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from shutil import move
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -20,8 +20,8 @@ from storage.errors import StorageError
 from storage.files import check_name, check_space, exists, fetched, list_names, store
 from storage.location import Location, Url, check_target, parse_location
 
-from ..shards import parse_shard
-from ..summary import check_replaceable
+from ..shards import SUMMARY, parse_shard
+from ..summary import SummaryEntry, check_replaceable, read_entries
 
 AnySettings = TypeVar("AnySettings", bound=Any)
 
@@ -45,7 +45,7 @@ class LocalFiles(Generic[AnySettings]):
         return text
 
     def store(self, code: int) -> int:
-        """Stores the outputs of a run that is done, and its summary in any case.
+        """Stores the outputs of all that is done, and the summary in any case.
 
         Args:
             code: exit code of the run.
@@ -57,12 +57,14 @@ class LocalFiles(Generic[AnySettings]):
             return code
         folder = Path(self.settings.output.dir)
         summaries = sorted(folder.glob("summary*.json"))
-        for path in summaries:
+        entries = [entry for path in summaries for entry in read_entries(path)]
+        for path in folder.rglob("summary*.json"):
             path.write_text(self._rename_json(path.read_text("utf-8")), "utf-8")
-        outputs = [path for path in folder.rglob("*") if path.is_file() and path not in summaries]
+        files = [path for path in folder.rglob("*") if path.is_file() and path not in summaries]
+        if code:
+            files = [path for path in files if _is_done(path.relative_to(folder), entries)]
         try:
-            if code == 0:
-                self._store_all(folder, outputs)
+            self._store_all(folder, files)
             self._store_all(folder, summaries)
         except (ValueError, OSError) as error:
             kept = move(folder, tempfile.mkdtemp(prefix="matting-kept-"))
@@ -70,7 +72,9 @@ class LocalFiles(Generic[AnySettings]):
             print(f"the outputs are kept in {Path(kept).parent}", file=sys.stderr)
             return 1
         if code == 0:
-            print(f"{len(outputs)} files were stored")
+            print(f"{len(files)} files were stored")
+        elif files:
+            print(f"unfinished; {len(files)} files of what is done were stored", file=sys.stderr)
         else:
             print("unfinished; only the summary was stored", file=sys.stderr)
         return code
@@ -141,6 +145,13 @@ def _find_url(given: Any) -> Url | None:
     if isinstance(given, str) and "://" in given:
         location = parse_location(given)
     return location if isinstance(location, Url) else None
+
+
+def _is_done(path: Path, entries: list[SummaryEntry]) -> bool:
+    """Whether a file is an output of an input that is done, or the summary beside it."""
+    done = [entry.outputs.values() for entry in entries if entry.status == "done"]
+    made = [PurePath(output) for outputs in done for output in outputs]
+    return any(path.is_relative_to(output) or path == output.with_name(SUMMARY) for output in made)
 
 
 def _name(path: Path, url: Url) -> dict[str, str]:
