@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from shutil import move
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -21,7 +21,7 @@ from storage.files import check_name, check_space, exists, fetched, list_names, 
 from storage.location import Location, Url, check_target, parse_location
 
 from ..shards import SUMMARY, parse_shard
-from ..summary import SummaryEntry, check_replaceable, read_entries
+from ..summary import check_replaceable, read_entries
 
 AnySettings = TypeVar("AnySettings", bound=Any)
 
@@ -56,13 +56,15 @@ class LocalFiles(Generic[AnySettings]):
         if self.output is None:
             return code
         folder = Path(self.settings.output.dir)
-        summaries = sorted(folder.glob("summary*.json"))
-        entries = [entry for path in summaries for entry in read_entries(path)]
-        for path in folder.rglob("summary*.json"):
-            path.write_text(self._rename_json(path.read_text("utf-8")), "utf-8")
-        files = [path for path in folder.rglob("*") if path.is_file() and path not in summaries]
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        told = [path for path in files if path.match("summary*.json")]
+        summaries = sorted(path for path in told if path.parent == folder)
+        files = [path for path in files if path not in summaries]
         if code:
-            files = [path for path in files if _is_done(path.relative_to(folder), entries)]
+            done = set[Path]().union(*map(_list_done, summaries))
+            files = [path for path in files if done.intersection((path, *path.parents))]
+        for path in told:
+            path.write_text(self._rename_json(path.read_text("utf-8")), "utf-8")
         try:
             self._store_all(folder, files)
             self._store_all(folder, summaries)
@@ -147,11 +149,11 @@ def _find_url(given: Any) -> Url | None:
     return location if isinstance(location, Url) else None
 
 
-def _is_done(path: Path, entries: list[SummaryEntry]) -> bool:
-    """Whether a file is an output of an input that is done, or the summary beside it."""
-    done = [entry.outputs.values() for entry in entries if entry.status == "done"]
-    made = [PurePath(output) for outputs in done for output in outputs]
-    return any(path.is_relative_to(output) or path == output.with_name(SUMMARY) for output in made)
+def _list_done(summary: Path) -> set[Path]:
+    """Outputs of the inputs that are done, files or folders, and the summaries beside them."""
+    done = (entry for entry in read_entries(summary) if entry.status == "done")
+    made = {summary.parent / output for entry in done for output in entry.outputs.values()}
+    return made | {path.with_name(SUMMARY) for path in made}
 
 
 def _name(path: Path, url: Url) -> dict[str, str]:
