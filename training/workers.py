@@ -29,16 +29,20 @@ class _Deferred:
             self.tell(number, frame)
 
 
-@contextmanager
-def _listening(batches: object) -> Iterator[None]:
-    """Raises for dead workers inside the block, and at its start for those that died before."""
-    # PyTorch does not notice dead workers that other code has already waited for.
+def _raise_for_dead(batches: object) -> None:
     for worker in getattr(batches, "_workers", ()):
         if worker.exitcode is not None:
             how = f"exited with code {worker.exitcode}"
             if worker.exitcode < 0:
                 how = f"is killed by signal: {signal.strsignal(-worker.exitcode)}"
             raise RuntimeError(f"DataLoader worker (pid {worker.pid}) {how}")
+
+
+@contextmanager
+def _listening(batches: object) -> Iterator[None]:
+    """Raises for dead workers inside the block, and at its start for those that died before."""
+    # PyTorch does not notice dead workers that other code has already waited for.
+    _raise_for_dead(batches)
     handler = signal.getsignal(signal.SIGCHLD) if hasattr(signal, "SIGCHLD") else None
     if callable(handler) and not isinstance(handler, _Deferred):  # PyTorch sets its own once
         handler = _Deferred(handler)
@@ -67,7 +71,12 @@ def take(batches: Iterator[T]) -> T:
         StopIteration: when there is no further batch.
     """
     with _listening(batches):
-        return next(batches)
+        try:
+            return next(batches)
+        except RuntimeError:
+            # PyTorch says only "exited unexpectedly" where it looks before the signal arrives.
+            _raise_for_dead(batches)
+            raise
 
 
 def take_all(loader: Iterable[T]) -> Iterator[T]:

@@ -92,6 +92,18 @@ def test_a_death_between_two_batches_is_told_with_the_next() -> None:
             wait(Batches())
 
 
+def test_a_death_that_is_seen_before_its_signal_is_heard_names_the_signal() -> None:
+    class Batches:
+        _workers = (SimpleNamespace(exitcode=None, pid=7),)
+
+        def __next__(self) -> None:
+            self._workers[0].exitcode = -9
+            raise RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly")
+
+    with pytest.raises(RuntimeError, match="pid 7. is killed by signal: Killed"):
+        take(Batches())
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="this system has no SIGCHLD")
 def test_deaths_are_heard_only_while_a_batch_is_waited_for() -> None:
     heard = []
