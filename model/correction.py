@@ -13,7 +13,8 @@ refiner's few channels do not learn; the update is the scalar form of Kalman's (
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +37,18 @@ _LIGHT_FLOOR = 0.02
 _LIGHT_RANGE = 0.4, 1.6
 
 
+class Tools(NamedTuple):
+    """What the correction needs that other processors compute faster in another way."""
+
+    enlarge: Callable[[Tensor, int, int], Tensor] = resize
+    """Resizes (B, C, h, w) to a height and width, into memory that may be changed."""
+    crop: Callable[[Tensor, Cells], Tensor] = partial(crop_patches, size=CELL, margin=0)
+    """Crops cells of (B, C, H, W) to (P, C, 4, 4)."""
+
+
+_TOOLS = Tools()
+
+
 def correct_alpha(
     src: Tensor,
     bgr: Tensor,
@@ -43,7 +56,7 @@ def correct_alpha(
     bgr_sm: Tensor,
     output: RefineOutput,
     refined: int | Literal["all"] | Cells | None = None,
-    enlarge: Callable[[Tensor, int, int], Tensor] = resize,
+    tools: Tools = _TOOLS,
 ) -> RefineOutput:
     """Empties alpha in shadows and fills its holes, then corrects it in the refined cells.
 
@@ -56,7 +69,7 @@ def correct_alpha(
         refined: which cells to correct: `all`; a number of blocks in each picture, as the refiner's
             mode `blocks` chose them; cells, of which those marked in `ref_sm` are corrected; None
             for all marked ones. All but the last use operators of static shape.
-        enlarge: resizes to the size of the frame, as `resize` does.
+        tools: what resizes and crops.
 
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
@@ -78,12 +91,16 @@ def correct_alpha(
         by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
-        found = enlarge(torch.cat([shadow, hidden], 1), *output.pha.shape[2:])
-        kept = 1 - found
-        kept = kept[:, :1] * kept[:, 1:]
-        whole = torch.addcmul(found[:, 1:], output.pha.to(exact), kept)
+        # Not `kept` is enlarged, which is then exactly 1 where there is nothing to remove.
+        removed, filled = (
+            tools.enlarge(part, *output.pha.shape[2:])
+            for part in (shadow + hidden - shadow * hidden, hidden)
+        )
+        kept = removed.neg_().add_(1)
+        whole = filled.addcmul_(output.pha.to(exact), kept)
         pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
-        return output._replace(pha=_correct_cells(pictures, by_cell, output.ref_sm, refined))
+        solved = _correct_cells(pictures, by_cell, output.ref_sm, refined, tools.crop)
+        return output._replace(pha=solved)
 
 
 def _correct_cells(
@@ -91,6 +108,7 @@ def _correct_cells(
     by_cell: Tensor,
     ref: Tensor,
     refined: int | Literal["all"] | Cells | None,
+    crop: Callable[[Tensor, Cells], Tensor],
 ) -> Tensor:
     """Solves for the alpha of the refined cells.
 
@@ -99,6 +117,7 @@ def _correct_cells(
         by_cell: (B, 2, H / 4, W / 4), the plate's light and the predicted error.
         ref: (B, 1, H / 4, W / 4), not zero in refined cells.
         refined: see `correct_alpha`.
+        crop: see `Tools`.
 
     Returns:
         (B, 1, H, W), alpha.
@@ -109,7 +128,7 @@ def _correct_cells(
     if refined is None or isinstance(refined, Cells):
         cells = refined or select_cells(ref)
         place = cells.image, slice(None), cells.row, cells.column
-        patches = [crop_patches(picture, cells, CELL, 0) for picture in pictures]
+        patches = [crop(picture, cells) for picture in pictures]
         solved = _solve(*patches, *by_cell[place].view(-1, 2, 1, 1, 1).unbind(1))
         if refined:
             solved = torch.where(ref[place][..., None, None] > 0, solved, patches[2])

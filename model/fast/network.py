@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..correction import correct_alpha
+from ..correction import Tools, correct_alpha
 from ..matting import MattingBase, MattingRefine, check_pair
 from ..outputs import BaseOutput, RefineOutput
 from ..refiner import CELL
 from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
-from .refiner import BlockRefiner
+from .refiner import BlockRefiner, crop_cells
 from .resampling import resize, resize_into
 
 # Same arguments and results as a network's `forward`.
@@ -72,6 +72,7 @@ class FastMatting:
         self.memory = Memory()
         folded = fold_batch_norms(network)
         self.refine = BlockRefiner(folded.refiner, folded.decoder.conv4)
+        self._tools = Tools(self._enlarge, crop_cells)
         self._lowered: dict[torch.dtype, tuple[CoarseFunction, BlockRefiner]] = {}
         # Not `coarse or ...`: a compiled module has no truth value.
         self.coarse: CoarseFunction = (
@@ -123,7 +124,7 @@ class FastMatting:
                 return output
             height, width = src.shape[2:]
             refined = self.network.refiner.list_refined(height, width, refine_sample_pixels)
-            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined, resize)
+            return correct_alpha(src, bgr, src_sm, bgr_sm, output, refined, self._tools)
 
     @torch.inference_mode(False)  # the weights may be used outside inference mode later
     def parts(self) -> tuple[CoarseFunction, BlockRefiner]:
@@ -140,6 +141,12 @@ class FastMatting:
                 coarse = copy.deepcopy(coarse).to(dtype)
             self._lowered[dtype] = coarse, self.refine.to(dtype)
         return self._lowered[dtype]
+
+    def _enlarge(self, picture: Tensor, height: int, width: int) -> Tensor:
+        """Resizes into memory that is reused, as `resize` does."""
+        enlarged = self.memory.empty((*picture.shape[:2], height, width), picture.dtype)
+        resize_into(picture, enlarged)
+        return enlarged
 
     def _select(self, err_sm: Tensor, size: torch.Size, refine_sample_pixels: int | None) -> Tensor:
         """Selects the cells to refine: (B, 1, H / 4, W / 4), 1 where selected, else 0."""

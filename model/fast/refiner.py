@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..patches import Cells
 from ..refiner import CELL, HIDDEN_CHANNELS, Refiner
 from .blocks import Blocks, plan_blocks
-from .coarse import PREDICTED, inference_convolution
+from .coarse import PREDICTED, RowConvolution, inference_convolution
 from .resampling import Table, window_tables
 
 # Side of the tiles in which hidden features are computed, in pixels of the coarse input.
@@ -29,8 +30,8 @@ _BLOCK_COSTS = {1: 1.0, 2: 1.8, 4: 4.2, 8: 12.0}
 # 36 channels of the coarse network and 6 of frame and plate, padded to a multiple of four, which
 # is copied faster.
 _ROOM = 8
-# Several adjacent values are copied as one number of this many bytes.
-_PIECES = ((16, torch.complex128), (8, torch.complex64))
+# Several adjacent values are written as one number of this many bytes.
+_PIECES = {16: torch.complex128, 8: torch.complex64}
 
 
 class BlockRefiner:
@@ -45,9 +46,8 @@ class BlockRefiner:
         self.hidden = inference_convolution(last, slice(PREDICTED, None))
         room = HIDDEN_CHANNELS + 4 + _ROOM
         self.conv1 = inference_convolution(refiner.conv1, in_channels=room)
-        self.conv2, self.conv3, self.conv4 = map(
-            inference_convolution, (refiner.conv2, refiner.conv3, refiner.conv4)
-        )
+        self.conv2, self.conv3 = map(inference_convolution, (refiner.conv2, refiner.conv3))
+        self.conv4 = RowConvolution(inference_convolution(refiner.conv4))
         # Margins of a block in pixels: at half resolution, at full resolution, and of the window
         # that contains both. The last is a multiple of four, so windows can be copied in pieces.
         self.margins = (3, 2, 8) if refiner.kernel_size == 3 else (0, 0, 0)
@@ -209,8 +209,7 @@ def _trim(picture: Tensor, margin: int) -> Tensor:
 
 def _by_cell(picture: Tensor) -> Tensor:
     """Views (B, C, H, W) by cell, (B, H / 4, W / 4, C, 4, 4 or fewer), in pieces of a row."""
-    size_in_bytes = min(CELL * picture.itemsize, _PIECES[0][0])
-    grid = picture.view(dict(_PIECES)[size_in_bytes])
+    grid = picture.view(_PIECES[min(CELL * picture.itemsize, max(_PIECES))])
     grid = grid.unflatten(3, (picture.shape[3] // CELL, -1)).unflatten(2, (-1, CELL))
     return grid.permute(0, 2, 4, 1, 3, 5)
 
@@ -245,31 +244,29 @@ def crop_windows(
     return windows
 
 
+def crop_cells(picture: Tensor, cells: Cells) -> Tensor:
+    """Crops P cells of (B, C, H, W) to (P, C, 4, 4)."""
+    return _crop_inside(picture, cells.image, cells.row * CELL, cells.column * CELL, CELL, CELL)
+
+
 def _crop_inside(
     picture: Tensor, image: Tensor, top: Tensor, left: Tensor, height: int, width: int
 ) -> Tensor:
-    """`crop_windows` for windows inside the picture."""
-    channels_last = picture.shape[1] > 1 and picture.stride(1) == 1
+    """`crop_windows` for windows inside the picture, which are copied row by row."""
+    channels = picture.shape[1]
+    channels_last = channels > 1 and picture.stride(1) == 1
+    if picture.stride(3) != (channels if channels_last else 1):
+        picture = picture.contiguous()
+    length = width * channels if channels_last else width  # of a row, whose values are adjacent
+    starts = torch.arange(height) * picture.stride(2)
+    if not channels_last:
+        starts = torch.arange(channels)[:, None] * picture.stride(1) + starts
+    corner = torch.stack([image, top, left], 1) @ torch.tensor(picture.stride())[[0, 2, 3]]
+    index = corner.view(-1, *[1] * starts.ndim) + starts
+    # Every run of `length` values as a row of its own; they overlap.
+    sizes = zip(picture.shape, picture.stride(), strict=True)
+    last = sum((size - 1) * stride for size, stride in sizes) + 1 - length
+    rows = picture.as_strided((last + 1, length), (1, 1)).index_select(0, index.flatten())
     if channels_last:
-        # Pixel by pixel: the channels of a pixel are adjacent in memory.
-        pixels = picture.permute(0, 2, 3, 1)
-        piece, kind = _piece(pixels, pixels.shape[3])
-        windows = pixels.view(kind).unfold(1, height, 1).unfold(2, width, 1)
-        windows = windows.permute(0, 1, 2, 4, 5, 3)  # B H' W' height width C
-        return windows[image, top, left].view(picture.dtype).permute(0, 3, 1, 2)
-    piece, kind = _piece(picture, width)
-    if piece > 1 and bool((left % piece).any()):
-        piece, kind = 1, picture.dtype
-    windows = picture.view(kind).permute(0, 2, 3, 1)
-    windows = windows.unfold(1, height, 1).unfold(2, width // piece, 1)  # B H' W' C height width
-    return windows[image, top, left // piece].view(picture.dtype)
-
-
-def _piece(picture: Tensor, count: int) -> tuple[int, torch.dtype]:
-    """How many of `count` adjacent values are copied as one number, and that number's type."""
-    for size_in_bytes, kind in _PIECES:
-        piece = size_in_bytes // picture.itemsize
-        others = (*picture.stride()[:-1], picture.storage_offset(), picture.shape[-1], count)
-        if picture.stride(-1) == 1 and not any(size % piece for size in others):
-            return piece, kind
-    return 1, picture.dtype
+        return rows.view(-1, height, width, channels).permute(0, 3, 1, 2)
+    return rows.view(-1, channels, height, width)
