@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from threading import BoundedSemaphore
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from model import BaseOutput, MattingBase, MattingRefine, RefineOutput
-from model.fast import accelerate
-from model.refiner import CELL
+from model.fast import FastMatting, Memory, accelerate
+from model.fast.resampling import resize as resize_by_opencv
+from model.refiner import CELL, resize
 from model.weights import identify
 from runtime.device import (
     Precision,
@@ -87,9 +89,11 @@ class Predictor:
             self.compute = accelerate(self.network)
         else:
             self.compute, self.parity = accelerate_by(backend, self.network, precision or "float32")
-        self._set_lanes(lanes)
+        compute = self.compute
+        self._set_lanes(lanes, compute.memory if isinstance(compute, FastMatting) else Memory())
 
-    def _set_lanes(self, lanes: int) -> None:
+    def _set_lanes(self, lanes: int, memory: Memory) -> None:
+        self._memory = memory
         self.lanes, self._free_lanes = lanes, BoundedSemaphore(lanes)
         self._transfers = Transfers(self.device)
         self._transfers.wait()  # for the network's copy, because the threads' streams don't
@@ -134,7 +138,8 @@ class Predictor:
         return prepared
 
     def _prepare(self, picture: np.ndarray) -> Prepared:
-        return Prepared(self._pad(to_tensor(picture, self.device)), picture.shape)
+        tensor = to_tensor(picture, self.device, self._memory)
+        return Prepared(self._pad(tensor), picture.shape)
 
     @torch.inference_mode()
     def predict(self, src: np.ndarray, bgr: np.ndarray | Prepared, budget: Budget) -> Prediction:
@@ -179,7 +184,7 @@ class Predictor:
             # A sum is finite only if all terms are; clamping does not remove NaN.
             sums = torch.stack([matte.sum(dtype=torch.float32) for matte in mattes[:2]])
         outputs = [
-            output[0, :, :height, :width].permute(1, 2, 0).contiguous()
+            self._to_picture(output, height, width)
             for output in (*(matte.float() for matte in mattes), ref > 0)
         ]
         pha, fgr, err, refined, finite = self._transfers.download([*outputs, sums.isfinite()])
@@ -192,8 +197,9 @@ class Predictor:
         """Predicts with MattingRefine: alpha, foreground, error and refined cells at full size."""
         work = budget.backbone_scale, budget.refine_sample_pixels, budget.corrects_alpha
         pha, fgr, _, _, err_sm, ref_sm = self.compute(src, bgr, *work)
-        err = F.interpolate(err_sm, src.shape[2:], mode="bilinear", align_corners=False)
-        return pha, fgr, err, F.interpolate(ref_sm, src.shape[2:], mode="nearest")
+        enlarge = resize_by_opencv if src.device.type == "cpu" else resize
+        ref = ref_sm.repeat_interleave(CELL, 2).repeat_interleave(CELL, 3)
+        return pha, fgr, enlarge(err_sm, *src.shape[2:]), ref
 
     def _coarse(self, src: Tensor, bgr: Tensor, budget: Budget) -> Look:
         """Predicts with MattingBase, at a coarse size, and resizes; no refined cells."""
@@ -208,6 +214,15 @@ class Predictor:
         pha, err, residual = stacked.split([1, 1, 3], dim=1)
         # The residual is applied to the full-resolution frame, which keeps its detail (the paper).
         return pha, (residual + src).clamp(0, 1), err, torch.zeros_like(pha)
+
+    def _to_picture(self, output: Tensor, height: int, width: int) -> Tensor:
+        """Crops (1, C, H', W') and gives it the order of pictures, (H, W, C), one by one."""
+        cropped = output[0, :, :height, :width]
+        if self.device.type != "cpu" or len(cropped) == 1:
+            return cropped.permute(1, 2, 0).contiguous()
+        picture = self._memory.empty((height, width, len(cropped)), output.dtype)
+        cv2.merge([plane.numpy() for plane in cropped], picture.numpy())
+        return picture
 
     @property
     def _least(self) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.fast import Memory
+
 # Results in page-locked memory, which the system can't swap out. A caller who keeps more than this
 # many bytes of them gets ordinary memory, to which copies are slower.
 _MOST_PINNED = 1 << 30
@@ -23,15 +25,18 @@ def upload(array: np.ndarray, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def to_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+def to_tensor(picture: np.ndarray, device: torch.device, memory: Memory | None = None) -> Tensor:
     """Converts (H, W, 3) uint8 or uint16 RGB to (1, 3, H, W) float32 in [0, 1] for networks.
 
-    Raises:
-        ValueError: for another type.
+    On a CPU the result lies in `memory`, if that is given. Raises ValueError for another type.
     """
     if picture.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"pictures must be uint8 or uint16, got {picture.dtype}")
-    tensor = torch.empty((1, 3, *picture.shape[:2]), device=device)
+    shape = (1, 3, *picture.shape[:2])
+    if memory is not None and device.type == "cpu":
+        tensor = memory.empty(shape, torch.float32)
+    else:
+        tensor = torch.empty(shape, device=device)
     tensor[0] = upload(picture, device).permute(2, 0, 1)
     return tensor.div_(np.iinfo(picture.dtype).max)
 

@@ -82,16 +82,17 @@ def precision_note(device: torch.device, precision: Precision) -> str | None:
 def fast_precision(device: torch.device) -> Precision:
     """Chooses the precision in which a device computes convolutions fastest.
 
-    That is float16 on CUDA, and bfloat16 on a CPU that multiplies matrices in it (AMX). On other
-    CPUs it is float32.
+    That is float16 on CUDA, and bfloat16 on a CPU that multiplies in it (AMX, AVX-512 BF16). On
+    other CPUs it is float32.
     """
     if device.type == "cuda":
         return "float16"
     capabilities: dict[str, object] = getattr(
         torch.cpu, "get_capabilities", dict
     )()  # PyTorch 2.6 has none
-    amx = device.type == "cpu" and capabilities.get("amx_bf16") is True
-    return "bfloat16" if amx and precision_note(device, "bfloat16") is None else "float32"
+    multiplies = any(capabilities.get(name) is True for name in ("amx_bf16", "avx512_bf16"))
+    lowers = device.type == "cpu" and multiplies and precision_note(device, "bfloat16") is None
+    return "bfloat16" if lowers else "float32"
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

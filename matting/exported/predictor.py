@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from model.fast import Memory
 from runtime.device import resolve_device
 
 from ..prediction import Prediction
@@ -45,7 +46,7 @@ class ExportedPredictor(Predictor):
         self.runtime, start = _RUNTIMES[self.card.format]
         self._run = start(path, self.card.precision)
         self.device, self.precision, self.parity = torch.device("cpu"), self.card.precision, None
-        self._set_lanes(1)
+        self._set_lanes(1, Memory())
 
     @property
     def kind(self) -> str:
@@ -105,8 +106,11 @@ class ExportedPredictor(Predictor):
             )
         if not (np.isfinite(pha).all() and np.isfinite(fgr).all()):
             raise ValueError(explain_non_finite("alpha or foreground", "float32"))
-        pha, fgr = pha[0, 0, :height, :width], fgr[0, :, :height, :width].transpose(1, 2, 0)
-        return Prediction(np.ascontiguousarray(pha), np.ascontiguousarray(fgr))
+        matte, colours = (
+            self._to_picture(torch.from_numpy(output), height, width).numpy()
+            for output in (pha, fgr)
+        )
+        return Prediction(matte[..., 0], colours)
 
     def _refuse(self, asked: dict[str, Any]) -> None:
         if asked:

@@ -79,14 +79,11 @@ def composite(matte: Prediction, target: np.ndarray) -> np.ndarray:
 
 
 def quantise(picture: np.ndarray, bit_depth: BitDepth) -> np.ndarray:
-    """Rounds floats in [0, 1] of any shape to uint8 or uint16."""
-    largest = 2**bit_depth - 1
-    quantised = np.empty(picture.shape, np.uint8 if bit_depth == 8 else np.uint16)
-    for start in range(0, len(picture), _ROWS):  # few rows stay in the cache
-        rows = picture[start : start + _ROWS] * np.float32(largest)
-        rows += np.float32(0.5)
-        quantised[start : start + _ROWS] = rows.clip(0, largest, out=rows)
-    return quantised
+    """Rounds floats in [0, 1] of any shape to uint8 or uint16; others become the nearest."""
+    kind = cv2.CV_8U if bit_depth == 8 else cv2.CV_16U
+    # Of OpenCV's functions that scale and convert at once, the fastest.
+    quantised = cv2.addWeighted(picture, 2**bit_depth - 1, picture, 0, 0, dtype=kind)
+    return quantised.reshape(picture.shape)
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:

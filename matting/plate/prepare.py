@@ -196,8 +196,8 @@ def _is_coloured(picture: np.ndarray) -> bool:
 def _sample_colour(picture: np.ndarray) -> np.ndarray:
     """Differences of the channels, in levels of 255, at about 40,000 pixels; takes at most 1 ms."""
     step = max(1, max(picture.shape) // _SAMPLES)
-    some = picture[::step, ::step].astype(np.float32)
-    return np.ptp(some, axis=2) * np.float32(255 / np.iinfo(picture.dtype).max)
+    some = np.moveaxis(picture[::step, ::step], 2, 0).astype(np.float32, order="C")
+    return np.ptp(some, axis=0) * np.float32(255 / np.iinfo(picture.dtype).max)
 
 
 def keep_filled(src: np.ndarray, placed: np.ndarray, matched: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 `accelerate` chooses the implementation by the network's device; add other devices there.
 """
 
+from .memory import Memory
 from .network import FastMatting, Prediction, accelerate
 
-__all__ = ["FastMatting", "Prediction", "accelerate"]
+__all__ = ["FastMatting", "Memory", "Prediction", "accelerate"]

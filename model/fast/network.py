@@ -1,12 +1,8 @@
 """Faster inference on a CPU, with the same results."""
 
 import copy
-import math
-import weakref
 from collections.abc import Callable
-from threading import Lock
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +11,7 @@ from ..matting import MattingBase, MattingRefine, check_pair
 from ..outputs import BaseOutput, RefineOutput
 from ..refiner import CELL
 from .coarse import CoarseFunction, CoarseNetwork, fold_batch_norms
+from .memory import Memory
 from .refiner import BlockRefiner, crop_cells
 from .resampling import resize, resize_into
 
@@ -22,8 +19,6 @@ from .resampling import resize, resize_into
 Prediction = Callable[..., BaseOutput | RefineOutput]
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
-# Unused pieces of memory that are kept.
-_KEPT = 4
 
 
 def accelerate(
@@ -154,34 +149,3 @@ class FastMatting:
         if refiner.mode == "full":
             return err_sm.new_ones((err_sm.shape[0], 1, *cells))
         return refiner.select(resize(err_sm, *cells), refine_sample_pixels)
-
-
-class Memory:
-    """Allocates tensors, and reuses their memory after the last reference to them is gone.
-
-    The system clears each page of new memory at its first access. For the outputs of a 4K frame
-    this takes longer than computing them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        # A tensor made from an array holds a reference to it, and so does every view.
-        self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
-
-    def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Returns an uninitialised tensor on the CPU, in memory that nothing else uses."""
-        size = math.prod(shape) * dtype.itemsize
-        if size == 0:
-            return torch.empty(shape, dtype=dtype)
-        with self._lock:
-            free = [piece for piece in self._pieces if piece[1]() is None]
-            memory = next((kept for kept, _ in free if kept.nbytes == size), None)
-            if memory is None:
-                memory = np.empty(size, np.uint8)
-            held = memory.view()
-            self._pieces = [
-                *((kept, user) for kept, user in self._pieces if user() is not None),
-                *((kept, user) for kept, user in free[-_KEPT:] if kept is not memory),
-                (memory, weakref.ref(held)),
-            ]
-        return torch.from_numpy(held).view(dtype).view(shape)

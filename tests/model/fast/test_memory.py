@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from model import MattingRefine
-from model.fast.network import Memory
+from model.fast import Memory
+from model.fast import memory as module
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -41,7 +42,16 @@ def test_what_nobody_holds_does_not_pile_up() -> None:
     memory = Memory()
     for size in range(1, 50):
         memory.empty((size,), torch.float32)
-    assert len(memory._pieces) <= 5
+    assert len(memory._pieces) <= module._PIECES + 1
+
+
+def test_large_memory_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BYTES", 1000)
+    memory = Memory()
+    for size in (600, 500, 300):
+        memory.empty((size,), torch.uint8)
+    kept = [piece.nbytes for piece, _ in memory._pieces]
+    assert kept == [500, 300]  # 300 was in use at the last call
 
 
 def test_outputs_that_are_held_stay_as_they_are() -> None:
