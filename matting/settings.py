@@ -97,7 +97,7 @@ class ComputeSettings:
     """auto takes CUDA, then MPS, then the CPU."""
     precision: Precision | None = None
     """Number format of the convolutions; pictures and weights stay float32. If not given: float32,
-    and with --quality fast float16 on CUDA and bfloat16 on CPUs with AMX."""
+    and with --quality fast float16 on CUDA and bfloat16 on CPUs that multiply in it."""
     backend: Backend = "pytorch"
     """What computes the coarse network on a CPU; onnxruntime and openvino need the package of that
     name."""

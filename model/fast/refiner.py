@@ -256,7 +256,8 @@ def _crop_inside(
     channels = picture.shape[1]
     channels_last = channels > 1 and picture.stride(1) == 1
     if picture.stride(3) != (channels if channels_last else 1):
-        picture = picture.contiguous()
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        picture = picture.contiguous(memory_format=layout)
     length = width * channels if channels_last else width  # of a row, whose values are adjacent
     starts = torch.arange(height) * picture.stride(2)
     if not channels_last:

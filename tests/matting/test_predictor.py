@@ -16,7 +16,7 @@ from matting.settings import ComputeSettings, ModelSettings
 from model import MattingBase, MattingRefine
 from model.fast import accelerate
 from model.weights import CheckpointError, find_overflow
-from runtime.device import precision_note, resolve_device
+from runtime.device import fast_precision, precision_note, resolve_device
 
 from .conftest import CPU, random_pair
 
@@ -216,6 +216,36 @@ def test_a_precision_is_lowered_only_where_none_is_asked_for(
     np.testing.assert_array_equal(chosen.predict(*pair, budget).pha, plain)
     np.testing.assert_array_equal(chosen.predict(*pair, fast).pha, rounded)
     np.testing.assert_array_equal(asked.predict(*pair, fast).pha, plain)
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted"),
+    [({"amx_bf16"}, "bfloat16"), ({"avx512_bf16"}, "bfloat16"), ({"avx512_f"}, "float32")],
+)
+def test_the_fastest_precision_is_what_the_processor_multiplies_in(
+    has: set[str], wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("amx_bf16", "avx512_bf16", "avx512_f")
+    capabilities = {name: name in has for name in names}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    monkeypatch.setattr("runtime.device.precision_note", lambda *_: None)
+    assert fast_precision(CPU) == wanted
+    assert fast_precision(torch.device("cuda")) == "float16"
+    assert fast_precision(torch.device("mps")) == "float32"
+
+
+def test_mattes_and_plates_that_are_held_stay_as_they_are(network: MattingRefine) -> None:
+    predictor, budget = Predictor(network, CPU), Budget(0.5, 400, corrects_alpha=True)
+    pairs = [random_pair(45, 70) for _ in range(3)]
+    plate = predictor.prepare(pairs[0][1])
+    before = plate.tensor.clone()
+    first = predictor.predict(pairs[0][0], plate, budget)
+    held = [part.copy() for part in vars(first).values()]
+    for src, bgr in pairs[1:]:
+        predictor.predict(src, bgr, budget)
+    assert torch.equal(plate.tensor, before)
+    for part, copied in zip(vars(first).values(), held, strict=True):
+        np.testing.assert_array_equal(part, copied)
 
 
 def test_weights_by_which_a_layer_overflows_are_refused_on_loading(

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 from model import MattingBase, MattingRefine
 from model.fast import FastMatting, accelerate
 from model.fast.blocks import plan_blocks
-from model.fast.coarse import fold_batch_norms
+from model.fast.coarse import RowConvolution, fold_batch_norms
 from model.fast.refiner import crop_windows
 from model.fast.resampling import upsampling_table
 
@@ -326,22 +327,39 @@ def test_blocks_are_the_cheapest() -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("channels", [3, 4, 6])
-@pytest.mark.parametrize("step", [4, 1])  # in pieces, and pixel by pixel
+@pytest.mark.parametrize("cut", ["whole", "sliced", "transposed"])
 def test_windows_equal_slices_of_the_padded_picture(
-    layout: torch.memory_format, dtype: torch.dtype, channels: int, step: int
+    layout: torch.memory_format, dtype: torch.dtype, channels: int, cut: str
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    picture = torch.rand(2, channels, 24, 40, generator=generator).to(dtype)
+    picture = torch.rand(2, channels, 27, 47, generator=generator).to(dtype)
+    picture = picture.contiguous(memory_format=layout)
+    if cut == "sliced":
+        picture = picture[:, :, 2:-1, 3:-4]
+    elif cut == "transposed":
+        picture = picture.transpose(2, 3)
     padded = F.pad(picture, (60,) * 4)
     top = torch.tensor([0, 3, -5, 20, 11, -30, 8])
-    left = torch.tensor([0, 2, 3, 9, -2, 4, 5]) * step
+    left = torch.tensor([0, 8, 3, 9, -2, 16, 5])
     image = torch.tensor([0, 1, 0, 1, 1, 0, 0])
     for height, width in ((8, 8), (5, 12), (30, 48)):
-        windows = crop_windows(
-            picture.contiguous(memory_format=layout), image, top, left, height, width
-        )
+        windows = crop_windows(picture, image, top, left, height, width)
         for window, i, y, x in zip(windows, image, top + 60, left + 60, strict=True):
             assert torch.equal(window, padded[i, :, y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize("outputs", [1, 4, 5, 16, 20])
+@pytest.mark.parametrize(("side", "padding", "widths"), [(3, 1, range(3, 12)), (1, 0, (48, 96))])
+def test_pixels_of_a_row_are_computed_as_one(
+    outputs: int, side: int, padding: int, widths: Iterable[int]
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(6, outputs, side, padding=padding).double().requires_grad_(False)
+    rows = RowConvolution(plain)
+    for width in widths:
+        x = torch.rand(2, 6, 5, width).double()
+        assert rows(x).shape == plain(x).shape
+        assert torch.allclose(rows(x), plain(x), atol=1e-12)
 
 
 @pytest.mark.parametrize(("coarse", "fine"), [(7, 28), (9, 16), (13, 50), (5, 10), (1, 6)])
