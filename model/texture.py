@@ -19,6 +19,9 @@ _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
     *((0.5, 0.8), (1.5, 5), (0.06, 0.12)),
     *((0.2, 0.3), (1.02, 1.1)),
 )
+# At the edges of a shadow: the share of a place that is in shadow, its distance in coarse pixels,
+# the difference of the logarithms of the factors, and how often edges are reached from there.
+_BROAD, _BESIDE, _EQUAL, _EDGE_STEPS = (0.3, 0.7), 3, (0.06, 0.15), 2
 # On a plain plate of a strong colour, the colour takes the place of texture: its saturation, the
 # difference between the factors of the channels, the factor, alpha (what the network is sure of
 # stays), and the bend of the factor from pixel to pixel, which thin dark lines have and soft light
@@ -77,20 +80,22 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     noise = (noise / (sure.sum((2, 3), keepdim=True) + 1)).clamp(min=_LEAST_NOISE**2)
     shown = 1 - (rest - noise).clamp(min=0) / varied.clamp(min=1e-7)
 
-    tint, by_colour = _compare_colour(frame, plate, pha)
+    tint, near_factor, by_colour = _compare_colour(frame, plate, pha)
+    grey = 1 - _rise(tint, _TINT)
     shadow = (
         _rise(shown, _SHOWN)
         * _rise(varied * factor.clamp(min=1).pow(-2) / noise, _STRENGTH)
-        * (1 - _rise(tint, _TINT))
+        * grey
         * _rise(factor, _DARKEST)
         * (1 - _rise(factor, _BRIGHTEST))
     )
-    shadow = torch.maximum(shadow, by_colour)
     strong = _rise(_DARKEST[1] ** 2 * texture / noise, _LEFT)
+    gone = strong * (1 - _rise((common / texture).abs(), _GONE))
+    shadow = torch.maximum(_reach_edges(shadow, near_factor, grey * (1 - gone)), by_colour)
     known = sure * strong
     fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
     fit = fit / (known.sum((2, 3), keepdim=True) + 1)
-    hidden = strong * (1 - _rise((common / texture).abs(), _GONE)) * _rise(fit, _FITS)
+    hidden = gone * _rise(fit, _FITS)
     near = average(pha, _NEAR)
     # A hole wider than that, too, if what hides the plate there counts as subject.
     larger = average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
@@ -103,6 +108,32 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     dark = (1 - _rise(factor, _DARKEST)) * _rise(mean_plate, _LIT)
     hidden = torch.maximum(hidden, dark)
     return shadow, hidden * _grow(near, torch.maximum(strong, pha), pha, hidden)
+
+
+def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
+    """Shadows up to their sharp edges, which squares of the comparison cross.
+
+    A pixel joins where most of a place beside it is in shadow, with the pixel's own factor.
+
+    Args:
+        shadow: (B, 1, h, w) in [0, 1], 1 where the frame surely shows the plate.
+        factor: (B, 1, h, w), of the plate's light, over a pixel and those that touch it.
+        possible: (B, 1, h, w) in [0, 1], 0 where colour or texture exclude a shadow.
+    """
+    height, width = shadow.shape[2:]
+    level = factor.log()
+    for _ in range(_EDGE_STEPS):
+        broad = shadow * _rise(average(shadow), _BROAD)
+        around = _pad(_pad(torch.cat([broad, level], 1), _BESIDE, 2), _BESIDE, 3)
+        joined = shadow
+        for down in range(0, 2 * _BESIDE + 1, _BESIDE):
+            rows = around.narrow(2, down, height)
+            for across in range(0, 2 * _BESIDE + 1, _BESIDE):
+                beside, its_level = rows.narrow(3, across, width).split(1, 1)
+                same = 1 - _rise((level - its_level).abs(), _EQUAL)
+                joined = torch.maximum(joined, beside * same * possible)
+        shadow = joined
+    return shadow
 
 
 def _grow(near: Tensor, known: Tensor, pha: Tensor, hidden: Tensor) -> Tensor:
@@ -122,12 +153,13 @@ def _grow(near: Tensor, known: Tensor, pha: Tensor, hidden: Tensor) -> Tensor:
     return near
 
 
-def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor]:
+def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Finds soft shadows on a plate of a strong colour, which they keep.
 
     Returns:
-        Two (B, 1, h, w): the largest difference between the factors of the channels, as a part of
-        their mean; and 1 where there surely is such a shadow, 0 where not.
+        Three (B, 1, h, w), over a pixel and those that touch it: the largest difference between the
+        factors of the channels, as a part of their mean; this mean; and 1 where there surely is
+        such a shadow, 0 where not.
     """
     seen, captured = average(torch.cat([frame, plate], 1), 1).split(3, 1)
     colours = (seen + _BLACK) / (captured + _BLACK)
@@ -149,7 +181,7 @@ def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         * (1 - _rise(pha, _UNSURE))
         * (1 - _rise(bend, _BENT))
     )
-    return tint, shadow
+    return tint, factor, shadow
 
 
 def _grey(picture: Tensor) -> Tensor:

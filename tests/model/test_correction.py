@@ -134,6 +134,24 @@ def test_a_shadow_on_texture_is_no_subject(factor: float) -> None:
     assert after[MIDDLE].mean() < 0.05
 
 
+@pytest.mark.parametrize("factor", [0.35, 0.5, 0.7])
+def test_a_sharp_shadow_is_no_subject_up_to_its_edge(factor: float) -> None:
+    frame, plate, pha = scene(texture=0.15)
+    frame[..., 12:36, 16:48] *= factor
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[..., 15:33, 19:45].mean() < 0.05  # one and a half coarse pixels from the edge
+
+
+def test_cloth_beside_a_shadow_of_its_factor_stays() -> None:
+    frame, plate, pha = scene(texture=0.15)
+    frame[..., 12:36, 16:30] *= 0.5
+    generator = torch.Generator().manual_seed(2)
+    frame[..., 12:36, 30:48] = 0.25 + 0.004 * torch.randn(1, 3, 24, 18, generator=generator)
+    after = correct(frame, plate, predicted(pha, frame, err=0.0)).pha
+    assert after[..., 18:30, 22:30].mean() < 0.05
+    assert after[..., 18:30, 36:44].min() > 0.59
+
+
 @pytest.mark.parametrize("difference", [-0.15, -0.04, 0.04])
 def test_where_the_texture_is_gone_the_subject_stays(difference: float) -> None:
     frame, plate, pha = scene(texture=0.15)
