@@ -96,7 +96,7 @@ def correct_alpha(
             tools.enlarge(part, *output.pha.shape[2:])
             for part in (shadow + hidden - shadow * hidden, hidden)
         )
-        kept = removed.neg_().add_(1)
+        kept = removed.mul_(-1).add_(1)
         whole = filled.addcmul_(output.pha.to(exact), kept)
         pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
         solved = _correct_cells(pictures, by_cell, output.ref_sm, refined, tools.crop)

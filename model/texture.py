@@ -20,7 +20,7 @@ _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
     *((0.2, 0.3), (1.02, 1.1)),
 )
 # At the edges of a shadow: the share of a place that is in shadow, its distance in coarse pixels,
-# the difference of the logarithms of the factors, and how often edges are reached from there.
+# the relative difference of the factors, and how often edges are reached from there.
 _BROAD, _BESIDE, _EQUAL, _EDGE_STEPS = (0.3, 0.7), 3, (0.06, 0.15), 2
 # On a plain plate of a strong colour, the colour takes the place of texture: its saturation, the
 # difference between the factors of the channels, the factor, alpha (what the network is sure of
@@ -121,16 +121,15 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
         possible: (B, 1, h, w) in [0, 1], 0 where colour or texture exclude a shadow.
     """
     height, width = shadow.shape[2:]
-    level = factor.log()
     for _ in range(_EDGE_STEPS):
         broad = shadow * _rise(average(shadow), _BROAD)
-        around = _pad(_pad(torch.cat([broad, level], 1), _BESIDE, 2), _BESIDE, 3)
+        around = _pad(_pad(torch.cat([broad, factor], 1), _BESIDE, 2), _BESIDE, 3)
         joined = shadow
         for down in range(0, 2 * _BESIDE + 1, _BESIDE):
             rows = around.narrow(2, down, height)
             for across in range(0, 2 * _BESIDE + 1, _BESIDE):
-                beside, its_level = rows.narrow(3, across, width).split(1, 1)
-                same = 1 - _rise((level - its_level).abs(), _EQUAL)
+                beside, its_factor = rows.narrow(3, across, width).split(1, 1)
+                same = 1 - _rise((factor / its_factor - 1).abs(), _EQUAL)
                 joined = torch.maximum(joined, beside * same * possible)
         shadow = joined
     return shadow
