@@ -5,6 +5,7 @@ Source: ours, because real shadows were matted, and dark clothes taken for shado
 
 from collections.abc import Callable
 from functools import reduce
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -121,17 +122,21 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
         possible: (B, 1, h, w) in [0, 1], 0 where colour or texture exclude a shadow.
     """
     height, width = shadow.shape[2:]
+    equal, other = _EQUAL
+    places = list(product((0, _BESIDE, 2 * _BESIDE), repeat=2))
+    places.remove((_BESIDE, _BESIDE))  # the pixel itself
     for _ in range(_EDGE_STEPS):
         broad = shadow * _rise(average(shadow), _BROAD)
-        around = _pad(_pad(torch.cat([broad, factor], 1), _BESIDE, 2), _BESIDE, 3)
-        joined = shadow
-        for down in range(0, 2 * _BESIDE + 1, _BESIDE):
-            rows = around.narrow(2, down, height)
-            for across in range(0, 2 * _BESIDE + 1, _BESIDE):
-                beside, its_factor = rows.narrow(3, across, width).split(1, 1)
-                same = 1 - _rise((factor / its_factor - 1).abs(), _EQUAL)
-                joined = torch.maximum(joined, beside * same * possible)
-        shadow = joined
+        both = torch.cat([broad, torch.ones_like(factor) / factor], 1)
+        around = _pad(_pad(both, _BESIDE, 2), _BESIDE, 3)
+        joined = torch.zeros_like(shadow)
+        for down, across in places:
+            there = around.narrow(2, down, height).narrow(3, across, width)
+            beside, its_inverse = there.split(1, 1)
+            # Falls from 1 to 0 between the bounds; in place, which takes half of the time.
+            same = (factor * its_inverse).sub_(1).abs_().sub_(other).mul_(-1 / (other - equal))
+            joined = torch.maximum(joined, same.clamp_(0, 1).mul_(beside))
+        shadow = torch.maximum(shadow, joined * possible)
     return shadow
 
 
