@@ -125,14 +125,16 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
     equal, other = _EQUAL
     places = list(product((0, _BESIDE, 2 * _BESIDE), repeat=2))
     places.remove((_BESIDE, _BESIDE))  # the pixel itself
+    inverse = _pad(_pad(torch.ones_like(factor) / factor, _BESIDE, 2), _BESIDE, 3)
     for _ in range(_EDGE_STEPS):
         broad = shadow * _rise(average(shadow), _BROAD)
-        both = torch.cat([broad, torch.ones_like(factor) / factor], 1)
-        around = _pad(_pad(both, _BESIDE, 2), _BESIDE, 3)
+        around = _pad(_pad(broad, _BESIDE, 2), _BESIDE, 3)
         joined = torch.zeros_like(shadow)
         for down, across in places:
-            there = around.narrow(2, down, height).narrow(3, across, width)
-            beside, its_inverse = there.split(1, 1)
+            beside, its_inverse = (
+                whole.narrow(2, down, height).narrow(3, across, width)
+                for whole in (around, inverse)
+            )
             # Falls from 1 to 0 between the bounds; in place, which takes half of the time.
             same = (factor * its_inverse).sub_(1).abs_().sub_(other).mul_(-1 / (other - equal))
             joined = torch.maximum(joined, same.clamp_(0, 1).mul_(beside))
