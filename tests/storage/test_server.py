@@ -37,3 +37,11 @@ def test_cuts_connections(s3: Store) -> None:
                 answer += part
         got.append(answer.partition(b"\r\n\r\n")[2])
     assert got == [bytes(100), b""]
+
+
+def test_its_own_requests_meet_no_fault(s3: Store) -> None:
+    s3.faults.append(Fault())
+    s3.put("x", b"content")
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        urllib.request.urlopen(f"{s3.url}/{s3.bucket}/x")
+    assert (s3.get("x"), s3.names(), s3.uploads()) == (b"content", ["x"], [])
