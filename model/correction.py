@@ -24,12 +24,15 @@ from .fixed_blocks import SIDE, choose_blocks, crop_blocks, replace_blocks
 from .outputs import RefineOutput
 from .patches import Cells, crop_patches, replace_patches, select_cells
 from .refiner import CELL, resize
-from .texture import average, compare_texture
+from .texture import compare_texture
+from .windows import average, largest
 
 # Standard deviations of the frame's noise, the predicted foreground and the captured plate, as
 # fractions of white; and of the plate's position, in pixels.
 _FRAME, _FOREGROUND, _PLATE = 0.03, 0.07, 0.06
 _PLACE = 2.0
+# Within this many coarse pixels of where texture decides nothing, alpha is solved.
+_EDGE = 2
 # The light on the background is estimated within this many coarse pixels, twice. This floor of
 # squared values keeps the estimate at 1 where the background is dark.
 _LIGHT_REACH = 2
@@ -88,7 +91,9 @@ def correct_alpha(
         shadow, hidden = compare_texture(frame_sm, plate_sm, pha_sm)
         known_sm = pha_sm * (1 - shadow) * (1 - hidden) + hidden
         light = _estimate_light(frame_sm, plate_sm, known_sm, fgr_sm)
-        by_cell = torch.cat([light, output.err_sm.detach().to(exact)], dim=1)
+        # Amid what the texture decides there is nothing to solve; at its edges there is.
+        undecided = largest(1 - torch.maximum(shadow, hidden), _EDGE)
+        by_cell = torch.cat([light, output.err_sm.detach().to(exact) * undecided], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
         # Not `kept` is enlarged, which is then exactly 1 where there is nothing to remove.

@@ -3,7 +3,6 @@
 Source: ours, because real shadows were matted, and dark clothes taken for shadows.
 """
 
-from collections.abc import Callable
 from functools import reduce
 from itertools import product
 
@@ -11,15 +10,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .windows import average, combine, largest, pad, shift
+
 # Texture is compared within this many coarse pixels. What follows are bounds between which evidence
 # rises from none to full, or falls. Of a shadow: the part of the plate's variance that the frame
 # shows, the variance in multiples of the noise's, the largest difference between the factors of
-# the channels, and the factor.
+# the channels, and the factor. Amid a subject, chance is likelier than a shadow: _AMID more of the
+# variance must be shown.
 _TEXTURE_REACH = 2
 _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
     *((0.5, 0.8), (1.5, 5), (0.06, 0.12)),
     *((0.2, 0.3), (1.02, 1.1)),
 )
+_AMID = 0.15
 # At the edges of a shadow: the share of a place that is in shadow, its distance in coarse pixels,
 # the relative difference of the factors, and how often edges are reached from there.
 _BROAD, _BESIDE, _EQUAL, _EDGE_STEPS = (0.3, 0.7), 3, (0.06, 0.15), 2
@@ -38,6 +41,14 @@ _SATURATED, _SAME, _DIM, _UNSURE, _BENT = (
 # noise's; the factor of the texture that is left; how well the plate fits where there is no
 # subject; and a plate that is light enough to tell how dark it became.
 _LEFT, _GONE, _FITS, _LIT = (0.25, 1), (0.1, 0.25), (0.65, 0.8), (0.1, 0.2)
+# Cloth has texture that resembles the plate's by chance. Where most pixels changed, by this much in
+# multiples of the noise's variance, and the frame's own variance is this part of the plate's, more
+# may be left, as a part of the light's factor, which counts as _DULL at least; and reversed
+# texture, of which a part counts. Gaps in a subject did not change, and hair is not as even.
+_OTHER, _MOST, _EVEN, _RESEMBLES, _DULL, _REVERSED = (
+    *((4, 12), (0.7, 0.9), (0.5, 1), (0.2, 0.4)),
+    *(0.5, 0.4),
+)
 # Of plain parts of the plate: the squared change in multiples of the noise's variance, and the
 # hidden share of the texture within _PLAIN coarse pixels, of which more than _FEW must have some.
 _CHANGED, _SHARE, _PLAIN, _FEW = (1, 6), (0.5, 0.8), 4, 0.02
@@ -68,14 +79,15 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
         Two (B, 1, h, w) in [0, 1]: 1 where the frame surely shows the plate, in shadow or not; and
         1 where it surely hides the plate, near a subject.
     """
-    both, spread = _moments(torch.cat([_grey(frame), _grey(plate)], 1))
+    greys = _grey(frame), _grey(plate)
+    both, spread = _moments(torch.cat(greys, 1))
     mean, mean_plate = both.split(1, dim=1)
     square, texture, common = spread.split(1, dim=1)
     factor = (mean + _BLACK) / (mean_plate + _BLACK)
     texture = texture.clamp(min=1e-7)
     varied = factor.square() * texture
     rest = (square - 2 * factor * common + varied).clamp(min=0)
-    sure = (_largest(pha, _TEXTURE_REACH) < _SURE).to(rest)
+    sure = (largest(pha, _TEXTURE_REACH) < _SURE).to(rest)
     # With a little weight on the most noise, for frames without sure background.
     noise = (sure * rest.clamp(max=_MOST_NOISE**2)).sum((2, 3), keepdim=True) + _MOST_NOISE**2
     noise = (noise / (sure.sum((2, 3), keepdim=True) + 1)).clamp(min=_LEAST_NOISE**2)
@@ -83,21 +95,24 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
 
     tint, near_factor, by_colour = _compare_colour(frame, plate, pha)
     grey = 1 - _rise(tint, _TINT)
+    near = average(pha, _NEAR)
     shadow = (
-        _rise(shown, _SHOWN)
+        _rise(shown - _AMID * _rise(near, _SURROUNDED), _SHOWN)
         * _rise(varied * factor.clamp(min=1).pow(-2) / noise, _STRENGTH)
         * grey
         * _rise(factor, _DARKEST)
         * (1 - _rise(factor, _BRIGHTEST))
     )
     strong = _rise(_DARKEST[1] ** 2 * texture / noise, _LEFT)
-    gone = strong * (1 - _rise((common / texture).abs(), _GONE))
-    shadow = torch.maximum(_reach_edges(shadow, near_factor, grey * (1 - gone)), by_colour)
+    change = (greys[0] - greys[1]).square() / noise
+    gone, resembling = _find_gone(common / texture, factor, square / texture, change)
+    possible = grey * (1 - strong * gone)
+    shadow = torch.maximum(_reach_edges(shadow, near_factor, possible), by_colour)
+    gone = strong * torch.maximum(gone, resembling)
     known = sure * strong
     fit = (known * shown.clamp(0, 1)).sum((2, 3), keepdim=True)
     fit = fit / (known.sum((2, 3), keepdim=True) + 1)
     hidden = gone * _rise(fit, _FITS)
-    near = average(pha, _NEAR)
     # A hole wider than that, too, if what hides the plate there counts as subject.
     larger = average(torch.maximum(pha, hidden), _NEAR) * (near > _SURROUNDED[0] / 2)
     near = _rise(torch.maximum(pha, torch.maximum(near, larger)), _SURROUNDED)
@@ -106,9 +121,29 @@ def compare_texture(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     changed = _rise((mean - mean_plate).square() / noise, _CHANGED)
     hidden = torch.maximum(hidden, _rise(share, _SHARE) * changed * (1 - shadow))
     # No shadow is as dark as that.
-    dark = (1 - _rise(factor, _DARKEST)) * _rise(mean_plate, _LIT)
-    hidden = torch.maximum(hidden, dark)
+    hidden = torch.maximum(hidden, (1 - _rise(factor, _DARKEST)) * _rise(mean_plate, _LIT))
     return shadow, hidden * _grow(near, torch.maximum(strong, pha), pha, hidden)
+
+
+def _find_gone(
+    left: Tensor, factor: Tensor, varied: Tensor, change: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Finds where the plate's texture is gone.
+
+    Args:
+        left: (B, 1, h, w), the factor of the texture that is left.
+        factor: (B, 1, h, w), of the plate's light.
+        varied: (B, 1, h, w), the frame's variance as a part of the plate's.
+        change: (B, 1, h, w), squared, of a pixel in multiples of the noise's variance.
+
+    Returns:
+        Two (B, 1, h, w) in [0, 1]: 1 where it is gone; and where what is left is another texture.
+    """
+    gone = 1 - _rise(left.abs(), _GONE)
+    left = left / factor.clamp(min=_DULL)
+    resembles = 1 - _rise(torch.maximum(left, -_REVERSED * left), _RESEMBLES)
+    other = _rise(average(_rise(change, _OTHER), _TEXTURE_REACH), _MOST)
+    return gone, resembles * other * (1 - _rise(varied, _EVEN))
 
 
 def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
@@ -125,10 +160,10 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
     equal, other = _EQUAL
     places = list(product((0, _BESIDE, 2 * _BESIDE), repeat=2))
     places.remove((_BESIDE, _BESIDE))  # the pixel itself
-    inverse = _pad(_pad(torch.ones_like(factor) / factor, _BESIDE, 2), _BESIDE, 3)
+    inverse = pad(pad(torch.ones_like(factor) / factor, _BESIDE, 2), _BESIDE, 3)
     for _ in range(_EDGE_STEPS):
-        broad = shadow * _rise(average(shadow), _BROAD)
-        around = _pad(_pad(broad, _BESIDE, 2), _BESIDE, 3)
+        broad = shadow * _rise(average(shadow, _TEXTURE_REACH), _BROAD)
+        around = pad(pad(broad, _BESIDE, 2), _BESIDE, 3)
         joined = torch.zeros_like(shadow)
         for down, across in places:
             beside, its_inverse = (
@@ -178,7 +213,7 @@ def _compare_colour(frame: Tensor, plate: Tensor, pha: Tensor) -> tuple[Tensor, 
     around = F.pad(sharp, (1,) * 4, mode="replicate")
     across = around[..., 1:-1, 2:] + around[..., 1:-1, :-2] - 2 * sharp
     down = around[..., 2:, 1:-1] + around[..., :-2, 1:-1] - 2 * sharp
-    bend = _largest(torch.maximum(across.abs(), down.abs()), 1)
+    bend = largest(torch.maximum(across.abs(), down.abs()), 1)
     shadow = (
         _rise(saturation, _SATURATED)
         * (1 - _rise(tint, _SAME))
@@ -210,64 +245,19 @@ def _moments(pair: Tensor) -> tuple[Tensor, Tensor]:
     """
     spread: Tensor | None = None
     for dim in (2, 3):
-        shifts = _shifts(pair, _TEXTURE_REACH, dim)
-        mean = reduce(torch.add, shifts) / len(shifts)
+        moved = shift(pair, _TEXTURE_REACH, dim)
+        mean = reduce(torch.add, moved) / len(moved)
         squares, product = torch.zeros_like(pair), torch.zeros_like(pair[:, :1])
-        for shift in shifts:
-            off = shift - mean
+        for each in moved:
+            off = each - mean
             squares = torch.addcmul(squares, off, off)
             product = torch.addcmul(product, off[:, :1], off[:, 1:])
         between = torch.cat([squares, product], 1)
         if spread is not None:
-            between = between + _combine(torch.add, spread, _TEXTURE_REACH, dim)
-        pair, spread = mean, between / len(shifts)
+            between = between + combine(torch.add, spread, _TEXTURE_REACH, dim)
+        pair, spread = mean, between / len(moved)
     assert spread is not None  # noqa: S101 - there are two dimensions
     return pair, spread
-
-
-def average(x: Tensor, reach: int = _TEXTURE_REACH) -> Tensor:
-    """Means over squares of 2 * reach + 1 pixels, beyond the edges of the nearest ones.
-
-    By adding shifted rows, then columns: on a CPU 6 times as fast as pooling at a reach of 2, 40
-    times at 8.
-    """
-    for dim in (2, 3):
-        x = _combine(torch.add, x, reach, dim) / (2 * reach + 1)
-    return x
-
-
-def _largest(x: Tensor, reach: int) -> Tensor:
-    """Maxima over squares of 2 * reach + 1 pixels."""
-    for dim in (2, 3):
-        x = _combine(torch.maximum, x, reach, dim)
-    return x
-
-
-def _combine(
-    operator: Callable[[Tensor, Tensor], Tensor], x: Tensor, reach: int, dim: int
-) -> Tensor:
-    """Combines 2 * reach + 1 pixels along a dimension, by runs that double in length."""
-    run, size = _pad(x, reach, dim), x.shape[dim]
-    total, length, start = run.narrow(dim, 0, size), 1, 1
-    while start <= 2 * reach:
-        rest = run.shape[dim] - length
-        run = operator(run.narrow(dim, 0, rest), run.narrow(dim, length, rest))
-        length *= 2
-        if (2 * reach + 1) & length:
-            total = operator(total, run.narrow(dim, start, size))
-            start += length
-    return total
-
-
-def _shifts(x: Tensor, reach: int, dim: int) -> list[Tensor]:
-    """Views of (B, C, h, w), moved by up to `reach` pixels along a dimension."""
-    padded = _pad(x, reach, dim)
-    return [padded.narrow(dim, start, x.shape[dim]) for start in range(2 * reach + 1)]
-
-
-def _pad(x: Tensor, reach: int, dim: int) -> Tensor:
-    sides = (0, 0, reach, reach) if dim == 2 else (reach, reach, 0, 0)
-    return F.pad(x, sides, mode="replicate")
 
 
 def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:

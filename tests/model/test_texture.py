@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.texture import average, compare_texture
+from model.texture import compare_texture
+from model.windows import average
 
 SIZE = 120, 160
 SUBJECT = (..., slice(20, 100), slice(40, 120))
