@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=Path, default=SHIPPED / "demo/src", help="a folder")
     parser.add_argument("--plate", type=Path, default=SHIPPED / "demo/bgr", help="or a folder")
-    parser.add_argument("--copies", type=int, default=24, help="of each photograph and plate")
+    parser.add_argument("--copies", type=int, default=96, help="of each photograph and plate")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photographs", type=int, default=1_000_000, help="of the simulated run")
     parser.add_argument(

@@ -23,9 +23,10 @@ _SHOWN, _STRENGTH, _TINT, _DARKEST, _BRIGHTEST = (
     *((0.2, 0.3), (1.02, 1.1)),
 )
 _AMID = 0.15
-# At the edges of a shadow: the share of a place that is in shadow, its distance in coarse pixels,
-# the relative difference of the factors, and how often edges are reached from there.
-_BROAD, _BESIDE, _EQUAL, _EDGE_STEPS = (0.3, 0.7), 3, (0.06, 0.15), 2
+# At the edges of a shadow: the share of a place that is in shadow; its factor, because beside the
+# plate in full light hair would be taken for a shadow; its distance in coarse pixels; the relative
+# difference of the factors; and how often edges are reached from there.
+_BROAD, _DIMMED, _BESIDE, _EQUAL, _EDGE_STEPS = (0.3, 0.7), (0.85, 0.97), 3, (0.06, 0.15), 2
 # On a plain plate of a strong colour, the colour takes the place of texture: its saturation, the
 # difference between the factors of the channels, the factor, alpha (what the network is sure of
 # stays), and the bend of the factor from pixel to pixel, which thin dark lines have and soft light
@@ -160,9 +161,10 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
     equal, other = _EQUAL
     places = list(product((0, _BESIDE, 2 * _BESIDE), repeat=2))
     places.remove((_BESIDE, _BESIDE))  # the pixel itself
+    dimmed = 1 - _rise(factor, _DIMMED)
     inverse = pad(pad(torch.ones_like(factor) / factor, _BESIDE, 2), _BESIDE, 3)
     for _ in range(_EDGE_STEPS):
-        broad = shadow * _rise(average(shadow, _TEXTURE_REACH), _BROAD)
+        broad = shadow * _rise(average(shadow, _TEXTURE_REACH), _BROAD) * dimmed
         around = pad(pad(broad, _BESIDE, 2), _BESIDE, 3)
         joined = torch.zeros_like(shadow)
         for down, across in places:

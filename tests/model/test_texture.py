@@ -74,3 +74,11 @@ def test_averages_are_those_of_a_square(reach: int) -> None:
     padded = torch.nn.functional.pad(x, (reach,) * 4, mode="replicate")
     wanted = torch.nn.functional.avg_pool2d(padded, 2 * reach + 1, stride=1)
     torch.testing.assert_close(average(x, reach), wanted)
+
+
+def test_hair_beside_the_plain_plate_is_no_edge_of_a_shadow() -> None:
+    plate = textured()
+    frame, pha = plate.clone(), torch.zeros(1, 1, *SIZE)
+    hair = (..., slice(20, 100), slice(40, 42))
+    frame[hair], pha[hair] = 0.4, 1
+    assert compare_texture(frame, plate, pha)[0][hair].mean() < 0.3
