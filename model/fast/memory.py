@@ -30,8 +30,10 @@ class Memory:
         if size == 0:
             return torch.empty(shape, dtype=dtype)
         with self._lock:
-            used = [piece for piece in self._pieces if piece[1]() is not None]
-            idle = [piece for piece in self._pieces if all(piece is not one for one in used)]
+            used: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
+            idle: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
+            for piece in self._pieces:
+                (idle if piece[1]() is None else used).append(piece)
             memory = next((kept for kept, _ in reversed(idle) if kept.nbytes == size), None)
             if memory is None:
                 memory = np.empty(size, np.uint8)
