@@ -77,8 +77,9 @@ def correct_alpha(
     Returns:
         `output` with the corrected alpha, in float32 or float64. The correction is
         K d . (src - alpha fgr - (1 - alpha) plate), where d = fgr - plate,
-        K = err^2 / (err^2 |d|^2 + v), err is the predicted error and v the variance of frame,
-        foreground and plate. The plate is first multiplied by the estimated light of the frame.
+        K = err^2 / (err^2 |d|^2 + v), err is the predicted error, 0 amid what texture decides, and
+        v the variance of frame, foreground and plate. The plate is first multiplied by the
+        estimated light of the frame.
         Gradients reach alpha and foreground.
     """
     exact = torch.float64 if output.pha.dtype == torch.float64 else torch.float32

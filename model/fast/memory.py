@@ -10,6 +10,7 @@ from torch import Tensor
 
 # Of the unused memory, at most so many pieces and bytes are kept, the latest first.
 _PIECES, _BYTES = 12, 1 << 30
+_Piece = tuple[np.ndarray, weakref.ref[np.ndarray]]
 
 
 class Memory:
@@ -22,7 +23,7 @@ class Memory:
     def __init__(self) -> None:
         self._lock = Lock()
         # A tensor made from an array holds a reference to it, and so does every view.
-        self._pieces: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
+        self._pieces: list[_Piece] = []
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """Returns an uninitialised tensor on the CPU, in memory that nothing else uses."""
@@ -30,8 +31,8 @@ class Memory:
         if size == 0:
             return torch.empty(shape, dtype=dtype)
         with self._lock:
-            used: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
-            idle: list[tuple[np.ndarray, weakref.ref[np.ndarray]]] = []
+            used: list[_Piece] = []
+            idle: list[_Piece] = []
             for piece in self._pieces:
                 (idle if piece[1]() is None else used).append(piece)
             memory = next((kept for kept, _ in reversed(idle) if kept.nbytes == size), None)
