@@ -135,6 +135,12 @@ def shown_error(page: Any) -> str:
     return toast.inner_text()
 
 
+def close_error(page: Any) -> None:
+    """Closes an error, and waits until it has faded away."""
+    page.get_by_label("Close").first.click()
+    page.locator(".toast-body").first.wait_for(state="detached")
+
+
 def test_a_photograph_is_what_the_script_writes(
     open_page: OpenPage, run_forked: RunScript, tmp_path: Path
 ) -> None:
@@ -172,13 +178,13 @@ def test_errors_are_sentences(open_page: OpenPage, tmp_path: Path) -> None:
     assert "The frame is missing: drop it into its field" in shown_error(page)
     text = tmp_path / "<img src=x onerror=alert(1)>.jpg"
     text.write_text("no picture")
-    page.get_by_label("Close").first.click()
+    close_error(page)
     page.locator("#frame input[type=file]").set_input_files(text)
     drop(page, "plate", PORTRAIT[1])
     page.locator("#frame img").first.wait_for(state="attached")
     page.locator("#cut").click()
     assert "The frame: not a picture that can be read" in shown_error(page)
-    page.get_by_label("Close").first.click()
+    close_error(page)
     square = tmp_path / "square.png"
     Image.open(PORTRAIT[0]).resize((300, 300)).save(square)
     page.locator("#frame button[aria-label='Remove Image']").click()
