@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .windows import average, combine, largest, pad, shift
+from .windows import average, combine, largest, shift
 
 # Texture is compared within this many coarse pixels. What follows are bounds between which evidence
 # rises from none to full, or falls. Of a shadow: the part of the plate's variance that the frame
@@ -162,10 +162,11 @@ def _reach_edges(shadow: Tensor, factor: Tensor, possible: Tensor) -> Tensor:
     places = list(product((0, _BESIDE, 2 * _BESIDE), repeat=2))
     places.remove((_BESIDE, _BESIDE))  # the pixel itself
     dimmed = 1 - _rise(factor, _DIMMED)
-    inverse = pad(pad(torch.ones_like(factor) / factor, _BESIDE, 2), _BESIDE, 3)
+    sides = (_BESIDE,) * 4
+    inverse = F.pad(torch.ones_like(factor) / factor, sides, mode="replicate")
     for _ in range(_EDGE_STEPS):
         broad = shadow * _rise(average(shadow, _TEXTURE_REACH), _BROAD) * dimmed
-        around = pad(pad(broad, _BESIDE, 2), _BESIDE, 3)
+        around = F.pad(broad, sides, mode="replicate")
         joined = torch.zeros_like(shadow)
         for down, across in places:
             beside, its_inverse = (
