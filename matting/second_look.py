@@ -1,4 +1,4 @@
-"""Quality `best`: adds a second, mirrored and larger pass, and removes faint islands."""
+"""Quality `best`: a plate in the frame's light, a second pass, a local fit, no faint islands."""
 
 import math
 from collections.abc import Callable
@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from model.correction import settle_inside
 from model.matting import MAX_BACKBONE_SCALE
 from model.refiner import CELL
 
+from .local_fit import fit_alpha
 from .quality import Budget
+from .relighting import relight
 
 # Alpha (B, 1, H, W), foreground (B, 3, H, W), error and refined cells (B, 1, H, W).
 Look = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -40,6 +43,10 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
     its mirror image. Each pass is weighted by its predicted error. The second is used only near
     edges found by the first, because it can take large parts of a subject for background.
 
+    A pass before both shows where the background is, so that they compare the frame with a plate in
+    its own light. Where alpha is corrected, the texture of the captured plate decides once more in
+    the end, and alpha is fitted to the colours around.
+
     Args:
         src: (B, 3, H, W) float, RGB in [0, 1], the captured frame; H and W divisible by 4.
         bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
@@ -52,6 +59,8 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
 
     Source: ours, because photographs allow more time; docs/evaluation.md has the gain.
     """
+    captured = bgr
+    bgr = relight(src, bgr, compute(src, bgr, budget)[0])
     *first, ref = compute(src, bgr, budget)
     scale = budget.backbone_scale * _COARSE_GROWTH
     enlargement = max(scale / MAX_BACKBONE_SCALE, 1)
@@ -78,8 +87,13 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
     del residual
     pha, err, other_ref = restore(pha), restore(err), restore(other_ref)
     weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # weight of the second pass
-    weight *= _find_edges(first[0], budget)
-    pha, fgr, err = (one.lerp(two, weight) for one, two in zip(first, (pha, fgr, err), strict=True))
+    weight = weight.mul_(_find_edges(first[0], budget)).neg_().add_(1)  # and now of the first
+    for one, two in zip(first, (pha, fgr, err), strict=True):
+        two.lerp_(one, weight)
+    del first, one, weight
+    if budget.corrects_alpha:
+        pha = settle_inside(src, captured, pha, budget.coarse_size(*src.shape[2:]))
+        pha = fit_alpha(src, bgr, pha)
     return pha, fgr, err, (ref + other_ref > 0).to(ref.dtype)
 
 

@@ -97,16 +97,40 @@ def correct_alpha(
         by_cell = torch.cat([light, output.err_sm.detach().to(exact) * undecided], dim=1)
         size = output.ref_sm.shape[2:]
         by_cell = F.interpolate(by_cell, size, mode="bilinear", align_corners=False)
-        # Not `kept` is enlarged, which is then exactly 1 where there is nothing to remove.
-        removed, filled = (
-            tools.enlarge(part, *output.pha.shape[2:])
-            for part in (shadow + hidden - shadow * hidden, hidden)
-        )
-        kept = removed.mul_(-1).add_(1)
-        whole = filled.addcmul_(output.pha.to(exact), kept)
+        whole = _settle(output.pha.to(exact), shadow, hidden, tools.enlarge)
         pictures = [picture.to(exact) for picture in (src, bgr, whole, output.fgr)]
         solved = _correct_cells(pictures, by_cell, output.ref_sm, refined, tools.crop)
         return output._replace(pha=solved)
+
+
+@torch.no_grad()
+def settle_inside(src: Tensor, bgr: Tensor, pha: Tensor, size: tuple[int, int]) -> Tensor:
+    """Empties alpha in shadows and fills its holes, except near their edges.
+
+    Args:
+        src: (B, 3, H, W) float, RGB in [0, 1], the captured frame.
+        bgr: (B, 3, H, W) float, RGB in [0, 1], the captured plate.
+        pha: (B, 1, H, W) float in [0, 1], alpha whose edges are better than those of texture.
+        size: of the coarse input, at which texture is compared.
+
+    Returns:
+        Alpha, like `pha`.
+    """
+    small = (F.interpolate(picture, size, mode="area") for picture in (src, bgr, pha))
+    shadow, hidden = (-largest(-part, 1) for part in compare_texture(*small))
+    return _settle(pha, shadow, hidden, resize)
+
+
+def _settle(
+    pha: Tensor, shadow: Tensor, hidden: Tensor, enlarge: Callable[[Tensor, int, int], Tensor]
+) -> Tensor:
+    """Sets alpha to 0 in shadow and to 1 where the plate's texture is hidden, (B, 1, h, w) each."""
+    # Not `kept` is enlarged, which is then exactly 1 where there is nothing to remove.
+    removed, filled = (
+        enlarge(part, *pha.shape[2:]) for part in (shadow + hidden - shadow * hidden, hidden)
+    )
+    kept = removed.mul_(-1).add_(1)
+    return filled.addcmul_(pha, kept)
 
 
 def _correct_cells(

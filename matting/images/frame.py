@@ -31,7 +31,7 @@ Reader = Callable[[Any], Picture]  # of a path, or of a Location
 
 # Bytes of memory per pixel, from reading to writing, on a CPU: measured at 50 and 200 megapixels,
 # with a margin for 16 bits. From this many pixels on, one frame at a time is computed and written.
-_MEMORY, _MEMORY_OF_TWO_LOOKS, _MEMORY_OF_A_SHEET = 80, 130, 110
+_MEMORY, _MEMORY_OF_TWO_LOOKS, _MEMORY_OF_A_SHEET = 80, 135, 110
 _LARGE = 50_000_000
 _SMALL = 4_000_000  # these need 0.5 GB, which is not checked
 

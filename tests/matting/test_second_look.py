@@ -37,15 +37,15 @@ def test_second_look_is_larger_where_the_scale_ends() -> None:
         """A matte that grows from left to right, and a foreground 0.1 brighter than the frame."""
         seen.append((src, bgr, budget))
         ramp = torch.linspace(0, 1, src.shape[3]).expand(1, 1, *src.shape[2:])
-        ramp = ramp.flip(-1) if len(seen) == 2 else ramp
+        ramp = ramp.flip(-1) if len(seen) == 3 else ramp
         refined = torch.zeros_like(ramp)
         refined[..., : src.shape[3] // 2] = 1
         return ramp, (src + 0.1).clamp(0, 1), 1 - ramp, refined
 
     pha, fgr, err, ref = look_twice(src, bgr, Budget(0.375, 800), compute)
-    assert [tuple(picture.shape[2:]) for picture, _, _ in seen] == [(40, 60), (60, 92)]
-    assert seen[1][2] == Budget(0.5, 1800), "1.5 times as large, with as large a part refined"
-    for picture, large in ((src, seen[1][0]), (bgr, seen[1][1])):
+    assert [tuple(picture.shape[2:]) for picture, _, _ in seen] == [(40, 60), (40, 60), (60, 92)]
+    assert seen[2][2] == Budget(0.5, 1800), "1.5 times as large, with as large a part refined"
+    for picture, large in ((src, seen[2][0]), (seen[1][1], seen[2][1])):
         small = functional.interpolate(large.flip(-1), (40, 60), mode="area")
         assert (small - picture).abs().mean() < 0.02 < (small.flip(-1) - picture).abs().mean()
     # What both say is what comes out, at the picture's size.
@@ -94,3 +94,21 @@ def test_what_is_solid_stays_so() -> None:
     assert (pha[..., 96:] == 0).all()
     assert torch.allclose(pha[..., 36:60], torch.tensor(0.75), atol=1e-5)
     assert torch.allclose(pha[..., 60:84], torch.tensor(0.25), atol=1e-5)
+
+
+def test_both_looks_see_the_plate_in_the_light_of_the_frame() -> None:
+    bgr = functional.interpolate(torch.rand(1, 3, 40, 80), (320, 640))
+    src = bgr.clone()
+    src[..., :320] *= 0.6
+    seen: list[Tensor] = []
+
+    def compute(src: Tensor, bgr: Tensor, budget: Budget) -> Look:
+        seen.append(bgr)
+        nothing = torch.zeros_like(src[:, :1])
+        return nothing, src, nothing, nothing
+
+    look_twice(src, bgr, Budget(0.25, 800), compute)
+    captured, first, second = seen
+    assert torch.equal(captured, bgr)
+    assert torch.equal(second, first.flip(-1))
+    assert (first - src)[..., :240].abs().mean() < 0.2 * (bgr - src)[..., :240].abs().mean()
