@@ -16,7 +16,7 @@ from model.windows import average, largest
 # are within a pixel or two, and on pictures of this longer side at most. Windows reach over parts
 # of the side: where few pixels show the background, the estimate of the larger window before
 # counts, like a share of _PRIOR of the window.
-_REDUCTION, _SIDE, _PARTS, _PRIOR = 4, 480, (10, 20, 40, 80, 160), 0.02
+_REDUCTION, _SIDE, _PARTS, _PRIOR = 4, 480, (10, 20, 40, 80, 160), 0.06
 # Alpha below this shows background; pixels within this reach of others may hide strands.
 _SHOWN, _REACH = 0.1, 1
 _FACTOR = 0.2, 1.25
