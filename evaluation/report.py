@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from media.pictures import PictureError
+from media.pictures import PictureError, reduced_size
 from runtime.files import OnExisting
 from runtime.wording import hide_folders, list_changes, to_json, visible
 
@@ -231,10 +231,10 @@ def _draw_image(image: Measurement, files: Comparison) -> str:
 
 def _embed(picture: np.ndarray) -> str:
     """Makes a data URL of a picture in [0, 1], (H, W) or (H, W, 3) RGB, reduced if it is large."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, _SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    size = reduced_size(picture.shape, _SIDE)
+    small = picture
+    if size != picture.shape[:2]:
+        small = cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA)
     pixels = (small.clip(0, 1) * 255 + 0.5).astype(np.uint8)
     swapped = np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 else pixels
     _, data = cv2.imencode(".jpg", swapped, (cv2.IMWRITE_JPEG_QUALITY, 88))

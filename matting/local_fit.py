@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from media.pictures import reduced_size
 from model.refiner import resize
 from model.windows import average, largest
 
@@ -37,8 +38,7 @@ def fit_alpha(src: Tensor, bgr: Tensor, pha: Tensor) -> Tensor:
         plate is ours.
     """
     height, width = pha.shape[2:]
-    reduction = max(1, max(height, width) / _SIDE)
-    size = max(1, round(height / reduction)), max(1, round(width / reduction))
+    size = reduced_size((height, width), _SIDE)
     reach = max(1, round(max(size) * _REACH / _SIDE))
     distance = (src - bgr).square_().sum(1, keepdim=True).sqrt_()
     small = [F.interpolate(part, size, mode="area") for part in (src, distance, pha)]
@@ -66,16 +66,16 @@ def _fit_lines(guide: Tensor, pha: Tensor, reach: int) -> Tensor:
     """
     count = guide.shape[1]
     used = largest(_find_soft(pha).to(pha.dtype), reach)[:, 0] > 0
-    pairs = [(i, j) for i in range(count) for j in range(i, count)]
-    squares = torch.stack([guide[:, i] * guide[:, j] for i, j in pairs], dim=1)
+    rows, columns = torch.triu_indices(count, count)
+    squares = guide[:, rows] * guide[:, columns]
     moments = average(torch.cat([guide, pha, guide * pha, squares], dim=1), reach)
     mean, mean_pha, product, square = moments.movedim(1, 3)[used].split(
-        [count, 1, count, len(pairs)], dim=1
+        [count, 1, count, len(rows)], dim=1
     )
-    covariance = torch.empty(len(mean), count, count, dtype=pha.dtype, device=pha.device)
-    for number, (i, j) in enumerate(pairs):
-        entry = square[:, number] - mean[:, i] * mean[:, j]
-        covariance[:, i, j] = covariance[:, j, i] = entry + (_FLAT if i == j else 0)
+    covariance = mean.new_empty(len(mean), count, count)
+    upper = square - mean[:, rows] * mean[:, columns]
+    covariance[:, rows, columns] = covariance[:, columns, rows] = upper
+    covariance.diagonal(dim1=1, dim2=2).add_(_FLAT)
     slope = torch.linalg.solve(covariance, product - mean * mean_pha)
     offset = mean_pha - (slope * mean).sum(1, keepdim=True)
     lines = torch.zeros(*used.shape, count + 2, dtype=pha.dtype, device=pha.device)

@@ -55,10 +55,10 @@ def resolve_budget(
     have the size that the network was trained on; below 960 x 540 the scale stays at 1/2. Above HD
     the number of pixels to refine grows with the area, and equals the 4K preset at 4K. Below HD it
     rises to twice HD's, because small pictures have more edge per area; they still take no longer
-    than HD. `best` is `auto` with a second pass. `fast` refines half as many pixels, and its coarse
-    input has at most 320 x 180 pixels at a whole fraction of the size, which is reduced faster. It
-    also takes the device's fastest precision, unless one is asked for. These three correct alpha,
-    the presets do not.
+    than HD. `best` is `auto` with the passes of `matting.second_look`. `fast` refines half as many
+    pixels, and its coarse input has at most 320 x 180 pixels at a whole fraction of the size, which
+    is reduced faster. It also takes the device's fastest precision, unless one is asked for.
+    These three correct alpha, the presets do not.
 
     The size is in pixels. The last three arguments override the quality if they are not None.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from media.pictures import reduced_size
 from model.refiner import resize
 from model.windows import average, largest
 
@@ -40,8 +41,9 @@ def relight(src: Tensor, bgr: Tensor, pha: Tensor) -> Tensor:
     Returns:
         The plate in the light of the frame, like `bgr`.
     """
-    size = _reduce(*bgr.shape[2:])
-    frame, plate = (F.interpolate(picture.float(), size, mode="area") for picture in (src, bgr))
+    height, width = bgr.shape[2:]
+    size = reduced_size((height, width), min(_SIDE, max(height, width) / _REDUCTION))
+    frame, plate = (F.interpolate(picture, size, mode="area") for picture in (src, bgr))
     seen = (1 - largest(F.adaptive_max_pool2d(pha.float(), size), _REACH) / _SHOWN).clamp(0, 1)
     difference = frame - plate
     matched = (seen * frame * plate).sum(1, keepdim=True)
@@ -49,37 +51,29 @@ def relight(src: Tensor, bgr: Tensor, pha: Tensor) -> Tensor:
     sums = torch.cat([seen, matched, energy, seen * difference], dim=1)
     factor, offset = torch.ones_like(seen), torch.zeros_like(plate)
     for part in _PARTS:
-        shown, product, square, change = _gather(sums, size, part).split([1, 1, 1, 3], dim=1)
+        shown, product, square, change = _gather(sums, part).split([1, 1, 1, 3], dim=1)
         prior = _PRIOR * (0.01 + square / (shown + _PRIOR))
         factor = ((product + prior * factor) / (square + prior)).clamp(*_FACTOR)
         offset = (change + _PRIOR * offset) / (shown + _PRIOR)
     changes = torch.stack([torch.zeros_like(plate), (factor - 1) * plate, offset])
-    change = (changes * _weigh(frame, plate, changes, seen, size)).sum(0)
+    change = (changes * _weigh(frame, plate, changes, seen)).sum(0)
     none, full = _NOTABLE
     change *= ((change.abs() - none) / (full - none)).clamp_(0, 1)
-    return resize(change.to(bgr.dtype), *bgr.shape[2:]).add_(bgr).clamp_(0, 1)
+    return resize(change, height, width).add_(bgr).clamp_(0, 1)
 
 
-def _weigh(
-    frame: Tensor, plate: Tensor, changes: Tensor, seen: Tensor, size: tuple[int, int]
-) -> Tensor:
+def _weigh(frame: Tensor, plate: Tensor, changes: Tensor, seen: Tensor) -> Tensor:
     """Weights of the changes of a plate, (N, B, 1, h, w), by how well each explains the frame."""
     lit = (plate + changes).clamp(0, 1)
     wrong = (seen * (frame - lit).square()).sum(2, keepdim=True)
     sums = torch.cat([*wrong, seen], dim=1)
-    sums = _gather(sums, size, 40) + _PRIOR * (_gather(sums, size, 20) + _gather(sums, size, 10))
+    sums = _gather(sums, 40) + _PRIOR * (_gather(sums, 20) + _gather(sums, 10))
     mean = sums[:, :-1] / (sums[:, -1:] + 1e-6) + _ALIKE
     weights = (mean / mean.amin(1, keepdim=True)).pow(-4)
     return (weights / weights.sum(1, keepdim=True)).movedim(1, 0).unsqueeze(2)
 
 
-def _gather(sums: Tensor, size: tuple[int, int], part: int) -> Tensor:
+def _gather(sums: Tensor, part: int) -> Tensor:
     """Means over windows of a part of the longer side to either side, smooth towards their ends."""
-    reach = max(1, round(max(size) / part))
+    reach = max(1, round(max(sums.shape[2:]) / part))
     return average(average(sums, reach), reach)
-
-
-def _reduce(height: int, width: int) -> tuple[int, int]:
-    """Height and width at which light is estimated."""
-    reduction = max(_REDUCTION, max(height, width) / _SIDE)
-    return max(1, round(height / reduction)), max(1, round(width / reduction))

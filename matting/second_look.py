@@ -87,9 +87,9 @@ def look_twice(src: Tensor, bgr: Tensor, budget: Budget, compute: Compute) -> Lo
     del residual
     pha, err, other_ref = restore(pha), restore(err), restore(other_ref)
     weight = (first[2] + _SURE) / (first[2] + err + 2 * _SURE)  # weight of the second pass
-    weight = weight.mul_(_find_edges(first[0], budget)).neg_().add_(1)  # and now of the first
+    weight *= _find_edges(first[0], budget)
     for one, two in zip(first, (pha, fgr, err), strict=True):
-        two.lerp_(one, weight)
+        torch.lerp(one, two, weight, out=two)
     del first, one, weight
     if budget.corrects_alpha:
         pha = settle_inside(src, captured, pha, budget.coarse_size(*src.shape[2:]))

@@ -90,6 +90,13 @@ def resize_to_cover(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return resize(picture[top : top + rows, left : left + columns], height, width)
 
 
+def reduced_size(shape: tuple[int, ...], longest: float) -> tuple[int, int]:
+    """Scales (H, W) or (H, W, C) to a height and width of at most `longest` pixels."""
+    height, width = shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes (h, w, 3) of any type to a size in pixels; averages when reducing."""
     shrinks = height < picture.shape[0]

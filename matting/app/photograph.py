@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from media.metadata import Metadata
-from media.pictures import Picture, read_picture, resize, to_8_bits, write_jpeg, write_png
+from media.pictures import (
+    Picture,
+    read_picture,
+    reduced_size,
+    resize,
+    to_8_bits,
+    write_jpeg,
+    write_png,
+)
 
 from ..images.frame import check_memory, load_frame, matte_frame, write_outputs
 from ..images.plan import Job
@@ -113,11 +121,8 @@ def compose_photograph(
 
 def _shrink(pixels: np.ndarray) -> np.ndarray:
     """Makes (H, W) or (H, W, 3) small enough for a page."""
-    scale = _PREVIEW / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
-    return resize(pixels, height, width)
+    size = reduced_size(pixels.shape, _PREVIEW)
+    return pixels if size == pixels.shape[:2] else resize(pixels, *size)
 
 
 def _reduce(pixels: np.ndarray, icc_profile: bytes | None) -> np.ndarray:

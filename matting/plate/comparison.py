@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from media.pictures import to_8_bits
+from media.pictures import reduced_size, to_8_bits
 
 WORKING_LONG_SIDE = 320  # pixels; averaging removes noise and remaining misalignment
 TEXTURE_WINDOW_PX = 9
@@ -85,8 +85,7 @@ def to_grey(picture: np.ndarray, long_side: int) -> np.ndarray:
 
 
 def _reduce(picture: np.ndarray, long_side: int) -> np.ndarray:
-    factor = min(1.0, long_side / max(picture.shape))
-    height, width = (max(1, round(side * factor)) for side in picture.shape[:2])
+    height, width = reduced_size(picture.shape, long_side)
     return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
